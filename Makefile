@@ -1,0 +1,53 @@
+# Two commands do all the set-up: `make demo` and `make test`.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# pytest-xdist workers share the cores: one torch thread each.
+ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
+
+.PHONY: help demo test test-slow lint types format bench clean
+
+help:
+	@echo "make demo       range test and training on real data, plots in outputs/"
+	@echo "make test       lint, types and every test"
+	@echo "make test-slow  fault-injection and regret runs"
+	@echo "make bench      the benchmarks"
+	@echo "make format     reformat the code"
+	@echo "make clean      remove the environment and caches"
+
+$(VENV)/.core: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.core
+	$(PIP) --editable '.[test]'
+	@touch $@
+
+demo: $(VENV)/.core
+	$(BIN)/lrtool range-test configs/digits-mlp.yaml
+	$(BIN)/lrtool train configs/digits-mlp.yaml --lr-from outputs/digits-mlp/latest
+
+test: $(VENV)/.test lint types
+	$(ONE_THREAD) $(BIN)/python -m pytest -m "not slow" -n auto tests
+
+test-slow: $(VENV)/.test
+	$(BIN)/python -m pytest -m slow tests
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.test
+	$(BIN)/mypy
+
+format: $(VENV)/.test
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.test
+	for file in tests/benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info

@@ -1,0 +1,1 @@
+"""LR-loss curves in numpy: smoothing, divergence, bounds, suggestions."""

@@ -1,0 +1,1 @@
+"""Configs: YAML with positions, the schema, overrides and inheritance."""

@@ -1,0 +1,1 @@
+"""Engines turn (task, trials) into traces."""

@@ -1,0 +1,116 @@
+"""Trials in, traces out: what every engine takes and gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Literal, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lrtool.optimizers import Optimizer
+from lrtool.schedules import Curve
+from lrtool.tasks.base import Task
+
+Array = NDArray[np.float64]
+
+
+class Status(Enum):
+    """How a trial ended; the value is the word that files and messages use."""
+
+    FINISHED = "finished"
+    DIVERGED = "diverged"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training run: a seed, hyperparameters, and one curve per scheduled hyperparameter.
+
+    `curves` always has `lr`; its other keys are among the optimizer's `scheduled`. `hyperparameters`
+    gives the fixed values of those that have no curve (missing ones come from the optimizer).
+    """
+
+    seed: int
+    steps: int
+    curves: Mapping[str, Curve]
+    hyperparameters: Mapping[str, float] = field(default_factory=dict)
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How trials are trained: everything that all trials of one call share. Durations are in updates.
+
+    `accumulate` batches make one update (the batches of update t are a·t … a·t+a−1 of the batch order).
+    `clip_norm` clips the gradient's global norm. `eval_every` 0 means only after the last update.
+    `stop_on_divergence` ends a trial where its loss explodes; a non-finite loss always ends it.
+    """
+
+    optimizer: Optimizer
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    clip_norm: float | None = None
+    accumulate: int = 1
+    eval_every: int = 0
+    record_grad_norm: bool = False
+    stop_on_divergence: bool = True
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Validation after `step` updates: `val_loss` and each metric as `val_<name>`."""
+
+    step: int
+    values: Mapping[str, float]
+
+
+@dataclass
+class Trace:
+    """What a trial produced. Arrays have one entry per update that was done.
+
+    `recorded` holds further per-step columns (`momentum`, `weight_decay`, `grad_norm`). `reason` says
+    why a trial did not finish. `seconds[t]` is the time from the start to the end of update t.
+    """
+
+    trial: Trial
+    status: Status
+    train_loss: Array
+    lr: Array
+    seconds: Array
+    reason: str = ""
+    recorded: dict[str, Array] = field(default_factory=dict)
+    evaluations: list[Evaluation] = field(default_factory=list)
+
+    @property
+    def steps(self) -> int:
+        """Updates whose loss is recorded."""
+        return len(self.train_loss)
+
+
+class Observer(Protocol):
+    """Who watches an engine at work: progress, metrics on disk. Called between updates, never inside one."""
+
+    def recorded(self, trial: int, trace: Trace, start: int) -> None:
+        """Trial number `trial` has new entries from index `start` on (called every few dozen updates)."""
+        ...
+
+    def evaluated(self, trial: int, evaluation: Evaluation) -> None:
+        """A validation was done."""
+        ...
+
+    def ended(self, trial: int, trace: Trace) -> None:
+        """A trial is over; its trace is complete."""
+        ...
+
+
+class Engine(Protocol):
+    """Turns (task, trials) into traces, in the order of the trials."""
+
+    def run(self, task: Task, trials: Sequence[Trial], recipe: Recipe, observer: Observer | None = None) -> list[Trace]:
+        """Train every trial. Raises TaskError where the user's code fails."""
+        ...

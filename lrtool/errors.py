@@ -1,0 +1,85 @@
+"""The errors lrtool raises on purpose; each kind maps to one exit code.
+
+A message says what is wrong, where, what was got, and what to write instead. Only the command line
+turns these into exit codes; library users catch them as ordinary exceptions.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import ClassVar
+
+
+class ExitCode(IntEnum):
+    """What the process returns to the shell (a contract that scripts rely on)."""
+
+    DONE = 0
+    BUG = 1
+    USAGE = 2
+    DIVERGED = 3
+    TASK = 4
+    OUTPUT = 5
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+class LrtoolError(Exception):
+    """An error with a place and a remedy.
+
+    `what` is one sentence; `where` a place such as `file:line:column` or a field's name; `remedy` says
+    what to write or do instead.
+
+    >>> print(UsageError("gamma must be above 0, but got -1", where="schedule.gamma", remedy="try gamma: 0.95"))
+    schedule.gamma: gamma must be above 0, but got -1; try gamma: 0.95
+    """
+
+    exit_code: ClassVar[ExitCode] = ExitCode.BUG
+
+    def __init__(self, what: str, *, where: str | None = None, remedy: str | None = None) -> None:
+        self.what, self.where, self.remedy = what, where, remedy
+        place = f"{where}: " if where else ""
+        advice = f"; {remedy}" if remedy else ""
+        super().__init__(f"{place}{what}{advice}")
+
+
+class UsageError(LrtoolError):
+    """The command line, the config or an argument is wrong."""
+
+    exit_code = ExitCode.USAGE
+
+
+class ScheduleError(UsageError, ValueError):
+    """A schedule's field, or a step or LR it is asked for, breaks the rule of that schedule."""
+
+
+class DivergedError(LrtoolError):
+    """Training diverged and nothing can be concluded; results up to then are kept."""
+
+    exit_code = ExitCode.DIVERGED
+
+
+class TaskError(LrtoolError):
+    """The user's model, data or loss failed, or memory ran out."""
+
+    exit_code = ExitCode.TASK
+
+
+class OutputError(LrtoolError):
+    """A result could not be written."""
+
+    exit_code = ExitCode.OUTPUT
+
+
+class MissingExtraError(UsageError):
+    """An optional package is needed and not installed.
+
+    >>> print(MissingExtraError("mnist1d", extra="datasets"))
+    the package mnist1d is not installed; install it with: pip install 'lrtool[datasets]'
+    """
+
+    def __init__(self, package: str, *, extra: str, where: str | None = None) -> None:
+        super().__init__(
+            f"the package {package} is not installed",
+            where=where,
+            remedy=f"install it with: pip install 'lrtool[{extra}]'",
+        )

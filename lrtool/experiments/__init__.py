@@ -1,0 +1,1 @@
+"""What the commands do: config to trials to engine to run folder."""

@@ -1,0 +1,1 @@
+"""lrtool's curves inside other people's training code."""

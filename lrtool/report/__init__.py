@@ -1,0 +1,1 @@
+"""Plots, tables and progress. Data first, drawing after."""

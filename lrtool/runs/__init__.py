@@ -1,0 +1,1 @@
+"""Run folders: names, atomic writes, metrics, summaries, environment."""

@@ -1,0 +1,1 @@
+"""Tasks: model + data + loss + metrics, that is, what is trained."""

@@ -1,0 +1,139 @@
+"""The parts of a task, as specifications and as built objects.
+
+Specifications (`Model`, `Dataset`) are what a config holds: pydantic fields, no torch until they are built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from lrtool.tasks.sources import Source
+
+TargetKind = Literal["class", "value", "token", "unknown"]
+
+
+@dataclass(frozen=True)
+class BuildContext:
+    """What a specification may need to be built: where relative paths start, and which packages may run."""
+
+    folder: Path = field(default_factory=Path.cwd)
+    allow_import: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class DataShape:
+    """What a model must accept and produce.
+
+    `inputs` is one sample's shape (empty for mappings and unknown data); `outputs` the number of classes,
+    target columns or vocabulary entries; `target` how the loss reads the target; `vocabulary` is set
+    where inputs are token indices.
+    """
+
+    inputs: tuple[int, ...] = ()
+    outputs: int = 0
+    target: TargetKind = "unknown"
+    vocabulary: int | None = None
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """A data set in memory: arrays whose first axis is the sample."""
+
+    inputs: tuple[NDArray[Any], ...]
+    target: NDArray[Any]
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+    def take(self, index: NDArray[np.int64]) -> Arrays:
+        """The samples at these indices."""
+        return Arrays(tuple(part[index] for part in self.inputs), self.target[index])
+
+
+class Model(BaseModel):
+    """A model's specification."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: str
+
+    def build(self, shape: DataShape, context: BuildContext) -> nn.Module:
+        """A freshly initialised module, drawn from torch's current random state."""
+        raise NotImplementedError
+
+
+class Dataset(BaseModel):
+    """A data set's specification."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: str
+    batch_size: int = Field(64, ge=1, description="Samples per update.")
+    val_fraction: float = Field(0.2, ge=0, lt=1, description="Part of the samples held out for validation.")
+    split_seed: int = Field(0, ge=0, description="Seed of the split; the same for every trial, so trials compare.")
+
+    def load(self, context: BuildContext) -> Data:
+        """Read or make the data, split and standardised."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Data:
+    """A loaded data set: training and validation sources (`val` may be missing) and what a model must fit."""
+
+    train: Source
+    val: Source | None
+    shape: DataShape
+
+
+LossFunction = Callable[[Any, Any], "Tensor"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A validation metric: the mean over samples of `per_sample(output, target)` → tensor (batch, …)."""
+
+    name: str
+    per_sample: Callable[[Any, Any], Tensor]
+    higher_is_better: bool = True
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is trained.
+
+    `new_model` draws fresh initial weights from torch's current random state. `loss(output, target)` gives
+    the mean over the batch; None where the model returns its own loss.
+    """
+
+    name: str
+    new_model: Callable[[], nn.Module]
+    train: Source
+    val: Source | None
+    batch_size: int
+    loss: LossFunction | None
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Full batches per epoch; the remainder is dropped, so every update sees `batch_size` samples."""
+        return len(self.train) // self.batch_size
+
+
+def seeded_model(task: Task, seed: int) -> nn.Module:
+    """The initial model of a seed, the same in every engine and process; the random state is left as it was."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return task.new_model()
