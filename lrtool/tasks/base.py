@@ -108,6 +108,11 @@ class Metric:
     higher_is_better: bool = True
 
 
+def own_loss(output: Any) -> Any:
+    """The loss that a model returned itself, as `.loss` or under the key "loss"; None where there is none."""
+    return output.get("loss") if isinstance(output, Mapping) else getattr(output, "loss", None)
+
+
 @dataclass(frozen=True)
 class Task:
     """What is trained.
@@ -123,6 +128,10 @@ class Task:
     batch_size: int
     loss: LossFunction | None
     metrics: Mapping[str, Metric] = field(default_factory=dict)
+
+    def loss_of(self, output: Any, target: Any) -> Tensor:
+        """The loss of a batch: `loss(output, target)`, or the one that the model returned."""
+        return self.loss(output, target) if self.loss is not None else own_loss(output)
 
     @property
     def steps_per_epoch(self) -> int:

@@ -57,6 +57,15 @@ class TensorSource:
         return type(self)(tuple(part.to(device) for part in self.inputs), self.target.to(device))
 
 
+def as_tensor(values: Tensor | NDArray[Any]) -> Tensor:
+    """A tensor of these values: arrays of floats in torch's default precision, of integers as int64; tensors as is."""
+    if isinstance(values, Tensor):
+        return values
+    if np.issubdtype(values.dtype, np.floating):
+        return torch.tensor(values, dtype=torch.get_default_dtype())
+    return torch.tensor(values, dtype=torch.bool if values.dtype == np.bool_ else torch.int64)
+
+
 class BatchOrder:
     """Which samples make up each batch: a pure function of (seed, epoch, step), the same in every engine.
 

@@ -1,8 +1,8 @@
-"""Built-in datasets: one class in one file each, and the user's own (`use:`)."""
+"""Data sets: one file each. A class here is a specification; nothing is read before `load`."""
 
 from lrtool.registry import Registry
 from lrtool.tasks.base import Dataset
 
-KINDS: Registry[Dataset] = Registry(Dataset, __name__, "dataset")
+KINDS: Registry[Dataset] = Registry(Dataset, __name__, "data set")
 
 __all__ = ["KINDS", "Dataset"]

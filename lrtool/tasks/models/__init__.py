@@ -1,4 +1,4 @@
-"""Built-in models: one class in one file each, and the user's own (`use:`)."""
+"""Models: one file each. A class here is a specification; torch is imported only when it is built."""
 
 from lrtool.registry import Registry
 from lrtool.tasks.base import Model

@@ -1,0 +1,25 @@
+"""Mean absolute error."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from lrtool.tasks.base import BuildContext, Metric
+from lrtool.tasks.metrics.base import MetricSpec
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Mae(MetricSpec):
+    """Mean absolute error: mean of |output − target|, in the unit of the target as the model sees it."""
+
+    kind: Literal["mae"] = "mae"
+
+    def build(self, context: BuildContext) -> Metric:
+        """The metric."""
+        return Metric("mae", _error, higher_is_better=False)
+
+
+def _error(output: Tensor, target: Tensor) -> Tensor:
+    return (output - target).abs()
