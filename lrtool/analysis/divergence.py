@@ -1,0 +1,156 @@
+"""When a loss has exploded: a rule that knows no unit and no zero of the loss."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, insort
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+#: The median of |y − y′| of two independent normal values is this many standard deviations.
+_MEDIAN_DIFFERENCE = 0.9539
+#: Weight of a new loss in the smoothed loss whose lowest value is the best level.
+_WEIGHT = 0.1
+#: Differences that the noise is estimated from.
+_WINDOW = 128
+
+
+@dataclass(frozen=True)
+class DivergenceRule:
+    """How far above its best a loss must be, and for how long, to count as exploded.
+
+    `factor` k: in units of the scale. `noise` c: standard deviations of noise that count as scale where
+    the loss has not fallen. `patience` p: losses above the threshold, net of those below it.
+    `warmup` n: losses before the first verdict (at least 2).
+    """
+
+    factor: float
+    noise: float
+    patience: int
+    warmup: int = 10
+
+    def __post_init__(self) -> None:
+        for name, least in (("factor", 1), ("noise", 0), ("patience", 1), ("warmup", 2)):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= least):
+                raise ValueError(f"`{name} >= {least}` must hold, but got {value!r}")
+
+
+#: Stops soon after the explosion: half as far above the starting level as the loss had come down.
+RANGE_TEST = DivergenceRule(factor=1.5, noise=10.0, patience=5)
+#: Lets a run recover from spikes and from the rise that a large first LR causes.
+TRAINING = DivergenceRule(factor=3.0, noise=30.0, patience=100)
+
+
+class DivergenceMonitor:
+    """Watches a loss, chunk by chunk, for the step at which it has diverged.
+
+    A non-finite loss diverges at once. Otherwise, with y the losses and m their smoothed values,
+
+        start = max(y₀, median(y₀ … yₙ₋₁))         level before anything was learned
+        best  = min m                              over the steps so far
+        σ     = median |y_t − y_{t−1}| / 0.954     noise, over the last 128 differences
+        scale = max(start − best, c·σ)             what "far" means for this loss
+        over  = y_t > best + k·scale               (never while the scale is 0)
+
+    and the loss has diverged once steps that are `over` outnumber later ones that are not by p. Steps
+    that are `over` change neither m nor σ. Every quantity is a level or a difference of levels, so the
+    verdict is the same for a·y + b (a > 0, any b): losses may be negative or start near zero, where a
+    factor times the best loss fails. A lone spike, a spike shorter than p, noise, and a rise from a
+    low start to a plateau within k·c standard deviations do not count.
+
+    The verdict depends on the losses only, never on how they are cut into chunks; a chunk costs time
+    proportional to its length.
+
+    >>> monitor = DivergenceMonitor(DivergenceRule(factor=1.5, noise=10, patience=2, warmup=4))
+    >>> monitor.update([2.0, 1.9, 1.8, 1.7, 1.6]), monitor.update([1.5, 9.0]), monitor.update([9.0, 9.0])
+    (None, None, 7)
+    """
+
+    def __init__(self, rule: DivergenceRule = TRAINING) -> None:
+        self.rule = rule
+        self.steps = 0
+        self.diverged_at: int | None = None
+        self._over = 0
+        self._first: list[float] = []
+        self._start = self._best = math.nan
+        self._smoothed = _Smoothed()
+        self._noise = _Noise()
+
+    def update(self, losses: ArrayLike) -> int | None:
+        """Take the next losses, shape (chunk,); the index of the step that settled it, or None so far.
+
+        The index counts from the first loss ever given. Once diverged, later losses change nothing.
+        """
+        for loss in np.asarray(losses, dtype=np.float64).ravel().tolist():
+            if self.diverged_at is not None:
+                break
+            if not math.isfinite(loss) or self._exploded(loss):
+                self.diverged_at = self.steps
+            self.steps += 1
+        return self.diverged_at
+
+    def _exploded(self, loss: float) -> bool:
+        if len(self._first) < self.rule.warmup:
+            self._warm_up(loss)
+            return False
+        scale = max(self._start - self._best, self.rule.noise * self._noise.sigma)
+        if scale > 0 and loss > self._best + self.rule.factor * scale:
+            self._over += 1
+            return self._over >= self.rule.patience
+        self._over = max(self._over - 1, 0)
+        self._noise.add(loss)
+        self._best = min(self._best, self._smoothed.add(loss))
+        return False
+
+    def _warm_up(self, loss: float) -> None:
+        self._first.append(loss)
+        self._noise.add(loss)
+        smoothed = self._smoothed.add(loss)
+        if len(self._first) == self.rule.warmup:
+            self._start = max(self._first[0], float(np.median(self._first)))
+            self._best = min(self._start, smoothed)
+
+
+class _Smoothed:
+    """Exponential mean, started at the plain mean: weight max(0.1, 1/t)."""
+
+    def __init__(self) -> None:
+        self.count, self.value = 0, 0.0
+
+    def add(self, loss: float) -> float:
+        self.count += 1
+        self.value += max(_WEIGHT, 1 / self.count) * (loss - self.value)
+        return self.value
+
+
+class _Noise:
+    """Standard deviation from the running median of absolute differences."""
+
+    def __init__(self) -> None:
+        self._last: float | None = None
+        self._recent: deque[float] = deque()
+        self._sorted: list[float] = []
+
+    def add(self, loss: float) -> None:
+        if self._last is not None:
+            difference = abs(loss - self._last)
+            self._recent.append(difference)
+            insort(self._sorted, difference)
+            if len(self._recent) > _WINDOW:
+                del self._sorted[bisect_left(self._sorted, self._recent.popleft())]
+        self._last = loss
+
+    @property
+    def sigma(self) -> float:
+        """0 while there is no difference yet."""
+        n = len(self._sorted)
+        return (self._sorted[(n - 1) // 2] + self._sorted[n // 2]) / 2 / _MEDIAN_DIFFERENCE if n else 0.0
+
+
+def first_divergence(losses: ArrayLike, rule: DivergenceRule = TRAINING) -> int | None:
+    """The index at which one whole curve, shape (steps,), has diverged, or None."""
+    return DivergenceMonitor(rule).update(np.asarray(losses))
