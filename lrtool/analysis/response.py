@@ -1,0 +1,205 @@
+"""How final loss responds to the peak LR: a fit through measured (LR, loss) points and what it can tell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+#: Points of the fine log-LR grid on which fits are evaluated, per factor of 10.
+_PER_DECADE = 60
+_BOOTSTRAPS = 400
+#: Neighbours (LRs) that a local quadratic is fitted through: three determine it, five average the noise.
+_NEIGHBOURS = 5
+#: Losses are compared on a log scale; beyond this factor of the best they only say "bad".
+_CEILING = np.log(4.0)
+
+
+class NoAnswer(Enum):
+    """Why the points name no best LR; the text is the message."""
+
+    ALL_DIVERGED = "every trial diverged or gave a non-finite loss"
+    TOO_FEW = "fewer than three LRs gave a finite loss, so no minimum can be located"
+    FLAT = "the loss does not depend on the LR beyond its noise"
+
+
+@dataclass(frozen=True)
+class Response:
+    """The fitted response.
+
+    `lr` is the best peak LR and `interval` its 95% interval; `within_noise` the range of LRs that cannot
+    be told from the best; `expected` the fitted loss there. `grid` and `fit` (same shape) are the curve.
+    `edge` says at which end of the tested LRs the minimum lies, so the caller can look beyond it.
+    All three LRs are None where `reason` says that nothing can be concluded.
+    """
+
+    lr: float | None
+    interval: tuple[float, float] | None
+    within_noise: tuple[float, float] | None
+    expected: float | None
+    grid: Array
+    fit: Array
+    edge: str | None = None
+    reason: NoAnswer | None = None
+
+
+def fit_response(lr: Array, losses: Array) -> Response:
+    """Locate the LR of least final loss from trials.
+
+    lr: (n,), any order. losses: (n, seeds), NaN or inf where a trial diverged; trials of one column share
+    their seed. A local quadratic in log LR is fitted through the losses (their logarithm where all are
+    positive), with the seeds' common offsets taken out. Its minimum is located in 400 refits under
+    resampled residuals, and the LR chosen has the least loss on average over where the minimum may lie:
+    where the loss explodes on one side, the choice keeps away from it.
+    """
+    order = np.argsort(lr)
+    x, losses = np.log(np.asarray(lr, np.float64)[order]), np.asarray(losses, np.float64)[order]
+    finite = np.isfinite(losses)
+    grid = _fine_grid(x)
+    if not finite.any():
+        return _nothing(grid, NoAnswer.ALL_DIVERGED)
+    if finite.any(axis=1).sum() < 3:
+        return _nothing(grid, NoAnswer.TOO_FEW)
+    y, back = _comparable(losses)
+    y = _without_seed_offsets(y)
+    smooth = _smoother(x, grid)
+    at_points = _smoother(x, x)
+    means = y.mean(axis=1)
+    noise = _noise(y)
+    fit = smooth @ means
+    minima, refits = _resample(means, at_points @ means, noise / np.sqrt(y.shape[1]), smooth, grid)
+    if _is_flat(y, noise):
+        return Response(None, None, None, None, np.exp(grid), back(fit), None, NoAnswer.FLAT)
+    return _located(x, grid, fit, minima, refits, back)
+
+
+def _located(x: Array, grid: Array, fit: Array, minima: Array, refits: Array, back: _Back) -> Response:
+    chosen = int(np.argmin(_averaged(grid, fit, float(minima.std()))))
+    # A band, not a test at each LR: how much worse than the chosen LR each LR is, over the refits.
+    worse = np.quantile(refits - refits[:, [chosen]], 0.05, axis=0)
+    low, high = _contiguous(worse <= 0, chosen)
+    interval = np.quantile(minima, [0.025, 0.975])
+    edge = "low" if fit.argmin() == 0 else "high" if fit.argmin() == len(fit) - 1 else None
+    return Response(
+        lr=float(np.exp(grid[chosen])),
+        interval=(float(np.exp(interval[0])), float(np.exp(interval[1]))),
+        within_noise=(float(np.exp(grid[low])), float(np.exp(grid[high]))),
+        expected=float(back(fit[[chosen]])[0]),
+        grid=np.exp(grid),
+        fit=back(fit),
+        edge=edge,
+    )
+
+
+class _Back:
+    """The way back from the comparable scale to losses."""
+
+    def __init__(self, logarithmic: bool) -> None:
+        self.logarithmic = logarithmic
+
+    def __call__(self, y: Array) -> Array:
+        losses: Array = np.exp(y) if self.logarithmic else y
+        return losses
+
+
+def _comparable(losses: Array) -> tuple[Array, _Back]:
+    """Losses on the scale they are compared on, with "bad" as a ceiling instead of infinity."""
+    good = losses[np.isfinite(losses)]
+    logarithmic = bool((good > 0).all())
+    y = np.log(losses, where=np.isfinite(losses), out=np.full_like(losses, np.inf)) if logarithmic else losses
+    y = np.where(np.isfinite(y), y, np.inf)
+    best = _best_row_mean(y)
+    span = _CEILING if logarithmic else max(2.0 * float(np.median(good) - best), np.finfo(float).tiny)
+    return np.minimum(y, best + span), _Back(logarithmic)
+
+
+def _best_row_mean(y: Array) -> float:
+    return float(y.mean(axis=1).min()) if np.isfinite(y.mean(axis=1)).any() else float(y.min())
+
+
+def _without_seed_offsets(y: Array) -> Array:
+    """Take out what a seed adds at every LR; judged where the loss is good, for there seeds differ by an offset."""
+    near = y.mean(axis=1) <= np.quantile(y.mean(axis=1), 0.5)
+    offsets = np.median(y[near] - y[near].mean(axis=1, keepdims=True), axis=0)
+    return y - (offsets - offsets.mean())
+
+
+def _noise(y: Array) -> float:
+    """Standard deviation of one trial about its LR's mean, pooled over the better half of the LRs."""
+    seeds = y.shape[1]
+    if seeds < 2:
+        return _noise_of_one(y[:, 0])
+    near = y.mean(axis=1) <= np.quantile(y.mean(axis=1), 0.5)
+    return float(np.sqrt(y[near].var(axis=1, ddof=1).mean()))
+
+
+def _noise_of_one(y: Array) -> float:
+    """The same from a single seed: third differences along the LRs, blind to any parabola, have variance 20σ²."""
+    low, high = _contiguous(y <= np.quantile(y, 0.7), int(y.argmin()))
+    differences = np.diff(y[low : high + 1], 3)
+    return float(np.sqrt(np.mean(differences**2) / 20)) if len(differences) else float(np.std(y[low : high + 1]))
+
+
+def _is_flat(y: Array, noise: float) -> bool:
+    """Whether the LRs' means differ by no more than noise makes them (largest of n standard normals)."""
+    means = y.mean(axis=1)
+    if noise == 0:
+        return bool(np.ptp(means) <= 1e-12 * max(1.0, float(np.abs(means).max())))
+    expected = 2 * np.sqrt(2 * np.log(max(len(means), 2))) + 1
+    return bool(np.ptp(means) * np.sqrt(y.shape[1]) / noise <= expected)
+
+
+def _fine_grid(x: Array) -> Array:
+    decades = np.ptp(x) / np.log(10)
+    return np.linspace(x.min(), x.max(), max(2, int(decades * _PER_DECADE) + 1))
+
+
+def _smoother(x: Array, at: Array) -> Array:
+    """Local quadratic regression as a matrix (len(at), len(x)): tricube weights over the nearest LRs."""
+    count = min(_NEIGHBOURS, len(x))
+    rows = np.empty((len(at), len(x)))
+    for i, centre in enumerate(at):
+        distance = np.abs(x - centre)
+        width = np.sort(distance)[count - 1] * 1.1 + 1e-12
+        weight = np.clip(1 - (distance / width) ** 3, 0, None) ** 3 + 1e-9 * (distance <= width)
+        design = np.vander((x - centre) / width, 3, increasing=True) * np.sqrt(weight)[:, None]
+        rows[i] = np.linalg.pinv(design, rcond=1e-6)[0] * np.sqrt(weight)
+    return rows
+
+
+def _resample(means: Array, fitted: Array, error: float, smooth: Array, grid: Array) -> tuple[Array, Array]:
+    """Minima (400,) and curves (400, grid) of refits through fitted values plus noise of the means' size."""
+    rng = np.random.default_rng(0)
+    # What the curve leaves unexplained near the minimum is uncertainty too, whether noise or shape.
+    near = means <= np.quantile(means, 0.5)
+    misfit = float(np.sqrt(np.mean((means - fitted)[near] ** 2)))
+    scale = max(error, misfit)
+    curves = (means + scale * rng.standard_normal((_BOOTSTRAPS, len(means)))) @ smooth.T
+    return grid[curves.argmin(axis=1)], curves
+
+
+def _averaged(grid: Array, fit: Array, width: float) -> Array:
+    """The fit averaged over a normal error of the LR (in log LR) of this width."""
+    if width == 0:
+        return fit
+    kernel = np.exp(-0.5 * ((grid[:, None] - grid[None, :]) / width) ** 2)
+    averaged: Array = kernel @ fit / kernel.sum(axis=1)
+    return averaged
+
+
+def _contiguous(mask: NDArray[np.bool_], inside: int) -> tuple[int, int]:
+    """First and last index of the run of True around `inside`."""
+    low = high = inside
+    while low > 0 and mask[low - 1]:
+        low -= 1
+    while high < len(mask) - 1 and mask[high + 1]:
+        high += 1
+    return low, high
+
+
+def _nothing(grid: Array, reason: NoAnswer) -> Response:
+    return Response(None, None, None, None, np.exp(grid), np.full_like(grid, np.nan), None, reason)
