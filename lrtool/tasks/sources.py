@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.data import default_collate
+
+from lrtool.errors import TaskError
+from lrtool.tasks.failures import guarded
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,62 @@ class TensorSource:
     def to(self, device: torch.device) -> Self:
         """Copies of the tensors on the device."""
         return type(self)(tuple(part.to(device) for part in self.inputs), self.target.to(device))
+
+
+@dataclass(frozen=True)
+class DatasetSource:
+    """A map-style data set; a batch is fetched sample by sample (at once through `__getitems__`) and collated.
+
+    Samples are tuples `(inputs…, target)` or mappings; a data set may bring its own `collate_fn(samples)`.
+    """
+
+    dataset: Any
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def take(self, index: Tensor) -> Batch:
+        """Fetch and collate these samples; raises TaskError with the place where the data set's code fails."""
+        wanted = index.tolist()
+        with guarded("fetching samples from the data set", "data"):
+            many = getattr(self.dataset, "__getitems__", None)
+            samples = many(wanted) if many is not None else [self.dataset[i] for i in wanted]
+        with guarded("collating samples into a batch (they must have one shape and type)", "data"):
+            collated = getattr(self.dataset, "collate_fn", default_collate)(samples)
+        batch = as_batch(collated)
+        return Batch(_moved(batch.inputs, self.device), _moved(batch.target, self.device))
+
+    def to(self, device: torch.device) -> Self:
+        """The same data set, its batches on the device."""
+        return type(self)(self.dataset, device)
+
+
+def as_batch(collated: Any) -> Batch:
+    """Inputs and target of a collated batch: the last of a tuple, or the key `target` of a mapping (None without).
+
+    Raises TaskError for anything else.
+    """
+    if isinstance(collated, Mapping):
+        inputs = {key: value for key, value in collated.items() if key != "target"}
+        return Batch(inputs, collated.get("target"))
+    if isinstance(collated, tuple | list) and len(collated) >= 2:
+        return Batch(tuple(collated[:-1]), collated[-1])
+    raise TaskError(
+        f"a sample must be a tuple (inputs…, target) or a mapping, but a batch of them is a {type(collated).__name__}",
+        where="data",
+        remedy="return (x, y) from __getitem__",
+    )
+
+
+def _moved(value: Any, device: torch.device) -> Any:
+    if isinstance(value, Tensor):
+        return value.to(device, non_blocking=True)
+    if isinstance(value, Mapping):
+        return {key: _moved(item, device) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return tuple(_moved(item, device) for item in value)
+    return value
 
 
 def as_tensor(values: Tensor | NDArray[Any]) -> Tensor:
