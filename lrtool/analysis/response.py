@@ -102,8 +102,8 @@ class _Back:
         self.logarithmic = logarithmic
 
     def __call__(self, y: Array) -> Array:
-        losses: Array = np.exp(y) if self.logarithmic else y
-        return losses
+        values: Array = np.exp(y) if self.logarithmic else y
+        return values
 
 
 def _comparable(losses: Array) -> tuple[Array, _Back]:
@@ -125,7 +125,8 @@ def _without_seed_offsets(y: Array) -> Array:
     """Take out what a seed adds at every LR; judged where the loss is good, for there seeds differ by an offset."""
     near = y.mean(axis=1) <= np.quantile(y.mean(axis=1), 0.5)
     offsets = np.median(y[near] - y[near].mean(axis=1, keepdims=True), axis=0)
-    return y - (offsets - offsets.mean())
+    shifted: Array = y - (offsets - offsets.mean())
+    return shifted
 
 
 def _noise(y: Array) -> float:

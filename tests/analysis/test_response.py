@@ -1,0 +1,89 @@
+import numpy as np
+import pytest
+
+from lrtool.analysis.response import NoAnswer, fit_response
+
+LR = np.geomspace(1e-4, 1.0, 13)
+BEST = 0.03
+
+
+def log_loss(lr):
+    """A parabola in log LR with a wall on the right, as real responses look."""
+    d = np.log(lr) - np.log(BEST)
+    return np.log(0.1) + 0.08 * d**2 + np.where(d > 2, 1.5 * (d - 2) ** 2, 0.0)
+
+
+def measured(seeds, noise, rng, lr=LR):
+    offsets = rng.normal(0, 0.05, seeds)
+    return np.exp(log_loss(lr)[:, None] + offsets + noise * rng.standard_normal((len(lr), seeds)))
+
+
+def regret(lr):
+    return np.exp(log_loss(lr) - np.log(0.1)) - 1
+
+
+@pytest.mark.parametrize(("seeds", "noise", "worst"), [(1, 0.01, 0.01), (3, 0.05, 0.05), (5, 0.1, 0.06)])
+def test_the_chosen_lr_costs_little(seeds, noise, worst):
+    rng = np.random.default_rng(1)
+    costs = []
+    for _ in range(20):
+        response = fit_response(LR, measured(seeds, noise, rng))
+        assert response.lr is not None
+        costs.append(regret(response.lr))
+    assert np.max(costs) <= worst
+
+
+def test_the_interval_holds_the_best_lr_about_as_often_as_it_says():
+    rng = np.random.default_rng(2)
+    hits = [low <= BEST <= high for low, high in (fit_response(LR, measured(4, 0.1, rng)).interval for _ in range(60))]
+    assert np.mean(hits) >= 0.85
+
+
+def test_diverged_trials_count_as_bad_and_not_as_missing():
+    losses = measured(3, 0.02, np.random.default_rng(3))
+    losses[LR > 0.05] = np.nan
+    response = fit_response(LR, losses)
+    assert response.lr < 0.06
+    assert response.edge is None
+
+
+def test_the_order_of_the_points_does_not_matter():
+    losses = measured(3, 0.05, np.random.default_rng(4))
+    shuffle = np.random.default_rng(0).permutation(len(LR))
+    assert fit_response(LR[shuffle], losses[shuffle]).lr == pytest.approx(fit_response(LR, losses).lr)
+
+
+def test_a_minimum_at_the_end_of_the_tested_lrs_is_called_an_edge():
+    rng = np.random.default_rng(5)
+    low, high = LR[LR > 0.1], LR[LR < 0.005]
+    assert fit_response(low, measured(3, 0.01, rng, low)).edge == "low"
+    assert fit_response(high, measured(3, 0.01, rng, high)).edge == "high"
+
+
+def test_negative_losses_are_fitted_too():
+    losses = np.log(measured(3, 0.05, np.random.default_rng(6))) - 5
+    assert losses.max() < 0
+    assert regret(fit_response(LR, losses).lr) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("losses", "reason"),
+    [
+        (np.full((13, 3), np.nan), NoAnswer.ALL_DIVERGED),
+        (np.where(np.arange(13)[:, None] < 2, 1.0, np.inf) * np.ones((13, 3)), NoAnswer.TOO_FEW),
+        (1 + 0.01 * np.random.default_rng(7).standard_normal((13, 3)), NoAnswer.FLAT),
+        (np.ones((13, 3)), NoAnswer.FLAT),
+    ],
+)
+def test_no_number_is_invented(losses, reason):
+    response = fit_response(LR, losses)
+    assert response.reason is reason
+    assert response.lr is None and response.interval is None and response.expected is None
+
+
+def test_more_noise_widens_what_cannot_be_told_apart():
+    def width(noise):
+        low, high = fit_response(LR, measured(3, noise, np.random.default_rng(8))).within_noise
+        return np.log(high / low)
+
+    assert width(0.2) > width(0.02)
