@@ -131,7 +131,8 @@ class ResNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, …) → (batch, outputs)."""
-        return self.head(self.blocks(self.stem(x)).flatten(2).mean(-1))
+        out: Tensor = self.head(self.blocks(self.stem(x)).flatten(2).mean(-1))
+        return out
 
 
 class Rows(nn.Module):
@@ -161,7 +162,8 @@ class Recurrent(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(batch, …) → (batch, outputs), or (batch, steps, outputs) where `every` is set."""
         states, _ = self.gru(self.encoder(x))
-        return self.head(states if self.every else states[:, -1])
+        out: Tensor = self.head(states if self.every else states[:, -1])
+        return out
 
 
 class CausalAttention(nn.Module):
@@ -184,7 +186,8 @@ class CausalAttention(nn.Module):
         scores = q @ k.transpose(-2, -1) / math.sqrt(width // self.heads)
         later = torch.ones(steps, steps, dtype=torch.bool, device=x.device).triu(1)
         weights = self.dropout(scores.masked_fill(later, -math.inf).softmax(-1))
-        return self.merge((weights @ v).transpose(1, 2).reshape(batch, steps, width))
+        out: Tensor = self.merge((weights @ v).transpose(1, 2).reshape(batch, steps, width))
+        return out
 
 
 class TransformerBlock(nn.Module):
@@ -204,7 +207,8 @@ class TransformerBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(batch, steps, width) → the same."""
         x = x + self.attend(x)
-        return x + self.think(x)
+        out: Tensor = x + self.think(x)
+        return out
 
 
 class Transformer(nn.Module):
@@ -226,4 +230,5 @@ class Transformer(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Tokens (batch, steps) → logits of the next token (batch, steps, vocabulary)."""
         x = self.token(tokens) + self.position.weight[: tokens.shape[1]]
-        return self.head(self.norm(self.blocks(x)))
+        out: Tensor = self.head(self.norm(self.blocks(x)))
+        return out

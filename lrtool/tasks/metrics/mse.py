@@ -1,0 +1,25 @@
+"""Mean squared error as a metric."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from lrtool.tasks.base import BuildContext, Metric
+from lrtool.tasks.metrics.base import MetricSpec
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class MseMetric(MetricSpec):
+    """Mean squared error: mean of (output − target)²."""
+
+    kind: Literal["mse"] = "mse"
+
+    def build(self, context: BuildContext) -> Metric:
+        """The metric."""
+        return Metric("mse", _error, higher_is_better=False)
+
+
+def _error(output: Tensor, target: Tensor) -> Tensor:
+    return (output - target).square()
