@@ -32,8 +32,8 @@ class Text(Dataset):
 
     def load(self, context: BuildContext) -> Data:
         """Windows (samples, context) of token indices; raises UsageError or TaskError where the text does not do."""
-        letters = np.array(list(self._read(context)))
-        vocabulary, tokens = np.unique(letters, return_inverse=True)
+        code_points = np.frombuffer(self._read(context).encode("utf-32-le"), dtype="<u4")
+        vocabulary, tokens = np.unique(code_points, return_inverse=True)
         tokens = tokens.astype(np.int64)
         held_out = round(len(tokens) * self.val_fraction)
         end = len(tokens) - held_out
