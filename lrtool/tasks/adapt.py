@@ -10,6 +10,7 @@ import numpy as np
 
 from lrtool.errors import TaskError
 from lrtool.tasks.base import Data, DataShape
+from lrtool.tasks.custom import article
 from lrtool.tasks.failures import guarded
 from lrtool.tasks.memory import check_finite, split
 
@@ -43,7 +44,14 @@ def adapt(returned: Any, val_fraction: float, seed: int) -> Data:
 def _is_dataset(value: Any) -> bool:
     if _is_array(value) or isinstance(value, Mapping | str):
         return False
-    return isinstance(value, tuple | list) or hasattr(value, "__getitem__") or hasattr(value, "__iter__")
+    if isinstance(value, list):
+        return _is_samples(value) or (bool(value) and all(_is_array(part) for part in value))
+    return isinstance(value, tuple) or hasattr(value, "__getitem__") or hasattr(value, "__iter__")
+
+
+def _is_samples(value: Any) -> bool:
+    """Whether a list is a data set, its items being samples, and not an array or the parts of one."""
+    return isinstance(value, list) and bool(value) and isinstance(value[0], tuple | Mapping)
 
 
 def _is_array(value: Any) -> bool:
@@ -61,20 +69,15 @@ def _source(value: Any) -> Source:
         return _tensors(value.tensors)
     if isinstance(value, Subset) and isinstance(value.dataset, TensorDataset):
         return _tensors(tuple(part[list(value.indices)] for part in value.dataset.tensors))
-    if isinstance(value, tuple) or (isinstance(value, list) and all(_is_array(part) for part in value)):
-        return _tensors(value)  # any other list is a data set: its items are samples
+    if isinstance(value, tuple | list) and not _is_samples(value):
+        return _tensors(value)
     if isinstance(value, IterableDataset) or not (hasattr(value, "__getitem__") and hasattr(value, "__len__")):
         raise TaskError(
-            f"the data target returned {_name(value)}, which cannot be indexed", where="data", remedy=_WANTED
+            f"the data target returned {article(value)}, which cannot be indexed", where="data", remedy=_WANTED
         )
     if _is_array(value) or isinstance(value, Mapping | str):
-        raise TaskError(f"the data target returned {_name(value)} alone", where="data", remedy=_WANTED)
+        raise TaskError(f"the data target returned {article(value)} alone", where="data", remedy=_WANTED)
     return DatasetSource(value)
-
-
-def _name(value: Any) -> str:
-    kind = type(value).__name__
-    return f"{'an' if kind[0] in 'aeiouAEIOU' else 'a'} {kind}"
 
 
 def _tensors(parts: Any) -> Source:

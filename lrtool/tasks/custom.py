@@ -53,7 +53,7 @@ def call(target: str, args: Mapping[str, Any], context: BuildContext, where: str
     found = resolve(target, context, where)
     if isinstance(found, Mapping) or not callable(found) or _is_built(found):
         raise UsageError(
-            f"{target} is {_article(found)}, not a class or function",
+            f"{target} is {article(found)}, not a class or function",
             where=f"{where}.use",
             remedy="name what makes it: every seed needs a fresh one",
         )
@@ -71,7 +71,7 @@ def function_of_batch(
         made = call(target, args, context, where)
         if not callable(made):
             raise UsageError(
-                f"{target} makes {_article(made)}, which cannot be called with (output, target)",
+                f"{target} makes {article(made)}, which cannot be called with (output, target)",
                 where=f"{where}.use",
                 remedy="give the class a method __call__(self, output, target)",
             )
@@ -79,7 +79,7 @@ def function_of_batch(
         return functools.partial(made)
     if not callable(found):
         raise UsageError(
-            f"{target} is {_article(found)}, not a class or function",
+            f"{target} is {article(found)}, not a class or function",
             where=f"{where}.use",
             remedy="name a function of (output, target)",
         )
@@ -128,7 +128,12 @@ def _is_built(found: Any) -> bool:
     return torch is not None and isinstance(found, torch.nn.Module | torch.Tensor)
 
 
-def _article(value: Any) -> str:
+def article(value: Any) -> str:
+    """A value's class with its article, for messages.
+
+    >>> article(3)
+    'an int'
+    """
     name = type(value).__name__
     return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
 

@@ -28,7 +28,7 @@ class UseModel(Model):
 
         made = custom.call(self.use, self.args, context, "model")
         if not isinstance(made, nn.Module):
-            got = f"the class {made.__name__} itself" if isinstance(made, type) else f"a {type(made).__name__}"
+            got = f"the class {made.__name__} itself" if isinstance(made, type) else custom.article(made)
             raise TaskError(
                 f"{self.use} returned {got}, not an nn.Module", where="model.use", remedy="return an instance of one"
             )
