@@ -1,0 +1,146 @@
+"""What a range test shows beyond its noise: where the loss stands, falls and explodes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrtool.analysis.smoothing import local_line
+
+Array = NDArray[np.float64]
+
+#: Standard errors that a fall must have to count. Many places are looked at, hence not 2.
+SIGNIFICANT = 4.0
+#: Standard errors of a rise: it is measured from the lowest of many levels, which noise alone makes low.
+_CLEAR_RISE = 5.0
+#: Part of the fall that the loss must climb back to count as exploded.
+_CLIMBED = 0.75
+#: Part of the fall (or of standard errors) that counts as having started to move.
+_MOVED = 0.1
+#: The median of |y − y′| of two independent normal values is this many standard deviations.
+_MEDIAN_DIFFERENCE = 0.9539
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A range test's curve over all seeds, on a scale of its own.
+
+    `capped` (seeds, steps): losses cut off above `cap`, and at `cap` once a seed has stopped, so that an
+    explosion to 10¹⁰ or NaN counts as "high", not as a number. `level` (steps,): the mean over seeds,
+    smoothed by a robust local line. `start`: the loss before any learning. `noise`: standard deviation
+    of one loss. Everything is a level or a difference of levels: for a·loss + b the same LRs come out.
+    """
+
+    lr: Array
+    capped: Array
+    level: Array
+    span: int
+    start: float
+    cap: float
+    noise: float
+
+    @cached_property
+    def lowest(self) -> int:
+        """Index of the lowest level."""
+        return int(np.argmin(self.level))
+
+    @cached_property
+    def fall(self) -> float:
+        """How far the level comes down from the start; 0 where it does not."""
+        return max(self.start - float(self.level[self.lowest]), 0.0)
+
+    @cached_property
+    def error(self) -> float:
+        """Standard error of the level: a local line weighs about 0.6 of its points."""
+        return self.noise / float(np.sqrt(0.6 * self.span * len(self.capped)))
+
+    @cached_property
+    def exploded(self) -> int | None:
+        """First index after the lowest level that is clearly above it, if any.
+
+        level > lowest + max(0.75·fall, 5 standard errors)
+        """
+        needed = self.level[self.lowest] + max(_CLIMBED * self.fall, _CLEAR_RISE * self.error)
+        above = np.flatnonzero(self.level[self.lowest :] > needed)
+        return self.lowest + int(above[0]) if above.size else None
+
+    @cached_property
+    def fall_significance(self) -> float:
+        """The largest fall in standard errors: of windows of several widths, against all that went before.
+
+        z = max over j, w of (mean y₀…y_{j−w} − mean y_{j−w}…y_j) / (noise·√(1/(S·(j−w)) + 1/(S·w)))
+        """
+        end = len(self.lr) if self.exploded is None else self.exploded
+        total = np.concatenate([[0.0], np.cumsum(self.capped.mean(axis=0)[:end])])
+        first, best = max(len(self.lr) // 10, 5), 0.0
+        for width in {max(len(self.lr) // parts, 5) for parts in (4, 8, 16)}:
+            before = np.arange(first, end - width + 1)
+            if before.size and self.noise > 0:
+                drop = total[before] / before - (total[before + width] - total[before]) / width
+                best = max(best, float(np.max(drop / np.sqrt(1 / before + 1 / width))))
+        return best * float(np.sqrt(len(self.capped))) / self.noise if self.noise > 0 else np.inf * (self.fall > 0)
+
+    @property
+    def falls(self) -> bool:
+        """Whether the loss falls by more than noise does."""
+        return self.fall_significance >= SIGNIFICANT
+
+    @cached_property
+    def starts_to_fall(self) -> int:
+        """First index from which the level stays below the start until its lowest point."""
+        margin = max(_MOVED * self.fall, 2 * self.error)
+        high = np.flatnonzero(self.level[: self.lowest + 1] >= self.start - margin)
+        return min(int(high[-1]) + 1, self.lowest) if high.size else 0
+
+    def limit(self, lag: int) -> float:
+        """The LR that was in use `lag` steps before the explosion, or the last LR if there was none."""
+        return float(self.lr[-1] if self.exploded is None else self.lr[max(self.exploded - lag, 0)])
+
+    @cached_property
+    def starts_to_explode(self) -> int | None:
+        """Last index before the explosion at which the level is still at its lowest, if it exploded."""
+        if self.exploded is None:
+            return None
+        margin = max(_MOVED * self.fall, 2 * self.error)
+        low = np.flatnonzero(self.level[self.lowest : self.exploded] <= self.level[self.lowest] + margin)
+        return self.lowest + int(low[-1]) if low.size else self.lowest
+
+
+def gather(lr: Array, losses: Array) -> Evidence:
+    """Put the seeds of a range test together: `lr` (steps,), `losses` (seeds, steps), NaN after a stop."""
+    count, steps = losses.shape
+    span = max(steps // 8, 9)
+    first = max(steps // 10, 5)
+    known = np.where(np.isfinite(losses), losses, np.inf)
+    start = float(np.mean([_finite_median(row[:first]) for row in losses]))
+    rough = _running_median(np.mean([_running_median(row, 7) for row in known], axis=0), 5)
+    drop = max(start - float(rough.min()), 0.0)
+    cap = start + max(0.5 * drop, 4 * _rough_noise(losses))
+    capped = np.minimum(known, cap)
+    mean = capped.mean(axis=0)
+    level, _ = local_line(mean, span)
+    lowest = int(np.argmin(level))
+    calm = max(lowest + 1, steps // 4, first)
+    residual = (capped - mean)[:, :calm] if count > 1 else (capped - level)[:, :calm]
+    noise = float(np.sqrt(np.mean(residual**2) * count / max(count - 1, 1)))
+    return Evidence(lr, capped, level, span, start, cap, noise)
+
+
+def _finite_median(values: Array) -> float:
+    finite = values[np.isfinite(values)]
+    return float(np.median(finite)) if finite.size else np.nan
+
+
+def _rough_noise(losses: Array) -> float:
+    differences = np.abs(np.diff(losses, axis=1))
+    return float(_finite_median(differences.ravel())) / _MEDIAN_DIFFERENCE
+
+
+def _running_median(values: Array, width: int) -> Array:
+    """Median of the `width` (odd) values around each; fewer at the ends."""
+    half = width // 2
+    padded = np.concatenate([np.full(half, np.nan), values, np.full(half, np.nan)])
+    return np.asarray(np.nanmedian(np.lib.stride_tricks.sliding_window_view(padded, width), axis=1))

@@ -1,0 +1,221 @@
+"""Reads a range test: bounds, suggestion, stability limit, each with its evidence, or why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lrtool.analysis.evidence import Evidence, gather
+from lrtool.analysis.smoothing import exponential, local_line
+from lrtool.analysis.suggest import METHODS, Suggestion
+from lrtool.analysis.suggest.stability import LAG, SHORTEST, Stability
+
+Array = NDArray[np.float64]
+
+#: Curves drawn for intervals; the generator's seed is fixed, so that the same test reads the same.
+_RESAMPLES = 100
+#: The interval holds this part of the resampled answers.
+_COVERAGE = 0.9
+
+
+class Reason(Enum):
+    """Why a range test supports no suggestion; the value is the message."""
+
+    TOO_SHORT = f"the test has fewer than {SHORTEST} updates; raise range_test.steps"
+    ALL_DIVERGED = (
+        f"every seed diverged within {SHORTEST} updates, at the smallest learning rates; lower range_test.start"
+    )
+    FLAT = (
+        "the loss did not change by more than its noise; raise range_test.end,"
+        " or use more steps, more seeds or larger batches"
+    )
+    ONLY_RISING = (
+        "the loss never fell by more than its noise before it rose; lower range_test.start,"
+        " or use more steps, more seeds or larger batches"
+    )
+    STILL_FALLING = "the loss had only begun to fall when the test ended; raise range_test.end"
+
+
+class Caveat(Enum):
+    """What to know about a suggestion that was given; the value is the message."""
+
+    NOT_EXPLODED = (
+        "the loss did not explode up to the largest learning rate, so the suggestion may be too small;"
+        " raise range_test.end to find out"
+    )
+    ONE_SEED = "with one seed the interval shows the noise within the test, not how much seeds differ"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """An LR and the interval (90%, bootstrap over seeds and noise) that holds it."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class RangeTestResult:
+    """All that a range test shows, with the data of its plot.
+
+    `lr` (steps,); `losses` as given, `smoothed` by a bias-corrected exponential mean, both (seeds,
+    steps) and NaN after a seed stopped. `mean` (steps,): robustly smoothed mean over seeds, explosions
+    cut off; `band_low` and `band_high` (steps,): lowest and highest of the seeds' own such curves.
+
+    `lower`: where the loss starts to fall. `upper`: where it starts to explode. `suggestion`: a peak LR.
+    `stability`: the largest LR that trains without diverging; its interval ends at infinity if the test
+    ended first. Each is None where the curve does not support it; then `reason` says why there is no
+    suggestion. `methods`: what each method says, whatever the evidence.
+    """
+
+    lr: Array
+    losses: Array
+    smoothed: Array
+    mean: Array
+    band_low: Array
+    band_high: Array
+    lower: Estimate | None
+    upper: Estimate | None
+    suggestion: Estimate | None
+    stability: Estimate | None
+    methods: Mapping[str, Suggestion]
+    reason: Reason | None
+    caveats: tuple[Caveat, ...] = ()
+
+    def summary(self) -> dict[str, Any]:
+        """The entries of `summary.json`: LRs as numbers or null."""
+        return {
+            "suggested_lr": self.suggestion and self.suggestion.value,
+            "interval": self.suggestion and [self.suggestion.low, self.suggestion.high],
+            "lower_lr": self.lower and self.lower.value,
+            "upper_lr": self.upper and self.upper.value,
+            "stability_limit": self.stability and self.stability.value,
+            "stability_interval": self.stability and [_number(self.stability.low), _number(self.stability.high)],
+            "reason": self.reason and self.reason.value,
+            "caveats": [caveat.value for caveat in self.caveats],
+            "methods": {
+                kind: {"lr": said.lr, "per_seed": [_number(value) for value in said.per_seed.tolist()]}
+                for kind, said in self.methods.items()
+            },
+        }
+
+
+def analyse(lr: ArrayLike, losses: ArrayLike, smoothing: float = 0.9, resamples: int = _RESAMPLES) -> RangeTestResult:
+    """Read a range test.
+
+    `lr`: the LR each update used, shape (steps,), positive and increasing. `losses`: the loss of each
+    update, shape (seeds, steps), NaN after a seed stopped. `smoothing`: β of the exponential mean.
+    Raises ValueError where the shapes or the LRs are not as described.
+    """
+    rates, curves = _checked(lr, losses)
+    methods = {kind: method(kind=kind).suggest(rates, curves) for kind, method in METHODS.kinds.items()}
+    smoothed = exponential(curves, smoothing)
+    longest = int(np.isfinite(curves).sum(axis=1).max())
+    if longest < SHORTEST:
+        nothing = np.full(rates.shape, np.nan)
+        why = Reason.TOO_SHORT if len(rates) < SHORTEST else Reason.ALL_DIVERGED
+        return RangeTestResult(rates, curves, smoothed, nothing, nothing, nothing, None, None, None, None, methods, why)
+    evidence = gather(rates, curves)
+    mean, band_low, band_high = _band(evidence, longest)
+    reason = _reason(evidence)
+    estimate = _Estimator(evidence, resamples)
+    return RangeTestResult(
+        lr=rates,
+        losses=curves,
+        smoothed=smoothed,
+        mean=mean,
+        band_low=band_low,
+        band_high=band_high,
+        lower=estimate(lambda e: float(e.lr[e.starts_to_fall])) if evidence.falls else None,
+        upper=estimate(_upper),
+        suggestion=None if reason else estimate(Stability().of),
+        stability=_stability(evidence, estimate),
+        methods=methods,
+        reason=reason,
+        caveats=() if reason else _caveats(evidence),
+    )
+
+
+def _checked(lr: ArrayLike, losses: ArrayLike) -> tuple[Array, Array]:
+    rates, curves = np.asarray(lr, dtype=np.float64), np.asarray(losses, dtype=np.float64)
+    if rates.ndim != 1 or curves.ndim != 2 or curves.shape[1:] != rates.shape or not curves.size:
+        raise ValueError(
+            f"lr has shape (steps,) and losses (seeds, steps), neither empty, but got {rates.shape} and {curves.shape}"
+        )
+    if not (np.isfinite(rates).all() and rates[0] > 0 and (np.diff(rates) > 0).all()):
+        raise ValueError("the LRs of a range test are finite, above 0 and increasing, but got others")
+    # A loss after the first non-finite one says nothing about training.
+    dead = np.logical_or.accumulate(~np.isfinite(curves), axis=1)
+    return rates, np.where(dead, np.nan, curves)
+
+
+def _reason(evidence: Evidence) -> Reason | None:
+    if not evidence.falls:
+        return Reason.FLAT if evidence.exploded is None else Reason.ONLY_RISING
+    return Reason.STILL_FALLING if Stability().of(evidence) is None else None
+
+
+def _caveats(evidence: Evidence) -> tuple[Caveat, ...]:
+    never, single = evidence.exploded is None, len(evidence.capped) == 1
+    return (Caveat.NOT_EXPLODED,) * never + (Caveat.ONE_SEED,) * single
+
+
+def _upper(evidence: Evidence) -> float | None:
+    index = evidence.starts_to_explode
+    return None if index is None else float(evidence.lr[index])
+
+
+def _stability(evidence: Evidence, estimate: Callable[[_Reader], Estimate | None]) -> Estimate | None:
+    if evidence.exploded is not None:
+        return estimate(lambda e: e.limit(LAG))
+    return Estimate(float(evidence.lr[-1]), float(evidence.lr[-1]), np.inf) if evidence.falls else None
+
+
+def _band(evidence: Evidence, longest: int) -> tuple[Array, Array, Array]:
+    """Mean level and the span of the seeds' own levels, NaN once every seed has stopped."""
+    each = np.array([local_line(row, evidence.span)[0] for row in evidence.capped])
+    curves = np.stack([evidence.level, each.min(axis=0), each.max(axis=0)])
+    curves[:, longest:] = np.nan
+    mean, low, high = curves
+    return mean, low, high
+
+
+_Reader = Callable[[Evidence], "float | None"]
+
+
+class _Estimator:
+    """Intervals by resampling seeds, with the signs of each seed's residuals drawn at random.
+
+    The second (a wild bootstrap) keeps the size that the noise has at each LR, and gives a single seed
+    an interval too. Sources: Efron 1979; Wu 1986, "Jackknife, bootstrap and other resampling methods".
+    """
+
+    def __init__(self, evidence: Evidence, resamples: int) -> None:
+        self.evidence = evidence
+        generator = np.random.default_rng(0)
+        levels = np.array([local_line(row, evidence.span)[0] for row in evidence.capped])
+        residuals = evidence.capped - levels
+        self.resampled = []
+        for _ in range(resamples):
+            seeds = generator.integers(len(levels), size=len(levels))
+            signs = generator.choice([-1.0, 1.0], size=levels.shape)
+            self.resampled.append(gather(evidence.lr, levels[seeds] + signs * residuals[seeds]))
+
+    def __call__(self, read: _Reader) -> Estimate | None:
+        """What `read` finds in the test itself, with the interval of what it finds in resampled tests."""
+        value = read(self.evidence)
+        if value is None:
+            return None
+        found = [value, *(lr for lr in map(read, self.resampled) if lr is not None)]
+        low, high = np.quantile(found, [(1 - _COVERAGE) / 2, (1 + _COVERAGE) / 2])
+        return Estimate(value, min(float(low), value), max(float(high), value))
+
+
+def _number(value: float) -> float | None:
+    return value if np.isfinite(value) else None
