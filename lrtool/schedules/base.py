@@ -179,7 +179,8 @@ class Schedule(BaseModel):
             case "cosine":
                 return start + (target - start) * np.sin(math.pi / 2 * p) ** 2
             case "exponential":
-                return start * (target / start) ** p
+                grown: Array = start * (target / start) ** p
+                return grown
             case "constant":
                 held: Array = np.where(t + 1 < self.warmup, start, target)
                 return held
