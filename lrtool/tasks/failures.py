@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sysconfig
 import traceback
 from collections.abc import Iterator
@@ -10,8 +11,8 @@ from pathlib import Path
 
 from lrtool.errors import LrtoolError, TaskError
 
-_PACKAGE = str(Path(__file__).resolve().parents[1])
-_INSTALLED = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+_PACKAGE = f"{Path(__file__).resolve().parents[1]}{os.sep}"
+_INSTALLED = tuple(f"{sysconfig.get_path(name)}{os.sep}" for name in ("stdlib", "platstdlib", "purelib", "platlib"))
 _MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
 
 

@@ -26,6 +26,7 @@ CODE = """
     def classes(samples=40, count=3): return torch.randn(samples, 4), torch.arange(samples) % count
     def values(width=1): return torch.randn(40, 4), torch.randn(40, width)
     def flat_values(): return torch.randn(40, 4), torch.randn(40)
+    def short(): return torch.randn(40, 4), torch.arange(40, dtype=torch.int32) % 3
     def shifted(): return torch.randn(40, 4), torch.arange(40) % 3 - 1
     def ignored(): return torch.randn(40, 4), torch.arange(40) % 3 * 50 - 100 + 0
     def words(): return [{"ids": torch.tensor([n % 5, 1]), "labels": torch.tensor(n % 2)} for n in range(30)]
@@ -147,6 +148,7 @@ def test_losses_and_metrics_of_ones_own(make: Callable[..., Task]) -> None:
         (("shifted",), "classes are numbered from 0, but targets go down to -1; add 1 to every target"),
         (("values", ("Net", {"outputs": 2})), r"the model gives \(8, 2\) float32 and the target is \(8, 1\) float32"),
         (("flat_values", ONE), r"gives \(8, 1\) float32 and the target is \(8,\) float32; make the"),
+        (("short", "Net"), r"cross_entropy needs classes as int64 targets, but .* target is \(8,\) int32"),
         (("classes", "Tuple"), "needs a tensor from the model, but the model returns a tuple"),
         (("words", "OwnLoss", "mse"), "needs a tensor from the model, but the model returns a SimpleNamespace"),
         (("values", ONE, "cut"), "does not depend on the model's parameters"),

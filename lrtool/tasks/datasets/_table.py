@@ -26,19 +26,23 @@ class Column:
     lines: list[int]
 
     @cached_property
+    def parsed(self) -> list[float | None]:
+        """Each cell as a number, None where it is none."""
+        return [_number(cell) for cell in self.cells]
+
+    @cached_property
     def is_numeric(self) -> bool:
         """Whether at least half of the cells are numbers; the others are then errors, not categories."""
-        return 2 * sum(_number(cell) is not None for cell in self.cells) >= len(self.cells)
+        return 2 * sum(value is not None for value in self.parsed) >= len(self.cells)
 
     def numbers(self) -> NDArray[np.float64]:
         """The cells as finite numbers, shape (rows,); raises TaskError at the first that is none."""
-        values = [_number(cell) for cell in self.cells]
-        for cell, value, line in zip(self.cells, values, self.lines, strict=True):
+        for cell, value, line in zip(self.cells, self.parsed, self.lines, strict=True):
             if value is None:
                 raise self._error(f"{cell!r} is not a number", line, "write a number, or remove the line")
             if not math.isfinite(value):
                 raise self._error(f"{cell!r} is not a finite number", line, "write a number, or remove the line")
-        return np.array(values, dtype=np.float64)
+        return np.array(self.parsed, dtype=np.float64)
 
     def classes(self) -> tuple[NDArray[np.int64], list[str]]:
         """Numbers of the classes in sorted order, shape (rows,), and what each stands for."""

@@ -31,7 +31,9 @@ class CrossEntropy(Loss):
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="Part of the probability spread over all classes.")
 
     def check_batch(self, output: Any, target: Any) -> None:
-        """Classes on the last axis, integer targets below their number."""
+        """Classes on the last axis, and int64 targets for the axes before it."""
+        import torch
+
         output, target = need_tensors(self.kind, output, target)
         got = f"the model gives {describe(output)} and the target is {describe(target)}"
         if output.ndim < 2 or output.shape[:-1] != target.shape:
@@ -40,11 +42,11 @@ class CrossEntropy(Loss):
                 where="model",
                 remedy="put the classes on the model's last axis; for values write loss: mse",
             )
-        if target.is_floating_point() or target.dtype.is_complex:
+        if target.dtype != torch.int64:
             raise TaskError(
-                f"cross_entropy needs whole-number classes as targets, but {got}",
+                f"cross_entropy needs classes as int64 targets, but {got}",
                 where="data",
-                remedy="return the target as int64; for values write loss: mse",
+                remedy="number the classes from 0, as int64; for values write loss: mse",
             )
 
     def check_targets(self, output: Any, target: Any) -> None:
