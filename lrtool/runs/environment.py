@@ -1,0 +1,47 @@
+"""`environment.json`: where and with what a run was made."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+_PACKAGES = ("lrtool", "torch", "numpy", "pydantic", "matplotlib", "safetensors")
+
+
+def environment(folder: Path, device: str) -> dict[str, Any]:
+    """Versions, machine, device, command line, time and the git commit of the config's folder."""
+    return {
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}},
+        "platform": platform.platform(),
+        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "device": device,
+        "threads": sys.modules["torch"].get_num_threads() if "torch" in sys.modules else None,
+        "command_line": sys.argv,
+        "working_directory": str(Path.cwd()),
+        "git_commit": _git_commit(folder),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _git_commit(folder: Path) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None if done.returncode == 0 else None

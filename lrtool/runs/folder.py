@@ -1,0 +1,113 @@
+"""Run folders: `outputs/<name>/<date>-<time>-<command>[-n]/`, never shared by two processes."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Self
+
+from lrtool.errors import UsageError
+from lrtool.runs import atomic
+from lrtool.runs.metrics import MetricsWriter
+from lrtool.runs.summary import read_summary
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+class RunFolder:
+    """One folder of results and the fixed names of what is in it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, output: Path, name: str, command: str) -> Self:
+        """Make a new folder below `output` and point `latest` at it; raises OutputError where that fails."""
+        parent = output / (_UNSAFE.sub("-", name).strip("-.") or "run")
+        stem = f"{datetime.now():%Y%m%d-%H%M%S}-{command}"
+        try:
+            parent.mkdir(parents=True, exist_ok=True)
+            path = _exclusive(parent, stem)
+            (path / "checkpoints").mkdir()
+            _point_latest(parent, path)
+        except OSError as error:
+            raise atomic.output_error(parent, error) from None
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """A run that exists: its folder, a `latest` link, or `outputs/<name>` (its newest run).
+
+        Raises UsageError where there is none.
+        """
+        for candidate in (path, path / "latest"):
+            target = _followed(candidate)
+            if (target / "config.yaml").is_file():
+                return cls(target.resolve())
+        what = "there is no such folder" if not path.exists() else "this is not a run folder (it has no config.yaml)"
+        raise UsageError(
+            what, where=str(path), remedy="give a folder that lrtool wrote, such as outputs/digits-mlp/latest"
+        )
+
+    @property
+    def config(self) -> Path:
+        """The resolved config."""
+        return self.path / "config.yaml"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where checkpoints go."""
+        return self.path / "checkpoints"
+
+    def metrics(self, columns: tuple[str, ...], resume_at: int | None = None) -> MetricsWriter:
+        """The writer of `metrics.csv`; with `resume_at`, rows from that step on are dropped first."""
+        return MetricsWriter(self.path / "metrics.csv", columns, resume_at)
+
+    def summary(self) -> dict[str, Any]:
+        """What `summary.json` says; raises UsageError where it is missing, damaged or from a newer lrtool."""
+        return read_summary(self.path / "summary.json")
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a text file whole or not at all."""
+        atomic.write_text(self.path / name, text)
+
+    def write_bytes(self, name: str, data: bytes) -> None:
+        """Write a file whole or not at all."""
+        atomic.write_bytes(self.path / name, data)
+
+    def write_json(self, name: str, document: Mapping[str, Any]) -> None:
+        """Write a JSON file whole or not at all."""
+        atomic.write_json(self.path / name, dict(document))
+
+
+def _exclusive(parent: Path, stem: str) -> Path:
+    """A folder that this process alone has made: mkdir either makes it or fails."""
+    for number in range(1, 10_000):
+        path = parent / (stem if number == 1 else f"{stem}-{number}")
+        try:
+            path.mkdir()
+        except FileExistsError:
+            continue
+        return path
+    raise FileExistsError(f"10,000 folders named {stem}")
+
+
+def _point_latest(parent: Path, path: Path) -> None:
+    """`latest` is a link; where the system has none, a file that holds the name."""
+    temporary = parent / f".latest-{os.getpid()}"
+    temporary.unlink(missing_ok=True)
+    try:
+        temporary.symlink_to(path.name, target_is_directory=True)
+    except OSError:
+        temporary.write_text(path.name)
+    temporary.replace(parent / "latest")
+
+
+def _followed(path: Path) -> Path:
+    """Where a `latest` points that is a file with a name in it."""
+    if path.name == "latest" and path.is_file():
+        return path.parent / path.read_text().strip()
+    return path
