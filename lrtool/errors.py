@@ -83,3 +83,12 @@ class MissingExtraError(UsageError):
             where=where,
             remedy=f"install it with: pip install 'lrtool[{extra}]'",
         )
+
+
+class Interrupted(KeyboardInterrupt):
+    """SIGINT or SIGTERM stopped the work at a place where everything measured is kept and resumable."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(f"stopped by signal {signum}")
+        self.signum = signum
+        self.exit_code = ExitCode(128 + signum)

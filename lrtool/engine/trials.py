@@ -11,8 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from lrtool.analysis.divergence import TRAINING, DivergenceRule
 from lrtool.optimizers import Optimizer
 from lrtool.schedules import Curve
+from lrtool.schedules.plateau import Plateau
 from lrtool.tasks.base import Task
 
 Array = NDArray[np.float64]
@@ -48,7 +50,8 @@ class Recipe:
 
     `accumulate` batches make one update (the batches of update t are a·t … a·t+a−1 of the batch order).
     `clip_norm` clips the gradient's global norm. `eval_every` 0 means only after the last update.
-    `stop_on_divergence` ends a trial where its loss explodes; a non-finite loss always ends it.
+    `stop_on_divergence` ends a trial where its loss explodes by `divergence_rule`; a non-finite loss always
+    ends it. `plateau` multiplies the LR by a factor that follows the evaluations.
     """
 
     optimizer: Optimizer
@@ -59,6 +62,8 @@ class Recipe:
     eval_every: int = 0
     record_grad_norm: bool = False
     stop_on_divergence: bool = True
+    divergence_rule: DivergenceRule = TRAINING
+    plateau: Plateau | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,34 @@
+"""Batches of a trial: indices on the device, a whole epoch at a time."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from lrtool.errors import UsageError
+from lrtool.tasks.base import Task
+from lrtool.tasks.sources import BatchOrder
+
+
+class Batches:
+    """Sample indices of batch m = 0, 1, …, which goes on through the epochs; random access."""
+
+    def __init__(self, task: Task, seed: int, device: torch.device) -> None:
+        if task.steps_per_epoch < 1:
+            raise UsageError(
+                f"a batch of {task.batch_size} does not fit {len(task.train)} training samples",
+                where="data.batch_size",
+                remedy=f"write at most {len(task.train)}" if len(task.train) else "give at least one training sample",
+            )
+        self._order = BatchOrder(seed, len(task.train), task.batch_size)
+        self._device = device
+        self._epoch = -1
+        self._rows = torch.empty(0, dtype=torch.int64)
+
+    def __call__(self, m: int) -> Tensor:
+        """Indices of batch m, shape (batch_size,), on the device; an epoch is uploaded when it starts."""
+        epoch, row = divmod(m, self._order.per_epoch)
+        if epoch != self._epoch:
+            self._rows = torch.from_numpy(self._order.epoch(epoch)).to(self._device)
+            self._epoch = epoch
+        return self._rows[row]

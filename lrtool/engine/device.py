@@ -1,0 +1,50 @@
+"""Devices: which one a name means on this machine, and what there is."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+
+from lrtool.errors import UsageError
+
+_FORMS = "write auto, cpu, cuda, cuda:N or mps"
+
+
+def available_devices() -> list[str]:
+    """Names of the devices of this machine that lrtool can train on, the fastest kind first."""
+    cuda = [f"cuda:{index}" for index in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    mps = ["mps"] if torch.backends.mps.is_available() else []
+    return [*cuda, *mps, "cpu"]
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device a name means: `auto` (CUDA, else MPS, else CPU), `cpu`, `cuda`, `cuda:N` or `mps`.
+
+    Raises UsageError for an unknown name and for a device this machine lacks, naming those it has.
+    """
+    there = available_devices()
+    if name == "auto":
+        return torch.device(there[0])
+    kind, _, index = name.partition(":")
+    if kind not in ("cpu", "cuda", "mps") or (index and not (kind == "cuda" and index.isdecimal())) or name[-1] == ":":
+        raise UsageError(f"there is no device {name!r}", where="device", remedy=_FORMS)
+    wanted = f"cuda:{int(index or 0)}" if kind == "cuda" else kind
+    if wanted not in there:
+        raise UsageError(
+            f"this machine has no device {name!r}, only: {', '.join(there)}",
+            where="device",
+            remedy="write auto, or one of those",
+        )
+    return torch.device(wanted)
+
+
+@contextlib.contextmanager
+def repeatable(device: torch.device) -> Iterator[None]:
+    """cuDNN picks deterministic kernels inside, so that a run repeats bit for bit; nothing to do elsewhere."""
+    if device.type != "cuda":
+        yield
+        return
+    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
+        yield

@@ -1,0 +1,54 @@
+"""Signals wait for the end of an update, so that what is saved then is whole."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+
+from lrtool.errors import Interrupted
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupts:
+    """Remembers the first SIGINT or SIGTERM; `check` raises it where stopping is safe.
+
+    A second signal raises at once: whoever sends two does not want to wait.
+    """
+
+    def __init__(self) -> None:
+        self.pending: int | None = None
+
+    def check(self) -> None:
+        """Raise Interrupted if a signal has come."""
+        if self.pending is not None:
+            raise Interrupted(self.pending)
+
+    def _handle(self, signum: int, frame: FrameType | None) -> None:
+        if self.pending is not None:
+            raise Interrupted(signum)
+        self.pending = signum
+
+
+@contextlib.contextmanager
+def deferred_interrupts() -> Iterator[Interrupts]:
+    """Hold signals back inside; the handlers from before return afterwards.
+
+    Only the main thread of a process may set handlers: in any other the signals keep their way. A signal
+    that comes after the last check is raised on the way out, never swallowed.
+    """
+    interrupts = Interrupts()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupts
+        return
+    before = {number: signal.signal(number, interrupts._handle) for number in _SIGNALS}
+    try:
+        yield interrupts
+    finally:
+        for number, handler in before.items():
+            # A handler that was not set from Python reads as None and cannot be set again from here.
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+    interrupts.check()

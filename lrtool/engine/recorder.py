@@ -1,0 +1,119 @@
+"""From losses on the device to a trace on the host, a chunk at a time, and where in it a trial diverged."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lrtool.analysis.divergence import DivergenceMonitor, DivergenceRule
+from lrtool.engine.trials import Array, Status, Trace, Trial
+
+#: Updates per chunk at most, and the seconds that a chunk should take.
+_MAX_CHUNK = 256
+_CHUNK_SECONDS = 0.25
+
+
+class DivergenceWatch:
+    """The first update at which a trial counts as diverged: a pure function of its losses, however they are cut."""
+
+    def __init__(self, rule: DivergenceRule | None) -> None:
+        self._monitor = DivergenceMonitor(rule) if rule is not None else None
+        self._seen = 0
+
+    def first(self, losses: Array) -> tuple[int, str] | None:
+        """The index (from the trial's start) and the reason, given the losses that follow those seen so far."""
+        bad = np.flatnonzero(~np.isfinite(losses))
+        finite = losses[: bad[0]] if len(bad) else losses
+        exploded = self._monitor.update(finite) if self._monitor is not None else None
+        start, self._seen = self._seen, self._seen + len(losses)
+        if exploded is not None:
+            return exploded, f"the loss exploded at update {exploded}"
+        if len(bad):
+            return start + int(bad[0]), f"the loss became {losses[bad[0]]:g} at update {start + int(bad[0])}"
+        return None
+
+
+class Recorder:
+    """Collects what updates produce, without waiting for the device, and delivers it into a trace.
+
+    `names` are the columns besides loss, LR and seconds; `rule` None ends a trial at a non-finite loss only.
+    """
+
+    def __init__(self, trial: Trial, names: Sequence[str], rule: DivergenceRule | None, device: torch.device) -> None:
+        self._columns = {name: np.full(trial.steps, np.nan) for name in ("train_loss", "lr", "seconds", *names)}
+        self._watch = DivergenceWatch(rule)
+        self._device = device
+        self._pending: dict[str, list[Tensor]] = {"train_loss": [], "grad_norm": []}
+        self._seconds: list[float] = []
+        self._chunk_began = 0.0
+        self.chunk = 1
+        empty = np.empty(0)
+        self.trace = Trace(trial, Status.STOPPED, empty, empty, empty)
+        self._expose(0)
+
+    def restore(self, columns: Mapping[str, Array]) -> None:
+        """Take over the columns of a trial that was stopped, and learn its losses."""
+        length = len(columns["train_loss"])
+        for name, values in columns.items():
+            self._columns[name][:length] = values
+        self._watch.first(self._columns["train_loss"][:length])
+        self._expose(length)
+
+    def columns(self) -> dict[str, Array]:
+        """Every column of the trace so far."""
+        return {name: values[: self.trace.steps] for name, values in self._columns.items()}
+
+    def begin(self, columns: Mapping[str, Array]) -> None:
+        """A chunk starts; `columns` are the hyperparameters that its updates will use."""
+        start = self.trace.steps
+        for name, values in columns.items():
+            self._columns[name][start : start + len(values)] = values
+        self._chunk_began = time.perf_counter()
+
+    def add(self, loss: Tensor, grad_norm: Tensor | None, seconds: float) -> None:
+        """An update is done; the tensors stay on the device."""
+        self._pending["train_loss"].append(loss)
+        if grad_norm is not None:
+            self._pending["grad_norm"].append(grad_norm)
+        self._seconds.append(seconds)
+
+    def flush(self) -> bool:
+        """Bring what was added to the host; True (and the trace cut there) if the trial diverged in it."""
+        start, count = self.trace.steps, len(self._seconds)
+        if not count:
+            return False
+        for name, tensors in self._pending.items():
+            if tensors and name in self._columns:
+                self._columns[name][start : start + count] = torch.stack(tensors[:count]).cpu().double().numpy()
+            tensors.clear()
+        self._time(start, count)
+        found = self._watch.first(self._columns["train_loss"][start : start + count])
+        if found is None:
+            self._expose(start + count)
+            return False
+        self.diverged(found[0] + 1, found[1])
+        return True
+
+    def diverged(self, steps: int, reason: str) -> None:
+        """The trial diverged; the trace ends after `steps` updates."""
+        self.trace.status, self.trace.reason = Status.DIVERGED, reason
+        self.trace.evaluations[:] = [each for each in self.trace.evaluations if each.step < steps]
+        self._expose(steps)
+
+    def _time(self, start: int, count: int) -> None:
+        """Seconds per update; an asynchronous device only says how long the chunk took, so updates share it."""
+        elapsed = time.perf_counter() - self._chunk_began
+        seconds = self._seconds if self._device.type == "cpu" else [elapsed / count] * count
+        self._columns["seconds"][start : start + count] = seconds
+        self._seconds = []
+        wanted = int(_CHUNK_SECONDS * count / max(elapsed, 1e-9))
+        self.chunk = max(1, min(2 * self.chunk, wanted, _MAX_CHUNK))
+
+    def _expose(self, steps: int) -> None:
+        trace, columns = self.trace, {name: values[:steps] for name, values in self._columns.items()}
+        trace.train_loss, trace.lr, trace.seconds = (columns.pop(name) for name in ("train_loss", "lr", "seconds"))
+        trace.recorded.update(columns)
