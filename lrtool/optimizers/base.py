@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from lrtool.errors import UsageError
 
 if TYPE_CHECKING:
     import torch
@@ -55,11 +57,56 @@ class Optimizer(BaseModel):
 
         Raises UsageError for a pattern in `groups` that matches no parameter.
         """
+        members: dict[int, list[torch.nn.Parameter]] = {}
+        names = []
+        for name, parameter in named_parameters:
+            names.append(name)
+            if parameter.requires_grad:
+                members.setdefault(self._group_number(name), []).append(parameter)
+        self._check_groups(names)
+        return self.torch_optimizer([self._torch_group(number, members[number]) for number in sorted(members)])
+
+    def torch_optimizer(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+        """torch's optimizer over these param groups, with this specification's settings."""
         raise NotImplementedError
 
     def apply(self, optimizer: torch.optim.Optimizer, lr: float, hyperparameters: Mapping[str, float]) -> None:
         """Set this step's LR (times each group's `lr_scale`) and scheduled hyperparameters."""
-        raise NotImplementedError
+        settings = self.to_group(hyperparameters)
+        for group in optimizer.param_groups:
+            group.update(settings)
+            group["lr"] = lr * group["lr_scale"]
+            if group["own_weight_decay"] is not None:
+                group["weight_decay"] = group["own_weight_decay"]
+
+    def to_group(self, hyperparameters: Mapping[str, float]) -> Mapping[str, Any]:
+        """Hyperparameters under the names that torch's param groups give them."""
+        return hyperparameters
+
+    def _group_number(self, name: str) -> int:
+        matches = (number for number, group in enumerate(self.groups) if fnmatch.fnmatchcase(name, group.match))
+        return next(matches, len(self.groups))
+
+    def _check_groups(self, names: list[str]) -> None:
+        for number, group in enumerate(self.groups):
+            if not any(fnmatch.fnmatchcase(name, group.match) for name in names):
+                some = ", ".join(names[:6]) + (", …" if len(names) > 6 else "")
+                raise UsageError(
+                    f"the pattern {group.match!r} matches no parameter",
+                    where=f"optimizer.groups.{number}.match",
+                    remedy=f"the model's parameters are: {some}",
+                )
+
+    def _torch_group(self, number: int, parameters: list[torch.nn.Parameter]) -> dict[str, Any]:
+        group = self.groups[number] if number < len(self.groups) else ParamGroup(match="*")
+        own = group.weight_decay
+        return {
+            "params": parameters,
+            "lr_scale": group.lr_scale,
+            "own_weight_decay": own,
+            "lr": self.lr * group.lr_scale,
+            "weight_decay": self.weight_decay if own is None else own,
+        }
 
     def init_state(self, param: Tensor) -> dict[str, Tensor]:
         """The state of one stacked parameter (trials, …) before the first update."""

@@ -1,0 +1,67 @@
+"""RMSprop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from lrtool.optimizers.base import Optimizer
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+
+class RmsProp(Optimizer):
+    """RMSprop: steps scaled by a running mean of the squared gradient.
+
+    g ← ∇L + λ·w;  v ← α·v + (1 − α)·g²;  a ← α·a + (1 − α)·g;  d ← g / (√(v − a² if centered else v) + ε);
+    b ← μ·b + d;  w ← w − η·b
+
+    η `lr`, λ `weight_decay`, α `alpha`, μ `momentum`. Source: torch.optim.RMSprop; Hinton 2012, lecture 6e.
+    """
+
+    scheduled: ClassVar[tuple[str, ...]] = ("momentum", "weight_decay")
+    momentum_key: ClassVar[str | None] = "momentum"
+
+    kind: Literal["rmsprop"] = "rmsprop"
+    alpha: float = Field(0.99, ge=0, lt=1, description="Decay of the running mean of the squared gradient.")
+    eps: float = Field(1e-8, gt=0, description="Added to the root, so that nothing is divided by zero.")
+    momentum: float = Field(0.0, ge=0, lt=1, description="Part of the last step that is kept.")
+    centered: bool = Field(False, description="Scale by the gradient's variance instead of its square.")
+
+    def torch_optimizer(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+        """torch.optim.RMSprop."""
+        from torch.optim import RMSprop as TorchRmsProp
+
+        # torch makes the momentum buffer at the first update only where momentum is above 0 then.
+        return TorchRmsProp(
+            groups,
+            lr=self.lr,
+            alpha=self.alpha,
+            eps=self.eps,
+            weight_decay=self.weight_decay,
+            momentum=self.momentum,
+            centered=self.centered,
+        )
+
+    def init_state(self, param: Tensor) -> dict[str, Tensor]:
+        """Running means and momentum buffer."""
+        names = ("square", "buffer", *(("mean",) if self.centered else ()))
+        return {name: param.new_zeros(param.shape) for name in names}
+
+    def update(
+        self, param: Tensor, grad: Tensor, state: dict[str, Tensor], step: Tensor, h: Mapping[str, Tensor]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """RMSprop's update."""
+        grad = grad + h["weight_decay"] * param
+        square = self.alpha * state["square"] + (1 - self.alpha) * grad * grad
+        after = {"square": square}
+        variance = square
+        if self.centered:
+            after["mean"] = state["mean"] + (1 - self.alpha) * (grad - state["mean"])
+            variance = square - after["mean"] * after["mean"]
+        after["buffer"] = h["momentum"] * state["buffer"] + grad / (variance.sqrt() + self.eps)
+        return param - h["lr"] * after["buffer"], after
