@@ -59,13 +59,17 @@ class Evidence:
 
     @cached_property
     def exploded(self) -> int | None:
-        """First index after the lowest level that is clearly above it, if any.
+        """First index after the lowest level from which the level stays clearly above it, if any.
 
-        level > lowest + max(0.75·fall, 5 standard errors)
+        level > lowest + max(0.75·fall, 5 standard errors), for `span` steps or until the end: a level is
+        a mean over so many, so shorter excursions can be noise.
         """
         needed = self.level[self.lowest] + max(_CLIMBED * self.fall, _CLEAR_RISE * self.error)
-        above = np.flatnonzero(self.level[self.lowest :] > needed)
-        return self.lowest + int(above[0]) if above.size else None
+        above = np.concatenate([self.level[self.lowest :] > needed, np.ones(self.span - 1, dtype=bool)])
+        lasting = np.asarray(np.lib.stride_tricks.sliding_window_view(above, self.span).all(axis=1))
+        # The padding lets a rise at the end count, but is no rise by itself.
+        found = np.flatnonzero(lasting & above[: len(lasting)])
+        return self.lowest + int(found[0]) if found.size else None
 
     @cached_property
     def fall_significance(self) -> float:

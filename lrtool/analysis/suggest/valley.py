@@ -14,8 +14,8 @@ from lrtool.analysis.suggest.fastai import FastaiMethod
 class Valley(FastaiMethod):
     """The LR half-way through the "longest valley".
 
-    The longest strictly decreasing *subsequence* of the losses ends at index e and has n members; the
-    answer is the LR at s + ⌊n/3⌋ + ⌊⌊n/3⌋…/2⌋, precisely s + int(n/3) + int(n/3/2), with s = e − n.
+    The longest strictly decreasing *subsequence* of the losses ends at index e and has n members;
+    with s = e − n the answer is lr[s + int(n/3) + int(n/6)].
 
     Quirks. A subsequence need not be contiguous: its n members may be strewn over the whole curve, and
     s = e − n is then nowhere near its first member, so the answer can lie where the loss rises. (Even for

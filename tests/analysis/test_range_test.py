@@ -1,0 +1,184 @@
+import json
+
+import numpy as np
+import pytest
+
+from lrtool.analysis.divergence import RANGE_TEST, DivergenceMonitor
+from lrtool.analysis.range_test import Caveat, Reason, analyse
+from lrtool.analysis.suggest import METHODS
+
+
+def stopped(losses):
+    """NaN after the step at which each seed's test stops."""
+    out = losses.copy()
+    for row in out:
+        at = DivergenceMonitor(RANGE_TEST).update(row)
+        if at is not None:
+            row[at + 1 :] = np.nan
+    return out
+
+
+def test_bounds_and_suggestion_of_a_typical_curve(curves):
+    lr, losses = curves.typical(seeds=5, fall_at=1e-2, explode_at=0.5)
+    result = analyse(lr, stopped(losses))
+    assert result.reason is None and result.caveats == ()
+    assert 5e-4 < result.lower.value < 1e-2
+    assert 0.3 < result.upper.value < 2
+    assert 0.3 < result.stability.value < 2
+    assert result.lower.value < result.suggestion.value < result.upper.value
+    assert result.suggestion.value == pytest.approx(METHODS["stability"](kind="stability").suggest(lr, losses).lr)
+
+
+@pytest.mark.parametrize("explode_at", [0.05, 0.5, 5.0])
+@pytest.mark.parametrize("seed", range(5))
+def test_suggestion_and_limit_move_with_the_explosion(curves, explode_at, seed):
+    lr, losses = curves.typical(fall_at=explode_at / 50, explode_at=explode_at, noise=0.15, seed=seed)
+    result = analyse(lr, stopped(losses), resamples=0)
+    assert explode_at / 16 < result.suggestion.value < explode_at
+    assert explode_at / 2 < result.stability.value < explode_at * 4
+
+
+def test_every_estimate_lies_in_its_interval_and_noise_widens_it(curves):
+    widths = []
+    for noise in (0.02, 0.5):
+        lr, losses = curves.typical(seeds=4, noise=noise)
+        result = analyse(lr, losses)
+        for estimate in (result.lower, result.upper, result.suggestion, result.stability):
+            assert estimate.low <= estimate.value <= estimate.high
+        widths.append(np.log(result.lower.high / result.lower.low))
+    assert widths[0] < widths[1]
+
+
+def test_reading_twice_gives_the_same(curves):
+    lr, losses = curves.typical(noise=0.3)
+    assert analyse(lr, losses).summary() == analyse(lr, losses).summary()
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seeds", [1, 3, 5])
+def test_flat_curve_supports_no_suggestion(curves, seed, seeds):
+    result = analyse(*curves.flat(seeds=seeds, seed=seed), resamples=0)
+    assert result.suggestion is None and result.lower is None
+    assert result.reason in (Reason.FLAT, Reason.ONLY_RISING)
+
+
+def test_most_flat_curves_are_called_flat(curves):
+    reasons = [analyse(*curves.flat(seed=seed), resamples=0).reason for seed in range(40)]
+    assert reasons.count(Reason.FLAT) >= 32
+
+
+def test_constant_loss_is_flat(curves):
+    assert analyse(curves.ramp(60), np.full((2, 60), 0.5)).reason is Reason.FLAT
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_rising_curve_supports_no_suggestion_but_a_limit(curves, seed):
+    lr, losses = curves.rising(seed=seed)
+    result = analyse(lr, stopped(losses), resamples=0)
+    assert result.suggestion is None and result.reason is Reason.ONLY_RISING
+    assert 3e-4 < result.stability.value < 0.1
+
+
+def test_all_seeds_diverged_at_once(curves):
+    lr, losses = curves.typical()
+    losses[:, 4:] = np.nan
+    result = analyse(lr, losses)
+    assert result.reason is Reason.ALL_DIVERGED
+    assert "range_test.start" in result.reason.value
+    assert result.summary()["suggested_lr"] is None
+    assert result.stability is None and result.upper is None
+
+
+def test_no_loss_at_all(curves):
+    assert analyse(curves.ramp(50), np.full((3, 50), np.nan)).reason is Reason.ALL_DIVERGED
+
+
+@pytest.mark.parametrize("steps", [1, 2, 10, 19])
+def test_too_short(curves, steps):
+    lr, losses = curves.typical(steps=steps) if steps > 1 else (np.array([0.1]), np.ones((2, 1)))
+    assert analyse(lr, losses).reason is Reason.TOO_SHORT
+
+
+def test_test_that_ends_as_the_fall_begins_asks_for_a_larger_end(curves):
+    lr, losses = curves.typical(steps=200, noise=0.02)
+    early = lr < 5e-3
+    result = analyse(lr[early], losses[:, early])
+    assert result.reason is Reason.STILL_FALLING and result.suggestion is None
+    assert "range_test.end" in result.reason.value
+
+
+def test_test_that_ends_before_the_explosion_says_so(curves):
+    lr, losses = curves.typical(steps=200, fall_at=1e-3)
+    early = lr < 0.3
+    result = analyse(lr[early], losses[:, early])
+    assert result.reason is None and Caveat.NOT_EXPLODED in result.caveats
+    assert result.upper is None
+    assert result.stability.high == np.inf
+    assert result.suggestion.value < lr[early][-1]
+
+
+def test_one_seed_has_an_interval_and_a_caveat(curves):
+    result = analyse(*curves.typical(seeds=1, noise=0.2))
+    assert Caveat.ONE_SEED in result.caveats
+    assert result.lower.low < result.lower.high
+
+
+def test_seed_that_ends_early_does_not_spoil_the_rest(curves):
+    lr, losses = curves.typical(seeds=5)
+    expected = analyse(lr, losses).suggestion.value
+    losses[2, 60:] = np.nan
+    result = analyse(lr, losses)
+    assert expected / 3 < result.suggestion.value < expected * 3
+
+
+@pytest.mark.parametrize(("factor", "offset"), [(1.0, -10.0), (1e4, 0.0), (1e-4, 3e-4)])
+def test_unit_and_zero_of_the_loss_do_not_matter(curves, factor, offset):
+    lr, losses = curves.typical(noise=0.2)
+    one, other = analyse(lr, losses), analyse(lr, factor * losses + offset)
+    for name in ("lower", "upper", "suggestion", "stability"):
+        assert getattr(one, name).value == pytest.approx(getattr(other, name).value)
+
+
+def test_what_comes_after_a_non_finite_loss_does_not_count(curves):
+    lr, losses = curves.typical()
+    losses[:, 80] = np.inf
+    spoiled = losses.copy()
+    spoiled[:, 81:] = -1e9
+    losses[:, 81:] = np.nan
+    assert analyse(lr, losses).summary() == analyse(lr, spoiled).summary()
+
+
+def test_plot_data_is_complete(curves):
+    lr, losses = curves.typical(seeds=3)
+    losses = stopped(losses)
+    result = analyse(lr, losses, smoothing=0.5)
+    alive = np.isfinite(losses).any(axis=0)
+    for curve in (result.mean, result.band_low, result.band_high):
+        np.testing.assert_array_equal(np.isfinite(curve), alive)
+    assert (result.band_low[alive] <= result.band_high[alive]).all()
+    np.testing.assert_array_equal(np.isfinite(result.smoothed), np.isfinite(losses))
+    assert result.smoothed[0, 1] == pytest.approx((0.5 * losses[0, 1] + 0.25 * losses[0, 0]) / 0.75)
+    assert set(result.methods) == set(METHODS.kinds)
+
+
+def test_summary_is_json(curves):
+    for lr, losses in (curves.typical(), curves.flat(), curves.typical(steps=10)):
+        summary = json.loads(json.dumps(analyse(lr, losses, resamples=5).summary(), allow_nan=False))
+        assert (summary["suggested_lr"] is None) == (summary["reason"] is not None)
+        assert set(summary["methods"]) == set(METHODS.kinds)
+
+
+@pytest.mark.parametrize(
+    ("lr", "losses"),
+    [
+        ([1.0, 2.0], [1.0, 2.0]),
+        ([1.0, 2.0], [[1.0, 2.0, 3.0]]),
+        ([], [[]]),
+        ([0.0, 1.0], [[1.0, 1.0]]),
+        ([2.0, 1.0], [[1.0, 1.0]]),
+        ([1.0, np.nan], [[1.0, 1.0]]),
+    ],
+)
+def test_wrong_shapes_and_lrs_are_refused(lr, losses):
+    with pytest.raises(ValueError, match=r"LRs|shape"):
+        analyse(lr, losses)
