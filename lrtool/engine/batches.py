@@ -7,7 +7,12 @@ from torch import Tensor
 
 from lrtool.errors import UsageError
 from lrtool.tasks.base import Task
-from lrtool.tasks.sources import BatchOrder
+from lrtool.tasks.sources import BatchOrder, DatasetSource, Source
+
+
+def index_device(source: Source, device: torch.device) -> torch.device:
+    """Where a source wants its indices: one that fetches sample by sample reads them on the host."""
+    return torch.device("cpu") if isinstance(source, DatasetSource) else device
 
 
 class Batches:
@@ -21,12 +26,12 @@ class Batches:
                 remedy=f"write at most {len(task.train)}" if len(task.train) else "give at least one training sample",
             )
         self._order = BatchOrder(seed, len(task.train), task.batch_size)
-        self._device = device
+        self._device = index_device(task.train, device)
         self._epoch = -1
         self._rows = torch.empty(0, dtype=torch.int64)
 
     def __call__(self, m: int) -> Tensor:
-        """Indices of batch m, shape (batch_size,), on the device; an epoch is uploaded when it starts."""
+        """Indices of batch m, shape (batch_size,), where the source wants it; an epoch is uploaded when it starts."""
         epoch, row = divmod(m, self._order.per_epoch)
         if epoch != self._epoch:
             self._rows = torch.from_numpy(self._order.epoch(epoch)).to(self._device)

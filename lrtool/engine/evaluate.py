@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lrtool.engine import rng
+from lrtool.engine.batches import index_device
 from lrtool.errors import LrtoolError, TaskError
 from lrtool.tasks.base import Task
 from lrtool.tasks.failures import task_error
@@ -77,7 +78,7 @@ def evaluate(
         with rng.preserved(device), torch.no_grad():
             rows, sizes = [], []
             # Without stored activations twice the training batch fits where the training batch did.
-            for index in _slices(len(val), 2 * task.batch_size, device):
+            for index in _slices(len(val), 2 * task.batch_size, index_device(val, device)):
                 rows.append(_batch_values(task, model, take(val, index), autocast))
                 sizes.append(len(index))
             table = torch.stack(rows).cpu().double()

@@ -30,6 +30,9 @@ RECIPES: dict[str, Recipe] = {
     "accumulation": Recipe(KINDS["adamw"](lr=0.01, weight_decay=0.1), accumulate=3, eval_every=10),
     "rmsprop": Recipe(KINDS["rmsprop"](lr=0.003)),
     "plateau": Recipe(KINDS["sgd"](lr=0.1), eval_every=2, plateau=Plateau(factor=0.5, patience=0, mode="max")),
+    "groups": Recipe(
+        KINDS["adagrad"](lr=0.05, groups=[{"match": "*bias", "lr_scale": 3.0, "weight_decay": 0.0}], weight_decay=0.1)
+    ),
     "bf16": Recipe(KINDS["adam"](lr=0.01), precision="bf16"),
     "fp16": Recipe(KINDS["sgd"](lr=0.1, momentum=0.9), precision="fp16", clip_norm=1.0),
 }
@@ -224,12 +227,19 @@ def test_another_shape_is_refused(tmp_path: Path) -> None:
         (trial(1, 20, 0.1), RECIPES["momentum"], "seed 0, but this run has 1"),
         (trial(0, 30, 0.1), RECIPES["momentum"], "steps 20, but this run has 30"),
         (trial(0, 20, 0.1), replace(RECIPES["momentum"], accumulate=2), "accumulate 1, but this run has 2"),
-        (trial(0, 20, 0.1), replace(RECIPES["momentum"], optimizer=KINDS["adam"](lr=0.1)), "checkpoint"),
+        (trial(0, 20, 0.1), replace(RECIPES["momentum"], optimizer=KINDS["adam"](lr=0.1)), "hyperparameters"),
     ],
 )
 def test_another_run_is_refused(saved: Path, one: Trial, recipe: Recipe, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         resume(saved, busy_task(), one, recipe)
+
+
+def test_another_optimizer_is_refused(tmp_path: Path) -> None:
+    path = stopped_at(10, RECIPES["adam"], trial(0, 20, 0.01), tmp_path)
+    other = Recipe(KINDS["adamw"](lr=0.01, weight_decay=0.0), eval_every=7)
+    with pytest.raises(UsageError, match=r"optimizer \(Adam\).*this run's \(AdamW\)"):
+        resume(path, busy_task(), trial(0, 20, 0.01), other)
 
 
 def test_state_that_is_not_a_tensor_is_refused() -> None:
