@@ -3,9 +3,26 @@
 `KINDS` lists them; each is one class in one file of this package.
 """
 
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
+
 from lrtool.registry import Registry
 from lrtool.schedules.base import Curve, Schedule
 
-KINDS: Registry[Schedule] = Registry(Schedule, __name__, "schedule")
+
+class _Schedules(Registry[Schedule]):
+    """The registry, with a list as short for a sequence."""
+
+    def annotation(self) -> Any:
+        """The type of a config field that takes any schedule."""
+        return Annotated[super().annotation(), BeforeValidator(_sequence)]
+
+
+def _sequence(value: object) -> object:
+    return {"kind": "sequence", "segments": value} if isinstance(value, list | tuple) else value
+
+
+KINDS: Registry[Schedule] = _Schedules(Schedule, __name__, "schedule")
 
 __all__ = ["KINDS", "Curve", "Schedule"]

@@ -6,6 +6,7 @@ updates, levels as fractions of the peak.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -31,18 +32,22 @@ else:
 
 @dataclass(frozen=True)
 class Binding:
-    """The run a schedule is bound to: its peak LR, its updates, and its updates per epoch."""
+    """The run (or segment) a schedule is bound to: its peak LR, its updates, and its updates per epoch."""
 
     peak: float
     steps: int
     steps_per_epoch: int | None = None
+
+    def shortened(self, steps: int) -> Binding:
+        """The same for fewer updates."""
+        return dataclasses.replace(self, steps=steps)
 
 
 @dataclass(frozen=True)
 class Curve:
     """A pure function step → value, evaluated on arrays; steps past the end keep the final value.
 
-    `values` maps steps 0 … `steps` (float64, any shape) to values; `peak` is the value it was bound to.
+    `values` maps steps 0 … `steps` (float64, shape (n,)) to values; `peak` is the value it was bound to.
     """
 
     values: Callable[[Array], Array]
@@ -54,16 +59,28 @@ class Curve:
     @overload
     def __call__(self, t: ArrayLike) -> Array: ...
     def __call__(self, t: ArrayLike) -> float | Array:
-        """The value used by update t; raises ScheduleError for a negative step."""
+        """The value used by update t, any shape; raises ScheduleError for a negative step."""
         steps = np.asarray(t, dtype=np.float64)
-        if steps.size and steps.min() < 0:
-            raise ScheduleError(f"a step is at least 0, but got {steps.min():g}", remedy="count updates from 0")
-        out = self.values(np.minimum(steps, self.steps))
-        return out if steps.ndim else float(out)
+        if steps.size and not steps.min() >= 0:
+            raise ScheduleError(
+                f"a step is at least 0, but got {steps.min():g}", where="step", remedy="count updates from 0"
+            )
+        # One dimension always: a scalar takes the same arithmetic as an array, so both agree bit for bit.
+        out = self.values(np.minimum(steps.reshape(-1), self.steps))
+        return out.reshape(steps.shape) if steps.ndim else float(out[0])
 
     def table(self) -> Array:
         """The values of updates 0 … steps−1, shape (steps,)."""
         return self(np.arange(self.steps))
+
+
+class _Elsewhere:
+    """The class attribute `elsewhere`, read from the one table that the parity tests read."""
+
+    def __get__(self, instance: object, owner: type[Schedule]) -> Mapping[str, str]:
+        from lrtool.schedules.parity import shown
+
+        return shown(owner.model_fields["kind"].default)
 
 
 class Schedule(BaseModel):
@@ -77,10 +94,17 @@ class Schedule(BaseModel):
     #: What `lrtool schedule explain` says besides the docstring.
     helps: ClassVar[str] = ""
     hurts: ClassVar[str] = ""
-    #: The same schedule elsewhere: how its parameters map, e.g. {"torch": "CosineAnnealingLR(T_max=T, eta_min=final)"}.
-    elsewhere: ClassVar[Mapping[str, str]] = {}
+    #: The same schedule elsewhere: library → how its parameters map (see parity.py).
+    elsewhere: ClassVar[Mapping[str, str]] = _Elsewhere()  # type: ignore[assignment]
+    #: Durations the formula divides by: 0 is an error, and a fraction that rounds to 0 comes to 1 update.
+    periods: ClassVar[frozenset[str]] = frozenset()
+    #: Durations that may exceed the run, because they only set how fast the curve falls.
+    timescales: ClassVar[frozenset[str]] = frozenset()
 
     kind: str
+    duration: Duration | None = Field(
+        None, description="Updates it takes, warm-up included (default: all there are); then its final value is held."
+    )
     warmup: Duration = Field(0, description="Updates of warm-up before the schedule proper starts.")
     warmup_start: Level = Field(0.0, description="Where the ramp begins: the value just before the first update.")
     warmup_shape: Literal["linear", "cosine", "exponential", "constant"] = Field(
@@ -88,12 +112,16 @@ class Schedule(BaseModel):
     )
 
     def factor(self, d: Array, length: int) -> Array:
-        """The schedule's formula: value at local step d = 0 … length, as a fraction of the peak."""
+        """The schedule's formula: value at local step d = 0 … length, as a fraction of the peak, a new array."""
         raise NotImplementedError
 
     def momentum(self, d: Array, length: int) -> Array | None:
         """The momentum that goes with it at local step d, or None where the schedule leaves it alone."""
         return None
+
+    def warmup_target(self, length: int) -> float:
+        """What the warm-up ramps to: where the schedule proper starts."""
+        return float(self.factor(np.zeros(1), length)[0])
 
     def check(self, length: int) -> None:
         """Raise ScheduleError where the resolved fields do not fit `length` updates or each other."""
@@ -104,16 +132,16 @@ class Schedule(BaseModel):
         Raises ScheduleError where lr is not above 0, steps is below 1, or a field does not fit the run.
         """
         resolved = self._bound(lr, steps, steps_per_epoch)
-        return Curve(lambda t: lr * resolved.values(t, steps), steps, lr)
+        return Curve(lambda t: lr * resolved.fractions(t, steps), steps, lr)
 
     def bind_momentum(self, lr: float, steps: int, steps_per_epoch: int | None = None) -> Curve | None:
         """The momentum curve that goes with the schedule (one-cycle's inverse cycle), if it has one."""
         resolved = self._bound(lr, steps, steps_per_epoch)
-        if resolved._momentum_values(np.zeros(1), steps) is None:
+        if resolved.momentum_values(np.zeros(1), steps) is None:
             return None
 
         def values(t: Array) -> Array:
-            out = resolved._momentum_values(t, steps)
+            out = resolved.momentum_values(t, steps)
             assert out is not None
             return out
 
@@ -131,59 +159,112 @@ class Schedule(BaseModel):
         return resolved
 
     def resolve(self, run: Binding) -> Self:
-        """A copy in which durations are updates and levels are fractions of the peak."""
-        return self.model_copy(
-            update={name: self._resolve(name, getattr(self, name), run) for name in type(self).model_fields}
-        )
+        """A copy in which durations are updates and levels are fractions of the peak.
+
+        Percentages count from the schedule's own duration where it has one, else from the run.
+        """
+        own = run
+        if self.duration is not None:
+            own = run.shortened(self._resolve("duration", self.duration, run))
+        fields = {name: getattr(self, name) for name in type(self).model_fields if name != "duration"}
+        update = {name: self._resolve(name, value, own) for name, value in fields.items()}
+        return self.model_copy(update={**update, "duration": None if self.duration is None else own.steps})
 
     def _resolve(self, name: str, value: Any, run: Binding) -> Any:
         match value:
             case units.Duration():
-                try:
-                    return value.steps(run.steps, run.steps_per_epoch)
-                except ValueError as error:
-                    raise ScheduleError(str(error), where=name) from None
+                return self._updates(name, value, run)
             case units.Level():
-                return value.fraction(run.peak)
-            case Schedule():
-                return value.resolve(run)
-            case list() | tuple():
-                return tuple(self._resolve(name, item, run) for item in value)
+                return _fraction(name, value, run)
+            case tuple():
+                return tuple(self._resolve(f"{name}.{i}", item, run) for i, item in enumerate(value))
         return value
+
+    def _updates(self, name: str, duration: units.Duration, run: Binding) -> int:
+        try:
+            updates = duration.steps(run.steps, run.steps_per_epoch)
+        except ValueError as error:
+            raise ScheduleError(str(error), where=name) from None
+        came_to = "" if duration.unit == "steps" else f" ({updates} updates)"
+        if updates > run.steps and name not in self.timescales:
+            raise ScheduleError(
+                f"must fit into the {run.steps} updates there are, but got {duration.written()!r}{came_to}",
+                where=name,
+                remedy=f"write at most {run.steps}, or a percentage such as '10%'",
+            )
+        if name in self.periods:
+            if not duration.amount:
+                raise ScheduleError("must be above 0, but got 0", where=name, remedy="write 1 or more updates")
+            return max(updates, 1)  # a part of a very short run that rounds to nothing
+        return updates
 
     def validate_length(self, length: int) -> None:
         """Check a resolved schedule against the updates it is given."""
+        if self.duration is not None:
+            length = self.duration
         if self.warmup > length:
             raise ScheduleError(
                 f"warm-up takes {self.warmup} updates, but there are only {length}",
                 where="warmup",
                 remedy=f"write at most {length}, or a percentage such as '10%'",
             )
+        if self.warmup and self.warmup_shape == "exponential" and self.warmup_start <= 0:
+            raise ScheduleError(
+                f"an exponential ramp starts above 0, but got {self.warmup_start:g}",
+                where="warmup_start",
+                remedy="try warmup_start: '1%', or warmup_shape: linear",
+            )
         self.check(length - self.warmup)
 
-    def values(self, t: Array, length: int) -> Array:
+    def fractions(self, t: Array, length: int) -> Array:
         """Fractions of the peak at local steps t = 0 … length, warm-up included (resolved schedules only)."""
-        body = self.factor(np.clip(t - self.warmup, 0, length - self.warmup), length - self.warmup)
+        if self.duration is not None:
+            length, t = self.duration, np.minimum(t, self.duration)
         if not self.warmup:
-            return body
-        first = self.factor(np.zeros(1), length - self.warmup)
-        return np.where(t < self.warmup, self._ramp(t, first), body)
+            return self.factor(t, length)
+        proper = length - self.warmup
+        out = self.factor(np.maximum(t - self.warmup, 0.0), proper)
+        ramp = t < self.warmup
+        if ramp.any():
+            out[ramp] = self._ramp(t[ramp], self.warmup_target(proper))
+        return out
 
-    def _ramp(self, t: Array, target: Array) -> Array:
+    def _ramp(self, t: Array, target: float) -> Array:
         """Warm-up over W updates: update t runs at progress (t+1)/W, so none is wasted at LR 0."""
-        p = np.minimum((t + 1) / self.warmup, 1.0)
+        p = (t + 1) / self.warmup
         start = self.warmup_start
+        out: Array
         match self.warmup_shape:
             case "linear":
-                return start + (target - start) * p
+                out = start + (target - start) * p
             case "cosine":
-                return start + (target - start) * np.sin(math.pi / 2 * p) ** 2
+                out = start + (target - start) * np.sin(math.pi / 2 * p) ** 2
             case "exponential":
-                grown: Array = start * (target / start) ** p
-                return grown
+                out = start * (target / start) ** p
             case "constant":
-                held: Array = np.where(t + 1 < self.warmup, start, target)
-                return held
+                out = np.full_like(p, start)
+        out[p >= 1] = target  # exactly: rounding must not miss the peak
+        return out
 
-    def _momentum_values(self, t: Array, length: int) -> Array | None:
-        return self.momentum(np.clip(t - self.warmup, 0, length - self.warmup), length - self.warmup)
+    def momentum_values(self, t: Array, length: int) -> Array | None:
+        """The momentum at local steps t = 0 … length, if the schedule moves it (resolved schedules only)."""
+        if self.duration is not None:
+            length = self.duration
+        proper = length - self.warmup
+        return self.momentum(np.clip(t - self.warmup, 0, proper), proper)
+
+
+def written(default: object) -> Any:
+    """A field's default as a user writes it ("10%"); pydantic parses it like any other value."""
+    return default
+
+
+def _fraction(name: str, level: units.Level, run: Binding) -> float:
+    fraction = level.fraction(run.peak)
+    if fraction > 1:
+        raise ScheduleError(
+            f"must not be above the peak of {run.peak:g}, but got {level.written()!r}",
+            where=name,
+            remedy=f"write at most {run.peak:g} or '100%', or raise the LR",
+        )
+    return fraction

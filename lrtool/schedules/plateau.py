@@ -46,10 +46,8 @@ class Plateau(BaseModel):
     def improves(self, value: float, best: float) -> bool:
         """Whether an evaluation beats the best by more than the threshold."""
         sign = 1.0 if self.mode == "max" else -1.0
-        if self.threshold_mode == "rel":
-            least = best * (1.0 + sign * self.threshold)
-        else:
-            least = best + sign * self.threshold
+        relative = self.threshold_mode == "rel"
+        least = best * (1.0 + sign * self.threshold) if relative else best + sign * self.threshold
         return value > least if self.mode == "max" else value < least
 
 
