@@ -1,0 +1,71 @@
+"""Options that several commands share, and what they mean."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from lrtool.config.schema import Config
+
+ConfigArgument = Annotated[Path | None, typer.Argument(metavar="[CONFIG]", help="A YAML config.", show_default=False)]
+ConfigOption = Annotated[Path | None, typer.Option("--config", "-c", help="The same as the argument.")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override any key of the config; repeatable.")
+]
+OutputOption = Annotated[Path, typer.Option("--output", "-o", help="Folder that run folders are made in.")]
+SeedOption = Annotated[int | None, typer.Option("--seed", help="Override the config's seed.", show_default=False)]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, nothing else there.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress; only the result and errors.")]
+AllowImportOption = Annotated[
+    list[str] | None,
+    typer.Option("--allow-import", metavar="NAME", help="Let the config run code of this package (or folder)."),
+]
+
+
+def one_config(argument: Path | None, option: Path | None) -> Path | None:
+    """The config that was given, either way; UsageError where both were and differ."""
+    if argument is not None and option is not None and argument != option:
+        from lrtool.errors import UsageError
+
+        raise UsageError(f"two configs are given: {argument} and {option}", remedy="leave one out")
+    return argument or option
+
+
+def needed_config(argument: Path | None, option: Path | None, command: str) -> Path:
+    """The config that was given; UsageError where none was."""
+    path = one_config(argument, option)
+    if path is None:
+        from lrtool.errors import UsageError
+
+        raise UsageError(
+            "no config is given",
+            remedy=f"write: lrtool {command} CONFIG (and `lrtool init` writes a config)",
+        )
+    return path
+
+
+def load(path: Path | None, overrides: Iterable[str] | None, seed: int | None) -> Config:
+    """The checked config of a command."""
+    from lrtool.config.load import load_config
+
+    return load_config(path, list(overrides or ()), seed)
+
+
+def allowed(names: Iterable[str] | None) -> frozenset[str]:
+    """Packages and folders whose code may run, from the option and LRTOOL_ALLOW_IMPORT."""
+    listed = os.environ.get("LRTOOL_ALLOW_IMPORT", "").split(",")
+    return frozenset(name.strip() for name in [*listed, *(names or ())] if name.strip())
+
+
+def print_json(document: Any) -> None:
+    """One JSON document on stdout; NaN and infinities, which JSON lacks, as null."""
+    from lrtool.runs.atomic import finite
+
+    sys.stdout.write(json.dumps(finite(document), indent=2, ensure_ascii=False) + "\n")

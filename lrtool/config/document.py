@@ -1,0 +1,165 @@
+"""YAML with positions: every key and value knows its line and column, and YAML 1.1's traps are closed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lrtool.config.problems import ConfigError, Problem
+
+Path_ = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where something was written: a file (or an option such as `--set lr`), a line and a column from 1."""
+
+    source: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.line}:{self.column}" if self.line else self.source
+
+
+@dataclass
+class Document:
+    """Plain data and the place of each key and item in it, by path."""
+
+    data: dict[str, Any]
+    places: dict[Path_, Place] = field(default_factory=dict)
+
+    def place(self, path: Path_) -> Place | None:
+        """The place of a path, or of the nearest thing around it that was written."""
+        for end in range(len(path), -1, -1):
+            if path[:end] in self.places:
+                return self.places[path[:end]]
+        return None
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML whose plain scalars follow YAML 1.2: 1e-3 is a number; no, on and 12:30 are strings."""
+
+
+_Loader.yaml_implicit_resolvers = {}
+for _tag, _pattern, _first in (
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    ("int", r"[-+]?[0-9]+|0x[0-9a-fA-F]+", list("-+0123456789")),
+    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", list("-+.0123456789")),
+    ("float", r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", list("-+.")),
+    ("merge", r"<<", ["<"]),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), _first)
+
+
+def _integer(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
+    text = str(loader.construct_scalar(node))
+    return int(text, 16) if text.lower().startswith("0x") else int(text)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _integer)
+
+
+def read_document(path: Path) -> Document:
+    """Read a config file; raises ConfigError with line and column where it cannot be read as a mapping."""
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError.one(
+            str(path), "", f"this is not UTF-8 text (byte {error.start})", "save it as UTF-8"
+        ) from None
+    except OSError as error:
+        what = "there is no such file" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
+        raise ConfigError.one(
+            str(path), "", what, "give the path of a config, or write one with: lrtool init"
+        ) from None
+    return parse_document(text, str(path))
+
+
+def parse_document(text: str, source: str) -> Document:
+    """Parse the text of a config; `source` names it in messages."""
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            raise ConfigError.one(source, "", "the config is empty", "write one with: lrtool init")
+        if not isinstance(node, yaml.MappingNode):
+            place = _place(source, node)
+            raise ConfigError.one(str(place), "", "a config is a mapping of keys to values", "start with: name: my-run")
+        repeated = list(_repeated_keys(node, source, ()))
+        if repeated:
+            raise ConfigError(repeated)
+        places = dict(_places(node, source, ()))
+        data = loader.construct_document(node)
+    except yaml.YAMLError as error:
+        raise _syntax_error(error, source) from None
+    finally:
+        loader.dispose()
+    return Document(data, places)
+
+
+def parse_value(text: str, source: str) -> Any:
+    """The value of a `--set KEY=VALUE`, read as YAML."""
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        raise _syntax_error(error, source) from None
+
+
+def _places(node: yaml.Node, source: str, path: Path_) -> Iterator[tuple[Path_, Place]]:
+    """The place of everything below a node: a key's for mappings, the item's own for lists."""
+    if not path:
+        yield (), _place(source, node)
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                here = (*path, str(key.value))
+                yield here, _place(source, key)
+                yield from _places(value, source, here)
+    elif isinstance(node, yaml.SequenceNode):
+        for number, item in enumerate(node.value):
+            yield (*path, number), _place(source, item)
+            yield from _places(item, source, (*path, number))
+
+
+def _repeated_keys(node: yaml.Node, source: str, path: Path_) -> Iterator[Problem]:
+    if isinstance(node, yaml.SequenceNode):
+        for number, item in enumerate(node.value):
+            yield from _repeated_keys(item, source, (*path, number))
+    elif isinstance(node, yaml.MappingNode):
+        first: dict[str, yaml.Node] = {}
+        for key, value in node.value:
+            name = str(key.value)
+            if name in first and name != "<<":
+                line = first[name].start_mark.line + 1
+                yield Problem(
+                    str(_place(source, key)), _dotted((*path, name)), "this key is given twice",
+                    f"keep one of them (the first is on line {line})",
+                )  # fmt: skip
+            first.setdefault(name, key)
+            yield from _repeated_keys(value, source, (*path, name))
+
+
+def _syntax_error(error: yaml.YAMLError, source: str) -> ConfigError:
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    place = str(Place(source, mark.line + 1, mark.column + 1)) if mark else source
+    problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+    if "\\t" in problem or "'\t'" in problem:
+        return ConfigError.one(place, "", "a tab stands where YAML needs spaces", "indent with spaces")
+    if "tag" in problem:
+        return ConfigError.one(place, "", f"tags are not allowed in a config: {problem}", "write a plain value")
+    return ConfigError.one(place, "", f"this is not YAML: {problem}", "check the brackets, colons and indentation")
+
+
+def _place(source: str, node: yaml.Node) -> Place:
+    return Place(source, node.start_mark.line + 1, node.start_mark.column + 1)
+
+
+def _dotted(path: Path_) -> str:
+    return ".".join(str(part) for part in path)

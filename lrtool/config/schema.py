@@ -1,0 +1,166 @@
+"""The schema of a config: what a user may write, with defaults and checks."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationInfo, field_validator, model_validator
+
+from lrtool import optimizers, schedules
+from lrtool.optimizers import Optimizer
+from lrtool.schedules import Schedule
+from lrtool.schedules.plateau import Plateau
+from lrtool.tasks import datasets, losses, metrics, models
+from lrtool.tasks.base import Dataset, Model
+from lrtool.tasks.losses import Loss
+from lrtool.tasks.metrics import MetricSpec
+from lrtool.units import Duration
+
+if TYPE_CHECKING:
+    AnyModel: TypeAlias = Model
+    AnyDataset: TypeAlias = Dataset
+    AnyLoss: TypeAlias = Loss
+    AnyMetric: TypeAlias = MetricSpec
+    AnyOptimizer: TypeAlias = Optimizer
+    AnySchedule: TypeAlias = Schedule
+else:
+    AnyModel = models.KINDS.annotation()
+    AnyDataset = datasets.KINDS.annotation()
+    AnyLoss = losses.KINDS.annotation()
+    AnyMetric = metrics.KINDS.annotation()
+    AnyOptimizer = optimizers.KINDS.annotation()
+    AnySchedule = schedules.KINDS.annotation()
+
+#: Keys that say what a run is called and where it trains, not what it computes.
+_NOT_HASHED = frozenset({"name", "device"})
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class TrainSettings(_Settings):
+    """How long and how to train."""
+
+    duration: Duration = Field(Duration(20, "epochs"), description="Length of the run: updates or epochs.")
+    eval_every: Duration = Field(
+        Duration(1, "epochs"), description="Validate this often; 0: only after the last update."
+    )
+    checkpoint_every: Duration = Field(
+        Duration(1, "epochs"), description="Save a checkpoint this often; 0: only at the end."
+    )
+    clip_norm: float | None = Field(
+        None, gt=0, allow_inf_nan=False, description="Clip the gradient's global norm to this."
+    )
+    accumulate: int = Field(1, ge=1, description="Batches whose gradients make one update.")
+    precision: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="Autocast precision; weights stay fp32.")
+    grad_norm: bool = Field(False, description="Record the gradient's norm at every update.")
+
+    @field_validator("duration")
+    @classmethod
+    def _some_updates(cls, value: Duration) -> Duration:
+        if value.amount == 0:
+            raise ValueError("a run has at least 1 update; write 500 or '20ep'")
+        if value.unit == "percent":
+            raise ValueError(f"the run's own length cannot be a part of it, but got {value.written()!r}; write '20ep'")
+        return value
+
+
+class RangeTestSettings(_Settings):
+    """The ramp of an LR range test."""
+
+    start: float = Field(1e-6, gt=0, allow_inf_nan=False, description="LR of the first update.")
+    end: float = Field(10.0, gt=0, allow_inf_nan=False, description="LR of the last update, unless it stops before.")
+    steps: int = Field(100, ge=2, description="Updates from start to end.")
+    seeds: int = Field(5, ge=1, description="Seeds, each a ramp of its own.")
+    ramp: Literal["exponential", "linear"] = Field("exponential", description="Equal steps in log LR, or in LR.")
+    smoothing: float = Field(0.9, ge=0, lt=1, description="β of the bias-corrected smoothed loss that is drawn.")
+    val_every: Duration = Field(Duration(0), description="Validate this often along the ramp; 0: never.")
+
+    @model_validator(mode="after")
+    def _rises(self) -> Self:
+        if self.start >= self.end:
+            raise ValueError(
+                f"`start < end` must hold, but got start={self.start:g}, end={self.end:g};"
+                " write for example start: 1e-6, end: 10"
+            )
+        return self
+
+
+class Config(_Settings):
+    """One task and how to train it."""
+
+    name: str = Field("run", min_length=1, description="Names the folder below outputs/.")
+    seed: int = Field(0, ge=0, lt=2**63, description="Seed of weights, batches and dropout.")
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps.")
+    model: AnyModel = Field(description="What is trained.")
+    data: AnyDataset = Field(description="What it is trained on.")
+    loss: AnyLoss | None = Field(None, description="Unsaid: the model's own, or the default for the targets.")
+    metrics: tuple[AnyMetric, ...] | None = Field(None, description="Unsaid: the defaults for the targets.")
+    optimizer: AnyOptimizer = Field(description="Optimizer; its lr is the peak that the schedule scales.")
+    schedule: AnySchedule = Field(
+        default_factory=lambda: schedules.KINDS["constant"].model_validate({}),
+        description="How the LR moves over the run.",
+    )
+    schedules: dict[str, AnySchedule] = Field(
+        {}, description="Schedules of other hyperparameters: momentum (or beta1), weight_decay."
+    )
+    plateau: Plateau | None = Field(None, description="Multiply the LR when a metric stops improving.")
+    train: TrainSettings = Field(default_factory=TrainSettings, description="How long and how to train.")
+    range_test: RangeTestSettings = Field(default_factory=RangeTestSettings, description="The LR range test.")
+
+    _folder: Path = PrivateAttr(default_factory=Path.cwd)
+
+    @property
+    def folder(self) -> Path:
+        """The folder whose code the config may run: that of its file."""
+        return self._folder
+
+    def beside(self, folder: Path) -> Self:
+        """The same config, belonging to a folder."""
+        copy = self.model_copy()
+        copy._folder = folder
+        return copy
+
+    def with_lr(self, lr: float) -> Self:
+        """The same config with another peak LR."""
+        copy = self.model_copy(update={"optimizer": self.optimizer.model_copy(update={"lr": lr})})
+        copy._folder = self._folder
+        return copy
+
+    @field_validator("schedules")
+    @classmethod
+    def _schedulable(cls, value: dict[str, Schedule], info: ValidationInfo) -> dict[str, Schedule]:
+        optimizer = info.data.get("optimizer")
+        if optimizer is None:
+            return value
+        for name in value:
+            if name not in optimizer.scheduled:
+                allowed = ", ".join(optimizer.scheduled)
+                raise ValueError(f"{optimizer.kind} has no hyperparameter {name!r} to schedule; it has: {allowed}")
+            if optimizer.hyperparameters()[name] == 0:
+                raise ValueError(f"a schedule scales optimizer.{name}, which is 0; write optimizer.{name} above 0")
+        return value
+
+    def to_yaml(self) -> str:
+        """The whole config with every default written out; loading it gives the same config."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
+
+    def hash(self) -> str:
+        """Twelve hex digits that are the same for configs that compute the same."""
+        data = self.model_dump(mode="json", exclude=set(_NOT_HASHED))
+        text = json.dumps(data, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON schema (draft 2020-12) of a config file."""
+    schema = Config.model_json_schema()
+    schema["properties"]["extends"] = {"type": "string", "description": "A config to inherit from, relative to this."}
+    # What an `extends` base supplies need not be written again.
+    schema.pop("required", None)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "lrtool config", **schema}
