@@ -20,6 +20,8 @@ _CLEAR_RISE = 5.0
 _CLIMBED = 0.75
 #: Part of the fall (or of standard errors) that counts as having started to move.
 _MOVED = 0.1
+#: Most points that a local line is fitted to, so that long ramps stay cheap.
+_WIDEST = 100
 #: The median of |y − y′| of two independent normal values is this many standard deviations.
 _MEDIAN_DIFFERENCE = 0.9539
 
@@ -116,7 +118,7 @@ class Evidence:
 def gather(lr: Array, losses: Array) -> Evidence:
     """Put the seeds of a range test together: `lr` (steps,), `losses` (seeds, steps), NaN after a stop."""
     count, steps = losses.shape
-    span = max(steps // 8, 9)
+    span = min(max(steps // 8, 9), _WIDEST)
     first = max(steps // 10, 5)
     known = np.where(np.isfinite(losses), losses, np.inf)
     start = float(np.mean([_finite_median(row[:first]) for row in losses]))

@@ -19,6 +19,9 @@ Array = NDArray[np.float64]
 
 #: Curves drawn for intervals; the generator's seed is fixed, so that the same test reads the same.
 _RESAMPLES = 100
+#: The limit read off a ramp differed from that of training at one LR by at most this factor in 9 of 10 cases
+#: (16 tasks with a limit, SGD and AdamW, ramps of 100 and 200 steps, against 400 steps at constant LRs).
+_RAMP_ERROR = 3.2
 #: The interval holds this part of the resampled answers.
 _COVERAGE = 0.9
 
@@ -69,7 +72,8 @@ class RangeTestResult:
     cut off; `band_low` and `band_high` (steps,): lowest and highest of the seeds' own such curves.
 
     `lower`: where the loss starts to fall. `upper`: where it starts to explode. `suggestion`: a peak LR.
-    `stability`: the largest LR that trains without diverging; its interval ends at infinity if the test
+    `stability`: the largest LR that trains without diverging. A ramp tries each LR for one step only, so
+    its interval is 3.2 times as wide either way as sampling makes it; it ends at infinity if the test
     ended first. Each is None where the curve does not support it; then `reason` says why there is no
     suggestion. `methods`: what each method says, whatever the evidence.
     """
@@ -172,8 +176,9 @@ def _upper(evidence: Evidence) -> float | None:
 
 
 def _stability(evidence: Evidence, estimate: Callable[[_Reader], Estimate | None]) -> Estimate | None:
-    if evidence.exploded is not None:
-        return estimate(lambda e: e.limit(LAG))
+    found = estimate(lambda e: e.limit(LAG)) if evidence.exploded is not None else None
+    if found is not None:
+        return Estimate(found.value, found.low / _RAMP_ERROR, found.high * _RAMP_ERROR)
     return Estimate(float(evidence.lr[-1]), float(evidence.lr[-1]), np.inf) if evidence.falls else None
 
 
