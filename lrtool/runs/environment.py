@@ -19,15 +19,35 @@ def environment(folder: Path, device: str) -> dict[str, Any]:
     return {
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}},
         "platform": platform.platform(),
-        "processor": platform.processor() or platform.machine(),
+        "processor": _processor(),
         "cores": os.cpu_count(),
         "device": device,
+        "device_name": _device_name(device),
         "threads": sys.modules["torch"].get_num_threads() if "torch" in sys.modules else None,
         "command_line": sys.argv,
         "working_directory": str(Path.cwd()),
         "git_commit": _git_commit(folder),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def _processor() -> str:
+    """The CPU's name, which Linux tells only in a file."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            key, _, name = line.partition(":")
+            if key.strip() == "model name":
+                return name.strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _device_name(device: str) -> str | None:
+    """The GPU's name; torch is asked only where it is loaded anyway."""
+    if not device.startswith("cuda") or "torch" not in sys.modules:
+        return None
+    return str(sys.modules["torch"].cuda.get_device_name(device))
 
 
 def _version(package: str) -> str | None:

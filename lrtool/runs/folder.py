@@ -41,12 +41,15 @@ class RunFolder:
     def open(cls, path: Path) -> Self:
         """A run that exists: its folder, a `latest` link, or `outputs/<name>` (its newest run).
 
-        Raises UsageError where there is none.
+        Raises UsageError where there is none, or where a newer lrtool wrote it.
         """
         for candidate in (path, path / "latest"):
             target = _followed(candidate)
             if (target / "config.yaml").is_file():
-                return cls(target.resolve())
+                found = cls(target.resolve())
+                if (found.path / "summary.json").exists():
+                    found.summary()
+                return found
         what = "there is no such folder" if not path.exists() else "this is not a run folder (it has no config.yaml)"
         raise UsageError(
             what, where=str(path), remedy="give a folder that lrtool wrote, such as outputs/digits-mlp/latest"
@@ -97,7 +100,7 @@ def _exclusive(parent: Path, stem: str) -> Path:
 
 def _point_latest(parent: Path, path: Path) -> None:
     """`latest` is a link; where the system has none, a file that holds the name."""
-    temporary = parent / f".latest-{os.getpid()}"
+    temporary = parent / f".latest-{os.getpid()}-{path.name}"
     temporary.unlink(missing_ok=True)
     try:
         temporary.symlink_to(path.name, target_is_directory=True)

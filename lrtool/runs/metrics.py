@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
-import io
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -44,11 +44,15 @@ class MetricsWriter:
     def write(self, rows: Iterable[Mapping[str, float]]) -> None:
         """Append rows; a value that is missing or NaN in an optional column is an empty cell."""
         data = b"".join(self._line([_cell(name, row.get(name)) for name in self.columns]) for row in rows)
-        if data:
-            try:
-                self._file.write(data)
-            except OSError as error:
-                raise output_error(self.path, error) from None
+        start, rest = self._file.tell(), memoryview(data)
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) or 0 :]
+        except OSError as error:
+            # A full disk takes part of the data: keep whole lines only.
+            with contextlib.suppress(OSError):
+                self._file.truncate(start)
+            raise output_error(self.path, error) from None
 
     def flush(self) -> None:
         """Make everything written so far survive a power cut."""
@@ -73,7 +77,12 @@ class MetricsWriter:
 
     def _keep_before(self, step: int) -> None:
         """Drop rows of `step` and later, and a last line that was torn by the end of a process."""
-        lines = self.path.read_bytes().splitlines(keepends=True)
+        try:
+            lines = self.path.read_bytes().splitlines(keepends=True)
+        except FileNotFoundError:
+            raise UsageError(
+                "the metrics of the run to go on with are missing", where=str(self.path), remedy="start the run again"
+            ) from None
         header = lines[0].decode().strip().split(",") if lines else []
         if header != list(self.columns):
             raise UsageError(
@@ -81,8 +90,7 @@ class MetricsWriter:
                 where=str(self.path),
                 remedy="start the run again",
             )
-        rows = (line for line in lines[1:] if line.endswith(b"\n"))
-        kept = [row for row in rows if int(row.split(b",", 2)[1]) < step]
+        kept = [row for row in lines[1:] if (at := _step_of(row)) is not None and at < step]
         write_bytes(self.path, b"".join([lines[0], *kept]))
 
     @staticmethod
@@ -96,18 +104,38 @@ def read_metrics(path: Path) -> dict[str, NDArray[np.float64]]:
     Raises UsageError where the file is missing or not such a file.
     """
     try:
-        text = path.read_text()
+        data = path.read_bytes()
     except OSError as error:
-        raise UsageError(f"cannot be read: {error.strerror}", where=str(path)) from None
-    whole = text[: text.rfind("\n") + 1]
-    header, _, body = whole.partition("\n")
-    names = next(csv.reader([header]), [])
+        raise UsageError(
+            f"cannot be read: {error.strerror}", where=str(path), remedy="give the folder of a run that has metrics"
+        ) from None
+    header, _, body = data[: data.rfind(b"\n") + 1].partition(b"\n")
+    names = next(csv.reader([header.decode(errors="replace")]), [])
     if tuple(names[: len(FIRST)]) != FIRST:
-        raise UsageError(f"this is not a metrics.csv: its columns are {header[:80]!r}", where=str(path))
+        raise UsageError(
+            f"this is not a metrics.csv: it begins with {data[:60].decode(errors='replace')!r}", where=str(path)
+        )
     if not body:
         return {name: np.empty(0) for name in names}
-    table = np.genfromtxt(io.StringIO(body), delimiter=",", dtype=np.float64, ndmin=2, filling_values=math.nan)
-    return dict(zip(names, table.T, strict=True))
+    return dict(zip(names, _table(path, body, len(names)).T, strict=True))
+
+
+def _table(path: Path, body: bytes, columns: int) -> NDArray[np.float64]:
+    """The rows as numbers; `loadtxt` is ten times as fast as `genfromtxt` but knows no empty cell."""
+    filled = body.replace(b",,", b",nan,").replace(b",,", b",nan,").replace(b",\n", b",nan\n")
+    try:
+        table = np.loadtxt(filled.decode().splitlines(), delimiter=",", ndmin=2)
+    except ValueError as error:
+        raise UsageError(f"damaged: {error}", where=str(path), remedy="resume the run, or start it again") from None
+    if table.shape[1] != columns:
+        raise UsageError(f"damaged: {columns} columns are named, but rows have {table.shape[1]}", where=str(path))
+    return table
+
+
+def _step_of(row: bytes) -> int | None:
+    """The step of a whole row; None for a torn one."""
+    cells = row.split(b",", 2)
+    return int(cells[1]) if row.endswith(b"\n") and len(cells) == 3 and cells[1].isdigit() else None
 
 
 def _cell(name: str, value: float | None) -> str:

@@ -6,26 +6,72 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, ValidationError
+
 from lrtool.errors import UsageError
+from lrtool.runs.atomic import finite
 
 #: Raised whenever a key changes its meaning or goes away.
 SCHEMA = 1
 
 
+class Summary(BaseModel):
+    """The keys every summary has; a command adds its own.
+
+    `steps`: updates done, over all trials. `seconds`: from start to end of the command. `reason`: why the
+    status is not `finished`, or why there is no answer; empty otherwise. A number that could not be
+    measured, or is not finite, is null.
+    """
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    schema_: int
+    command: str
+    status: str
+    reason: str
+    steps: int
+    seconds: float
+    config_hash: str
+
+
+class SuggestionSummary(Summary):
+    """What `range-test` and `tune` add: an LR or null (then `reason` says why), its interval, the bounds."""
+
+    suggested_lr: float | None = None
+    interval: list[float | None] | None = None
+    lower_lr: float | None = None
+    upper_lr: float | None = None
+    methods: dict[str, Any] | None = None
+
+
+class TrainSummary(Summary):
+    """What `train` adds: losses and metrics at the last and the best evaluation, each with its `step`."""
+
+    final: dict[str, float | None] | None = None
+    best: dict[str, float | None] | None = None
+
+
+_MODELS: dict[str, type[Summary]] = {"range-test": SuggestionSummary, "tune": SuggestionSummary, "train": TrainSummary}
+
+
 def summary(
     command: str, status: str, *, reason: str, steps: int, seconds: float, config_hash: str, **results: Any
 ) -> dict[str, Any]:
-    """The keys every summary has, in order, then the command's own `results`."""
-    return {
-        "schema": SCHEMA,
+    """A summary as a dictionary: the keys every summary has, in order, then the command's own `results`.
+
+    Raises pydantic's ValidationError where a result is not of the kind that scripts rely on.
+    """
+    document = {
         "command": command,
         "status": status,
         "reason": reason,
         "steps": steps,
         "seconds": round(seconds, 3),
         "config_hash": config_hash,
-        **results,
+        **finite(results),
     }
+    _validate({"schema": SCHEMA, **document})
+    return {"schema": SCHEMA, **document}
 
 
 def read_summary(path: Path) -> dict[str, Any]:
@@ -33,7 +79,9 @@ def read_summary(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_bytes())
     except OSError:
-        raise UsageError("there is no summary; the run may still be going on", where=str(path)) from None
+        raise UsageError(
+            "there is no summary; the run may still be going on", where=str(path), remedy="wait, or run again"
+        ) from None
     except ValueError:
         raise UsageError("the summary is damaged: it is not JSON", where=str(path), remedy="run again") from None
     schema = document.get("schema") if isinstance(document, dict) else None
@@ -45,4 +93,18 @@ def read_summary(path: Path) -> dict[str, Any]:
             where=str(path),
             remedy="update lrtool",
         )
+    try:
+        _validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise UsageError(
+            f"the summary is damaged: {key}: {first['msg']}", where=str(path), remedy="run again"
+        ) from None
     return dict(document)
+
+
+def _validate(document: dict[str, Any]) -> None:
+    # `schema` is taken in pydantic's BaseModel, hence the other name inside.
+    fields = {"schema_" if key == "schema" else key: value for key, value in document.items()}
+    _MODELS.get(str(document.get("command")), Summary).model_validate(fields)
