@@ -121,9 +121,8 @@ def gather(lr: Array, losses: Array) -> Evidence:
     span = min(max(steps // 8, 9), _WIDEST)
     first = max(steps // 10, 5)
     known = np.where(np.isfinite(losses), losses, np.inf)
-    start = float(np.mean([_finite_median(row[:first]) for row in losses]))
-    rough = _running_median(np.mean([_running_median(row, 7) for row in known], axis=0), 5)
-    drop = max(start - float(rough.min()), 0.0)
+    start = float(np.nanmean([_finite_median(row[:first]) for row in losses]))
+    drop = max(start - _rough_lowest(known), 0.0)
     cap = start + max(0.5 * drop, 4 * _rough_noise(losses))
     capped = np.minimum(known, cap)
     mean = capped.mean(axis=0)
@@ -138,6 +137,14 @@ def gather(lr: Array, losses: Array) -> Evidence:
 def _finite_median(values: Array) -> float:
     finite = values[np.isfinite(values)]
     return float(np.median(finite)) if finite.size else np.nan
+
+
+def _rough_lowest(known: Array) -> float:
+    """Lowest level by running medians, at each step over the seeds that are still alive (`known`: inf once dead)."""
+    alive = np.isfinite(known)
+    medians = np.where(alive, [_running_median(row, 7) for row in known], 0.0).sum(axis=0)
+    some = alive.any(axis=0)
+    return float(_running_median(medians[some] / alive.sum(axis=0)[some], 5).min())
 
 
 def _rough_noise(losses: Array) -> float:
