@@ -69,7 +69,8 @@ def run(arguments: list[str]) -> int:
     except typer.Exit as leave:
         return leave.exit_code
     except KeyboardInterrupt as stop:
-        return _say("interrupted", getattr(stop, "exit_code", ExitCode.INTERRUPTED), prefix="")
+        notes = getattr(stop, "__notes__", [])
+        return _say("; ".join(["interrupted", *notes]), getattr(stop, "exit_code", ExitCode.INTERRUPTED), prefix="")
     except BrokenPipeError:
         # The reader went away (`lrtool … | head`); there is nobody left to write to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,81 @@
+"""`lrtool range-test`: where loss starts to fall, where it explodes, and a peak LR in between."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from lrtool.cli.common import (
+    AllowImportOption,
+    ConfigArgument,
+    ConfigOption,
+    JsonOption,
+    OutputOption,
+    QuietOption,
+    SeedOption,
+    SetOption,
+    allowed,
+    load,
+    one_config,
+    print_json,
+)
+from lrtool.errors import ExitCode
+
+if TYPE_CHECKING:
+    from lrtool.analysis.range_test import Estimate, RangeTestResult
+
+
+def command(
+    config: ConfigArgument = None,
+    config_option: ConfigOption = None,
+    overrides: SetOption = None,
+    output: OutputOption = Path("outputs"),
+    seed: SeedOption = None,
+    allow_import: AllowImportOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """LR range test: train a few seeds while the LR ramps up, and read the loss.
+
+    Without a config it tests a small network on handwritten digits.
+    """
+    path = one_config(config, config_option)
+    checked = load(path, overrides, seed)
+
+    from lrtool.experiments.range_test import run_range_test
+    from lrtool.experiments.setup import prepare
+    from lrtool.report.progress import progress
+
+    setup = prepare(checked, allowed(allow_import))
+    with progress(f"{checked.name}: LR range test", quiet=quiet or as_json) as watch:
+        run, result = run_range_test(setup, output, watch)
+    if as_json:
+        print_json({**run.summary(), "folder": str(run.folder.path)})
+    else:
+        typer.echo(_answer(result, run.reason, run.folder.path, path))
+    if run.status == "diverged":
+        raise typer.Exit(ExitCode.DIVERGED)
+
+
+def _answer(result: RangeTestResult, reason: str, folder: Path, config: Path | None) -> str:
+    """The result in a few lines."""
+    lines = [
+        _line("loss starts to fall at", result.lower),
+        _line("loss starts to explode at", result.upper),
+        _line("suggested peak LR", result.suggestion),
+    ]
+    if result.suggestion is None:
+        lines.append(f"  no suggestion: {reason}")
+    lines += [f"  note: {caveat.value}" for caveat in result.caveats]
+    lines.append(f"plot and data: {folder / 'range_test.png'}")
+    if result.suggestion is not None and config is not None:
+        lines.append(f"next: lrtool train {config} --lr-from {folder}")
+    return "\n".join(line for line in lines if line)
+
+
+def _line(label: str, estimate: Estimate | None) -> str:
+    if estimate is None:
+        return ""
+    return f"  {label:26} {estimate.value:8.3g}   ({estimate.low:.2g} … {estimate.high:.2g} over seeds)"

@@ -1,0 +1,124 @@
+"""`lrtool train`: one run under the schedule."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lrtool.cli.common import (
+    AllowImportOption,
+    ConfigArgument,
+    ConfigOption,
+    JsonOption,
+    OutputOption,
+    QuietOption,
+    SeedOption,
+    SetOption,
+    allowed,
+    load,
+    needed_config,
+    print_json,
+)
+from lrtool.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from lrtool.experiments.setup import Setup
+    from lrtool.experiments.train import TrainingRun, Watch
+    from lrtool.runs.folder import RunFolder
+
+
+def command(
+    config: ConfigArgument = None,
+    config_option: ConfigOption = None,
+    lr_from: Annotated[
+        Path | None,
+        typer.Option("--lr-from", metavar="RUN", help="Take the LR that this range-test or tune run suggests."),
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option("--resume", metavar="RUN", help="Go on with a run that was interrupted.")
+    ] = None,
+    smoke: Annotated[
+        bool, typer.Option("--smoke", help="A handful of updates through every stage, for CI; fails if any fails.")
+    ] = False,
+    overrides: SetOption = None,
+    output: OutputOption = Path("outputs"),
+    seed: SeedOption = None,
+    allow_import: AllowImportOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Train under the schedule; writes loss, metric and LR curves, checkpoints and a summary."""
+    from lrtool.report.progress import progress
+
+    folder: RunFolder | None = None
+    if resume is not None:
+        _alone(config or config_option, lr_from, overrides, seed, smoke)
+        folder, setup = _resumed(resume, allowed(allow_import))
+    else:
+        setup = _fresh(needed_config(config, config_option, "train"), lr_from, overrides, seed, allowed(allow_import))
+    with progress(f"{setup.config.name}: training", quiet=quiet or as_json) as watch:
+        run = _run(setup, folder, output, smoke, watch)
+    if as_json:
+        print_json({**run.session.summary(), "folder": str(run.session.folder.path)})
+    else:
+        typer.echo(_answer(run))
+    if run.session.status == "diverged":
+        raise typer.Exit(ExitCode.DIVERGED)
+
+
+def _fresh(
+    path: Path, lr_from: Path | None, overrides: list[str] | None, seed: int | None, allowed: frozenset[str]
+) -> Setup:
+    """The setup of a config, with the LR that another run suggests."""
+    if lr_from is not None and any(text.startswith("optimizer.lr=") for text in overrides or ()):
+        raise UsageError("--lr-from and --set optimizer.lr both give the LR", remedy="leave one out")
+    # The suggestion is read first: where there is none, nothing need be built.
+    from lrtool.experiments.train import lr_from as suggested
+
+    lr = suggested(lr_from) if lr_from is not None else None
+    checked = load(path, overrides, seed)
+
+    from lrtool.experiments.setup import prepare
+
+    return prepare(checked.with_lr(lr) if lr is not None else checked, allowed)
+
+
+def _resumed(path: Path, allowed: frozenset[str]) -> tuple[RunFolder, Setup]:
+    """A run folder and the setup of the config in it."""
+    from lrtool.experiments.setup import prepare
+    from lrtool.runs.folder import RunFolder
+
+    folder = RunFolder.open(path)
+    # Its config names the user's own files by whole path; those below the working folder may run, as before.
+    return folder, prepare(load(folder.config, None, None), allowed | {f"{Path.cwd()}/"})
+
+
+def _alone(*others: object) -> None:
+    if any(others):
+        raise UsageError(
+            "--resume goes on with the run exactly as it was configured",
+            remedy="leave out CONFIG, --set, --seed, --lr-from and --smoke, or start a new run",
+        )
+
+
+def _run(setup: Setup, folder: RunFolder | None, output: Path, smoke: bool, watch: Watch) -> TrainingRun:
+    from lrtool.experiments.train import resume_training, run_smoke, run_training
+
+    if folder is not None:
+        return resume_training(setup, folder, watch)
+    return (run_smoke if smoke else run_training)(setup, output, watch)
+
+
+def _answer(run: TrainingRun) -> str:
+    """The result in a few lines."""
+    session = run.session
+    lines = [f"{session.status} after {session.steps} updates" + (f": {session.reason}" if session.reason else "")]
+    for name in ("final", "best"):
+        entry = session.results.get(name)
+        if entry:
+            values = "  ".join(f"{key} {value:.4g}" for key, value in entry.items() if key != "step")
+            lines.append(f"  {name:6} after {entry['step']:6} updates   {values}")
+    lines.append(f"plots and data: {session.folder.path / 'curves.png'}")
+    return "\n".join(lines)

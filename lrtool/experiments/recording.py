@@ -1,0 +1,61 @@
+"""What an engine reports, written to `metrics.csv` while it happens."""
+
+from __future__ import annotations
+
+from lrtool.engine.trials import Evaluation, Trace
+from lrtool.runs.metrics import MetricsWriter
+
+
+class MetricsRecorder:
+    """An engine observer that writes each trial's updates as rows, in whole lines.
+
+    An evaluation after s updates belongs to the row of update s−1, and comes after it; so the newest row of
+    each trial waits until the engine goes on.
+    """
+
+    def __init__(self, writer: MetricsWriter, batches_per_epoch: int, accumulate: int = 1) -> None:
+        self._writer, self._batches_per_epoch, self._accumulate = writer, batches_per_epoch, accumulate
+        self._waiting: dict[int, dict[str, float]] = {}
+
+    def recorded(self, trial: int, trace: Trace, start: int) -> None:
+        """Write the waiting row and all new ones but the last."""
+        self._release(trial)
+        rows = [self._row(trial, trace, step) for step in range(start, trace.steps)]
+        if rows:
+            self._writer.write(rows[:-1])
+            self._waiting[trial] = rows[-1]
+
+    def evaluated(self, trial: int, evaluation: Evaluation) -> None:
+        """Complete the waiting row."""
+        row = self._waiting.get(trial)
+        if row is not None and row["step"] == evaluation.step - 1:
+            row.update(evaluation.values)
+        self._release(trial)
+
+    def ended(self, trial: int, trace: Trace) -> None:
+        """Write what still waits."""
+        self.settle()
+
+    def settle(self) -> None:
+        """Write every waiting row and make all rows survive a power cut."""
+        for trial in list(self._waiting):
+            self._release(trial)
+        self._writer.flush()
+
+    def _release(self, trial: int) -> None:
+        row = self._waiting.pop(trial, None)
+        if row is not None:
+            self._writer.write([row])
+
+    def _row(self, trial: int, trace: Trace, step: int) -> dict[str, float]:
+        epoch = step * self._accumulate // self._batches_per_epoch
+        row = {
+            "trial": trial,
+            "step": step,
+            "epoch": epoch,
+            "lr": float(trace.lr[step]),
+            "train_loss": float(trace.train_loss[step]),
+        }
+        row.update({name: float(column[step]) for name, column in trace.recorded.items()})
+        row["seconds"] = round(float(trace.seconds[step]), 6)
+        return row

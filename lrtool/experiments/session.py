@@ -1,0 +1,70 @@
+"""A command's run folder from the first file to the summary, whatever happens in between."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from lrtool.config.schema import Config
+from lrtool.errors import LrtoolError
+from lrtool.runs.environment import environment
+from lrtool.runs.folder import RunFolder
+from lrtool.runs.log import logged
+from lrtool.runs.summary import summary
+
+_LOG = logging.getLogger("lrtool")
+
+
+@dataclass
+class Session:
+    """A run being made: its folder and what its summary will say."""
+
+    folder: RunFolder
+    command: str
+    config: Config
+    status: str = "finished"
+    reason: str = ""
+    steps: int = 0
+    results: dict[str, Any] = field(default_factory=dict)
+    began: float = field(default_factory=time.perf_counter)
+
+    def summary(self) -> dict[str, Any]:
+        """The summary as it stands."""
+        return summary(
+            self.command,
+            self.status,
+            reason=self.reason,
+            steps=self.steps,
+            seconds=time.perf_counter() - self.began,
+            config_hash=self.config.hash(),
+            **self.results,
+        )
+
+
+@contextmanager
+def session(folder: RunFolder, command: str, config: Config, device: str) -> Iterator[Session]:
+    """Write config and environment first, the summary last, also where the command fails or is interrupted."""
+    folder.write_text("config.yaml", config.to_yaml())
+    folder.write_json("environment.json", environment(config.folder, device))
+    run = Session(folder, command, config)
+    with logged(folder.path / "log.txt"):
+        _LOG.info("%s started on %s", command, device)
+        try:
+            yield run
+        except KeyboardInterrupt as stop:
+            run.status, run.reason = "interrupted", str(stop) or "stopped by the keyboard"
+            raise
+        except LrtoolError as error:
+            run.status, run.reason = "failed", str(error)
+            raise
+        except BaseException as error:
+            run.status, run.reason = "failed", f"a bug in lrtool: {type(error).__name__}: {error}"
+            _LOG.exception("a bug in lrtool")
+            raise
+        finally:
+            _LOG.info("%s %s %s", command, run.status, run.reason)
+            folder.write_json("summary.json", run.summary())

@@ -1,0 +1,101 @@
+"""From a config to what an engine takes: a task, a recipe, and curves."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from lrtool.config.schema import Config
+from lrtool.engine.device import resolve_device
+from lrtool.engine.trials import Recipe, Trial
+from lrtool.errors import UsageError
+from lrtool.schedules import Curve
+from lrtool.tasks.base import BuildContext, Task, seeded_model
+from lrtool.tasks.build import build_task
+from lrtool.units import Duration
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A config, built: everything that is the same for all trials of a command."""
+
+    config: Config
+    task: Task
+    recipe: Recipe
+
+    @property
+    def updates_per_epoch(self) -> int:
+        """Updates in one epoch (at least 1); an update takes `accumulate` batches."""
+        return max(1, round(self.task.steps_per_epoch / self.recipe.accumulate))
+
+    @property
+    def steps(self) -> int:
+        """Updates of the configured training run."""
+        return self.updates(self.config.train.duration, "train.duration")
+
+    def updates(self, duration: Duration, key: str, least: int = 1) -> int:
+        """A duration of the config in updates; UsageError names `key` where it comes to fewer than `least`."""
+        total = None if key == "train.duration" else self.steps
+        try:
+            steps = duration.steps(total, self.updates_per_epoch)
+        except ValueError as error:
+            raise UsageError(str(error), where=key) from None
+        if steps < least:
+            raise UsageError(
+                f"{duration.written()!r} comes to {steps} updates ({self.updates_per_epoch} updates make an epoch)",
+                where=key,
+                remedy=f"write at least {least}",
+            )
+        return steps
+
+    def describe(self) -> dict[str, object]:
+        """What building it has shown: sizes, device, lengths."""
+        task = self.task
+        return {
+            "device": str(self.recipe.device),
+            "parameters": sum(p.numel() for p in seeded_model(task, self.config.seed).parameters()),
+            "training_samples": len(task.train),
+            "validation_samples": len(task.val) if task.val is not None else 0,
+            "updates_per_epoch": self.updates_per_epoch,
+            "updates": self.steps,
+        }
+
+    def curves(self, lr: float, steps: int) -> dict[str, Curve]:
+        """The config's schedules for a peak LR: `lr` and every other scheduled hyperparameter."""
+        config, optimizer = self.config, self.config.optimizer
+        curves = {"lr": config.schedule.bind(lr, steps, self.updates_per_epoch)}
+        if optimizer.momentum_key is not None:
+            momentum = config.schedule.bind_momentum(lr, steps, self.updates_per_epoch)
+            if momentum is not None:
+                curves[optimizer.momentum_key] = momentum
+        for name, schedule in config.schedules.items():
+            peak = optimizer.hyperparameters()[name]
+            curves[name] = schedule.bind(peak, steps, self.updates_per_epoch)
+        return curves
+
+    def trial(self, seed: int, lr: float, label: str = "") -> Trial:
+        """One run of the configured training at a peak LR."""
+        return Trial(
+            seed=seed,
+            steps=self.steps,
+            curves=self.curves(lr, self.steps),
+            hyperparameters=self.config.optimizer.hyperparameters(),
+            label=label,
+        )
+
+
+def prepare(config: Config, allow_import: Collection[str] = ()) -> Setup:
+    """Build the task and the recipe of a config; raises UsageError and TaskError as the builders do."""
+    context = BuildContext(folder=config.folder, allow_import=frozenset(allow_import))
+    device = resolve_device(config.device)
+    task = build_task(config.name, config.model, config.data, config.loss, config.metrics, context)
+    train = config.train
+    recipe = Recipe(
+        optimizer=config.optimizer,
+        device=device,
+        precision=train.precision,
+        clip_norm=train.clip_norm,
+        accumulate=train.accumulate,
+        record_grad_norm=train.grad_norm,
+    )
+    return Setup(config, task, recipe)

@@ -1,0 +1,201 @@
+"""One training run under the config's schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+
+from lrtool.engine import checkpoint
+from lrtool.engine.checkpoint import Checkpoint
+from lrtool.engine.loop import LoopEngine
+from lrtool.engine.training import Best
+from lrtool.engine.trials import Observer, Recipe, Status, Trace, Trial
+from lrtool.errors import UsageError
+from lrtool.experiments.observers import Observers
+from lrtool.experiments.recording import MetricsRecorder
+from lrtool.experiments.session import Session, session
+from lrtool.experiments.setup import Setup
+from lrtool.report.curves import TrainingPlot, draw_training
+from lrtool.report.style import save
+from lrtool.runs.folder import RunFolder
+from lrtool.runs.metrics import read_metrics
+
+#: Updates of a smoke run: enough for an evaluation, a checkpoint and a resume on the way.
+SMOKE_STEPS = 6
+
+Watch = Callable[[int, int, int], Observer]
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """A finished command: its session and what it measured."""
+
+    session: Session
+    trace: Trace
+
+
+def run_training(setup: Setup, output: Path, watch: Watch) -> TrainingRun:
+    """Train once under the schedule into a new run folder.
+
+    `watch(trials, steps, done)` makes the observer that shows progress. Raises TaskError where the user's
+    code fails and OutputError where the folder cannot be written; what was measured by then is on disk.
+    """
+    plan = _Plan.of(setup)
+    folder = RunFolder.create(output, setup.config.name, "train")
+    return _train(plan, folder, watch, None)
+
+
+def resume_training(setup: Setup, folder: RunFolder, watch: Watch) -> TrainingRun:
+    """Go on from a run folder's newest checkpoint, in the same folder; the result equals never having stopped.
+
+    Raises UsageError where there is no usable checkpoint.
+    """
+    return _train(_Plan.of(setup), folder, watch, checkpoint.load(folder.checkpoints))
+
+
+def run_smoke(setup: Setup, output: Path, watch: Watch) -> TrainingRun:
+    """A handful of updates through every stage: train, evaluate, checkpoint, resume, plots.
+
+    The schedule is bound to the whole run, so whatever cannot work there is found here.
+    """
+    plan = _Plan.of(setup)
+    steps = min(SMOKE_STEPS, plan.trial.steps)
+    half = max(1, steps // 2)
+    short = replace(
+        plan,
+        trial=replace(plan.trial, steps=steps),
+        recipe=replace(plan.recipe, eval_every=half),
+        checkpoint_every=half,
+    )
+    folder = RunFolder.create(output, setup.config.name, "smoke")
+    _train(replace(short, trial=replace(short.trial, steps=half)), folder, watch, None)
+    saved = checkpoint.load(folder.checkpoints)
+    details = {**saved.details, "trial": {**saved.details["trial"], "steps": steps}}
+    return _train(short, folder, watch, replace(saved, details=details))
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What will be trained and how, all durations in updates."""
+
+    setup: Setup
+    trial: Trial
+    recipe: Recipe
+    checkpoint_every: int
+
+    @classmethod
+    def of(cls, setup: Setup) -> _Plan:
+        train = setup.config.train
+        return cls(
+            setup,
+            setup.trial(setup.config.seed, setup.config.optimizer.lr),
+            replace(setup.recipe, eval_every=_every(setup, "eval_every"), plateau=setup.config.plateau),
+            _every(setup, "checkpoint_every") if train.checkpoint_every.amount else 0,
+        )
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What `metrics.csv` holds between `train_loss` and `seconds`."""
+        task = self.setup.task
+        val = ["val_loss", *(f"val_{name}" for name in task.metrics)] if task.val is not None else []
+        return (
+            *val,
+            *(name for name in self.trial.curves if name != "lr"),
+            *["grad_norm"] * self.recipe.record_grad_norm,
+        )
+
+
+def _every(setup: Setup, key: str) -> int:
+    duration = getattr(setup.config.train, key)
+    return setup.updates(duration, f"train.{key}") if duration.amount else 0
+
+
+def _train(plan: _Plan, folder: RunFolder, watch: Watch, resumed: Checkpoint | None) -> TrainingRun:
+    setup, done = plan.setup, resumed.step if resumed else 0
+    with session(folder, "train", setup.config, str(plan.recipe.device)) as run:
+        with folder.metrics(plan.columns, resume_at=done if resumed else None) as writer:
+            recorder = MetricsRecorder(writer, setup.task.steps_per_epoch, plan.recipe.accumulate)
+
+            def keep(_: int, state: Checkpoint) -> None:
+                # Rows first: a checkpoint must never be ahead of the metrics it will be continued with.
+                recorder.settle()
+                checkpoint.save(folder.checkpoints, state)
+
+            engine = LoopEngine(
+                checkpoint=keep,
+                checkpoint_every=plan.checkpoint_every,
+                resume={0: resumed} if resumed else {},
+                best=lambda _, best: _save_best(folder, best),
+            )
+            observer = Observers(_Progress(run), recorder, watch(1, plan.trial.steps, done))
+            try:
+                (trace,) = engine.run(setup.task, [plan.trial], plan.recipe, observer)
+            except KeyboardInterrupt as stop:
+                stop.add_note(f"go on with: lrtool train --resume {folder.path}")
+                raise
+        run.status = "diverged" if trace.status is Status.DIVERGED else trace.status.value
+        run.reason, run.results = trace.reason, _results(folder)
+        plot = TrainingPlot.of(read_metrics(folder.path / "metrics.csv"), setup.config.name)
+        save(draw_training(plot), folder, "curves")
+    return TrainingRun(run, trace)
+
+
+class _Progress:
+    """Keeps the session's step count right however the run ends."""
+
+    def __init__(self, run: Session) -> None:
+        self._run = run
+
+    def recorded(self, trial: int, trace: Trace, start: int) -> None:
+        self._run.steps = trace.steps
+
+    def evaluated(self, trial: int, evaluation: object) -> None:
+        pass
+
+    def ended(self, trial: int, trace: Trace) -> None:
+        self._run.steps = trace.steps
+
+
+def _save_best(folder: RunFolder, best: Best) -> None:
+    data = safetensors.torch.save({name: tensor.contiguous() for name, tensor in best.weights.items()})
+    folder.write_bytes("checkpoints/best.safetensors", data)
+
+
+def _results(folder: RunFolder) -> dict[str, Any]:
+    """`final` and `best` of the summary, from the metrics on disk (so a resumed run counts whole)."""
+    table = read_metrics(folder.path / "metrics.csv")
+    names = [name for name in table if name == "train_loss" or name.startswith("val_")]
+    loss = table.get("val_loss", table["train_loss"])
+    measured = np.flatnonzero(np.isfinite(loss))
+
+    def at(row: int) -> dict[str, float]:
+        return {"step": int(table["step"][row]) + 1, **{name: float(table[name][row]) for name in names}}
+
+    if not len(measured):
+        return {"final": None, "best": None}
+    return {"final": at(int(measured[-1])), "best": at(int(measured[np.argmin(loss[measured])]))}
+
+
+def lr_from(path: Path) -> float:
+    """The LR that a range test or a tune suggests; UsageError where it suggests none, with its reason."""
+    folder = RunFolder.open(path)
+    found = folder.summary()
+    lr = found.get("suggested_lr")
+    if isinstance(lr, int | float):
+        return float(lr)
+    if "suggested_lr" in found:
+        raise UsageError(
+            f"this run suggests no LR: {found.get('reason') or 'no reason given'}",
+            where=str(folder.path),
+            remedy="give one with --set optimizer.lr=…",
+        )
+    raise UsageError(
+        f"this is a {found.get('command')} run, which suggests no LR",
+        where=str(folder.path),
+        remedy="give the folder of a range-test or tune run",
+    )
