@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -59,10 +60,13 @@ class Adam(Optimizer):
         """Adam's update."""
         param, grad = self.decayed(param, grad, h)
         beta1, t = h["beta1"], step + 1
+        # 1 − βᵗ as −expm1(t·ln β): the plain difference loses half the digits of float32 at the first updates.
+        first = -(t * beta1.log()).expm1()
+        second = -(t * (math.log(self.beta2) if self.beta2 else -math.inf)).expm1()
         mean = state["mean"] + (1 - beta1) * (grad - state["mean"])
         square = self.beta2 * state["square"] + (1 - self.beta2) * grad * grad
-        root = square.sqrt() / (1 - self.beta2**t).sqrt() + self.eps
-        return param - h["lr"] / (1 - beta1**t) * mean / root, {"mean": mean, "square": square}
+        root = square.sqrt() / second.sqrt() + self.eps
+        return param - h["lr"] / first * mean / root, {"mean": mean, "square": square}
 
 
 class AdamW(Adam):

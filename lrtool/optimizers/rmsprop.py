@@ -36,7 +36,6 @@ class RmsProp(Optimizer):
         """torch.optim.RMSprop."""
         from torch.optim import RMSprop as TorchRmsProp
 
-        # torch makes the momentum buffer at the first update only where momentum is above 0 then.
         return TorchRmsProp(
             groups,
             lr=self.lr,
@@ -46,6 +45,15 @@ class RmsProp(Optimizer):
             momentum=self.momentum,
             centered=self.centered,
         )
+
+    def apply(self, optimizer: torch.optim.Optimizer, lr: float, hyperparameters: Mapping[str, float]) -> None:
+        """Set this step's LR and hyperparameters; a momentum that rises from 0 finds its buffers."""
+        super().apply(optimizer, lr, hyperparameters)
+        if hyperparameters["momentum"] > 0:
+            # torch makes them at the first update only, and only where momentum is above 0 then.
+            for state in optimizer.state.values():
+                if state and "momentum_buffer" not in state:
+                    state["momentum_buffer"] = state["square_avg"].new_zeros(state["square_avg"].shape)
 
     def init_state(self, param: Tensor) -> dict[str, Tensor]:
         """Running means and momentum buffer."""
