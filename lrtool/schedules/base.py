@@ -186,7 +186,9 @@ class Schedule(BaseModel):
         except ValueError as error:
             raise ScheduleError(str(error), where=name) from None
         came_to = "" if duration.unit == "steps" else f" ({updates} updates)"
-        if updates > run.steps and name not in self.timescales:
+        # A period is at least 1, even where warm-up takes the whole run.
+        most = max(run.steps, 1) if name in self.periods else run.steps
+        if updates > most and name not in self.timescales:
             raise ScheduleError(
                 f"must fit into the {run.steps} updates there are, but got {duration.written()!r}{came_to}",
                 where=name,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, cast
 
 import numpy as np
@@ -23,12 +24,15 @@ from lrtool.schedules.base import Array, Binding, Duration, Level, Schedule, wri
 from lrtool.schedules.rules import bounds
 
 
-def _parse(value: object, info: ValidationInfo) -> object:
-    if isinstance(value, Schedule):
-        return value
+@cache
+def _any() -> TypeAdapter[Schedule]:
     from lrtool.schedules import KINDS
 
-    return TypeAdapter(KINDS.annotation()).validate_python(value, context=info.context)
+    return TypeAdapter(KINDS.annotation())
+
+
+def _parse(value: object, info: ValidationInfo) -> object:
+    return value if isinstance(value, Schedule) else _any().validate_python(value, context=info.context)
 
 
 if TYPE_CHECKING:

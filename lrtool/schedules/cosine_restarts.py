@@ -60,7 +60,9 @@ class CosineRestarts(Schedule):
             n = np.minimum(np.floor(d / self.t_0), min(most, self.cycles or most) - 1)
             return n, n * self.t_0
         most = math.ceil(math.log1p(length * (self.t_mult - 1) / self.t_0) / math.log(self.t_mult)) + 1
-        starts: Array = self.t_0 * (self.t_mult ** np.arange(min(most, self.cycles or most)) - 1) / (self.t_mult - 1)
+        starts: Array = (
+            self.t_0 * (self.t_mult ** np.arange(float(min(most, self.cycles or most))) - 1) / (self.t_mult - 1)
+        )
         starts = starts[: max(int(np.searchsorted(starts, length)), 1)]
         n = np.searchsorted(starts, d, side="right") - 1
         return n.astype(np.float64), starts[n]

@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-_MARK = re.compile(r"<([^<>]+)>")
+#: A parameter, or an expression of parameters, in a template.
+MARK = re.compile(r"<([^<>]+)>")
 
 
 @dataclass(frozen=True)
@@ -32,14 +33,10 @@ class Equivalent:
     example: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
 
-    def filled(self, text: str) -> str:
-        """A template with the example's values in place of its parameters."""
-        return _MARK.sub(lambda mark: repr(eval(mark[1], {"__builtins__": {}}, dict(self.example))), text)
-
     def shown(self) -> str:
         """As `explain` shows it."""
         note = f"  ({self.note})" if self.note else ""
-        return f"{_MARK.sub(r'\1', self.ours)}  =  {_MARK.sub(r'\1', self.theirs)}{note}"
+        return MARK.sub(r"\1", f"{self.ours}  =  {self.theirs}") + note
 
 
 def _torch(kind: str, plain: str, ours: str, theirs: str, note: str = "", **example: Any) -> Equivalent:
@@ -303,9 +300,8 @@ _OPTAX = (
     _optax(
         "one_cycle",
         "cosine_onecycle_schedule",
-        "{kind: one_cycle, rise: <rise>, start: <lr/div>, final: <lr/div/div/final_div>}",
+        "{kind: one_cycle, rise: <rise>, start: <lr/div>, final: <lr/div/final_div>}",
         "<T>, <lr>, pct_start=<(rise+0.5)/T>, div_factor=<div>, final_div_factor=<final_div>",
-        "optax divides by div_factor twice at the end",
         rise=18,
         div=5.0,
         final_div=10.0,
