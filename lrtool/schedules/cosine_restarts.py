@@ -45,24 +45,22 @@ class CosineRestarts(Schedule):
 
     def factor(self, d: Array, length: int) -> Array:
         """The cosine of the cycle that d is in."""
-        n, start = self._cycle(d, length)
-        span = self.t_0 * self.t_mult**n
+        n, start, span = self._cycle(d, length)
         # Floored: with a fractional t_mult the last whole update of a cycle may lie less than 1 before its end.
         last = np.maximum(np.floor(span) - 1, 1) if self.reach_final else span
         left = np.maximum((last - (d - start)) / last, 0.0)
-        peak = 1.0 if self.peak_decay == 1 else np.maximum(self.peak_decay**n, self.final)
+        peak = 1.0 if self.peak_decay == 1 else np.maximum(np.power(self.peak_decay, n), self.final)
         return self.final + (peak - self.final) * cosine(left)
 
-    def _cycle(self, d: Array, length: int) -> tuple[Array, Array]:
-        """Number and start of the cycle that each d is in; a start at or past the end does not count."""
+    def _cycle(self, d: Array, length: int) -> tuple[Array, Array, Array]:
+        """Number, start and span of the cycle of each d; a start at or past the end does not count."""
         if self.t_mult == 1:
             most = max(math.ceil(length / self.t_0), 1)
             n = np.minimum(np.floor(d / self.t_0), min(most, self.cycles or most) - 1)
-            return n, n * self.t_0
+            return n, n * self.t_0, np.array(float(self.t_0))
         most = math.ceil(math.log1p(length * (self.t_mult - 1) / self.t_0) / math.log(self.t_mult)) + 1
-        starts: Array = (
-            self.t_0 * (self.t_mult ** np.arange(float(min(most, self.cycles or most))) - 1) / (self.t_mult - 1)
-        )
+        growth = np.power(self.t_mult, np.arange(float(min(most, self.cycles or most))))
+        starts: Array = self.t_0 * (growth - 1) / (self.t_mult - 1)
         starts = starts[: max(int(np.searchsorted(starts, length)), 1)]
-        n = np.searchsorted(starts, d, side="right") - 1
-        return n.astype(np.float64), starts[n]
+        cycle = np.searchsorted(starts, d, side="right") - 1
+        return cycle.astype(np.float64), starts[cycle], self.t_0 * growth[cycle]

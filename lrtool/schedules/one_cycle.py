@@ -17,7 +17,7 @@ from lrtool.schedules.shapes import DECAYS, above, remaining
 class OneCycle(Schedule):
     """Rise from `start` to the peak, then fall to `final`, in two phases or three.
 
-    phase by phase from a to b:  b + (a − b)·s(x),  s(x) = (1 + cos πx)/2 or 1 − x,  x = 0 … 1
+    factor(d) = b + (a − b)·s(x) in a phase from a to b,  s(x) = (1 + cos πx)/2 or 1 − x,  x = 0 … 1
 
     Two phases: start → 1 over R updates, 1 → final over D − R. Three: start → 1 over R, 1 → start over R,
     start → final over D − 2R. D: updates after warm-up, R = `rise`. Momentum moves the other way, from
@@ -66,34 +66,31 @@ class OneCycle(Schedule):
             )
 
     def factor(self, d: Array, length: int) -> Array:
-        """Shares of the way between start, peak and final."""
-        up, down = self._shares(d, length)
+        """A share of the way from a low to a high value, phase by phase."""
+        share = self._share(d, length)
         if self.phases == 2:
-            return np.where(d < self.rise, above(self.start, up), above(self.final, down))
-        tail = DECAYS[self.shape](remaining(np.maximum(d - 2 * self.rise, 0), length - 2 * self.rise))
-        tail = self.final + (self._top() - self.final) * tail
-        return np.where(d < 2 * self.rise, above(self.start, np.where(d < self.rise, up, down)), tail)
+            return above(np.where(d < self.rise, self.start, self.final), share)
+        third = d >= 2 * self.rise
+        low = np.where(third, self.final, self.start)
+        # Without a rise to mirror, the third phase falls from the peak.
+        return low + (np.where(third, self.start if self.rise else 1.0, 1.0) - low) * share
 
     def momentum(self, d: Array, length: int) -> Array | None:
         """The same shape upside down."""
         if not self.cycle_momentum:
             return None
-        up, down = self._shares(d, length)
-        height = np.where(d < self.rise, up, down)
+        height = self._share(d, length)
         if self.phases == 3:
             height[d >= 2 * self.rise] = 0.0
         return self.max_momentum - (self.max_momentum - self.base_momentum) * height
 
-    def _top(self) -> float:
-        """Where the third phase falls from: `start`, or the peak where there is no rise to mirror."""
-        return self.start if self.rise else 1.0
-
-    def _shares(self, d: Array, length: int) -> tuple[Array, Array]:
-        """Height during the rise and during the fall that follows it."""
-        shape = DECAYS[self.shape]
-        up = shape(1 - remaining(np.minimum(d, self.rise), self.rise))
+    def _share(self, d: Array, length: int) -> Array:
+        """Height within the phase that d is in."""
         fall = self.rise if self.phases == 3 else length - self.rise
-        return up, shape(remaining(np.clip(d - self.rise, 0, fall), fall))
+        left = np.where(d < self.rise, d / max(self.rise, 1), remaining(d - self.rise, fall))
+        if self.phases == 3:
+            left = np.where(d < 2 * self.rise, left, remaining(d - 2 * self.rise, length - 2 * self.rise))
+        return DECAYS[self.shape](left)
 
 
 class SlantedTriangular(Schedule):

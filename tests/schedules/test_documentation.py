@@ -1,0 +1,43 @@
+"""Every kind explains itself, and its examples run."""
+
+import doctest
+import importlib
+import pkgutil
+
+import pytest
+
+from lrtool import schedules
+
+KINDS = schedules.KINDS.kinds
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_explains_itself(kind):
+    cls = KINDS[kind]
+    text = cls.__doc__
+    assert "factor(d)" in text
+    assert ">>>" in text
+    assert "Source:" in text
+    for sentence in (cls.helps, cls.hurts):
+        assert sentence.endswith(".")
+        assert len(sentence) > 30
+    for name, field in cls.model_fields.items():
+        assert name == "kind" or (field.description or "").endswith("."), name
+
+
+@pytest.mark.parametrize("module", [m.name for m in pkgutil.iter_modules(schedules.__path__)])
+def test_examples(module):
+    result = doctest.testmod(importlib.import_module(f"lrtool.schedules.{module}"))
+    assert result.failed == 0
+
+
+@pytest.mark.parametrize("module", ["lrtool.units", "lrtool.errors", "lrtool.registry"])
+def test_examples_of_the_foundation(module):
+    assert doctest.testmod(importlib.import_module(module)).failed == 0
+
+
+def test_json_schema_of_a_config_field():
+    from pydantic import TypeAdapter
+
+    schema = TypeAdapter(schedules.KINDS.annotation()).json_schema()
+    assert {each["properties"]["kind"]["const"] for each in schema["$defs"].values()} == set(KINDS)
