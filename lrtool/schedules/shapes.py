@@ -18,7 +18,7 @@ def remaining(d: Array, length: int) -> Array:
     return (max(length, 1) - d) / max(length, 1)
 
 
-def above(low: float, share: Array) -> Array:
+def above(low: float | Array, share: Array) -> Array:
     """`low` plus a share of the way from `low` to the peak; exact at share 0 and 1."""
     return low + (1 - low) * share
 
