@@ -33,7 +33,8 @@ class Response:
 
     `lr` is the best peak LR and `interval` its 95% interval; `within_noise` the range of LRs that cannot
     be told from the best; `expected` the fitted loss there. `grid` and `fit` (same shape) are the curve.
-    `edge` says at which end of the tested LRs the minimum lies, so the caller can look beyond it.
+    `edge` says at which end of the tested LRs the minimum lies, so the caller can look beyond it; the
+    interval and the range are then open on that side (0 or infinity).
     All three LRs are None where `reason` says that nothing can be concluded.
     """
 
@@ -72,7 +73,7 @@ def fit_response(lr: Array, losses: Array) -> Response:
     noise = _noise(y)
     fit = smooth @ means
     minima, refits = _resample(means, at_points @ means, noise / np.sqrt(y.shape[1]), smooth, grid)
-    if _is_flat(y, noise):
+    if _is_flat(_without_ceiling(losses), noise):
         return Response(None, None, None, None, np.exp(grid), back(fit), None, NoAnswer.FLAT)
     return _located(x, grid, fit, minima, refits, back)
 
@@ -84,10 +85,15 @@ def _located(x: Array, grid: Array, fit: Array, minima: Array, refits: Array, ba
     low, high = _contiguous(worse <= 0, chosen)
     interval = np.quantile(minima, [0.025, 0.975])
     edge = "low" if fit.argmin() == 0 else "high" if fit.argmin() == len(fit) - 1 else None
+    # Beyond an edge nothing is known, so an interval is open there.
+    open_low, open_high = edge == "low", edge == "high"
     return Response(
         lr=float(np.exp(grid[chosen])),
-        interval=(float(np.exp(interval[0])), float(np.exp(interval[1]))),
-        within_noise=(float(np.exp(grid[low])), float(np.exp(grid[high]))),
+        interval=(0.0 if open_low else float(np.exp(interval[0])), np.inf if open_high else float(np.exp(interval[1]))),
+        within_noise=(
+            0.0 if open_low else float(np.exp(grid[low])),
+            np.inf if open_high else float(np.exp(grid[high])),
+        ),
         expected=float(back(fit[[chosen]])[0]),
         grid=np.exp(grid),
         fit=back(fit),
@@ -115,6 +121,13 @@ def _comparable(losses: Array) -> tuple[Array, _Back]:
     best = _best_row_mean(y)
     span = _CEILING if logarithmic else max(2.0 * float(np.median(good) - best), np.finfo(float).tiny)
     return np.minimum(y, best + span), _Back(logarithmic)
+
+
+def _without_ceiling(losses: Array) -> Array:
+    """The same scale, with the worst finite loss in place of infinity: how much there is to tell apart."""
+    finite = np.isfinite(losses)
+    filled = np.where(finite, losses, losses[finite].max())
+    return np.log(filled) if (filled > 0).all() else filled
 
 
 def _best_row_mean(y: Array) -> float:

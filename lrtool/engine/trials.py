@@ -79,7 +79,7 @@ class Trace:
     """What a trial produced. Arrays have one entry per update that was done.
 
     `recorded` holds further per-step columns (`momentum`, `weight_decay`, `grad_norm`). `reason` says
-    why a trial did not finish. `seconds[t]` is the time from the start to the end of update t.
+    why a trial did not finish. `seconds[t]` is what update t took.
     """
 
     trial: Trial

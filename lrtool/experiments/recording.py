@@ -59,3 +59,22 @@ class MetricsRecorder:
         row.update({name: float(column[step]) for name, column in trace.recorded.items()})
         row["seconds"] = round(float(trace.seconds[step]), 6)
         return row
+
+
+class TrialOffset:
+    """An observer whose trials are numbered on from those of earlier calls."""
+
+    def __init__(self, recorder: MetricsRecorder, offset: int) -> None:
+        self._recorder, self._offset = recorder, offset
+
+    def recorded(self, trial: int, trace: Trace, start: int) -> None:
+        """Pass on new entries."""
+        self._recorder.recorded(self._offset + trial, trace, start)
+
+    def evaluated(self, trial: int, evaluation: Evaluation) -> None:
+        """Pass on an evaluation."""
+        self._recorder.evaluated(self._offset + trial, evaluation)
+
+    def ended(self, trial: int, trace: Trace) -> None:
+        """Pass on the end of a trial."""
+        self._recorder.ended(self._offset + trial, trace)

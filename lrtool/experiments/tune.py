@@ -1,0 +1,355 @@
+"""The best peak LR for this task, optimizer, schedule and budget: measured by real trainings."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrtool.analysis.divergence import RANGE_TEST
+from lrtool.analysis.range_test import RangeTestResult, analyse
+from lrtool.analysis.response import NoAnswer, Response
+from lrtool.engine.choose import choose_engine
+from lrtool.engine.loop import LoopEngine
+from lrtool.engine.trials import Engine, Observer, Status, Trace, Trial
+from lrtool.errors import UsageError
+from lrtool.experiments.observers import Observers
+from lrtool.experiments.range_test import losses_of, range_test_trials
+from lrtool.experiments.recording import MetricsRecorder, TrialOffset
+from lrtool.experiments.search import Rung, Search, plan
+from lrtool.experiments.session import Session, session
+from lrtool.experiments.setup import Setup
+from lrtool.report.style import number, save
+from lrtool.report.tune import TunedCurve, TunePlot, draw_tune
+from lrtool.runs.folder import RunFolder
+from lrtool.schedules import Curve, Schedule
+
+Array = NDArray[np.float64]
+Watch = Callable[[int, int], Observer]
+
+#: Without a budget of the user's: this many training runs, or this many seconds if that is more.
+DEFAULT_RUNS, DEFAULT_SECONDS = 3.0, 20.0
+#: Updates that show what one update of a single training costs.
+_TIMED_STEPS = 24
+#: Where there is no validation set, the loss of a trial is the mean of this last part of its training losses.
+_TAIL = 0.1
+
+
+class Warning_(Enum):  # noqa: N801  # `Warning` is Python's own
+    """What to know about an answer; the value is the message."""
+
+    SHORT = "the budget holds no training of full length; the LR was measured on shorter ones"
+    EDGE = "the best LR lies at the end of those that could be tried; more budget would look further"
+    ALIKE = "no LR of this range can be told from the best with these trials; more seeds or validation data would"
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """One schedule at its own best LR: the fit of its last rung and all that was measured."""
+
+    name: str
+    schedule: Schedule
+    search: Search
+    response: Response
+    fraction: float
+
+    @property
+    def expected(self) -> float:
+        """The fitted loss at the best LR; infinite where there is none."""
+        return self.response.expected if self.response.expected is not None else float("inf")
+
+
+@dataclass(frozen=True)
+class TuneResult:
+    """What `tune` found: schedules from best to worst, what it cost, and the range test it began with."""
+
+    ranking: tuple[Tuned, ...]
+    range_test: RangeTestResult
+    runs: float
+    seconds: float
+    engine: str
+    engine_reason: str
+    warnings: tuple[Warning_, ...]
+
+    @property
+    def best(self) -> Tuned:
+        """The schedule with the least expected loss."""
+        return self.ranking[0]
+
+
+def run_tune(
+    setup: Setup, output: Path, watch: Watch, budget: float | None = None, schedules: Sequence[str] = ()
+) -> tuple[Session, TuneResult]:
+    """Find the best peak LR by training, into a new run folder.
+
+    `budget`: cost at most, in times of one training run by itself; None: 3 runs or 20 seconds, whichever
+    is more. `schedules`: kinds to tune and rank; none: the config's own. Raises UsageError where the
+    budget is too small for any comparison, TaskError where the user's code fails.
+    """
+    config = setup.config
+    folder = RunFolder.create(output, config.name, "tune")
+    with session(folder, "tune", config, str(setup.recipe.device)) as run:
+        with folder.metrics(("val_loss", *(f"val_{name}" for name in setup.task.metrics))) as writer:
+            recorder = MetricsRecorder(writer, setup.task.steps_per_epoch, setup.recipe.accumulate)
+            tuner = _Tuner(setup, recorder, watch, budget)
+            result = tuner.tune(_schedules(setup, schedules))
+        run.steps = tuner.steps
+        run.results = summarise(result)
+        run.reason = _reason(result)
+        if result.best.response.reason is NoAnswer.ALL_DIVERGED:
+            run.status = "diverged"
+        save(draw_tune(_plot(result, config.name)), folder, "tune")
+    return run, result
+
+
+def summarise(result: TuneResult) -> dict[str, Any]:
+    """The entries of `summary.json`."""
+    best = result.best.response
+    return {
+        "suggested_lr": best.lr,
+        "interval": best.interval and list(best.interval),
+        "lower_lr": best.within_noise and best.within_noise[0],
+        "upper_lr": best.within_noise and best.within_noise[1],
+        "expected_loss": best.expected,
+        "suggested_schedule": result.best.schedule.model_dump(mode="json"),
+        "schedules": [
+            {
+                "name": each.name,
+                "suggested_lr": each.response.lr,
+                "interval": each.response.interval and list(each.response.interval),
+                "expected_loss": each.response.expected,
+                "reason": each.response.reason and each.response.reason.value,
+            }
+            for each in result.ranking
+        ],
+        "cost": {"runs": round(result.runs, 3), "seconds": round(result.seconds, 3)},
+        "engine": result.engine,
+        "engine_reason": result.engine_reason,
+        "warnings": [warning.value for warning in result.warnings],
+        "methods": result.range_test.summary()["methods"],
+    }
+
+
+def _schedules(setup: Setup, kinds: Sequence[str]) -> dict[str, Schedule]:
+    """The schedules to tune, by name; a kind that is the config's own keeps the config's fields."""
+    from lrtool.schedules import KINDS
+
+    own = setup.config.schedule
+    if not kinds:
+        return {own.kind: own}
+    return {kind: own if kind == own.kind else KINDS[kind].model_validate({"warmup": own.warmup}) for kind in kinds}
+
+
+def _reason(result: TuneResult) -> str:
+    reason = result.best.response.reason
+    return reason.value if reason is not None else ""
+
+
+def _plot(result: TuneResult, name: str) -> TunePlot:
+    """Every trial of each schedule's last rung, with its fit."""
+    curves = []
+    for each in result.ranking:
+        lrs, losses = each.search.table()
+        response = each.response
+        curves.append(
+            TunedCurve(
+                each.name,
+                np.repeat(lrs, losses.shape[1]),
+                losses.reshape(-1),
+                response.grid,
+                response.fit,
+                response.lr,
+                response.interval,
+                response.within_noise,
+            )
+        )
+    peers = {kind: said.lr for kind, said in result.range_test.methods.items() if said.lr is not None}
+    return TunePlot(f"{name}: final loss against peak LR", answer(result), curves, peers)
+
+
+def answer(result: TuneResult) -> str:
+    """The result in one sentence."""
+    best = result.best.response
+    if best.lr is None or best.interval is None or best.expected is None:
+        return f"no LR can be named: {_reason(result)}"
+    return (
+        f"best peak LR {number(best.lr)} (95% interval {number(best.interval[0])} … {number(best.interval[1])})"
+        f" under {result.best.name}, expected loss {number(best.expected)}"
+    )
+
+
+class _Tuner:
+    """The state of one `tune`: its clock, its engine, and the trials so far."""
+
+    def __init__(self, setup: Setup, recorder: MetricsRecorder, watch: Watch, budget: float | None) -> None:
+        self.setup, self._recorder, self._watch = setup, recorder, watch
+        self._began = time.perf_counter()
+        self._run_seconds = _seconds_of_one_run(setup)
+        self._limit = (
+            max(DEFAULT_RUNS * self._run_seconds, DEFAULT_SECONDS) if budget is None else budget * self._run_seconds
+        )
+        self._engine: Engine = LoopEngine()
+        self._engine_reason = ""
+        self._trial_seconds = self._run_seconds
+        self._trials = 0
+        self.steps = 0
+
+    def tune(self, schedules: Mapping[str, Schedule]) -> TuneResult:
+        """Range test, rungs, fits."""
+        ramp = self._range_test()
+        centre = _centre(ramp, self.setup.config.optimizer.lr)
+        searches = {name: Search(centre) for name in schedules}
+        responses: dict[str, Response] = {}
+        fraction = 0.0
+        rungs = plan(self._affordable() / len(schedules))
+        if not rungs:
+            raise UsageError(
+                f"a budget of {self._limit:.3g} seconds holds no comparison of LRs: one training run takes"
+                f" {self._run_seconds:.3g} seconds",
+                where="--budget",
+                remedy="write at least --budget 2x, or shorten train.duration",
+            )
+        for index, rung in enumerate(rungs):
+            if index:
+                rung = self._fitted(rung, rungs[index:], len(schedules))
+            self._rung(rung, schedules, searches)
+            responses = {name: search.narrow() for name, search in searches.items()}
+            fraction = rung.fraction
+        ranking = sorted(
+            (Tuned(name, schedules[name], searches[name], responses[name], fraction) for name in schedules),
+            key=lambda each: each.expected,
+        )
+        seconds = time.perf_counter() - self._began
+        return TuneResult(
+            tuple(ranking),
+            ramp,
+            runs=seconds / self._run_seconds,
+            seconds=seconds,
+            engine="loop" if isinstance(self._engine, LoopEngine) else "vector",
+            engine_reason=self._engine_reason,
+            warnings=_warnings(ranking[0]),
+        )
+
+    def _affordable(self) -> float:
+        """Whole training runs that the rest of the budget holds, at what a trial has cost so far."""
+        return max(0.0, self._limit - (time.perf_counter() - self._began)) / self._trial_seconds
+
+    def _fitted(self, rung: Rung, rest: Sequence[Rung], schedules: int) -> Rung:
+        """A rung with as many seeds as the rest of the budget now holds."""
+        share = rung.cost / sum(each.cost for each in rest)
+        runs = self._affordable() * share / schedules
+        return replace(rung, seeds=max(1, min(rung.seeds * 2, int(runs / (rung.fraction * rung.lrs)))))
+
+    def _rung(self, rung: Rung, schedules: Mapping[str, Schedule], searches: Mapping[str, Search]) -> None:
+        wanted = {name: search.grid(rung) for name, search in searches.items()}
+        while any(wanted.values()):
+            self._train(rung, wanted, schedules, searches)
+            over = time.perf_counter() - self._began > self._limit
+            wanted = {name: [] if over else search.beyond(rung) for name, search in searches.items()}
+
+    def _train(
+        self,
+        rung: Rung,
+        wanted: Mapping[str, Sequence[float]],
+        schedules: Mapping[str, Schedule],
+        searches: Mapping[str, Search],
+    ) -> None:
+        """Train these LRs of every schedule, all seeds, in one call of the engine."""
+        seeds = [self.setup.config.seed + number for number in range(rung.seeds)]
+        planned = [(name, lr, seed) for name, lrs in wanted.items() for lr in lrs for seed in seeds]
+        trials = [self._trial(schedules[name], lr, seed, rung.fraction) for name, lr, seed in planned]
+        if not isinstance(self._engine, LoopEngine) or not self._engine_reason:
+            self._engine, self._engine_reason = choose_engine(self.setup.task, trials, self.setup.recipe)
+        began = time.perf_counter()
+        for (name, lr, seed), trace in zip(planned, self._run(trials), strict=True):
+            searches[name].tell(lr, seed, final_loss(trace))
+        self._trial_seconds = (time.perf_counter() - began) / (len(trials) * rung.fraction)
+
+    def _run(self, trials: Sequence[Trial]) -> list[Trace]:
+        observer = Observers(
+            TrialOffset(self._recorder, self._trials), self._watch(len(trials), max(trial.steps for trial in trials))
+        )
+        traces = self._engine.run(self.setup.task, trials, self.setup.recipe, observer)
+        self._trials += len(trials)
+        self.steps += sum(trace.steps for trace in traces)
+        return traces
+
+    def _trial(self, schedule: Schedule, lr: float, seed: int, fraction: float) -> Trial:
+        setup = replace(self.setup, config=self.setup.config.model_copy(update={"schedule": schedule}))
+        steps = max(1, round(setup.steps * fraction))
+        curves = {name: compressed(curve, steps) for name, curve in setup.curves(lr, setup.steps).items()}
+        return Trial(seed, steps, curves, setup.config.optimizer.hyperparameters(), f"{schedule.kind} {lr:.3g}")
+
+    def _range_test(self) -> RangeTestResult:
+        """A ramp of the config's own, with no more updates than a sixth of the budget holds."""
+        settings = self.setup.config.range_test
+        recipe = replace(self.setup.recipe, eval_every=0, divergence_rule=RANGE_TEST)
+        task = replace(self.setup.task, val=None)
+        trials = range_test_trials(self.setup)
+        engine, _ = choose_engine(task, trials, recipe)
+        observer = Observers(TrialOffset(self._recorder, 0), self._watch(len(trials), settings.steps))
+        if isinstance(engine, LoopEngine):
+            each = settings.steps / self.setup.steps * self._run_seconds
+            trials = trials[: max(1, int(self._limit / 6 / each))]
+        traces = engine.run(task, trials, recipe, observer)
+        self._trials += len(trials)
+        self.steps += sum(trace.steps for trace in traces)
+        return analyse(trials[0].curves["lr"].table(), losses_of(traces, settings.steps), settings.smoothing)
+
+
+def compressed(curve: Curve, steps: int) -> Curve:
+    """The same curve over fewer updates: update t runs at what the whole curve says at t·(length/steps)."""
+    scale = curve.steps / steps
+    return curve if scale == 1 else Curve(lambda t: curve.values(t * scale), steps, curve.peak)
+
+
+def final_loss(trace: Trace) -> float:
+    """What a trial is judged by: its last validation loss, or its last training losses; NaN unless it finished."""
+    if trace.status is not Status.FINISHED:
+        return float("nan")
+    if trace.evaluations:
+        return float(trace.evaluations[-1].values["val_loss"])
+    return float(trace.train_loss[-max(1, int(len(trace.train_loss) * _TAIL)) :].mean())
+
+
+def _seconds_of_one_run(setup: Setup) -> float:
+    """What one training run costs by itself, from a few updates of it."""
+    trial = setup.trial(setup.config.seed, setup.config.optimizer.lr)
+    steps = min(_TIMED_STEPS, trial.steps)
+    task = replace(setup.task, val=None)
+    (trace,) = LoopEngine().run(task, [replace(trial, steps=steps)], replace(setup.recipe, stop_on_divergence=False))
+    # The median: first updates warm up, and other programs interrupt.
+    return float(np.median(trace.seconds)) * setup.steps
+
+
+def _centre(ramp: RangeTestResult, configured: float) -> float:
+    """Where the first grid lies: the ramp's reading, or the config's own LR where it shows nothing."""
+    if ramp.suggestion is not None:
+        return ramp.suggestion.value
+    if ramp.stability is not None and np.isfinite(ramp.stability.value):
+        return ramp.stability.value / 8
+    return configured
+
+
+def _warnings(best: Tuned) -> tuple[Warning_, ...]:
+    response = best.response
+    if response.lr is None:
+        return ()
+    warnings = []
+    if best.fraction < 1:
+        warnings.append(Warning_.SHORT)
+    if response.edge is not None:
+        warnings.append(Warning_.EDGE)
+    lrs, _ = best.search.table()
+    if (
+        response.within_noise is not None
+        and response.within_noise[1] / response.within_noise[0] > 0.9 * lrs[-1] / lrs[0]
+    ):
+        warnings.append(Warning_.ALIKE)
+    return tuple(warnings)
