@@ -1,1 +1,1 @@
-"""Plots, tables and progress. Data first, drawing after."""
+"""What people look at: plots, terminal drawings, progress. Reads run folders and plain data, never torch."""

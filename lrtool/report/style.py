@@ -1,0 +1,130 @@
+"""How every figure looks, and how it is written."""
+
+from __future__ import annotations
+
+import functools
+import io
+import textwrap
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
+
+from lrtool.runs.atomic import write_bytes
+from lrtool.runs.folder import RunFolder
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+#: Colours that stay apart with every common colour blindness (Okabe and Ito 2008); the first is the main one.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195", "#6B6B6B")
+BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, VIOLET, GREY = PALETTE
+INK, FAINT = "#262626", "#8C8C8C"
+
+_SETTINGS: dict[str, Any] = {
+    "figure.dpi": 100,
+    "savefig.dpi": 150,
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so figures look the same everywhere
+    "font.size": 10,
+    "text.color": INK,
+    "axes.edgecolor": FAINT,
+    "axes.labelcolor": INK,
+    "axes.titlesize": 11,
+    "axes.titlelocation": "left",
+    "axes.titlepad": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.formatter.limits": (-3, 7),
+    "axes.formatter.useoffset": False,
+    "grid.color": "#E9E9E9",
+    "grid.linewidth": 0.8,
+    "xtick.color": FAINT,
+    "ytick.color": FAINT,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "legend.frameon": True,
+    "legend.framealpha": 0.85,
+    "legend.edgecolor": "none",
+    "legend.fontsize": 8.5,
+    "lines.linewidth": 1.8,
+    "lines.solid_capstyle": "round",
+    "svg.hashsalt": "lrtool",  # element names in SVG files are then the same in every run
+    "path.simplify": True,
+}
+
+
+@contextmanager
+def _settings() -> Iterator[None]:
+    """Our settings and nobody else's: a user's matplotlibrc must not change the figures."""
+    import matplotlib
+
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(_SETTINGS)
+        yield
+
+
+def styled(draw: Callable[P, R]) -> Callable[P, R]:
+    """Make a drawing function draw in lrtool's style."""
+
+    @functools.wraps(draw)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> R:
+        with _settings():
+            return draw(*args, **kwargs)
+
+    return drawn
+
+
+@styled
+def render(figure: Figure, file_format: Literal["png", "svg"]) -> bytes:
+    """The figure as a PNG or SVG file; the same figure gives the same bytes."""
+    buffer = io.BytesIO()
+    # No date and no version: equal results shall be equal files.
+    metadata = {"Date": None, "Creator": "lrtool"} if file_format == "svg" else {"Software": "lrtool"}
+    figure.savefig(buffer, format=file_format, metadata=metadata)
+    return buffer.getvalue()
+
+
+def save(figure: Figure, folder: RunFolder | Path, stem: str) -> tuple[Path, Path]:
+    """Write `stem`.png and `stem`.svg into a folder, each whole or not at all; gives their paths.
+
+    Raises OutputError where the folder cannot be written.
+    """
+    base = folder.path if isinstance(folder, RunFolder) else folder
+    png, svg = base / f"{stem}.png", base / f"{stem}.svg"
+    write_bytes(png, render(figure, "png"))
+    write_bytes(svg, render(figure, "svg"))
+    return png, svg
+
+
+def number(value: float) -> str:
+    """A number for people: three digits, powers of ten where they are shorter.
+
+    >>> number(0.0123456), number(3e-05), number(12.0), number(2500000.0)
+    ('0.0123', '3e-5', '12', '2.5e6')
+    """
+    if value != 0 and not 1e-3 <= abs(value) < 1e4:
+        mantissa, _, exponent = f"{value:.2e}".partition("e")
+        if exponent:
+            return f"{float(mantissa):g}e{int(exponent)}"
+    return f"{value:.3g}"
+
+
+def shortened(text: str, length: int) -> str:
+    """The text, its middle left out where it is longer than `length` characters."""
+    if len(text) <= length:
+        return text
+    head = (length - 1) * 2 // 3
+    return f"{text[:head]}…{text[head + 1 - length :]}"
+
+
+def titled(figure: Figure, axes: Axes, title: str, answer: str) -> None:
+    """A bold line that names what is shown and, below it, a line or two that say what it shows."""
+    axes.set_title("\n".join(textwrap.wrap(answer, 105)), fontsize=10, linespacing=1.4)
+    figure.suptitle(shortened(title, 80), x=0.01, ha="left", fontsize=12, fontweight="bold")
