@@ -43,6 +43,10 @@ class Binding:
         return dataclasses.replace(self, steps=steps)
 
 
+#: Steps evaluated at once: a formula's intermediate arrays then stay in the processor's cache.
+_BLOCK = 1 << 14
+
+
 @dataclass(frozen=True)
 class Curve:
     """A pure function step → value, evaluated on arrays; steps past the end keep the final value.
@@ -66,7 +70,11 @@ class Curve:
                 f"a step is at least 0, but got {steps.min():g}", where="step", remedy="count updates from 0"
             )
         # One dimension always: a scalar takes the same arithmetic as an array, so both agree bit for bit.
-        out = self.values(np.minimum(steps.reshape(-1), self.steps))
+        flat = steps.reshape(-1)
+        out = np.empty_like(flat)
+        for start in range(0, flat.size, _BLOCK):
+            block = slice(start, start + _BLOCK)
+            out[block] = self.values(np.minimum(flat[block], self.steps))
         return out.reshape(steps.shape) if steps.ndim else float(out[0])
 
     def table(self) -> Array:
