@@ -72,9 +72,14 @@ def steps_below(axes: Axes) -> None:
 
 def epochs_on_top(axes: Axes, steps_per_epoch: float) -> None:
     """A second x axis that counts epochs."""
-    top = axes.secondary_xaxis(
-        "top", functions=(lambda step: step / steps_per_epoch, lambda epoch: epoch * steps_per_epoch)
-    )
+
+    def epochs(step: Array) -> Array:
+        return step / steps_per_epoch
+
+    def steps(epoch: Array) -> Array:
+        return epoch * steps_per_epoch
+
+    top = axes.secondary_xaxis("top", functions=(epochs, steps))  # type: ignore[arg-type]
     top.set_xlabel("epoch", fontsize=9)
     top.tick_params(labelsize=9)
 
@@ -82,7 +87,7 @@ def epochs_on_top(axes: Axes, steps_per_epoch: float) -> None:
 def _curves(axes: Axes, curves: Mapping[str, Array], label: str, log: bool, from_zero: bool) -> None:
     lowest = np.inf
     for place, (name, values) in enumerate(curves.items()):
-        steps, heights = outline(np.arange(len(values)), values)
+        steps, heights = outline(np.arange(len(values), dtype=np.float64), values)
         heights = np.where(heights > 0, heights, np.nan) if log else heights
         lowest = min(lowest, float(np.nanmin(heights, initial=np.inf)))
         style = _DASHES[place // len(PALETTE) % len(_DASHES)] if len(curves) > 1 else "-"

@@ -1,0 +1,140 @@
+"""The ways to show a run's progress: not at all, in plain lines, or live."""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import TYPE_CHECKING, Any, TextIO
+
+from lrtool.report.sparkline import sparkline
+
+if TYPE_CHECKING:
+    from lrtool.report.progress import State
+
+
+class Display:
+    """Shows nothing. `due`: when to draw next; `every`: seconds between two drawings."""
+
+    every: float = math.inf
+
+    def __init__(self) -> None:
+        self.due = math.inf
+
+    def begin(self, state: State) -> None:
+        """A group of trials starts."""
+
+    def draw(self, state: State) -> None:
+        """Show where things stand."""
+
+    def close(self) -> None:
+        """Nothing more will come."""
+
+
+class PlainDisplay(Display):
+    """A line every ten seconds and one at the end: no control characters, no colours."""
+
+    every = 10.0
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self._stream: TextIO | None = stream
+
+    def begin(self, state: State) -> None:
+        """Say what starts. The first line about progress comes with the first news."""
+        self.due = -math.inf
+        trials = f"{state.trials} trials, " if state.trials > 1 else ""
+        self._write(f"{state.label}: {trials}{state.total:,} steps")
+
+    def draw(self, state: State) -> None:
+        """Write one line."""
+        self._write(f"{state.label}: {', '.join([_where(state), *state.facts(), _when(state)])}")
+
+    def _write(self, line: str) -> None:
+        if self._stream is None:
+            return
+        encoding = getattr(self._stream, "encoding", None) or "utf-8"
+        try:
+            self._stream.write(line.encode(encoding, "replace").decode(encoding) + "\n")
+            self._stream.flush()
+        except (OSError, ValueError):
+            self._stream = None  # who reads it has gone
+
+
+class LiveDisplay(Display):
+    """A few lines of a terminal, drawn anew five times a second from the training thread itself."""
+
+    every = 0.2
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        from rich.console import Console
+        from rich.live import Live
+
+        console = Console(file=stream)
+        # A user's print would tear the display; where stdout is a pipe it is left alone.
+        self._live: Live | None = Live(
+            console=console, auto_refresh=False, redirect_stdout=sys.stdout.isatty(), redirect_stderr=True
+        )
+        self._blocks = "utf" in (getattr(stream, "encoding", None) or "").lower()
+
+    def begin(self, state: State) -> None:
+        """Draw at the first news."""
+        self.due = -math.inf
+
+    def draw(self, state: State) -> None:
+        """Draw the display anew."""
+        if self._live is None:
+            return
+        try:
+            self._live.start()
+            self._live.update(self._lines(state), refresh=True)
+        except (OSError, ValueError):
+            self._live = None
+
+    def close(self) -> None:
+        """Leave the last drawing standing."""
+        if self._live is not None:
+            self._live.stop()
+
+    def _lines(self, state: State) -> Any:
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        head = Table.grid(padding=(0, 2))
+        bar = ProgressBar(total=max(state.total, 1), completed=state.done, width=28)
+        head.add_row(Text(state.label, style="bold"), bar, _where(state), Text(_when(state), style="cyan"))
+        facts = Text("  ", no_wrap=True, overflow="ellipsis")
+        if self._blocks and len(state.losses):
+            facts.append(sparkline(state.losses, 24, log=bool((state.losses > 0).all())), style="blue")
+            facts.append(" loss   ")
+            facts.append(sparkline(state.lrs, 12, low=0), style="magenta")
+            facts.append(" lr   ")
+        facts.append("  ".join(state.facts()))
+        return Group(head, facts)
+
+
+def _where(state: State) -> str:
+    part = f"{state.done:,}/{state.total:,} steps"
+    return f"trial {state.trial + 1}/{state.trials}, {part}" if state.trials > 1 else part
+
+
+def _when(state: State) -> str:
+    if state.outcome:
+        return f"{state.outcome} in {clock_time(state.elapsed)}"
+    return f"ETA {clock_time(state.eta)}" if state.eta is not None else "ETA ?"
+
+
+def clock_time(seconds: float) -> str:
+    """A duration for people.
+
+    >>> clock_time(4.2), clock_time(75), clock_time(3700)
+    ('4 s', '1:15', '1:01:40')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
