@@ -51,12 +51,17 @@ def validate(document: Document) -> Config:
     try:
         config = Config.model_validate(data)
     except ValidationError as error:
-        found = [_problem(details, document) for details in error.errors(include_url=False)]
-        raise ConfigError([each for _, each in sorted(set(found), key=lambda pair: pair[0])]) from None
+        raise config_error(error, document) from None
     problems = _beyond_fields(config, document)
     if problems:
         raise ConfigError(problems)
     return config
+
+
+def config_error(error: ValidationError, document: Document) -> ConfigError:
+    """What pydantic found in a document (or a part that stands under its key), in plain words with places."""
+    found = [_problem(details, document) for details in error.errors(include_url=False)]
+    return ConfigError([each for _, each in sorted(set(found), key=lambda pair: pair[0])])
 
 
 def _beyond_fields(config: Config, document: Document) -> list[Problem]:
