@@ -1,0 +1,166 @@
+import json
+import os
+import signal
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lrtool.config.load import load_config
+from lrtool.errors import ExitCode, Interrupted, OutputError, UsageError
+from lrtool.experiments.range_test import run_range_test
+from lrtool.experiments.setup import prepare
+from lrtool.experiments.train import lr_from, resume_training, run_smoke, run_training
+from lrtool.runs.folder import RunFolder
+from lrtool.runs.metrics import read_metrics
+
+
+def bytes_without_seconds(folder):
+    lines = (folder / "metrics.csv").read_text().splitlines()
+    return [line.rpartition(",")[0] for line in lines]
+
+
+class StopAt:
+    """An observer that sends this process SIGINT once update `step` is recorded."""
+
+    def __init__(self, step):
+        self.step, self.sent = step, False
+
+    def recorded(self, trial, trace, start):
+        if trace.steps >= self.step and not self.sent:
+            self.sent = True
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def evaluated(self, trial, evaluation):
+        pass
+
+    def ended(self, trial, trace):
+        pass
+
+
+def test_a_run_leaves_curves_checkpoints_and_a_summary(configured, silent, tmp_path):
+    run = run_training(configured(), tmp_path, silent)
+    folder = run.session.folder.path
+    assert {"curves.png", "curves.svg", "metrics.csv", "summary.json", "config.yaml", "environment.json", "log.txt"} <= {
+        path.name for path in folder.iterdir()
+    }
+    assert {"best.safetensors", "step-00000040.json", "step-00000040.safetensors"} <= {
+        path.name for path in (folder / "checkpoints").iterdir()
+    }
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["steps"] == 40 and summary["status"] == "finished"
+    assert summary["final"]["step"] == 40
+    assert summary["best"]["val_loss"] <= summary["final"]["val_loss"]
+    assert (tmp_path / "small" / "latest").resolve() == folder.resolve()
+    header = (folder / "metrics.csv").read_text().splitlines()[0]
+    assert header == "trial,step,epoch,lr,train_loss,val_loss,val_accuracy,momentum,seconds"
+
+
+def test_evaluations_stand_in_the_row_of_the_update_they_follow(configured, silent, tmp_path):
+    folder = run_training(configured(), tmp_path, silent).session.folder.path
+    table = read_metrics(folder / "metrics.csv")
+    assert table["step"][np.isfinite(table["val_loss"])].tolist() == [7, 15, 23, 31, 39]
+    assert table["step"].tolist() == list(range(40))
+
+
+def test_the_same_config_and_seed_give_byte_identical_metrics(configured, silent, tmp_path):
+    first, second = (run_training(configured(), tmp_path, silent).session.folder.path for _ in range(2))
+    assert bytes_without_seconds(first) == bytes_without_seconds(second)
+    other = run_training(configured(seed=1), tmp_path, silent).session.folder.path
+    assert bytes_without_seconds(first) != bytes_without_seconds(other)
+
+
+@pytest.mark.parametrize("stop", [1, 13, 24])
+def test_a_resumed_run_equals_one_that_never_stopped(configured, silent, tmp_path, stop):
+    whole = run_training(configured(), tmp_path / "whole", silent).session.folder.path
+    with pytest.raises(Interrupted) as stopped:
+        run_training(configured(), tmp_path / "cut", lambda *_: StopAt(stop))
+    assert stopped.value.exit_code is ExitCode.INTERRUPTED
+    folder = RunFolder.open(tmp_path / "cut" / "small")
+    assert folder.summary()["status"] == "interrupted"
+    assert str(folder.path) in stopped.value.__notes__[0]
+    setup = prepare(load_config(folder.config))
+    resumed = resume_training(setup, folder, silent)
+    assert bytes_without_seconds(folder.path) == bytes_without_seconds(whole)
+    assert resumed.session.summary()["final"] == json.loads((whole / "summary.json").read_text())["final"]
+
+
+def test_resuming_without_a_checkpoint_says_so(configured, tmp_path, silent):
+    folder = run_training(configured(), tmp_path, silent).session.folder
+    for path in folder.checkpoints.iterdir():
+        path.unlink()
+    with pytest.raises(UsageError, match="no checkpoint"):
+        resume_training(configured(), folder, silent)
+
+
+def test_a_smoke_run_goes_through_every_stage_in_a_few_updates(configured, silent, tmp_path):
+    run = run_smoke(configured(), tmp_path, silent)
+    assert run.session.summary()["steps"] == 6
+    table = read_metrics(run.session.folder.path / "metrics.csv")
+    assert table["step"][np.isfinite(table["val_loss"])].tolist() == [2, 5]
+    # The schedule is the whole run's, not squeezed into six updates.
+    whole = configured().curves(0.3, 40)["lr"].table()
+    np.testing.assert_array_equal(table["lr"], whole[:6])
+
+
+def test_a_run_of_one_update_can_be_smoke_run_too(configured, silent, tmp_path):
+    setup = configured(train__duration=1, schedule="constant", train__eval_every=0, train__checkpoint_every=0)
+    assert run_smoke(setup, tmp_path, silent).session.summary()["steps"] == 1
+
+
+def test_divergence_is_a_result_that_is_kept(configured, silent, tmp_path):
+    setup = configured(
+        optimizer={"kind": "sgd", "lr": 1e6}, schedule="constant", loss="mse", data={"kind": "regression"}
+    )
+    run = run_training(setup, tmp_path, silent)
+    assert run.session.status == "diverged"
+    assert "update" in run.session.reason
+    assert len(read_metrics(run.session.folder.path / "metrics.csv")["step"]) == run.session.summary()["steps"] > 0
+
+
+def test_the_lr_of_a_range_test_is_taken_over(configured, silent, tmp_path):
+    run, result = run_range_test(configured(), tmp_path, silent)
+    assert lr_from(run.folder.path) == result.suggestion.value
+    assert lr_from(tmp_path / "small" / "latest") == result.suggestion.value
+
+
+def test_a_run_that_suggests_nothing_gives_its_reason(configured, silent, tmp_path):
+    run, _ = run_range_test(configured(range_test__start=1e-9, range_test__end=1e-8), tmp_path, silent)
+    with pytest.raises(UsageError, match=r"suggests no LR: .*raise range_test\.end"):
+        lr_from(run.folder.path)
+    trained = run_training(configured(), tmp_path, silent)
+    with pytest.raises(UsageError, match="this is a train run"):
+        lr_from(trained.session.folder.path)
+
+
+def test_a_plateau_eases_the_lr_and_survives_a_resume(configured, silent, tmp_path):
+    changes = {"schedule": "constant", "plateau": {"patience": 0, "factor": 0.5, "threshold": 1.0}}
+    whole = run_training(configured(**changes), tmp_path / "whole", silent).session.folder.path
+    lr = read_metrics(whole / "metrics.csv")["lr"]
+    assert lr[0] == 0.3 and lr[-1] < 0.3
+    with pytest.raises(Interrupted):
+        run_training(configured(**changes), tmp_path / "cut", lambda *_: StopAt(20))
+    folder = RunFolder.open(tmp_path / "cut" / "small")
+    resume_training(prepare(load_config(folder.config)), folder, silent)
+    assert bytes_without_seconds(folder.path) == bytes_without_seconds(whole)
+
+
+def test_a_folder_that_cannot_be_made_is_an_output_error(configured, silent, tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    with pytest.raises(OutputError, match="--output"):
+        run_training(configured(), blocked, silent)
+
+
+def test_accumulated_batches_and_recorded_norms_have_their_columns(configured, silent, tmp_path):
+    setup = configured(train__accumulate=2, train__grad_norm=True, train__clip_norm=0.5)
+    table = read_metrics(run_training(setup, tmp_path, silent).session.folder.path / "metrics.csv")
+    assert np.isfinite(table["grad_norm"]).all()
+    assert len(table["step"]) == 20
+
+
+def test_a_config_without_validation_data_has_no_validation_columns(configured, silent, tmp_path):
+    setup = configured(data__val_fraction=0.0)
+    run = run_training(replace(setup), tmp_path, silent)
+    assert "val_loss" not in read_metrics(run.session.folder.path / "metrics.csv")
+    assert "train_loss" in run.session.summary()["best"]
