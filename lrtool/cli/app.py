@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from lrtool import __version__
-from lrtool.cli import check, doctor, init, range_test, schedule, schema, train
+from lrtool.cli import check, doctor, init, range_test, schedule, schema, train, tune
 from lrtool.errors import ExitCode, LrtoolError
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ app = typer.Typer(
 for _module, _name in (
     (range_test, "range-test"),
     (train, "train"),
+    (tune, "tune"),
     (init, "init"),
     (check, "check"),
     (schema, "schema"),

@@ -1,0 +1,121 @@
+"""`lrtool tune`: the best peak LR, measured by real trainings."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lrtool.cli.common import (
+    AllowImportOption,
+    ConfigArgument,
+    ConfigOption,
+    JsonOption,
+    OutputOption,
+    QuietOption,
+    SeedOption,
+    SetOption,
+    allowed,
+    load,
+    needed_config,
+    print_json,
+)
+from lrtool.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from lrtool.experiments.session import Session
+    from lrtool.experiments.tune import TuneResult
+
+
+def command(
+    config: ConfigArgument = None,
+    config_option: ConfigOption = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(metavar="N[x]", help="Cost at most, in times of one training run; unsaid: 3x or 20 s."),
+    ] = None,
+    schedules: Annotated[
+        str | None, typer.Option(metavar="A,B,…", help="Tune each of these schedules and rank them.")
+    ] = None,
+    write: Annotated[
+        Path | None, typer.Option("--write", metavar="FILE", help="Write the config with the LR that was found.")
+    ] = None,
+    overrides: SetOption = None,
+    output: OutputOption = Path("outputs"),
+    seed: SeedOption = None,
+    allow_import: AllowImportOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Find the best peak LR for this task, optimizer, schedule and length of training."""
+    path = needed_config(config, config_option, "tune")
+    runs = _runs(budget)
+    kinds = _kinds(schedules)
+    checked = load(path, overrides, seed)
+
+    from lrtool.experiments.setup import prepare
+    from lrtool.experiments.tune import run_tune
+    from lrtool.report.progress import progress
+
+    setup = prepare(checked, allowed(allow_import))
+    with progress(f"{checked.name}: tuning the LR", quiet=quiet or as_json) as watch:
+        run, result = run_tune(setup, output, watch, runs, kinds)
+    best = result.best
+    if write is not None and best.response.lr is not None:
+        from lrtool.runs.atomic import write_text
+
+        tuned = checked.with_lr(best.response.lr).model_copy(update={"schedule": best.schedule})
+        write_text(write, tuned.to_yaml())
+    if as_json:
+        print_json({**run.summary(), "folder": str(run.folder.path)})
+    else:
+        typer.echo(_answer(run, result, write))
+    if run.status == "diverged":
+        raise typer.Exit(ExitCode.DIVERGED)
+
+
+def _runs(budget: str | None) -> float | None:
+    if budget is None:
+        return None
+    match = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*x?\s*", budget)
+    if match is None or float(match[1]) <= 0:
+        raise UsageError(
+            f"a budget is a number of training runs above 0, but got {budget!r}",
+            where="--budget",
+            remedy="write for example --budget 1.5x",
+        )
+    return float(match[1])
+
+
+def _kinds(schedules: str | None) -> tuple[str, ...]:
+    from lrtool.schedules import KINDS
+
+    kinds = tuple(dict.fromkeys(name.strip() for name in (schedules or "").split(",") if name.strip()))
+    for kind in kinds:
+        KINDS[kind]
+    return kinds
+
+
+def _answer(run: Session, result: TuneResult, write: Path | None) -> str:
+    """The result in a few lines."""
+    from lrtool.experiments.tune import answer
+
+    lines = [answer(result)]
+    within = result.best.response.within_noise
+    if within is not None:
+        lines.append(f"  cannot be told from the best   {within[0]:.3g} … {within[1]:.3g}")
+    lines += [f"  note: {warning.value}" for warning in result.warnings]
+    if len(result.ranking) > 1:
+        lines.append("  each schedule at its own best LR:")
+        for each in result.ranking:
+            lr = each.response.lr
+            said = f"lr {lr:.3g}   loss {each.expected:.4g}" if lr is not None else str(each.response.reason)
+            lines.append(f"    {each.name:18} {said}")
+    lines.append(f"cost: {result.runs:.1f} training runs, {result.seconds:.1f} s, {run.steps} updates")
+    lines.append(f"engine: {result.engine} ({result.engine_reason})")
+    lines.append(f"plot and data: {run.folder.path / 'tune.png'}")
+    if write is not None and result.best.response.lr is not None:
+        lines.append(f"written: {write}")
+    return "\n".join(lines)
