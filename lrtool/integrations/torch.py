@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from array import array
 from typing import Any
 
 import numpy as np
 import torch
-from pydantic import TypeAdapter, ValidationError
 from torch.optim.lr_scheduler import LRScheduler
 
-from lrtool.config.document import read_document
+from lrtool.config.specs import ScheduleLike, as_schedule
 from lrtool.errors import ScheduleError, UsageError
-from lrtool.schedules import KINDS, Curve, Schedule
+from lrtool.schedules import Curve, Schedule
 
-#: What can stand for a schedule: an object, its fields, segments, a kind's name, or a YAML file.
-ScheduleLike = Schedule | Mapping[str, Any] | Sequence[Mapping[str, Any]] | str | Path
+#: Steps at which a fingerprint looks at a curve.
+_SAMPLES = 1000
 
 
 class CurveLR(LRScheduler):
@@ -26,13 +23,14 @@ class CurveLR(LRScheduler):
 
     Construct it, then call `step()` after every `optimizer.step()`: update t = 0, 1, … runs at
     `curve(t)`, and past the end at the final value. Each param group has the LR it was made with as its
-    peak (`lr` replaces it, times the group's `lr_scale` if it has one). One-cycle and cyclical schedules
-    drive momentum (beta1 for Adam) too; `momentum` and `weight_decay` take schedules of their own, whose
-    peaks are the groups' values.
+    peak; `lr` replaces it, times the group's `lr_scale` where it has one. A group that is added later
+    joins at the next `step()`. One-cycle and cyclical schedules drive momentum (beta1 for Adam) too;
+    `momentum` and `weight_decay` take schedules of their own, whose peaks are the groups' values.
 
-    `schedule`, `momentum`, `weight_decay`: a Schedule, a mapping of its fields, a list of segments, the
-    name of a kind, or a YAML file that is a schedule or has one under `schedule`. `steps`: updates of the
-    run. `steps_per_epoch`: needed where durations are in epochs. `last_epoch`: as in torch; −1 starts.
+    `schedule`, `momentum`, `weight_decay`: a Schedule, a mapping of its fields, a list of segments, a text
+    such as "cosine warmup=5%", or a YAML file that is a schedule or has one under `schedule`. `steps`:
+    updates of the run. `steps_per_epoch`: needed where durations are in epochs. `last_epoch`: as in torch;
+    −1 starts, and an optimizer that was resumed without a scheduler's state takes the last update's number.
 
     `state_dict` holds the step and a fingerprint of the curves, plain values only; loading it sets the
     LRs at once, and refuses the state of other curves. Raises ScheduleError where a schedule does not
@@ -62,39 +60,34 @@ class CurveLR(LRScheduler):
         last_epoch: int = -1,
     ) -> None:
         self._schedule = as_schedule(schedule)
-        self._momentum = None if momentum is None else as_schedule(momentum)
-        self._weight_decay = None if weight_decay is None else as_schedule(weight_decay)
-        self._steps, self._steps_per_epoch = steps, steps_per_epoch
-        self._tables: list[_GroupTables] = []
-        self._drives = False
-        if lr is not None and last_epoch == -1:
+        self._own = {
+            name: as_schedule(given)
+            for name, given in (("momentum", momentum), ("weight_decay", weight_decay))
+            if given is not None
+        }
+        self._lr, self._steps, self._steps_per_epoch = lr, steps, steps_per_epoch
+        self._tables: dict[tuple[str, float], array[float]] = {}
+        self._lrs: list[tuple[array[float], float]] = []
+        self._others: list[tuple[int, str, array[float]]] = []
+        if lr is not None:
             for group in optimizer.param_groups:
-                group["lr"] = lr * group.get("lr_scale", 1.0)
+                group["initial_lr"] = lr * group.get("lr_scale", 1.0)
         super().__init__(optimizer, last_epoch)
 
     def step(self, epoch: int | None = None) -> None:
-        """Move to the next update (or, as torch once allowed, to update number `epoch`)."""
-        if self._step_count < 2 or epoch is not None:
-            # torch's own step looks after first calls in the wrong order.
-            super().step(epoch)
-        else:
-            self._step_count += 1
-            self.last_epoch += 1
-            self._last_lr = self.get_lr()
-            for group, value in zip(self.optimizer.param_groups, self._last_lr, strict=True):
-                _set(group, "lr", value)
-        if self._drives:
+        """Move to the next update (or, as torch once had it, to update number `epoch`)."""
+        if self._step_count < 2 and epoch is None:
+            # torch's own step warns of first calls in the wrong order.
+            super().step()
             self._drive()
+            return
+        self._step_count += 1
+        self._go_to(self.last_epoch + 1 if epoch is None else epoch)
 
     def get_lr(self) -> list[float | torch.Tensor]:
-        """Each group's LR at update `last_epoch`."""
-        tables, groups = self._tables, self.optimizer.param_groups
-        if len(tables) != len(groups):
-            tables += [self._tabulate(group) for group in groups[len(tables) :]]
-        t = self.last_epoch if self.last_epoch < self._steps else self._steps
-        if t < 0:
-            raise ScheduleError(f"a step is at least 0, but got {t}", remedy="count updates from 0")
-        return [table.lr[t] for table in tables]
+        """Each group's LR at update `last_epoch`; nothing is kept between calls."""
+        t = self._place()
+        return [table[t] * scale for table, scale in self._lrs]
 
     def state_dict(self) -> dict[str, Any]:
         """The step and a fingerprint of the curves."""
@@ -102,91 +95,103 @@ class CurveLR(LRScheduler):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go to the step of a state; UsageError where it belongs to other curves."""
-        if state_dict.get("fingerprint") != self.fingerprint():
+        if state_dict.keys() != {"last_epoch", "fingerprint"}:
             raise UsageError(
-                "this scheduler state was saved with another schedule, number of steps or peak LR",
+                f"this is not the state of a CurveLR: it has the keys {sorted(map(str, state_dict))}",
                 where="CurveLR.load_state_dict",
-                remedy="make CurveLR with the arguments it had when the state was saved",
+                remedy="to go on at update n without a state, pass last_epoch=n - 1 to CurveLR",
             )
-        self.last_epoch = int(state_dict["last_epoch"])
+        if state_dict["fingerprint"] != self.fingerprint():
+            raise UsageError(
+                "this state was saved with another schedule, number of steps, peak LR or set of param groups",
+                where="CurveLR.load_state_dict",
+                remedy="make CurveLR with the arguments it had when the state was saved, or, to change the"
+                f" schedule on purpose, with last_epoch={int(state_dict['last_epoch']) - 1}",
+            )
+        self._go_to(int(state_dict["last_epoch"]))
         self._step_count = self.last_epoch + 1
-        for group, value in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
-            _set(group, "lr", value)
-        self._last_lr = [group["lr"] for group in self.optimizer.param_groups]
-        self._drive()
 
     def fingerprint(self) -> str:
-        """Twelve hex digits that differ where the schedules, the steps or the peaks do."""
-        specs = [None if each is None else each.model_dump(mode="json") for each in self._schedules()]
-        peaks = [float(group["initial_lr"]) for group in self.optimizer.param_groups]
-        text = json.dumps([specs, self._steps, self._steps_per_epoch, peaks], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        """Twelve hex digits that differ where the steps or any value of a curve do, to six digits."""
+        self._place()
+        digest = hashlib.sha256(str(self._steps).encode())
+        at = np.unique(np.linspace(0, self._steps, _SAMPLES).round().astype(int)).tolist()
+        named = [("lr", table, scale) for table, scale in self._lrs]
+        for name, table, scale in named + [(f"{group}.{name}", table, 1.0) for group, name, table in self._others]:
+            digest.update(f"{name}:{','.join(f'{table[t] * scale:.6g}' for t in at)}".encode())
+        return digest.hexdigest()[:12]
 
-    def _schedules(self) -> tuple[Schedule | None, ...]:
-        return self._schedule, self._momentum, self._weight_decay
+    def _place(self) -> int:
+        """Where the tables are read; groups that are new have theirs made."""
+        groups = self.optimizer.param_groups
+        for number in range(len(self._lrs), len(groups)):
+            self._join(number, groups[number])
+        return self.last_epoch if self.last_epoch < self._steps else self._steps
+
+    def _go_to(self, t: int) -> None:
+        """Set every group's LR, and what else is scheduled, for update t."""
+        if t < 0:
+            raise ScheduleError(f"a step is at least 0, but got {t}", where="step", remedy="count updates from 0")
+        self.last_epoch = t
+        self._last_lr = self.get_lr()
+        for group, value in zip(self.optimizer.param_groups, self._last_lr, strict=True):
+            _set(group, "lr", value)
+        if self._others:
+            self._drive()
 
     def _drive(self) -> None:
         """Set the scheduled hyperparameters besides the LR."""
-        t = min(self.last_epoch, self._steps)
-        for group, table in zip(self.optimizer.param_groups, self._tables, strict=True):
-            for name, values in table.others:
-                if name == "beta1":
-                    group["betas"] = (values[t], *group["betas"][1:])
-                else:
-                    group[name] = values[t]
+        t = self._place()
+        for number, name, table in self._others:
+            group = self.optimizer.param_groups[number]
+            if name == "beta1":
+                group["betas"] = (table[t], *group["betas"][1:])
+            else:
+                _set(group, name, table[t])
 
-    def _tabulate(self, group: dict[str, Any]) -> _GroupTables:
-        """The values of every update for a param group, as Python floats: nothing is computed in `step`."""
-        initial = group.setdefault("initial_lr", group["lr"])
-        peak = float(initial)
-        others: list[tuple[str, list[float]]] = []
-        key = "beta1" if "betas" in group else "momentum"
-        driven = self._schedule.bind_momentum(peak, self._steps, self._steps_per_epoch)
-        if self._momentum is not None:
-            own = group["betas"][0] if key == "beta1" else group["momentum"]
-            driven = self._momentum.bind(own, self._steps, self._steps_per_epoch)
-        if driven is not None and (key == "beta1" or "momentum" in group):
-            others.append((key, _values(driven)))
-        if self._weight_decay is not None:
-            curve = self._weight_decay.bind(group["weight_decay"], self._steps, self._steps_per_epoch)
-            others.append(("weight_decay", _values(curve)))
-        self._drives = self._drives or bool(others)
-        return _GroupTables(_values(self._schedule.bind(peak, self._steps, self._steps_per_epoch)), others)
+    def _join(self, number: int, group: dict[str, Any]) -> None:
+        """Make the tables of a param group: nothing is computed in `step`."""
+        scale = 1.0
+        if self._lr is not None:
+            peak, scale = self._lr, float(group.get("lr_scale", 1.0))
+            group["initial_lr"] = peak * scale
+        else:
+            peak = float(group.setdefault("initial_lr", group["lr"]))
+        self._lrs.append((self._table("lr", peak, self._schedule.bind), scale))
+        momentum = "beta1" if "betas" in group else "momentum"
+        if "momentum" in self._own:
+            self._schedule_own(number, group, momentum, self._own["momentum"])
+        elif "betas" in group or "momentum" in group:
+            driven = self._schedule.bind_momentum(peak, self._steps, self._steps_per_epoch)
+            if driven is not None:
+                self._others.append((number, momentum, _values(driven)))
+        if "weight_decay" in self._own:
+            self._schedule_own(number, group, "weight_decay", self._own["weight_decay"])
 
+    def _schedule_own(self, number: int, group: dict[str, Any], name: str, schedule: Schedule) -> None:
+        """The table of a hyperparameter with a schedule of its own; its peak stays in the group, as torch does it."""
+        if name != "beta1" and name not in group:
+            raise UsageError(
+                f"{type(self.optimizer).__name__} has no {name} to schedule", where=f"CurveLR({name}=…)",
+                remedy="leave the argument out, or choose another optimizer",
+            )  # fmt: skip
+        peak = float(group.setdefault(f"initial_{name}", group["betas"][0] if name == "beta1" else group[name]))
+        if not peak > 0:
+            raise UsageError(
+                f"a schedule scales the group's {name}, which is {peak:g}", where=f"CurveLR({name}=…)",
+                remedy=f"make the optimizer with a {name} above 0",
+            )  # fmt: skip
+        self._others.append((number, name, self._table(name, peak, schedule.bind)))
 
-class _GroupTables:
-    """One param group's values at updates 0 … steps."""
-
-    __slots__ = ("lr", "others")
-
-    def __init__(self, lr: list[float], others: list[tuple[str, list[float]]]) -> None:
-        self.lr, self.others = lr, others
-
-
-def as_schedule(given: ScheduleLike) -> Schedule:
-    """The schedule that an object, mapping, list, kind or YAML file stands for.
-
-    Raises UsageError where it is none, with the rule that it breaks.
-    """
-    if isinstance(given, Schedule):
-        return given
-    if isinstance(given, Path) or (isinstance(given, str) and given.endswith((".yaml", ".yml"))):
-        data = read_document(Path(given)).data
-        return as_schedule(data.get("schedule", data))
-    if isinstance(given, str):
-        KINDS[given]
-    try:
-        schedule: Schedule = TypeAdapter(KINDS.annotation()).validate_python(given)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UsageError(first["msg"], where=f"schedule.{where}" if where else "schedule") from None
-    return schedule
+    def _table(self, name: str, peak: float, bind: Any) -> array[float]:
+        """The values at updates 0 … steps; groups with the same peak share them."""
+        if (name, peak) not in self._tables:
+            self._tables[name, peak] = _values(bind(peak, self._steps, self._steps_per_epoch))
+        return self._tables[name, peak]
 
 
-def _values(curve: Curve) -> list[float]:
-    values: list[float] = curve(np.arange(curve.steps + 1)).tolist()
-    return values
+def _values(curve: Curve) -> array[float]:
+    return array("d", curve(np.arange(curve.steps + 1)).tobytes())
 
 
 def _set(group: dict[str, Any], name: str, value: Any) -> None:

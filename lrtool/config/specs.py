@@ -1,0 +1,194 @@
+"""Schedules outside a whole config: as objects, mappings, text such as "cosine warmup=5%", or files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError, create_model
+
+from lrtool.config.document import Document, Path_, Place, parse_value, read_document
+from lrtool.config.problems import ConfigError
+from lrtool.errors import UsageError
+from lrtool.schedules import KINDS, Curve, Schedule
+from lrtool.units import Duration
+
+if TYPE_CHECKING:
+    from lrtool.config.schema import Config
+
+#: What can stand for a schedule.
+ScheduleLike = Schedule | Mapping[str, Any] | Sequence[Any] | str | Path
+
+#: What a config of a whole training run has, and a file with a schedule alone does not.
+_WHOLE = frozenset({"model", "extends"})
+_FILE = re.compile(r"\.ya?ml$|[/\\]")
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A schedule with what was said about its run; None is what was not said.
+
+    `others`: schedules of further hyperparameters by name, `peaks`: the values that these scale.
+    """
+
+    name: str
+    schedule: Schedule
+    others: Mapping[str, Schedule] = field(default_factory=dict)
+    peaks: Mapping[str, float] = field(default_factory=dict)
+    lr: float | None = None
+    duration: Duration | None = None
+    steps_per_epoch: int | None = None
+    momentum_key: str = "momentum"
+
+    def curves(self, lr: float, steps: int) -> dict[str, Curve]:
+        """The curve of the LR and, under their names, those of the other hyperparameters that move."""
+        curves = {"lr": self.schedule.bind(lr, steps, self.steps_per_epoch)}
+        momentum = self.schedule.bind_momentum(lr, steps, self.steps_per_epoch)
+        if momentum is not None:
+            curves[self.momentum_key] = momentum
+        for name, schedule in self.others.items():
+            curves[name] = schedule.bind(self.peaks[name], steps, self.steps_per_epoch)
+        return curves
+
+
+def as_schedule(given: ScheduleLike) -> Schedule:
+    """The schedule that an object, a mapping, a list of segments, a text or a YAML file stands for.
+
+    A text is a kind and its fields, "cosine warmup=5%", or the path of a file. Raises UsageError where it is no
+    schedule, with every problem found.
+    """
+    if isinstance(given, Schedule):
+        return given
+    if isinstance(given, Path) or (isinstance(given, str) and _FILE.search(given.partition("=")[0])):
+        return _read(Path(given), ()).schedule
+    if isinstance(given, str):
+        return parse_items(given.split())[0].schedule
+    plain = dict(given) if isinstance(given, Mapping) else list(given)
+    return _validated(Document({"schedule": plain}, {("schedule",): Place("schedule")}))
+
+
+def parse_items(items: Iterable[str]) -> list[Spec]:
+    """The schedules of a command line: `KIND [KEY=VALUE …]` or `CONFIG [KEY=VALUE …]`, again and again.
+
+    Values are YAML. Keys are fields of the schedule; a dot leads into a field (`schedule.final=1%`).
+    """
+    groups: list[tuple[str, list[str]]] = []
+    for item in items:
+        key, equals, _ = item.partition("=")
+        if not equals:
+            groups.append((item, []))
+        elif not groups:
+            raise UsageError(
+                f"{item!r} is a field, but no schedule stands before it",
+                remedy=f"name one first, for example: cosine {item}",
+            )
+        elif not key.strip():
+            raise UsageError(f"{item!r} has no key", remedy="write KEY=VALUE, for example warmup=5%")
+        else:
+            groups[-1][1].append(item)
+    return _told_apart([_item(head, fields) for head, fields in groups])
+
+
+def _item(head: str, fields: list[str]) -> Spec:
+    if _FILE.search(head) or (head not in KINDS.kinds and Path(head).is_file()):
+        return _read(Path(head), fields)
+    KINDS[head]  # a name that is unknown is told apart from a field that is
+    document = Document({"schedule": {"kind": head}}, {("schedule",): Place(head)})
+    _fill(document, fields)
+    return Spec(" ".join([head, *fields]), _validated(document))
+
+
+def _read(path: Path, fields: Sequence[str]) -> Spec:
+    document = read_document(path)
+    name = " ".join([path.stem, *fields])
+    if _WHOLE & document.data.keys():
+        from lrtool.config.load import load_config
+
+        return _of_config(load_config(path, [f"schedule.{each}" for each in fields]), name)
+    if "schedule" in document.data:
+        data, places = document.data["schedule"], _below(document, ("schedule",))
+    else:
+        data, places = document.data, {("schedule", *at): place for at, place in document.places.items()}
+    if not isinstance(data, str | list | dict):
+        raise ConfigError.one(
+            str(document.place(("schedule",))), "schedule", f"a schedule is a kind or a mapping, but got {data!r}",
+            "write for example schedule: {kind: cosine, warmup: 5%}",
+        )  # fmt: skip
+    own = Document({"schedule": {"kind": data} if isinstance(data, str) else data}, places)
+    _fill(own, fields)
+    return Spec(name, _validated(own, path.resolve().parent))
+
+
+def _below(document: Document, prefix: Path_) -> dict[Path_, Place]:
+    return {at: place for at, place in document.places.items() if at[: len(prefix)] == prefix}
+
+
+def _of_config(config: Config, name: str) -> Spec:
+    return Spec(
+        name,
+        config.schedule,
+        config.schedules,
+        config.optimizer.hyperparameters(),
+        lr=config.optimizer.lr,
+        duration=config.train.duration,
+        momentum_key=config.optimizer.momentum_key or "momentum",
+    )
+
+
+def _fill(document: Document, fields: Iterable[str]) -> None:
+    """Put KEY=VALUE items into the document's schedule."""
+    for item in fields:
+        key, _, text = item.partition("=")
+        path: Path_ = ("schedule", *(int(part) if part.isdecimal() else part for part in key.strip().split(".")))
+        here: Any = document.data
+        for at, part in enumerate(path[:-1]):
+            here = _entered(here, part, path[: at + 1], item)
+        if isinstance(here, list) and not (isinstance(path[-1], int) and path[-1] < len(here)):
+            raise ConfigError.one(item, key, f"this is a list of {len(here)}", "number its items from 0")
+        here[path[-1]] = parse_value(text, item)
+        document.places[path] = Place(item)
+
+
+def _entered(here: Any, part: str | int, path: Path_, item: str) -> Any:
+    """What stands below a key, made a mapping where a kind's name or nothing stands."""
+    if isinstance(here, list):
+        known = here[part] if isinstance(part, int) and part < len(here) else None
+    else:
+        known = here.get(part)
+    below = {"kind": known} if isinstance(known, str) else known
+    if not isinstance(below, dict | list):
+        dotted = ".".join(map(str, path))
+        what = "nothing is written here yet" if below is None else f"this is {below!r}, not a mapping or list"
+        raise ConfigError.one(item, dotted, what, "set it as a whole")
+    here[part] = below
+    return below
+
+
+def _validated(document: Document, folder: Path | None = None) -> Schedule:
+    context = {} if folder is None else {"folder": folder}
+    try:
+        schedule: Schedule = _holder().model_validate(document.data, context=context).schedule
+    except ValidationError as error:
+        from lrtool.config.load import config_error
+
+        raise config_error(error, document) from None
+    return schedule
+
+
+@cache
+def _holder() -> Any:
+    """A model with nothing but a schedule, so that places in errors start where a config's do."""
+    return create_model("Holder", schedule=(KINDS.annotation(), ...))
+
+
+def _told_apart(specs: list[Spec]) -> list[Spec]:
+    """The same with a number after names that come again."""
+    names = [spec.name for spec in specs]
+    return [
+        replace(spec, name=f"{spec.name} ({names[: at + 1].count(spec.name)})") if names.count(spec.name) > 1 else spec
+        for at, spec in enumerate(specs)
+    ]
