@@ -41,9 +41,15 @@ class StopAt:
 def test_a_run_leaves_curves_checkpoints_and_a_summary(configured, silent, tmp_path):
     run = run_training(configured(), tmp_path, silent)
     folder = run.session.folder.path
-    assert {"curves.png", "curves.svg", "metrics.csv", "summary.json", "config.yaml", "environment.json", "log.txt"} <= {
-        path.name for path in folder.iterdir()
-    }
+    assert {
+        "curves.png",
+        "curves.svg",
+        "metrics.csv",
+        "summary.json",
+        "config.yaml",
+        "environment.json",
+        "log.txt",
+    } <= {path.name for path in folder.iterdir()}
     assert {"best.safetensors", "step-00000040.json", "step-00000040.safetensors"} <= {
         path.name for path in (folder / "checkpoints").iterdir()
     }
