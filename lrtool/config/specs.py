@@ -67,6 +67,10 @@ def as_schedule(given: ScheduleLike) -> Schedule:
         return _read(Path(given), ()).schedule
     if isinstance(given, str):
         return parse_items(given.split())[0].schedule
+    if not isinstance(given, Mapping | Sequence):
+        raise UsageError(
+            f"{given!r} cannot stand for a schedule", remedy='write for example {"kind": "cosine", "warmup": "5%"}'
+        )
     plain = dict(given) if isinstance(given, Mapping) else list(given)
     return _validated(Document({"schedule": plain}, {("schedule",): Place("schedule")}))
 
