@@ -127,7 +127,6 @@ def _loss_panel(axes: Axes, plot: TrainingPlot) -> None:
         _mark_best(axes, plot.step, loss)
     _loss_scale(axes, few, smooth, loss)
     axes.set_ylabel("loss")
-    axes.margins(x=0.01)
     axes.legend(loc="best")
 
 

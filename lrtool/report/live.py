@@ -70,7 +70,11 @@ class LiveDisplay(Display):
         from rich.console import Console
         from rich.live import Live
 
-        console = Console(file=stream)
+        class Unbreakable(Console):
+            def on_broken_pipe(self) -> None:
+                self.quiet = True  # rich would end the process and redirect stdout
+
+        console = Unbreakable(file=stream)
         # A user's print would tear the display; where stdout is a pipe it is left alone.
         self._live: Live | None = Live(
             console=console, auto_refresh=False, redirect_stdout=sys.stdout.isatty(), redirect_stderr=True

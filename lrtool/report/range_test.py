@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-_BLOCKS = 800
+#: What is drawn at most: blocks of a seed's line, points of the mean, raw points over all seeds.
+_BLOCKS, _LINE, _POINTS = 300, 1000, 4000
 #: Methods of others are drawn as ticks of these shapes, in one grey: they are not the answer.
 _MARKERS = ("v", "s", "D", "^", "P", "X", "o", "<", ">")
 
@@ -75,9 +76,9 @@ class RangeTestPlot:
             return f"No suggestion: {self.reason}" if self.reason else "No suggestion"
         parts = [f"Suggested peak LR {_interval(self.suggestion)}, from {seeds}"]
         if self.lower is not None:
-            parts.append(f"loss starts to fall at {number(self.lower.value)}")
+            parts.append(f"loss falls from {number(self.lower.value)}")
         if self.upper is not None:
-            parts.append(f"starts to explode at {number(self.upper.value)}")
+            parts.append(f"explodes from {number(self.upper.value)}")
         return "; ".join(parts)
 
 
@@ -121,27 +122,35 @@ def _limits(plot: RangeTestPlot) -> tuple[float, float]:
     curve = plot.mean[np.isfinite(plot.mean)]
     low = min(low, float(curve.min())) if curve.size else low
     room = max(start - low, noise, abs(start) * 0.05, 1e-12)
-    return low - 0.12 * room, min(start + 0.6 * room + noise / 2, float(finite.max()) + 0.15 * room)
+    high = min(start + 0.6 * room + noise / 2, float(finite.max()) + 0.15 * room)
+    if plot.upper is not None and curve.size and curve.max() > start:
+        high = min(high, float(curve.max()) - 0.02 * room)  # where the analysis cuts explosions off, nothing is seen
+    return low - 0.12 * room, max(high, start + noise / 2)
 
 
 def _draw_curves(axes: Axes, plot: RangeTestPlot) -> None:
-    for seed, losses in enumerate(plot.losses):
-        few = thin(np.log(plot.lr), losses, _BLOCKS)
-        label = "each update" if not seed else None
-        axes.plot(np.exp(few.x), few.mean, ".", ms=3, color=GREY, alpha=0.35, mew=0, label=label, zorder=2)
+    stride = max(1, len(plot.lr) // _LINE)
+    every = max(1, -(-plot.losses.size // _POINTS))
+    label = "each update" if every == 1 else f"one of {every} updates"
+    for losses in plot.losses:
+        axes.plot(plot.lr[::every], losses[::every], ".", ms=4.5, color=GREY, alpha=0.5, mew=0, label=label, zorder=2)
+        label = ""
     if len(plot.losses) > 1:
-        for seed, smooth in enumerate(plot.smoothed):
+        label = "each seed, exponential mean (lags)"
+        for smooth in plot.smoothed:
             few = thin(np.log(plot.lr), smooth, _BLOCKS)
-            label = "each seed, smoothed" if not seed else None
             axes.plot(np.exp(few.x), few.mean, color=BLUE, lw=0.9, alpha=0.4, label=label, zorder=3)
-        axes.fill_between(plot.lr, plot.band_low, plot.band_high, color=BLUE, alpha=0.15, lw=0, label="band over seeds")
+            label = ""
+        lr, low, high = (values[::stride] for values in (plot.lr, plot.band_low, plot.band_high))
+        axes.fill_between(lr, low, high, color=BLUE, alpha=0.15, lw=0, label="band over seeds")
     label = "mean over seeds" if len(plot.losses) > 1 else "smoothed"
     known = np.isfinite(plot.mean)
     if known.any():
-        axes.plot(plot.lr[known], plot.mean[known], color=BLUE, lw=2.2, label=label, zorder=5)
-    for seed, (lr, loss) in enumerate(plot.validation):
-        name = "validation" if not seed else None
-        axes.plot(lr, loss, "-o", color=PURPLE, ms=3, lw=1, alpha=0.8, label=name, zorder=4)
+        axes.plot(plot.lr[known][::stride], plot.mean[known][::stride], color=BLUE, lw=2.2, label=label, zorder=5)
+    label = "validation"
+    for rates, loss in plot.validation:
+        axes.plot(rates, loss, "-o", color=PURPLE, ms=3, lw=1, alpha=0.8, label=label, zorder=4)
+        label = ""
 
 
 def _draw_answers(axes: Axes, plot: RangeTestPlot) -> None:

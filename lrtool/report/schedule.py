@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -43,13 +43,13 @@ def draw_schedule(plot: SchedulePlot) -> Figure:
 
     other = plot.other or {}
     heights = [3.0, *[1.2] * len(other)]
-    figure = Figure(figsize=(8, 3.6 + 1.4 * len(other)), layout="constrained")
+    columns = _legend_columns(plot.curves)
+    legend_rows = -(-len(plot.curves) // columns) if len(plot.curves) > 1 else 0
+    figure = Figure(figsize=(8, 3.6 + 1.4 * len(other) + 0.2 * legend_rows), layout="constrained")
     panels = list(figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0])
     _curves(panels[0], plot.curves, plot.label, plot.log, from_zero=True)
-    if len(plot.curves) > 1:
-        longest = min(max(map(len, plot.curves)), _NAME)
-        ncols = min(len(plot.curves), max(1, _LEGEND // (longest + 7)))
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=ncols)
+    if legend_rows:
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=columns)
     for axes, (name, values) in zip(panels[1:], other.items(), strict=True):
         _curves(axes, {name: values}, name.replace("_", " "), log=False, from_zero=False)
     steps_below(panels[-1])
@@ -57,6 +57,11 @@ def draw_schedule(plot: SchedulePlot) -> Figure:
     if plot.steps_per_epoch:
         epochs_on_top(panels[0], plot.steps_per_epoch)
     return figure
+
+
+def _legend_columns(names: Collection[str]) -> int:
+    longest = min(max(map(len, names), default=0), _NAME)
+    return max(1, min(len(names), _LEGEND // (longest + 7)))
 
 
 def steps_below(axes: Axes) -> None:
@@ -95,7 +100,6 @@ def _curves(axes: Axes, curves: Mapping[str, Array], label: str, log: bool, from
         color = PALETTE[place % len(PALETTE)]
         axes.plot(steps, heights, style, color=color, marker=marker, label=shortened(name, _NAME))
     axes.set_ylabel(label)
-    axes.margins(x=0.01)
     if log and np.isfinite(lowest):
         axes.set_yscale("log")
     elif lowest >= 0 and from_zero:

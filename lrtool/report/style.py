@@ -40,6 +40,7 @@ _SETTINGS: dict[str, Any] = {
     "axes.spines.right": False,
     "axes.grid": True,
     "axes.axisbelow": True,
+    "axes.xmargin": 0.01,
     "axes.formatter.limits": (-3, 7),
     "axes.formatter.useoffset": False,
     "grid.color": "#E9E9E9",
@@ -84,11 +85,25 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
 @styled
 def render(figure: Figure, file_format: Literal["png", "svg"]) -> bytes:
     """The figure as a PNG or SVG file; the same figure gives the same bytes."""
+    _settle(figure)
     buffer = io.BytesIO()
     # No date and no version: equal results shall be equal files.
     metadata = {"Date": None, "Creator": "lrtool"} if file_format == "svg" else {"Software": "lrtool"}
     figure.savefig(buffer, format=file_format, metadata=metadata)
     return buffer.getvalue()
+
+
+def _settle(figure: Figure) -> None:
+    """Lay the figure out once, and round: the layout's solver differs in the last bits from run to run."""
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    if not isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine):
+        return
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        left, bottom, width, height = (round(float(value), 5) for value in axes.get_position().bounds)
+        axes.set_position((left, bottom, width, height))
 
 
 def save(figure: Figure, folder: RunFolder | Path, stem: str) -> tuple[Path, Path]:
@@ -104,16 +119,16 @@ def save(figure: Figure, folder: RunFolder | Path, stem: str) -> tuple[Path, Pat
 
 
 def number(value: float) -> str:
-    """A number for people: three digits, powers of ten where they are shorter.
+    """A number for people: three digits or so, powers of ten where they are shorter.
 
-    >>> number(0.0123456), number(3e-05), number(12.0), number(2500000.0)
-    ('0.0123', '3e-5', '12', '2.5e6')
+    >>> number(0.0123456), number(3e-05), number(1234.0), number(2500000.0)
+    ('0.0123', '3e-5', '1234', '2.5e6')
     """
     if value != 0 and not 1e-3 <= abs(value) < 1e4:
         mantissa, _, exponent = f"{value:.2e}".partition("e")
         if exponent:
             return f"{float(mantissa):g}e{int(exponent)}"
-    return f"{value:.3g}"
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def shortened(text: str, length: int) -> str:
@@ -126,5 +141,5 @@ def shortened(text: str, length: int) -> str:
 
 def titled(figure: Figure, axes: Axes, title: str, answer: str) -> None:
     """A bold line that names what is shown and, below it, a line or two that say what it shows."""
-    axes.set_title("\n".join(textwrap.wrap(answer, 105)), fontsize=10, linespacing=1.4)
+    axes.set_title("\n".join(textwrap.wrap(answer, 112)), fontsize=10, linespacing=1.4)
     figure.suptitle(shortened(title, 80), x=0.01, ha="left", fontsize=12, fontweight="bold")
