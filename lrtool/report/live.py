@@ -11,6 +11,9 @@ from lrtool.report.sparkline import sparkline
 if TYPE_CHECKING:
     from lrtool.report.progress import State
 
+#: Points of a curve that a sparkline looks at, so that long runs cost no more than short ones.
+_POINTS = 1000
+
 
 class Display:
     """Shows nothing. `due`: when to draw next; `every`: seconds between two drawings."""
@@ -111,9 +114,10 @@ class LiveDisplay(Display):
         head.add_row(Text(state.label, style="bold"), bar, _where(state), Text(_when(state), style="cyan"))
         facts = Text("  ", no_wrap=True, overflow="ellipsis")
         if self._blocks and len(state.losses):
-            facts.append(sparkline(state.losses, 24, log=bool((state.losses > 0).all())), style="blue")
+            losses, lrs = (values[:: max(1, len(values) // _POINTS)] for values in (state.losses, state.lrs))
+            facts.append(sparkline(losses, 24, log=bool((losses > 0).all())), style="blue")
             facts.append(" loss   ")
-            facts.append(sparkline(state.lrs, 12, low=0), style="magenta")
+            facts.append(sparkline(lrs, 12, low=0), style="magenta")
             facts.append(" lr   ")
         facts.append("  ".join(state.facts()))
         return Group(head, facts)
