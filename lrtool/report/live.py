@@ -16,8 +16,9 @@ _POINTS = 1000
 
 
 class Display:
-    """Shows nothing. `due`: when to draw next; `every`: seconds between two drawings."""
+    """Shows nothing. `due`: when to draw next; `first`, `every`: seconds to the first drawing and between two."""
 
+    first: float = math.inf
     every: float = math.inf
 
     def __init__(self) -> None:
@@ -36,6 +37,7 @@ class Display:
 class PlainDisplay(Display):
     """A line every ten seconds and one at the end: no control characters, no colours."""
 
+    first = 2.0  # sooner, the speed is not known
     every = 10.0
 
     def __init__(self, stream: TextIO) -> None:
@@ -43,8 +45,7 @@ class PlainDisplay(Display):
         self._stream: TextIO | None = stream
 
     def begin(self, state: State) -> None:
-        """Say what starts. The first line about progress comes with the first news."""
-        self.due = -math.inf
+        """Say what starts."""
         trials = f"{state.trials} trials, " if state.trials > 1 else ""
         self._write(f"{state.label}: {trials}{state.total:,} steps")
 
@@ -66,6 +67,7 @@ class PlainDisplay(Display):
 class LiveDisplay(Display):
     """A few lines of a terminal, drawn anew five times a second from the training thread itself."""
 
+    first = 0.0
     every = 0.2
 
     def __init__(self, stream: TextIO) -> None:
@@ -83,10 +85,6 @@ class LiveDisplay(Display):
             console=console, auto_refresh=False, redirect_stdout=sys.stdout.isatty(), redirect_stderr=True
         )
         self._blocks = "utf" in (getattr(stream, "encoding", None) or "").lower()
-
-    def begin(self, state: State) -> None:
-        """Draw at the first news."""
-        self.due = -math.inf
 
     def draw(self, state: State) -> None:
         """Draw the display anew."""
@@ -112,15 +110,16 @@ class LiveDisplay(Display):
         head = Table.grid(padding=(0, 2))
         bar = ProgressBar(total=max(state.total, 1), completed=state.done, width=28)
         head.add_row(Text(state.label, style="bold"), bar, _where(state), Text(_when(state), style="cyan"))
-        facts = Text("  ", no_wrap=True, overflow="ellipsis")
+        lines: list[Any] = [head]
         if self._blocks and len(state.losses):
             losses, lrs = (values[:: max(1, len(values) // _POINTS)] for values in (state.losses, state.lrs))
-            facts.append(sparkline(losses, 24, log=bool((losses > 0).all())), style="blue")
-            facts.append(" loss   ")
-            facts.append(sparkline(lrs, 12, low=0), style="magenta")
-            facts.append(" lr   ")
-        facts.append("  ".join(state.facts()))
-        return Group(head, facts)
+            curves = Text("  loss ", no_wrap=True, overflow="ellipsis")
+            curves.append(sparkline(losses, 36, log=bool((losses > 0).all())), style="blue")
+            curves.append("   lr ")
+            curves.append(sparkline(lrs, 18, low=0), style="magenta")
+            lines.append(curves)
+        lines.append(Text("  " + "  ".join(state.facts()), no_wrap=True, overflow="ellipsis"))
+        return Group(*lines)
 
 
 def _where(state: State) -> str:

@@ -147,6 +147,7 @@ class Watch:
         """The observer of `trials` trials of `steps` updates each, `done` of the first one made before."""
         state = State(self._label, trials, trials * steps, done)
         self._display.begin(state)
+        self._display.due = self._clock() + self._display.first
         return Progress(self._display, state, steps, done, self._clock)
 
 

@@ -118,7 +118,7 @@ def test_a_dumb_terminal_gets_plain_lines(monkeypatch):
     monkeypatch.setenv("TERM", "dumb")
     out = Terminal()
     with progress("digits", stream=out, clock=Clock()) as watch:
-        watch(1, 10).recorded(0, trace(10), 0)
+        watch(1, 10).ended(0, trace(10))
     assert "\x1b" not in out.getvalue() and "10/10 steps" in out.getvalue()
 
 
