@@ -7,7 +7,7 @@ import importlib
 import pkgutil
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Annotated, Any, Generic, TypeVar, Union
+from typing import Annotated, Any, Generic, Literal, TypeVar, Union
 
 from pydantic import BaseModel, BeforeValidator, Discriminator, Tag
 
@@ -50,7 +50,11 @@ class Registry(Generic[T]):
         A bare name is short for `{kind: name}`, and `{use: target}` for the kind `use` where there is one.
         """
         tagged: Any = tuple(Annotated[cls, Tag(kind)] for kind, cls in self.kinds.items())
-        return Annotated[Union.__getitem__(tagged), Discriminator(_kind_of), BeforeValidator(_expand)]
+        union: Any = Annotated[Union.__getitem__(tagged), Discriminator(_kind_of)]
+        bare: Any = tuple(kind for kind, cls in self.kinds.items() if not _needs_fields(cls))
+        # What may be written is more than what it becomes: the JSON schema shows the short forms too.
+        written = Literal.__getitem__(bare) | union if bare else union
+        return Annotated[union, BeforeValidator(_expand, json_schema_input_type=written)]
 
 
 def _concrete(cls: type[T]) -> Iterator[type[T]]:
@@ -59,6 +63,10 @@ def _concrete(cls: type[T]) -> Iterator[type[T]]:
         if field is not None and isinstance(field.default, str):
             yield sub
         yield from _concrete(sub)
+
+
+def _needs_fields(cls: type[BaseModel]) -> bool:
+    return any(field.is_required() for field in cls.model_fields.values())
 
 
 def _expand(value: object) -> object:

@@ -31,3 +31,10 @@ def test_a_field_takes_a_name_a_mapping_or_an_object():
 def test_a_field_takes_nothing_else(value):
     with pytest.raises(ValidationError):
         TypeAdapter(KINDS.annotation()).validate_python(value)
+
+
+def test_the_json_schema_shows_the_short_forms():
+    forms = TypeAdapter(KINDS.annotation()).json_schema()["anyOf"]
+    names = next(form["enum"] for form in forms if "enum" in form)
+    assert "cosine" in names and "table" not in names  # a table needs its path
+    assert any(form.get("type") == "array" for form in forms)

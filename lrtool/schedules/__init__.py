@@ -16,7 +16,8 @@ class _Schedules(Registry[Schedule]):
 
     def annotation(self) -> Any:
         """The type of a config field that takes any schedule."""
-        return Annotated[super().annotation(), BeforeValidator(_sequence)]
+        one = super().annotation()
+        return Annotated[one, BeforeValidator(_sequence, json_schema_input_type=one | list[dict[str, Any]])]
 
 
 def _sequence(value: object) -> object:
