@@ -1,0 +1,98 @@
+"""A commented config to start from, its comments taken from the fields' descriptions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+
+from lrtool import optimizers, schedules
+from lrtool.config.schema import Config, RangeTestSettings, TrainSettings
+from lrtool.registry import Registry
+from lrtool.tasks import datasets, models
+
+#: What the template says where a kind's own default would not make a useful run.
+_STARTING: Mapping[str, Mapping[str, Any]] = {
+    "optimizer": {"lr": 0.1},
+    "mlp": {"hidden": [128, 128]},
+    "sgd": {"momentum": 0.9},
+    "adam": {"lr": 0.001},
+    "adamw": {"lr": 0.001},
+    "rmsprop": {"lr": 0.001},
+    "cosine": {"warmup": "5%"},
+}
+#: Fields of every kind that few people set: left out of the template, listed by `lrtool schema`.
+_LEFT_OUT = frozenset({"split_seed", "groups", "schedule.duration", "warmup_start", "warmup_shape"})
+_COLUMN = 38
+
+
+def template(name: str, model: str, data: str, optimizer: str, schedule: str) -> tuple[str, list[str]]:
+    """The text of a config, and the keys that only the user can fill in (they stand as `…` in it).
+
+    `model` and `data` are kinds, or targets such as `my_model.py:Net`. Raises UsageError for an unknown kind.
+    """
+    lines = [
+        "# Which learning rate, which schedule?  `lrtool check` validates this file, `lrtool range-test` and",
+        "# `lrtool train` run it. Durations: 500 (updates), 5ep (epochs), 10% (of the run).",
+        _line("name", name, "names the folder below outputs/"),
+        _line("seed", 0, Config.model_fields["seed"].description),
+        _line("device", "auto", Config.model_fields["device"].description),
+    ]
+    missing: list[str] = []
+    for section, registry, kind in (
+        ("model", models.KINDS, model),
+        ("data", datasets.KINDS, data),
+        ("optimizer", optimizers.KINDS, optimizer),
+        ("schedule", schedules.KINDS, schedule),
+    ):
+        lines += ["", f"{section}:", *_section(section, registry, kind, missing)]
+    lines += ["", "train:", *_fields(TrainSettings(), {}, "train", [])]
+    lines += ["", "range_test:", *_fields(RangeTestSettings(), {}, "range_test", [])]
+    return "\n".join(lines) + "\n", missing
+
+
+def _section(section: str, registry: Registry[Any], kind: str, missing: list[str]) -> Iterator[str]:
+    """A section's lines: its kind, then every field worth knowing with its default and what it means."""
+    if ":" in kind:
+        yield _line("use", kind, "a class or function in a file beside this config", indent=2)
+        yield _line("args", {}, "its keyword arguments", indent=2)
+        cls = registry.kinds["use"]
+    else:
+        cls = registry[kind]
+        others = [name for name in registry.kinds if name not in (kind, "use")]
+        many = "see: lrtool schedule list"
+        yield _line("kind", kind, f"or: {', '.join(others)}" if len(others) < 10 else many, indent=2)
+    starting = {**_STARTING.get(section, {}), **_STARTING.get(kind, {})}
+    yield from _fields(cls, starting, section, missing)
+
+
+def _fields(
+    of: type[BaseModel] | BaseModel, starting: Mapping[str, Any], section: str, missing: list[str]
+) -> Iterator[str]:
+    cls = of if isinstance(of, type) else type(of)
+    for name, field in cls.model_fields.items():
+        if name in ("kind", "use", "args") or _LEFT_OUT & {name, f"{section}.{name}"}:
+            continue
+        if name in starting:
+            yield _line(name, starting[name], field.description, indent=2)
+        elif field.is_required():
+            missing.append(f"{section}.{name}")
+            yield f"{'  ' + name + ': …':{_COLUMN}} # FILL IN: {field.description}"
+        else:
+            yield _line(name, _written(field.get_default(call_default_factory=True)), field.description, indent=2)
+
+
+def _written(value: Any) -> Any:
+    """A default as a user writes it."""
+    if hasattr(value, "written"):
+        return value.written()
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    return [_written(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _line(key: str, value: Any, comment: str | None, indent: int = 0) -> str:
+    text = yaml.safe_dump(value, default_flow_style=True, width=1000).removesuffix("\n...\n").strip()
+    return f"{' ' * indent + key + ': ' + text:{_COLUMN}} # {comment or ''}".rstrip(" #")
