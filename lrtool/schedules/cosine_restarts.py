@@ -63,4 +63,6 @@ class CosineRestarts(Schedule):
         starts: Array = self.t_0 * (growth - 1) / (self.t_mult - 1)
         starts = starts[: max(int(np.searchsorted(starts, length)), 1)]
         cycle = np.searchsorted(starts, d, side="right") - 1
-        return cycle.astype(np.float64), starts[cycle], self.t_0 * growth[cycle]
+        # Not starts[cycle], which `export` could not follow.
+        start, span = (np.take_along_axis(values, cycle, 0) for values in (starts, self.t_0 * growth))
+        return cycle.astype(np.float64), start, span

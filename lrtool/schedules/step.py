@@ -73,8 +73,9 @@ class _Milestones(Schedule):
 
     def _piece(self, pieces: Array, d: Array) -> Array:
         """The entry of `pieces` after the milestones that are ≤ d."""
-        out: Array = pieces[np.searchsorted(np.asarray(self.milestones, dtype=np.float64), d, side="right")]
-        return out
+        n = np.searchsorted(np.asarray(self.milestones, dtype=np.float64), d, side="right")
+        # Not pieces[n], which `export` could not follow.
+        return np.take_along_axis(pieces, n, 0)
 
 
 class MultiStep(_Milestones):

@@ -92,7 +92,7 @@ def test_durations_in_epochs():
     optimizer = sgd(1.0)
     scheduler = CurveLR(optimizer, "step every=1ep gamma=0.5", 6, steps_per_epoch=3)
     assert advance(optimizer, scheduler, 6) == [1.0] * 3 + [0.5] * 3
-    with pytest.raises(ScheduleError, match="every.*epochs"):
+    with pytest.raises(ScheduleError, match=r"every.*epochs"):
         CurveLR(sgd(), "step every=1ep", 6)
 
 
@@ -238,7 +238,7 @@ def test_state_is_the_step_and_a_fingerprint():
     ids=["schedule", "steps", "lr", "groups", "momentum"],
 )
 def test_the_state_of_another_curve_is_refused(other):
-    with pytest.raises(UsageError, match="another schedule.*last_epoch"):
+    with pytest.raises(UsageError, match=r"another schedule.*last_epoch"):
         CurveLR(sgd(), "cosine", 20).load_state_dict(other().state_dict())
 
 
