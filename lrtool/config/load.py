@@ -16,6 +16,7 @@ from lrtool import optimizers, schedules
 from lrtool.config.document import Document, Path_, Place, parse_document, parse_value, read_document
 from lrtool.config.problems import ConfigError, Problem
 from lrtool.config.schema import Config
+from lrtool.errors import ScheduleError
 from lrtool.registry import Registry
 from lrtool.tasks import datasets, losses, metrics, models
 
@@ -68,7 +69,7 @@ def _beyond_fields(config: Config, document: Document) -> list[Problem]:
     """What no single field shows: schedules that cannot fit the run, a hyperparameter scheduled twice."""
     problems = []
     key = config.optimizer.momentum_key
-    if key in config.schedules and getattr(config.schedule, "momentum_range", None):
+    if key in config.schedules and _cycles_momentum(config):
         problems.append(
             Problem(
                 str(document.place(("schedules", str(key)))), f"schedules.{key}",
@@ -83,10 +84,16 @@ def _beyond_fields(config: Config, document: Document) -> list[Problem]:
     return problems
 
 
+def _cycles_momentum(config: Config) -> bool:
+    """Whether the schedule moves momentum by itself; the length does not matter, so a long one stands for any."""
+    try:
+        return config.schedule.bind_momentum(config.optimizer.lr, 10**6, 10**3) is not None
+    except ScheduleError:
+        return False
+
+
 def _unfit(path: Path_, schedule: schedules.Schedule, config: Config, document: Document) -> list[Problem]:
     """A schedule that a run of known length cannot hold. Epochs are unknown until the data is read."""
-    from lrtool.errors import ScheduleError
-
     try:
         schedule.bind(config.optimizer.lr, config.train.duration.steps())
     except ScheduleError as error:

@@ -1,0 +1,47 @@
+import pytest
+
+from lrtool import optimizers, schedules
+from lrtool.config.document import parse_document
+from lrtool.config.load import validate
+from lrtool.config.template import template
+from lrtool.errors import UsageError
+from lrtool.tasks import datasets, models
+
+
+def built(**kinds):
+    text, missing = template(
+        "t", **{"model": "mlp", "data": "digits", "optimizer": "sgd", "schedule": "cosine", **kinds}
+    )
+    return text, missing
+
+
+@pytest.mark.parametrize(
+    ("section", "kind"),
+    [("model", kind) for kind in models.KINDS.kinds if kind != "use"]
+    + [("data", kind) for kind in datasets.KINDS.kinds if kind != "use"]
+    + [("optimizer", kind) for kind in optimizers.KINDS.kinds]
+    + [("schedule", kind) for kind in schedules.KINDS.kinds],
+)
+def test_the_template_of_every_kind_is_a_config_once_filled_in(section, kind):
+    text, missing = built(**{section: kind})
+    for key in missing:
+        assert f"{key.split('.')[1]}: …" in text
+    text = text.replace("name: …", "name: MNIST").replace("…", "x.csv")
+    config = validate(parse_document(text, "t.yaml"))
+    assert getattr(config, section).kind == kind
+
+
+def test_ones_own_model_and_data_stand_as_targets():
+    text, missing = built(model="my_model.py:Net", data="my_data.py:load")
+    config = validate(parse_document(text, "t.yaml"))
+    assert (config.model.use, config.data.use, missing) == ("my_model.py:Net", "my_data.py:load", [])
+
+
+def test_comments_say_what_each_field_means():
+    text, _ = built()
+    assert "# Samples per update." in text and "# Peak learning rate" in text
+
+
+def test_an_unknown_kind_is_an_error_with_the_nearest_name():
+    with pytest.raises(UsageError, match="did you mean 'digits'"):
+        built(data="digit")
