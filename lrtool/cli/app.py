@@ -63,7 +63,10 @@ def run(arguments: list[str]) -> int:
     """Run a command line; gives the exit code. Errors are messages on stderr, never tracebacks."""
     previous = signal.signal(signal.SIGTERM, _terminate)
     try:
-        code = app(arguments, standalone_mode=False)
+        # Not `app(arguments)`: that turns every KeyboardInterrupt, and so what it carries, into code 130.
+        root = typer.main.get_command(app)
+        with root.make_context("lrtool", arguments) as context:
+            root.invoke(context)
         sys.stdout.flush()
     except LrtoolError as error:
         return _say(str(error), error.exit_code)
@@ -80,7 +83,7 @@ def run(arguments: list[str]) -> int:
         return _unexpected(error)
     finally:
         signal.signal(signal.SIGTERM, previous)
-    return code if isinstance(code, int) else ExitCode.DONE
+    return ExitCode.DONE
 
 
 def _unexpected(error: Exception) -> int:

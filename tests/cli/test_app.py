@@ -1,0 +1,100 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from lrtool import __version__
+from lrtool.cli import app
+
+HEAVY = ("torch", "numpy", "pydantic", "yaml", "matplotlib", "rich")
+
+
+def imported(arguments, cwd=None):
+    """The heavy modules that a command line imports, in a process of its own."""
+    code = (
+        "import sys; from lrtool.cli.app import run; "
+        f"code = run({arguments!r}); "
+        f"print([name for name in {HEAVY!r} if name in sys.modules], code, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=cwd)
+    return done.stderr.splitlines()[-1]
+
+
+def test_help_imports_nothing_heavy():
+    assert imported(["--help"]) == "[] 0"
+
+
+@pytest.mark.parametrize("command", [["schema"], ["schedule", "list"], ["check", "c.yaml"], ["init"]])
+def test_commands_without_training_import_no_torch(command, config):
+    line = imported(command, cwd=config().parent)
+    assert "'torch'" not in line and line.endswith(" 0")
+
+
+def test_every_command_is_listed_and_has_help(cli):
+    code, out, _ = cli("--help")
+    assert code == 0
+    for name in ("range-test", "train", "tune", "init", "check", "schema", "doctor", "schedule"):
+        assert name in out
+        code, text, _ = cli(name, "--help")
+        assert code == 0 and "Usage:" in text
+
+
+def test_version(cli):
+    assert cli("--version")[:2] == (0, f"lrtool {__version__}\n")
+
+
+@pytest.mark.parametrize("arguments", [["trane"], ["train", "--nothing"], ["schema", "extra"]])
+def test_a_wrong_command_line_is_a_usage_error(cli, arguments):
+    code, out, err = cli(*arguments)
+    assert code == 2 and out == "" and "Error" in err
+
+
+def test_a_bug_is_named_as_one_and_its_traceback_kept(cli, monkeypatch, capsys):
+    def broken():
+        raise ZeroDivisionError("impossible")
+
+    monkeypatch.setattr("lrtool.config.schema.json_schema", broken)
+    code, _, err = cli("schema")
+    assert code == 1 and "bug in lrtool" in err and "impossible" in err
+    path = err.split("please report it with ")[1].split(" ")[0]
+    with open(path) as file:  # noqa: PTH123
+        assert "Traceback" in file.read()
+    os.unlink(path)  # noqa: PTH108
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    command = f"{sys.executable} -c 'import sys; from lrtool.cli.app import main; sys.argv[1:] = [\"schema\"]; main()'"
+    done = subprocess.run(
+        ["bash", "-c", f"{command} | head -c 10; exit ${{PIPESTATUS[0]}}"], capture_output=True, text=True
+    )
+    assert done.stderr == "" and done.returncode == 0
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_stops_a_run_resumably(config, sent, code):
+    path = config([("duration: 3ep", "duration: 200000, eval_every: 0, checkpoint_every: 0")])
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lrtool", "train", str(path), "--output", "out"],
+        cwd=path.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    metrics = path.parent / "out" / "small" / "latest" / "metrics.csv"
+    began = time.monotonic()
+    while time.monotonic() - began < 60 and not (metrics.exists() and metrics.read_bytes().count(b"\n") > 2):
+        time.sleep(0.05)
+    process.send_signal(sent)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert "--resume" in err and "Traceback" not in err
+    assert list((metrics.parent / "checkpoints").glob("step-*.json"))
+    assert json.loads((metrics.parent / "summary.json").read_text())["status"] == "interrupted"
+
+
+def test_exit_codes_are_those_of_the_errors():
+    from lrtool.errors import OutputError, TaskError, UsageError
+
+    assert [error.exit_code for error in (UsageError, TaskError, OutputError)] == [2, 4, 5]
+    assert app.run(["check", "nothing.yaml"]) == 2

@@ -1,0 +1,112 @@
+"""Each command through the command line, as a user or a script meets it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def test_a_range_test_and_the_training_it_suggests(cli, config, tmp_path):
+    path = config()
+    code, out, err = cli("range-test", path, "--output", "out")
+    assert code == 0 and "suggested peak LR" in out and "next: lrtool train" in out
+    assert "\x1b" not in err and "trial" in err
+    code, out, _ = cli("train", path, "--lr-from", "out/small/latest", "--output", "out")
+    assert code == 0 and out.startswith("finished after 24 updates")
+    assert (tmp_path / "out/small/latest/curves.png").exists()
+
+
+def test_json_is_all_that_stdout_gets(cli, config):
+    code, out, err = cli("range-test", "--config", config(), "--output", "out", "--json")
+    document = json.loads(out)
+    assert code == 0 and err == ""
+    assert document["command"] == "range-test" and Path(document["folder"]).is_dir()
+    code, out, _ = cli("train", config(), "--output", "out", "--json")
+    assert json.loads(out)["final"]["step"] == 24
+
+
+def test_quiet_shows_the_result_only(cli, config):
+    _, out, err = cli("train", config(), "--output", "out", "--quiet")
+    assert err == "" and "finished" in out
+
+
+def test_set_and_seed_reach_the_config(cli, config):
+    _, out, _ = cli("check", config(), "--set", "optimizer.lr=0.5", "--seed", 3, "--json")
+    assert json.loads(out)["lr"] == 0.5
+
+
+def test_resume_continues_a_finished_run_to_the_same_result(cli, config, tmp_path):
+    cli("train", config(), "--output", "out", "--quiet")
+    run = (tmp_path / "out/small/latest").resolve()
+    before = json.loads((run / "summary.json").read_text())["final"]
+    code, out, _ = cli("train", "--resume", run)
+    assert code == 0 and "finished after 24 updates" in out
+    assert json.loads((run / "summary.json").read_text())["final"] == before
+
+
+def test_ones_own_code_trains_and_resumes(cli, config, tmp_path):
+    replace = [
+        ("{kind: mlp, hidden: [16]}", "{use: 'm.py:net', args: {width: 8}}"),
+        ("{kind: spirals, samples: 240, batch_size: 24}", "{use: 'd.py:load', batch_size: 10}"),
+    ]
+    model = "from torch import nn\ndef net(width): return nn.Sequential(nn.Linear(3, width), nn.Linear(width, 1))\n"
+    data = "import numpy as np\ndef load():\n    x = np.ones((50, 3), np.float32)\n    return x, x[:, :1]\n"
+    slow = ("--set", "optimizer.lr=0.01", "--quiet")
+    code, _, err = cli("train", config(replace, m__py=model, d__py=data), "--output", "out", *slow)
+    assert code == 0, err
+    assert cli("train", "--resume", "out/small")[0] == 0
+    # Elsewhere, the resolved config may not run that code unless it is allowed to.
+    (tmp_path / "elsewhere").mkdir()
+    resolved = tmp_path / "out/small/latest/config.yaml"
+    code, _, err = cli("train", resolved, "--output", "again")
+    assert code == 2 and "--allow-import" in err
+    assert cli("train", resolved, "--output", "again", "--allow-import", f"{tmp_path}/", "--quiet")[0] == 0
+
+
+def test_check_says_what_there_is(cli, config):
+    code, out, _ = cli("check", config())
+    assert code == 0 and "is fine" in out and "one_cycle" in out
+    code, out, _ = cli("check", config(), "--resolve", "--json")
+    facts = json.loads(out)
+    assert facts["updates"] == 24 and facts["training_samples"] == 192
+
+
+def test_check_resolve_finds_what_only_building_shows(cli, config):
+    code, _, err = cli("check", config(), "--resolve", "--set", "schedule={kind: cosine, warmup: 50ep}")
+    assert code == 2 and "warm" in err
+
+
+def test_init_writes_once(cli, tmp_path):
+    code, out, err = cli("init", "mine.yaml", "--model", "cnn")
+    assert code == 0 and out == "" and "lrtool check mine.yaml" in err
+    assert cli("check", "mine.yaml", "--resolve")[0] == 0
+    code, _, err = cli("init", "mine.yaml")
+    assert code == 2 and "--force" in err
+    assert cli("init", "mine.yaml", "--force")[0] == 0
+    code, out, err = cli("init", "--data", "csv")
+    assert code == 0 and "path: …" in out and "data.path, data.target" in err
+
+
+def test_doctor_reports_versions_devices_and_extras(cli):
+    code, out, _ = cli("doctor")
+    assert code == 0 and "torch" in out and "cpu" in out and "extras" in out
+    findings = json.loads(cli("doctor", "--json")[1])
+    assert {"versions", "devices", "extras", "machine"} <= set(findings)
+
+
+def test_schema_is_json(cli):
+    assert json.loads(cli("schema")[1])["title"] == "lrtool config"
+
+
+def test_smoke_exits_with_an_error_where_a_stage_cannot_work(cli, config):
+    assert cli("train", config(), "--smoke", "--output", "out", "--quiet")[0] == 0
+    code, _, _ = cli("train", config(), "--smoke", "--output", "out", "--set", "plateau={metric: val_nothing}")
+    assert code == 2
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["schema"]])
+def test_python_m_lrtool_is_the_same_command(arguments):
+    done = subprocess.run([sys.executable, "-m", "lrtool", *arguments], capture_output=True, text=True, check=True)
+    assert done.stdout
