@@ -1,21 +1,126 @@
-"""`lrtool schedule`: look at schedules without torch."""
+"""`lrtool schedule`: list, show, explain and export schedules. Never imports torch."""
 
 from __future__ import annotations
 
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
-app = typer.Typer(help="List, show, explain and export schedules.", no_args_is_help=True, rich_markup_mode=None)
+from lrtool.cli.common import JsonOption, QuietOption, print_json
+
+app = typer.Typer(
+    help="Look at learning-rate schedules, and write them as code for other libraries.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Items = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="CONFIG|KIND [KEY=VALUE …] …",
+        help="A config or a kind, then fields of its schedule; and the next, for several.",
+        show_default=False,
+    ),
+]
+Lr = Annotated[float | None, typer.Option("--lr", help="Peak LR.  [default: the config's, else 0.1]")]
+Steps = Annotated[int | None, typer.Option("--steps", "-n", help="Updates.  [default: the config's, else 1000]")]
+PerEpoch = Annotated[int | None, typer.Option("--steps-per-epoch", help="Updates of an epoch.")]
 
 
 @app.command("list")
-def list_() -> None:
-    """All kinds, one line each."""
-    from lrtool.schedules import KINDS
+def list_kinds(as_json: JsonOption = False) -> None:
+    """List every kind of schedule with its shape."""
+    if as_json:
+        from lrtool.report.reference import entry
+        from lrtool.schedules import KINDS
 
-    for kind, cls in KINDS.kinds.items():
-        typer.echo(f"{kind:20} {(cls.__doc__ or '').splitlines()[0]}")
+        print_json([asdict(entry(kind)) for kind in KINDS.kinds])
+        return
+    from rich.console import Console
+
+    from lrtool.report.schedule_text import kinds_table
+
+    Console(width=None if sys.stdout.isatty() else 120).print(kinds_table())
+    typer.echo("\nlrtool schedule explain KIND tells all about one.")
 
 
-@app.callback()
-def _group() -> None:
-    """List, show, explain and export schedules."""
+@app.command()
+def explain(
+    kind: Annotated[str, typer.Argument(help="A kind of schedule.", show_default=False)], as_json: JsonOption = False
+) -> None:
+    """Explain a kind: formula, fields, when it helps and hurts, reference, the same in other libraries."""
+    if as_json:
+        from lrtool.report.reference import entry
+
+        print_json(asdict(entry(kind)))
+        return
+    from lrtool.report.schedule_text import explained
+
+    typer.echo(explained(kind, _width(110)), nl=False)
+
+
+@app.command()
+def show(
+    items: Items = None,
+    lr: Lr = None,
+    steps: Steps = None,
+    steps_per_epoch: PerEpoch = None,
+    log: Annotated[bool, typer.Option("--log", help="Draw the LR on a log axis.")] = False,
+    png: Annotated[Path | None, typer.Option("--png", help="Write the plot to this file.")] = None,
+    svg: Annotated[Path | None, typer.Option("--svg", help="Write the plot to this file.")] = None,
+    csv: Annotated[Path | None, typer.Option("--csv", help="Write the values to this file.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write schedule.png, .svg and .csv to this folder.")
+    ] = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Draw one or several schedules, in the terminal and to files."""
+    from lrtool.report.preview import Preview
+
+    preview = Preview.of(items or [], lr, steps, steps_per_epoch)
+    for note in preview.notes:
+        typer.echo(f"note: {note}", err=True)
+    if as_json:
+        print_json(preview.summary())
+    elif not quiet:
+        typer.echo(preview.text(log, _width(100)), nl=False)
+    for path in preview.write(log, png=png, svg=svg, csv=csv, folder=output):
+        typer.echo(f"wrote {path}", err=True)
+
+
+@app.command()
+def export(
+    items: Items = None,
+    to: Annotated[str, typer.Option("--to", help="torch, transformers, lightning, optax or csv.")] = "torch",
+    lr: Lr = None,
+    steps: Steps = None,
+    steps_per_epoch: PerEpoch = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file, not to stdout.")] = None,
+) -> None:
+    """Write a schedule as code for another library, or as a table: the same numbers without lrtool."""
+    from lrtool.integrations.export import export as exported
+    from lrtool.report.preview import Preview
+
+    run = Preview.of(items or [], lr, steps, steps_per_epoch).only()
+    text = exported(run.spec, to, run.lr, run.steps)
+    for note in run.notes:
+        typer.echo(f"note: {note}", err=True)
+    if output is None:
+        typer.echo(text, nl=False)
+        return
+    from lrtool.report.preview import write_file
+
+    write_file(output, text.encode())
+    typer.echo(f"wrote {output}", err=True)
+
+
+def _width(most: int) -> int:
+    """Columns there are, at most so many; as many where nobody looks."""
+    import shutil
+
+    return min(shutil.get_terminal_size((most, 24)).columns, most)
