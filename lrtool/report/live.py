@@ -51,7 +51,7 @@ class PlainDisplay(Display):
 
     def draw(self, state: State) -> None:
         """Write one line."""
-        self._write(f"{state.label}: {', '.join([_where(state), *state.facts(), _when(state)])}")
+        self._write(f"{state.label}: {', '.join(filter(None, [_where(state), *state.facts(), _when(state)]))}")
 
     def _write(self, line: str) -> None:
         if self._stream is None:
@@ -130,7 +130,7 @@ def _where(state: State) -> str:
 def _when(state: State) -> str:
     if state.outcome:
         return f"{state.outcome} in {clock_time(state.elapsed)}"
-    return f"ETA {clock_time(state.eta)}" if state.eta is not None else "ETA ?"
+    return f"ETA {clock_time(state.eta)}" if state.eta is not None else ""
 
 
 def clock_time(seconds: float) -> str:

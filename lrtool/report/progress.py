@@ -97,10 +97,14 @@ class Progress:
     def recorded(self, trial: int, trace: SeenTrace, start: int) -> None:
         """New entries of a trial."""
         state = self.state
+        first = not len(state.losses)
         state.losses, state.lrs, state.trial = trace.train_loss, trace.lr, trial
         steps = len(state.losses)
         state.done += steps - self._done.get(trial, 0)
         self._done[trial] = steps
+        if first:
+            # First updates pay for imports and warm-up; the speed is that of what follows.
+            self._samples[0] = (self._clock(), state.done)
         self._draw_if_due()
 
     def evaluated(self, trial: int, evaluation: SeenEvaluation) -> None:

@@ -49,11 +49,15 @@ class TunePlot:
 def draw_tune(plot: TunePlot) -> Figure:
     """Points for trials, crosses along the top for diverged ones, a line per fit, bands for the best schedule."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     figure = Figure(figsize=(8.5, 5.6), layout="constrained")
     axes = figure.subplots()
     low, high = _limits(plot)
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=14))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     if low > 0 and high / low > 8:
         axes.set_yscale("log")
     axes.set_ylim(low, high)
