@@ -14,6 +14,10 @@ from lrtool.config.problems import ConfigError, Problem
 
 Path_ = tuple[str | int, ...]
 
+_KEYS = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge")
+#: Aliases can make a short text expand without end; no config comes near this.
+_MOST_NODES = 100_000
+
 
 @dataclass(frozen=True)
 class Place:
@@ -41,6 +45,11 @@ class Document:
                 return self.places[path[:end]]
         return None
 
+    def forget(self, path: Path_) -> None:
+        """Drop the places of a path and all below it, which something else replaces."""
+        for each in [each for each in self.places if each[: len(path)] == path]:
+            del self.places[each]
+
 
 class _Loader(yaml.SafeLoader):
     """Safe YAML whose plain scalars follow YAML 1.2: 1e-3 is a number; no, on and 12:30 are strings."""
@@ -64,6 +73,23 @@ def _integer(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
 
 
 _Loader.add_constructor("tag:yaml.org,2002:int", _integer)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Safe YAML that quotes what this loader or a YAML 1.1 reader would take for something else than text."""
+
+
+_Dumper.yaml_implicit_resolvers = {
+    first: [*yaml.SafeDumper.yaml_implicit_resolvers.get(first, ()), *_Loader.yaml_implicit_resolvers.get(first, ())]
+    for first in {*yaml.SafeDumper.yaml_implicit_resolvers, *_Loader.yaml_implicit_resolvers}
+}
+
+
+def write_yaml(data: Any, *, flow: bool = False, width: float = 110) -> str:
+    """Data as YAML that reads back as the same data, here and in other YAML readers."""
+    return yaml.dump(
+        data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=width, default_flow_style=flow or None
+    )
 
 
 def read_document(path: Path) -> Document:
@@ -92,9 +118,10 @@ def parse_document(text: str, source: str) -> Document:
         if not isinstance(node, yaml.MappingNode):
             place = _place(source, node)
             raise ConfigError.one(str(place), "", "a config is a mapping of keys to values", "start with: name: my-run")
-        repeated = list(_repeated_keys(node, source, ()))
-        if repeated:
-            raise ConfigError(repeated)
+        _check_aliases(node, source)
+        wrong = list(_wrong_keys(node, source, ()))
+        if wrong:
+            raise ConfigError(wrong)
         places = dict(_places(node, source, ()))
         data = loader.construct_document(node)
     except yaml.YAMLError as error:
@@ -128,22 +155,47 @@ def _places(node: yaml.Node, source: str, path: Path_) -> Iterator[tuple[Path_, 
             yield from _places(item, source, (*path, number))
 
 
-def _repeated_keys(node: yaml.Node, source: str, path: Path_) -> Iterator[Problem]:
+def _check_aliases(node: yaml.Node, source: str) -> None:
+    """Refuse aliases that contain themselves or expand beyond any config's size."""
+    left = _MOST_NODES
+
+    def walk(node: yaml.Node, around: tuple[yaml.Node, ...]) -> None:
+        nonlocal left
+        left -= 1
+        if node in around or left < 0:
+            what = "this alias contains itself" if left >= 0 else f"the config expands to over {_MOST_NODES} values"
+            raise ConfigError.one(str(_place(source, node)), "", what, "write the values out")
+        if isinstance(node, yaml.CollectionNode):
+            for child in node.value:
+                for each in child if isinstance(child, tuple) else (child,):
+                    walk(each, (*around, node))
+
+    walk(node, ())
+
+
+def _wrong_keys(node: yaml.Node, source: str, path: Path_) -> Iterator[Problem]:
+    """Keys that are given twice, and keys that are not text."""
     if isinstance(node, yaml.SequenceNode):
         for number, item in enumerate(node.value):
-            yield from _repeated_keys(item, source, (*path, number))
+            yield from _wrong_keys(item, source, (*path, number))
     elif isinstance(node, yaml.MappingNode):
         first: dict[str, yaml.Node] = {}
         for key, value in node.value:
+            place = str(_place(source, key))
+            # What stands in `args` is the user's own: a mapping there may have numbers for keys.
+            if not isinstance(key, yaml.ScalarNode) or (key.tag not in _KEYS and "args" not in path[:-1]):
+                said = key.value if isinstance(key, yaml.ScalarNode) else "a list or mapping"
+                yield Problem(place, _dotted(path), f"a key is text, but got {said}", "quote it, or name a key")
+                continue
             name = str(key.value)
             if name in first and name != "<<":
                 line = first[name].start_mark.line + 1
                 yield Problem(
-                    str(_place(source, key)), _dotted((*path, name)), "this key is given twice",
+                    place, _dotted((*path, name)), "this key is given twice",
                     f"keep one of them (the first is on line {line})",
                 )  # fmt: skip
             first.setdefault(name, key)
-            yield from _repeated_keys(value, source, (*path, name))
+            yield from _wrong_keys(value, source, (*path, name))
 
 
 def _syntax_error(error: yaml.YAMLError, source: str) -> ConfigError:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
 from lrtool import optimizers, schedules
+from lrtool.config.document import write_yaml
 from lrtool.optimizers import Optimizer
 from lrtool.schedules import Schedule
 from lrtool.schedules.plateau import Plateau
@@ -132,6 +133,13 @@ class Config(_Settings):
         copy._folder = self._folder
         return copy
 
+    @field_validator("device")
+    @classmethod
+    def _a_device(cls, value: str) -> str:
+        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?|mps", value):
+            raise ValueError(f"there is no device {value!r}; write auto, cpu, cuda, cuda:N or mps")
+        return value
+
     @field_validator("schedules")
     @classmethod
     def _schedulable(cls, value: dict[str, Schedule], info: ValidationInfo) -> dict[str, Schedule]:
@@ -148,7 +156,7 @@ class Config(_Settings):
 
     def to_yaml(self) -> str:
         """The whole config with every default written out; loading it gives the same config."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
+        return write_yaml(self.model_dump(mode="json"))
 
     def hash(self) -> str:
         """Twelve hex digits that are the same for configs that compute the same."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import yaml
 from pydantic import BaseModel
 
 from lrtool import optimizers, schedules
+from lrtool.config.document import write_yaml
 from lrtool.config.schema import Config, RangeTestSettings, TrainSettings
 from lrtool.registry import Registry
 from lrtool.tasks import datasets, models
@@ -94,5 +94,5 @@ def _written(value: Any) -> Any:
 
 
 def _line(key: str, value: Any, comment: str | None, indent: int = 0) -> str:
-    text = yaml.safe_dump(value, default_flow_style=True, width=1000).removesuffix("\n...\n").strip()
+    text = write_yaml(value, flow=True, width=1000).removesuffix("\n...\n").strip()
     return f"{' ' * indent + key + ': ' + text:{_COLUMN}} # {comment or ''}".rstrip(" #")

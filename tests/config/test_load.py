@@ -48,9 +48,9 @@ def test_all_problems_come_at_once_sorted_by_place_each_with_a_remedy(write):
 @pytest.mark.parametrize(
     ("replace", "by", "key", "words"),
     [
-        ("hidden: [8]", "hidden: [a]", "model.hidden.0", "expected integer"),
+        ("hidden: [8]", "hidden: [a]", "model.hidden.0", "expected an integer, but got 'a'"),
         ("hidden: [8]", "hidden: 8", "model.hidden", "expected a list"),
-        ("batch_size: 32", "batch_size: 0", "data.batch_size", "greater than or equal to 1, but got 0"),
+        ("batch_size: 32", "batch_size: 0", "data.batch_size", "must be at least 1, but got 0"),
         ("batch_size: 32", "batch_size: 1.5", "data.batch_size", "got 1.5"),
         ("lr: 0.1", "lr: 0", "optimizer.lr", "greater than 0, but got 0"),
         ("lr: 0.1", "lr: .nan", "optimizer.lr", "finite"),

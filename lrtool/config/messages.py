@@ -1,0 +1,249 @@
+"""What pydantic finds in a config, in plain words, each with its place and what to write instead."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from lrtool import optimizers, schedules
+from lrtool.config.document import Document, Path_, Place
+from lrtool.config.problems import ConfigError, Problem
+from lrtool.config.schema import Config
+from lrtool.registry import Registry
+from lrtool.tasks import datasets, losses, metrics, models
+
+REGISTRIES: tuple[Registry[Any], ...] = (
+    models.KINDS,
+    datasets.KINDS,
+    losses.KINDS,
+    metrics.KINDS,
+    optimizers.KINDS,
+    schedules.KINDS,
+)
+_EXAMPLES = {"lr": "write for example 0.1", "milestones": "write for example [30%, 60%]"}
+#: Pydantic's error types that say which kind of value a field takes.
+_TYPES = {
+    "int": ("an integer", "100"),
+    "float": ("a number", "0.1"),
+    "finite": ("a finite number", "0.1"),
+    "bool": ("true or false", "true"),
+    "string": ("text", "'text'"),
+}
+_BOUNDS = {
+    "greater_than": "greater than {gt:g}",
+    "greater_than_equal": "at least {ge:g}",
+    "less_than": "less than {lt:g}",
+    "less_than_equal": "at most {le:g}",
+}
+
+
+def config_error(error: ValidationError, document: Document) -> ConfigError:
+    """What pydantic found in a document (or a part that stands under its key), in plain words with places."""
+    details = error.errors(include_url=False)
+    paths = [_written_path(each["loc"], document.data) for each in details]
+    found = set()
+    for each, path in zip(details, paths, strict=True):
+        # A list whose items are wrong counts as empty for pydantic: the items are what is to be said.
+        if not (each["type"] == "too_short" and any(other[: len(path)] == path != other for other in paths)):
+            found.add(_problem(each, path, document))
+    return ConfigError(in_order(found))
+
+
+def in_order(found: Iterable[tuple[Place, Problem]]) -> list[Problem]:
+    """Problems sorted by place."""
+    ordered = sorted(found, key=lambda pair: (pair[0].source, pair[0].line, pair[0].column, pair[1].key))
+    return [problem for _, problem in ordered]
+
+
+def problem_at(path: Path_, document: Document, what: str, remedy: str = "") -> tuple[Place, Problem]:
+    """A problem with the place of what stands at a path of the document."""
+    place = document.place(path) or Place("config")
+    return place, Problem(str(place), dotted(path), what, remedy)
+
+
+def dotted(path: Path_) -> str:
+    """A path as a user writes it after `--set`."""
+    return ".".join(str(part) for part in path)
+
+
+def registry_of(classes: Iterable[type[BaseModel]]) -> Registry[Any] | None:
+    """The registry that classes belong to, if any."""
+    return next((each for each in REGISTRIES for cls in classes if issubclass(cls, each.base)), None)
+
+
+def kind_of(value: Any) -> Any:
+    """The kind that a section names, in whichever form: a name, `kind:`, or `use:`."""
+    if isinstance(value, Mapping):
+        return value.get("kind", "use" if "use" in value else None)
+    return value
+
+
+def classes_at(path: Path_, data: Any) -> tuple[type[BaseModel] | None, frozenset[type[BaseModel]]]:
+    """The class whose fields may stand at a path, None where that is not known; and all that come into question."""
+    model: type[BaseModel] | None = Config
+    open_to: frozenset[type[BaseModel]] = frozenset({Config})
+    here = data
+    for part in path:
+        here = _child(here, part)
+        if model is not None:
+            field = model.model_fields.get(str(part))
+            open_to = frozenset(_classes(field.annotation)) if field is not None else frozenset()
+        model = _chosen(open_to, here)
+    return model, open_to
+
+
+def _chosen(classes: frozenset[type[BaseModel]], value: Any) -> type[BaseModel] | None:
+    registry = registry_of(classes)
+    if registry is None:
+        return next(iter(classes)) if len(classes) == 1 and not isinstance(value, list) else None
+    kind = kind_of(value)
+    return registry.kinds.get(kind) if isinstance(kind, str) else None
+
+
+def _classes(annotation: Any) -> set[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return {annotation}
+    return set().union(*(_classes(each) for each in get_args(annotation)))
+
+
+def _child(value: Any, part: str | int) -> Any:
+    if isinstance(value, Mapping):
+        return value.get(part)
+    return value[part] if isinstance(value, list) and isinstance(part, int) and part < len(value) else None
+
+
+def _written_path(loc: Sequence[int | str], data: Any) -> Path_:
+    """A location without the kinds' tags that pydantic puts between keys, and what short forms leave out."""
+    path: list[str | int] = []
+    here, entered = data, False
+    for part in loc:
+        if entered and part == kind_of(here):
+            entered = False
+        elif not isinstance(here, list) or isinstance(part, int):
+            path.append(part)
+            here, entered = _child(here, part), True
+    return tuple(path)
+
+
+def _problem(details: ErrorDetails, path: Path_, document: Document) -> tuple[Place, Problem]:
+    what, remedy = _words(details, path, document.data)
+    if details["type"] == "union_tag_invalid" and (*path, "kind") in document.places:
+        path = (*path, "kind")
+    return problem_at(path, document, what, remedy)
+
+
+def _words(details: ErrorDetails, path: Path_, data: Any) -> tuple[str, str]:
+    """What is wrong, and what to write instead."""
+    kind, got, context = details["type"], details.get("input"), details.get("ctx", {})
+    match kind:
+        case "missing":
+            return "this key is missing", f"write {path[-1]}: {_meaning(path, data)}"
+        case "extra_forbidden":
+            return "there is no such key", _other_key(path, data)
+        case "union_tag_invalid" | "union_tag_not_found":
+            return _bad_kind(path, got, data)
+        case "value_error":
+            what, _, remedy = str(context.get("error", details["msg"])).partition("; ")
+            return what, remedy
+        case "literal_error":
+            options = str(context.get("expected", "")).replace("'", "").replace(" or ", ", ")
+            return f"got {shown(got)}", _did_you_mean(str(got), options.split(", "), always=True)
+        case "too_short":
+            return f"needs at least {context['min_length']} items, but got {context['actual_length']}", ""
+        case "string_too_short":
+            return "this may not be empty", _example(path, data)
+    return _wrong_type(kind, got, context, path, data)
+
+
+def _wrong_type(kind: str, got: Any, context: Mapping[str, Any], path: Path_, data: Any) -> tuple[str, str]:
+    if kind in ("model_type", "dict_type", "model_attributes_type"):
+        return f"expected a mapping, but got {shown(got)}", "write it as {key: value}"
+    if kind in ("tuple_type", "list_type"):
+        return (
+            f"expected a list, but got {shown(got)}",
+            f"write it as [{got if isinstance(got, str | int | float) else '…'}]",
+        )
+    if kind in _BOUNDS:
+        return f"must be {_BOUNDS[kind].format(**context)}, but got {shown(got)}", _example(path, data)
+    expected, example = _TYPES.get(kind.partition("_")[0], ("", ""))
+    if kind == "string_type" and isinstance(got, int | float) and not isinstance(got, bool):
+        return f"expected text, but got the number {got}", f"put it in quotes: '{got}'"
+    if expected:
+        return f"expected {expected}, but got {shown(got)}", _example(path, data) or f"write for example {example}"
+    return f"this cannot be used, but got {shown(got)}", _example(path, data)
+
+
+def shown(value: Any) -> str:
+    """A value as YAML shows it, cut where it is long."""
+    if value is None:
+        return "nothing (null)"
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+def _bad_kind(path: Path_, got: Any, data: Any) -> tuple[str, str]:
+    registry = registry_of(classes_at(path, data)[1])
+    names = list(registry.kinds) if registry is not None else []
+    noun = registry.noun if registry is not None else "kind"
+    said = kind_of(got)
+    if isinstance(got, Mapping) and said is None:
+        return "it has no kind", f"write kind: and one of: {', '.join(names)}"
+    if not isinstance(said, str):
+        return f"expected a name or a mapping with a kind, but got {shown(said)}", _did_you_mean("", names)
+    return f"there is no {noun} {said!r}", _did_you_mean(said, names)
+
+
+def _other_key(path: Path_, data: Any) -> str:
+    """What may stand where an unknown key does."""
+    above = path[:-1]
+    if path[-1] in ("use", "kind") and isinstance(here := _at(data, above), Mapping) and {"use", "kind"} <= here.keys():
+        return "give kind: or use:, not both"
+    model, _ = classes_at(above, data)
+    names = [*model.model_fields, *([] if above else ["extends"])] if model is not None else []
+    return _did_you_mean(str(path[-1]), names)
+
+
+def _did_you_mean(word: str, names: Sequence[str], always: bool = False) -> str:
+    near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    listed = f"choose one of: {', '.join(names)}" if names else ""
+    if near:
+        return f"did you mean {near[0]!r}?" + (f" {listed}" if always else "")
+    return listed
+
+
+def _field(path: Path_, data: Any) -> FieldInfo | None:
+    """The field that a path leads to; an item of a list is of the list's field."""
+    while path and isinstance(path[-1], int):
+        path = path[:-1]
+    model, _ = classes_at(path[:-1], data)
+    return model.model_fields.get(str(path[-1])) if model is not None and path else None
+
+
+def _meaning(path: Path_, data: Any) -> str:
+    field = _field(path, data)
+    return f"… ({field.description.removesuffix('.')})" if field is not None and field.description else "…"
+
+
+def _example(path: Path_, data: Any) -> str:
+    """What to write: the field's default, or a value that is often right."""
+    field = _field(path, data)
+    if field is not None and not field.is_required() and not isinstance(path[-1], int):
+        default = field.get_default(call_default_factory=False)
+        if default is None:
+            return "or leave the key out"
+        if isinstance(default, str | int | float):
+            return f"write for example {shown(default)} (the default)"
+    return _EXAMPLES.get(str(path[-1]) if path else "", "")
+
+
+def _at(data: Any, path: Path_) -> Any:
+    for part in path:
+        data = _child(data, part)
+    return data

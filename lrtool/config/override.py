@@ -1,0 +1,82 @@
+"""`--set KEY=VALUE`: one value of a document, replaced from the command line."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from lrtool.config.document import Document, Path_, Place, parse_value
+from lrtool.config.messages import classes_at, dotted, registry_of, shown
+from lrtool.config.problems import ConfigError
+
+
+def override(document: Document, text: str, folder: Path) -> None:
+    """Apply one `KEY=VALUE`; raises ConfigError where the key leads nowhere or the value is not YAML."""
+    key, equals, written = text.partition("=")
+    source = f"--set {text}"
+    parts = key.strip().split(".")
+    if not equals or not all(parts):
+        raise ConfigError.one(source, "", "an override is KEY=VALUE", "write for example --set optimizer.lr=0.05")
+    path: Path_ = tuple(int(part) if part.isdecimal() else part for part in parts)
+    holder = {path[-1]: parse_value(written, source)}
+    absolute(holder, folder)
+    target: Any = document.data
+    for depth, part in enumerate(path[:-1]):
+        target = _entered(target, part, path[:depth], source)
+    _put(target, holder[path[-1]], path, source, document.data)
+    document.forget(path)
+    document.places[path] = Place(source)
+
+
+def absolute(data: Any, folder: Path) -> None:
+    """Paths of files start from the folder of the config that names them; those in `args` are the user's own."""
+    if isinstance(data, list):
+        for item in data:
+            absolute(item, folder)
+    elif isinstance(data, dict):
+        for key, value in data.items():
+            if key == "args":
+                continue
+            if key == "path" and isinstance(value, str):
+                data[key] = str(folder / Path(value).expanduser())
+            elif key == "use" and isinstance(value, str) and re.search(r"\.py:[^/\\]*$", value):
+                code, _, name = value.rpartition(":")
+                data[key] = f"{folder / Path(code).expanduser()}:{name}"
+            else:
+                absolute(value, folder)
+
+
+def _entered(target: Any, part: str | int, above: Path_, source: str) -> Any:
+    """The mapping or list below a key, made where a short form or nothing stands."""
+    below = target[_index(target, part, above, source)] if isinstance(target, list) else target.get(part)
+    if below is None:
+        below = {}
+    elif isinstance(below, str):
+        below = {"kind": below}
+    elif not isinstance(below, dict | list):
+        what = f"this is {shown(below)}, not a mapping"
+        raise ConfigError.one(source, dotted((*above, part)), what, "set it as a whole")
+    target[part] = below
+    return below
+
+
+def _put(target: Any, value: Any, path: Path_, source: str, data: Any) -> None:
+    part = path[-1]
+    if isinstance(target, list):
+        target[_index(target, part, path[:-1], source)] = value
+        return
+    said = {name: target[name] for name in ("kind", "use") if name in target}
+    if part in ("kind", "use") and said and said != {part: value}:
+        # Another kind has other fields; those it shares (data.batch_size, optimizer.lr) stay.
+        registry = registry_of(classes_at(path[:-1], data)[1])
+        cls = registry.kinds.get(str(value) if part == "kind" else "use") if registry is not None else None
+        for name in [name for name in target if name in said or cls is None or name not in cls.model_fields]:
+            del target[name]
+    target[part] = value
+
+
+def _index(items: list[Any], part: str | int, above: Path_, source: str) -> int:
+    if isinstance(part, int) and part < len(items):
+        return part
+    raise ConfigError.one(source, dotted(above), f"this is a list of {len(items)}", "number its items from 0")
