@@ -114,7 +114,6 @@ def _answer(run: Session, result: TuneResult, write: Path | None) -> str:
             said = f"lr {lr:.3g}   loss {each.expected:.4g}" if lr is not None else str(each.response.reason)
             lines.append(f"    {each.name:18} {said}")
     lines.append(f"cost: {result.runs:.1f} training runs, {result.seconds:.1f} s, {run.steps} updates")
-    lines.append(f"engine: {result.engine} ({result.engine_reason})")
     lines.append(f"plot and data: {run.folder.path / 'tune.png'}")
     if write is not None and result.best.response.lr is not None:
         lines.append(f"written: {write}")

@@ -55,7 +55,7 @@ def plan(runs: float) -> list[Rung]:
     shares = ((1 / 8, 0.15), (1 / 3, 0.2), (1.0, 0.65)) if full else ((1 / 8, 0.4), (1 / 2, 0.6))
     limits = (first_lrs, _MIDDLE_LRS, _LAST_LRS) if full else (first_lrs, _LAST_LRS)
     ratios = (_FIRST_RATIO, _FIRST_RATIO, _LAST_RATIO) if full else (_FIRST_RATIO, _LAST_RATIO)
-    rungs = []
+    rungs: list[Rung] = []
     for (fraction, share), limit, ratio in zip(shares, limits, ratios, strict=True):
         trials = int(runs * share / fraction)
         lrs = min(limit, trials)

@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 from lrtool.analysis.divergence import RANGE_TEST
 from lrtool.analysis.range_test import RangeTestResult, analyse
 from lrtool.analysis.response import NoAnswer, Response
-from lrtool.engine.choose import choose_engine
 from lrtool.engine.loop import LoopEngine
-from lrtool.engine.trials import Engine, Observer, Status, Trace, Trial
+from lrtool.engine.trials import Observer, Recipe, Status, Trace, Trial
 from lrtool.errors import UsageError
 from lrtool.experiments.observers import Observers
 from lrtool.experiments.range_test import losses_of, range_test_trials
@@ -29,6 +28,7 @@ from lrtool.report.style import number, save
 from lrtool.report.tune import TunedCurve, TunePlot, draw_tune
 from lrtool.runs.folder import RunFolder
 from lrtool.schedules import Curve, Schedule
+from lrtool.tasks.base import Task
 
 Array = NDArray[np.float64]
 Watch = Callable[[int, int], Observer]
@@ -73,8 +73,6 @@ class TuneResult:
     range_test: RangeTestResult
     runs: float
     seconds: float
-    engine: str
-    engine_reason: str
     warnings: tuple[Warning_, ...]
 
     @property
@@ -129,8 +127,6 @@ def summarise(result: TuneResult) -> dict[str, Any]:
             for each in result.ranking
         ],
         "cost": {"runs": round(result.runs, 3), "seconds": round(result.seconds, 3)},
-        "engine": result.engine,
-        "engine_reason": result.engine_reason,
         "warnings": [warning.value for warning in result.warnings],
         "methods": result.range_test.summary()["methods"],
     }
@@ -189,13 +185,12 @@ class _Tuner:
 
     def __init__(self, setup: Setup, recorder: MetricsRecorder, watch: Watch, budget: float | None) -> None:
         self.setup, self._recorder, self._watch = setup, recorder, watch
-        self._began = time.perf_counter()
         self._run_seconds = _seconds_of_one_run(setup)
+        # The clock starts here: what torch loads for its first update is no cost of tuning.
+        self._began = time.perf_counter()
         self._limit = (
             max(DEFAULT_RUNS * self._run_seconds, DEFAULT_SECONDS) if budget is None else budget * self._run_seconds
         )
-        self._engine: Engine = LoopEngine()
-        self._engine_reason = ""
         self._trial_seconds = self._run_seconds
         self._trials = 0
         self.steps = 0
@@ -211,9 +206,9 @@ class _Tuner:
         if not rungs:
             raise UsageError(
                 f"a budget of {self._limit:.3g} seconds holds no comparison of LRs: one training run takes"
-                f" {self._run_seconds:.3g} seconds",
+                f" {self._run_seconds:.3g} seconds, the range test took {time.perf_counter() - self._began:.3g}",
                 where="--budget",
-                remedy="write at least --budget 2x, or shorten train.duration",
+                remedy=f"write at least --budget {self._needed(len(schedules)):.0f}x, or tune fewer schedules",
             )
         for index, rung in enumerate(rungs):
             if index:
@@ -231,14 +226,17 @@ class _Tuner:
             ramp,
             runs=seconds / self._run_seconds,
             seconds=seconds,
-            engine="loop" if isinstance(self._engine, LoopEngine) else "vector",
-            engine_reason=self._engine_reason,
             warnings=_warnings(ranking[0]),
         )
 
     def _affordable(self) -> float:
         """Whole training runs that the rest of the budget holds, at what a trial has cost so far."""
         return max(0.0, self._limit - (time.perf_counter() - self._began)) / self._trial_seconds
+
+    def _needed(self, schedules: int) -> float:
+        """Training runs that would hold the range test and the smallest search, with some to spare."""
+        spent = (time.perf_counter() - self._began) / self._run_seconds
+        return float(np.ceil(spent + 2 * schedules))
 
     def _fitted(self, rung: Rung, rest: Sequence[Rung], schedules: int) -> Rung:
         """A rung with as many seeds as the rest of the budget now holds."""
@@ -264,18 +262,16 @@ class _Tuner:
         seeds = [self.setup.config.seed + number for number in range(rung.seeds)]
         planned = [(name, lr, seed) for name, lrs in wanted.items() for lr in lrs for seed in seeds]
         trials = [self._trial(schedules[name], lr, seed, rung.fraction) for name, lr, seed in planned]
-        if not isinstance(self._engine, LoopEngine) or not self._engine_reason:
-            self._engine, self._engine_reason = choose_engine(self.setup.task, trials, self.setup.recipe)
         began = time.perf_counter()
-        for (name, lr, seed), trace in zip(planned, self._run(trials), strict=True):
+        for (name, lr, seed), trace in zip(planned, self._run(trials, self.setup.task, self.setup.recipe), strict=True):
             searches[name].tell(lr, seed, final_loss(trace))
         self._trial_seconds = (time.perf_counter() - began) / (len(trials) * rung.fraction)
 
-    def _run(self, trials: Sequence[Trial]) -> list[Trace]:
+    def _run(self, trials: Sequence[Trial], task: Task, recipe: Recipe) -> list[Trace]:
         observer = Observers(
             TrialOffset(self._recorder, self._trials), self._watch(len(trials), max(trial.steps for trial in trials))
         )
-        traces = self._engine.run(self.setup.task, trials, self.setup.recipe, observer)
+        traces = LoopEngine().run(task, trials, recipe, observer)
         self._trials += len(trials)
         self.steps += sum(trace.steps for trace in traces)
         return traces
@@ -287,19 +283,12 @@ class _Tuner:
         return Trial(seed, steps, curves, setup.config.optimizer.hyperparameters(), f"{schedule.kind} {lr:.3g}")
 
     def _range_test(self) -> RangeTestResult:
-        """A ramp of the config's own, with no more updates than a sixth of the budget holds."""
+        """The config's own ramp, on as many seeds as a sixth of the budget holds."""
         settings = self.setup.config.range_test
         recipe = replace(self.setup.recipe, eval_every=0, divergence_rule=RANGE_TEST)
-        task = replace(self.setup.task, val=None)
-        trials = range_test_trials(self.setup)
-        engine, _ = choose_engine(task, trials, recipe)
-        observer = Observers(TrialOffset(self._recorder, 0), self._watch(len(trials), settings.steps))
-        if isinstance(engine, LoopEngine):
-            each = settings.steps / self.setup.steps * self._run_seconds
-            trials = trials[: max(1, int(self._limit / 6 / each))]
-        traces = engine.run(task, trials, recipe, observer)
-        self._trials += len(trials)
-        self.steps += sum(trace.steps for trace in traces)
+        seconds = settings.steps / self.setup.steps * self._run_seconds
+        trials = range_test_trials(self.setup)[: max(1, int(self._limit / 6 / seconds))]
+        traces = self._run(trials, replace(self.setup.task, val=None), recipe)
         return analyse(trials[0].curves["lr"].table(), losses_of(traces, settings.steps), settings.smoothing)
 
 
