@@ -28,7 +28,8 @@ class Place:
     column: int = 0
 
     def __str__(self) -> str:
-        return f"{self.source}:{self.line}:{self.column}" if self.line else self.source
+        # An option is one short line: where in it needs no telling.
+        return f"{self.source}:{self.line}:{self.column}" if self.line and self.source[:2] != "--" else self.source
 
 
 @dataclass
@@ -69,9 +70,19 @@ for _tag, _pattern, _first in (
 
 def _integer(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
     text = str(loader.construct_scalar(node))
-    return int(text, 16) if text.lower().startswith("0x") else int(text)
+    try:
+        return int(text, 16) if text.lower().startswith("0x") else int(text)
+    except ValueError:
+        problem = f"a number of {len(text)} digits is too long"
+        raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None
 
 
+# Dates, sets and the like are not for configs: what is not listed here is refused as a tag.
+_Loader.yaml_constructors = {
+    tag: construct
+    for tag, construct in yaml.SafeLoader.yaml_constructors.items()
+    if tag is None or tag.rpartition(":")[2] in ("null", "bool", "float", "str", "seq", "map")
+}
 _Loader.add_constructor("tag:yaml.org,2002:int", _integer)
 
 
@@ -110,33 +121,46 @@ def read_document(path: Path) -> Document:
 
 def parse_document(text: str, source: str) -> Document:
     """Parse the text of a config; `source` names it in messages."""
-    loader = _Loader(text)
-    try:
-        node = loader.get_single_node()
-        if node is None:
-            raise ConfigError.one(source, "", "the config is empty", "write one with: lrtool init")
-        if not isinstance(node, yaml.MappingNode):
-            place = _place(source, node)
-            raise ConfigError.one(str(place), "", "a config is a mapping of keys to values", "start with: name: my-run")
-        _check_aliases(node, source)
-        wrong = list(_wrong_keys(node, source, ()))
-        if wrong:
-            raise ConfigError(wrong)
-        places = dict(_places(node, source, ()))
-        data = loader.construct_document(node)
-    except yaml.YAMLError as error:
-        raise _syntax_error(error, source) from None
-    finally:
-        loader.dispose()
-    return Document(data, places)
+    node, data = _parsed(text, source)
+    if node is None:
+        raise ConfigError.one(source, "", "the config is empty", "write one with: lrtool init")
+    if not isinstance(node, yaml.MappingNode):
+        place = str(_place(source, node))
+        raise ConfigError.one(place, "", "a config is a mapping of keys to values", "start with: name: my-run")
+    return Document(data, dict(_places(node, source, ())))
 
 
 def parse_value(text: str, source: str) -> Any:
     """The value of a `--set KEY=VALUE`, read as YAML."""
+    return _parsed(text, source)[1]
+
+
+def _parsed(text: str, source: str) -> tuple[yaml.Node | None, Any]:
+    """The syntax tree and the data; raises ConfigError with every repeated or odd key."""
     try:
-        return yaml.load(text, Loader=_Loader)
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        if node is None:
+            return None, None
+        _check_aliases(node, source)
+        wrong = list(_wrong_keys(node, source, ()))
+        if wrong:
+            raise ConfigError(wrong)
+        return node, _unshared(loader.construct_document(node))
+    except yaml.reader.ReaderError as error:
+        what = f"character {error.position + 1} cannot be shown (code {error.character})"
+        raise ConfigError.one(source, "", what, "remove it, or write it as an escape in double quotes") from None
     except yaml.YAMLError as error:
         raise _syntax_error(error, source) from None
+    except RecursionError:
+        raise ConfigError.one(source, "", "brackets are nested too deeply", "write it flatter") from None
+
+
+def _unshared(data: Any) -> Any:
+    """The data with a copy of its own wherever an alias stood: changing one must not change the other."""
+    if isinstance(data, dict):
+        return {key: _unshared(value) for key, value in data.items()}
+    return [_unshared(item) for item in data] if isinstance(data, list) else data
 
 
 def _places(node: yaml.Node, source: str, path: Path_) -> Iterator[tuple[Path_, Place]]:
@@ -205,7 +229,8 @@ def _syntax_error(error: yaml.YAMLError, source: str) -> ConfigError:
     if "\\t" in problem or "'\t'" in problem:
         return ConfigError.one(place, "", "a tab stands where YAML needs spaces", "indent with spaces")
     if "tag" in problem:
-        return ConfigError.one(place, "", f"tags are not allowed in a config: {problem}", "write a plain value")
+        tag = problem.rpartition("the tag ")[2].replace("tag:yaml.org,2002:", "!!")
+        return ConfigError.one(place, "", f"tags are not allowed in a config, but got {tag}", "write a plain value")
     return ConfigError.one(place, "", f"this is not YAML: {problem}", "check the brackets, colons and indentation")
 
 

@@ -18,12 +18,15 @@ def override(document: Document, text: str, folder: Path) -> None:
     parts = key.strip().split(".")
     if not equals or not all(parts):
         raise ConfigError.one(source, "", "an override is KEY=VALUE", "write for example --set optimizer.lr=0.05")
+    if parts[0] == "extends":
+        raise ConfigError.one(source, "extends", "a base cannot be set from outside", "write extends: in the config")
     path: Path_ = tuple(int(part) if part.isdecimal() else part for part in parts)
     holder = {path[-1]: parse_value(written, source)}
     absolute(holder, folder)
     target: Any = document.data
     for depth, part in enumerate(path[:-1]):
         target = _entered(target, part, path[:depth], source)
+        document.places.setdefault(path[: depth + 1], Place(source))
     _put(target, holder[path[-1]], path, source, document.data)
     document.forget(path)
     document.places[path] = Place(source)
@@ -38,7 +41,7 @@ def absolute(data: Any, folder: Path) -> None:
         for key, value in data.items():
             if key == "args":
                 continue
-            if key == "path" and isinstance(value, str):
+            if key in ("path", "file") and isinstance(value, str):
                 data[key] = str(folder / Path(value).expanduser())
             elif key == "use" and isinstance(value, str) and re.search(r"\.py:[^/\\]*$", value):
                 code, _, name = value.rpartition(":")
@@ -49,7 +52,7 @@ def absolute(data: Any, folder: Path) -> None:
 
 def _entered(target: Any, part: str | int, above: Path_, source: str) -> Any:
     """The mapping or list below a key, made where a short form or nothing stands."""
-    below = target[_index(target, part, above, source)] if isinstance(target, list) else target.get(part)
+    below = target[_index(target, part, above, source)] if _numbered(target, part) else target.get(part)
     if below is None:
         below = {}
     elif isinstance(below, str):
@@ -63,7 +66,7 @@ def _entered(target: Any, part: str | int, above: Path_, source: str) -> Any:
 
 def _put(target: Any, value: Any, path: Path_, source: str, data: Any) -> None:
     part = path[-1]
-    if isinstance(target, list):
+    if _numbered(target, part):
         target[_index(target, part, path[:-1], source)] = value
         return
     said = {name: target[name] for name in ("kind", "use") if name in target}
@@ -76,7 +79,14 @@ def _put(target: Any, value: Any, path: Path_, source: str, data: Any) -> None:
     target[part] = value
 
 
-def _index(items: list[Any], part: str | int, above: Path_, source: str) -> int:
+def _numbered(target: Any, part: str | int) -> bool:
+    return isinstance(target, list) or isinstance(part, int)
+
+
+def _index(items: Any, part: str | int, above: Path_, source: str) -> int:
+    if not isinstance(items, list):
+        what = "no list is written here whose items have numbers"
+        raise ConfigError.one(source, dotted(above), what, "set it as a whole, as [a, b]")
     if isinstance(part, int) and part < len(items):
         return part
     raise ConfigError.one(source, dotted(above), f"this is a list of {len(items)}", "number its items from 0")

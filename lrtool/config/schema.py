@@ -39,6 +39,9 @@ else:
 #: Keys that say what a run is called and where it trains, not what it computes.
 _NOT_HASHED = frozenset({"name", "device"})
 
+#: Keys that name a file, or an object in one.
+_FILES = frozenset({"path", "file", "use"})
+
 
 class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
@@ -159,10 +162,29 @@ class Config(_Settings):
         return write_yaml(self.model_dump(mode="json"))
 
     def hash(self) -> str:
-        """Twelve hex digits that are the same for configs that compute the same."""
-        data = self.model_dump(mode="json", exclude=set(_NOT_HASHED))
+        """Twelve hex digits that are the same for configs that compute the same.
+
+        Files count by their names: a project computes the same in whichever folder it lies.
+        """
+        data = _without_folders(self.model_dump(mode="json", exclude=set(_NOT_HASHED)))
         text = json.dumps(data, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _without_folders(data: Any) -> Any:
+    """The data of a config with the folders of its files left out; `args` are the user's own and stay."""
+    if isinstance(data, list):
+        return [_without_folders(item) for item in data]
+    if not isinstance(data, dict):
+        return data
+    return {
+        key: re.split(r"[/\\]", value)[-1]
+        if key in _FILES and isinstance(value, str)
+        else value
+        if key == "args"
+        else _without_folders(value)
+        for key, value in data.items()
+    }
 
 
 def json_schema() -> dict[str, Any]:
