@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
@@ -21,7 +21,7 @@ from lrtool.errors import UsageError
 from lrtool.experiments.observers import Observers
 from lrtool.experiments.range_test import losses_of, range_test_trials
 from lrtool.experiments.recording import MetricsRecorder, TrialOffset
-from lrtool.experiments.search import Rung, Search, plan
+from lrtool.experiments.search import LEAST_LRS, MAX_SEEDS, Rung, Search, plan
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.setup import Setup
 from lrtool.report.style import number, save
@@ -181,38 +181,34 @@ def answer(result: TuneResult) -> str:
 
 
 class _Tuner:
-    """The state of one `tune`: its clock, its engine, and the trials so far."""
+    """The state of one `tune`: its budget and the trials so far.
+
+    Cost is counted in whole training runs of updates, not in seconds, so that the same config, seed and
+    budget give the same trials on a busy machine and on an idle one.
+    """
 
     def __init__(self, setup: Setup, recorder: MetricsRecorder, watch: Watch, budget: float | None) -> None:
         self.setup, self._recorder, self._watch = setup, recorder, watch
-        self._run_seconds = _seconds_of_one_run(setup)
-        # The clock starts here: what torch loads for its first update is no cost of tuning.
         self._began = time.perf_counter()
-        self._limit = (
-            max(DEFAULT_RUNS * self._run_seconds, DEFAULT_SECONDS) if budget is None else budget * self._run_seconds
-        )
-        self._trial_seconds = self._run_seconds
+        self._limit = budget if budget is not None else max(DEFAULT_RUNS, DEFAULT_SECONDS / _seconds_of_one_run(setup))
         self._trials = 0
         self.steps = 0
 
     def tune(self, schedules: Mapping[str, Schedule]) -> TuneResult:
         """Range test, rungs, fits."""
         ramp = self._range_test()
-        centre = _centre(ramp, self.setup.config.optimizer.lr)
-        searches = {name: Search(centre) for name in schedules}
-        responses: dict[str, Response] = {}
-        fraction = 0.0
-        rungs = plan(self._affordable() / len(schedules))
+        searches = {name: Search(_centre(ramp, self.setup.config.optimizer.lr)) for name in schedules}
+        rungs = plan(self._left / len(schedules))
         if not rungs:
             raise UsageError(
-                f"a budget of {self._limit:.3g} seconds holds no comparison of LRs: one training run takes"
-                f" {self._run_seconds:.3g} seconds, the range test took {time.perf_counter() - self._began:.3g}",
+                f"a budget of {self._limit:.3g} training runs holds no comparison of LRs; the range test alone took"
+                f" {self._spent:.2g}",
                 where="--budget",
-                remedy=f"write at least --budget {self._needed(len(schedules)):.0f}x, or tune fewer schedules",
+                remedy=f"write at least --budget {np.ceil(self._spent + 2 * len(schedules)):.0f}x",
             )
-        for index, rung in enumerate(rungs):
-            if index:
-                rung = self._fitted(rung, rungs[index:], len(schedules))
+        responses: dict[str, Response] = {}
+        fraction = 0.0
+        for rung in self._fitted(rungs, len(schedules)):
             self._rung(rung, schedules, searches)
             responses = {name: search.narrow() for name, search in searches.items()}
             fraction = rung.fraction
@@ -221,35 +217,33 @@ class _Tuner:
             key=lambda each: each.expected,
         )
         seconds = time.perf_counter() - self._began
-        return TuneResult(
-            tuple(ranking),
-            ramp,
-            runs=seconds / self._run_seconds,
-            seconds=seconds,
-            warnings=_warnings(ranking[0]),
-        )
+        return TuneResult(tuple(ranking), ramp, self._spent, seconds, _warnings(ranking[0]))
 
-    def _affordable(self) -> float:
-        """Whole training runs that the rest of the budget holds, at what a trial has cost so far."""
-        return max(0.0, self._limit - (time.perf_counter() - self._began)) / self._trial_seconds
+    @property
+    def _spent(self) -> float:
+        return self.steps / self.setup.steps
 
-    def _needed(self, schedules: int) -> float:
-        """Training runs that would hold the range test and the smallest search, with some to spare."""
-        spent = (time.perf_counter() - self._began) / self._run_seconds
-        return float(np.ceil(spent + 2 * schedules))
+    @property
+    def _left(self) -> float:
+        return max(0.0, self._limit - self._spent)
 
-    def _fitted(self, rung: Rung, rest: Sequence[Rung], schedules: int) -> Rung:
-        """A rung with as many seeds as the rest of the budget now holds."""
-        share = rung.cost / sum(each.cost for each in rest)
-        runs = self._affordable() * share / schedules
-        return replace(rung, seeds=max(1, min(rung.seeds * 2, int(runs / (rung.fraction * rung.lrs)))))
+    def _fitted(self, rungs: Sequence[Rung], schedules: int) -> Iterator[Rung]:
+        """Each rung with the seeds that what is then left of the budget holds; none where it holds no comparison."""
+        for index, rung in enumerate(rungs):
+            share = rung.cost / sum(each.cost for each in rungs[index:])
+            runs = self._left * share / schedules
+            seeds = min(MAX_SEEDS, int(runs / (rung.fraction * rung.lrs) + 1e-9))
+            lrs = rung.lrs if seeds else int(runs / rung.fraction)
+            if lrs < LEAST_LRS:
+                return
+            yield replace(rung, lrs=lrs, seeds=max(1, seeds))
 
     def _rung(self, rung: Rung, schedules: Mapping[str, Schedule], searches: Mapping[str, Search]) -> None:
         wanted = {name: search.grid(rung) for name, search in searches.items()}
         while any(wanted.values()):
             self._train(rung, wanted, schedules, searches)
-            over = time.perf_counter() - self._began > self._limit
-            wanted = {name: [] if over else search.beyond(rung) for name, search in searches.items()}
+            step = rung.fraction * rung.seeds * len(searches) * 2
+            wanted = {name: search.beyond(rung) if self._left >= step else [] for name, search in searches.items()}
 
     def _train(
         self,
@@ -262,10 +256,8 @@ class _Tuner:
         seeds = [self.setup.config.seed + number for number in range(rung.seeds)]
         planned = [(name, lr, seed) for name, lrs in wanted.items() for lr in lrs for seed in seeds]
         trials = [self._trial(schedules[name], lr, seed, rung.fraction) for name, lr, seed in planned]
-        began = time.perf_counter()
         for (name, lr, seed), trace in zip(planned, self._run(trials, self.setup.task, self.setup.recipe), strict=True):
             searches[name].tell(lr, seed, final_loss(trace))
-        self._trial_seconds = (time.perf_counter() - began) / (len(trials) * rung.fraction)
 
     def _run(self, trials: Sequence[Trial], task: Task, recipe: Recipe) -> list[Trace]:
         observer = Observers(
@@ -286,8 +278,8 @@ class _Tuner:
         """The config's own ramp, on as many seeds as a sixth of the budget holds."""
         settings = self.setup.config.range_test
         recipe = replace(self.setup.recipe, eval_every=0, divergence_rule=RANGE_TEST)
-        seconds = settings.steps / self.setup.steps * self._run_seconds
-        trials = range_test_trials(self.setup)[: max(1, int(self._limit / 6 / seconds))]
+        each = settings.steps / self.setup.steps
+        trials = range_test_trials(self.setup)[: max(1, int(self._limit / 6 / each))]
         traces = self._run(trials, replace(self.setup.task, val=None), recipe)
         return analyse(trials[0].curves["lr"].table(), losses_of(traces, settings.steps), settings.smoothing)
 
@@ -336,9 +328,7 @@ def _warnings(best: Tuned) -> tuple[Warning_, ...]:
     if response.edge is not None:
         warnings.append(Warning_.EDGE)
     lrs, _ = best.search.table()
-    if (
-        response.within_noise is not None
-        and response.within_noise[1] / response.within_noise[0] > 0.9 * lrs[-1] / lrs[0]
-    ):
+    low, high = response.within_noise or (lrs[0], lrs[0])
+    if response.edge is None and high / low > 0.9 * lrs[-1] / lrs[0]:
         warnings.append(Warning_.ALIKE)
     return tuple(warnings)
