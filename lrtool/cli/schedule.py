@@ -27,7 +27,9 @@ Items = Annotated[
     ),
 ]
 Lr = Annotated[float | None, typer.Option("--lr", help="Peak LR.  [default: the config's, else 0.1]")]
-Steps = Annotated[int | None, typer.Option("--steps", "-n", help="Updates.  [default: the config's, else 1000]")]
+Steps = Annotated[
+    str | None, typer.Option("--steps", "-n", help="Updates, or epochs as 5ep.  [default: the config's, else 1000]")
+]
 PerEpoch = Annotated[int | None, typer.Option("--steps-per-epoch", help="Updates of an epoch.")]
 
 
@@ -44,7 +46,7 @@ def list_kinds(as_json: JsonOption = False) -> None:
 
     from lrtool.report.schedule_text import kinds_table
 
-    Console(width=None if sys.stdout.isatty() else 120).print(kinds_table())
+    Console(width=None if sys.stdout.isatty() else 140).print(kinds_table())
     typer.echo("\nlrtool schedule explain KIND tells all about one.")
 
 

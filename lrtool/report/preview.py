@@ -17,6 +17,7 @@ from lrtool.config.specs import Spec, parse_items
 from lrtool.errors import ScheduleError, UsageError
 from lrtool.report.schedule_text import drawn, facts
 from lrtool.runs.atomic import output_error, write_bytes
+from lrtool.units import Duration
 
 Array = NDArray[np.float64]
 
@@ -37,13 +38,11 @@ class Bound:
     notes: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, spec: Spec, lr: float | None, steps: int | None, steps_per_epoch: int | None) -> Bound:
+    def of(cls, spec: Spec, lr: float | None, duration: Duration | None, steps_per_epoch: int | None) -> Bound:
         """Bind a schedule as the command line says, else as its config does; ScheduleError where it does not fit."""
-        spec = replace(spec, steps_per_epoch=steps_per_epoch)
+        spec = replace(spec, steps_per_epoch=steps_per_epoch, duration=duration or spec.duration)
         peak = lr if lr is not None else spec.lr if spec.lr is not None else _LR
-        notes: tuple[str, ...] = ()
-        if steps is None:
-            spec, steps, notes = _length(spec)
+        spec, steps, notes = _length(spec)
         if steps > _MOST:
             raise ScheduleError(f"{steps} updates are too many to draw", where="steps", remedy=f"at most {_MOST}")
         try:
@@ -63,8 +62,9 @@ class Preview:
     runs: tuple[Bound, ...]
 
     @classmethod
-    def of(cls, items: Sequence[str], lr: float | None, steps: int | None, steps_per_epoch: int | None) -> Preview:
+    def of(cls, items: Sequence[str], lr: float | None, steps: str | None, steps_per_epoch: int | None) -> Preview:
         """What a command line asks for; raises UsageError with what to write instead."""
+        duration = None if steps is None else _duration(steps)
         if steps_per_epoch is not None and steps_per_epoch < 1:
             raise UsageError(
                 f"an epoch has at least 1 update, but got {steps_per_epoch}",
@@ -77,7 +77,7 @@ class Preview:
                 "no schedule is given",
                 remedy="write for example: lrtool schedule show cosine warmup=5% (`lrtool schedule list` has all)",
             )
-        return cls(tuple(Bound.of(spec, lr, steps, steps_per_epoch) for spec in specs))
+        return cls(tuple(Bound.of(spec, lr, duration, steps_per_epoch) for spec in specs))
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -185,6 +185,19 @@ def write_file(path: Path, data: bytes) -> None:
     except OSError as error:
         raise output_error(path, error) from None
     write_bytes(path, data)
+
+
+def _duration(text: str) -> Duration:
+    """What --steps says."""
+    try:
+        duration = Duration.parse(text)
+    except ValueError:
+        duration = None
+    if duration is None or duration.unit == "percent" or not duration.amount:
+        raise UsageError(
+            f"a run takes at least 1 update, but got {text!r}", where="--steps", remedy="write 500, or 20ep for epochs"
+        )
+    return duration
 
 
 def _length(spec: Spec) -> tuple[Spec, int, tuple[str, ...]]:

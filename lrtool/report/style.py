@@ -97,9 +97,10 @@ def _settle(figure: Figure) -> None:
     """Lay the figure out once, and round: the layout's solver differs in the last bits from run to run."""
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    if not isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine):
+    engine = figure.get_layout_engine()
+    if not isinstance(engine, ConstrainedLayoutEngine):
         return
-    figure.draw_without_rendering()
+    engine.execute(figure)
     figure.set_layout_engine("none")
     for axes in figure.axes:
         left, bottom, width, height = (round(float(value), 5) for value in axes.get_position().bounds)

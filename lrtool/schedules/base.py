@@ -97,7 +97,7 @@ class Schedule(BaseModel):
     Subclasses give `factor`; `check` where fields limit each other or the run's length.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, defer_build=True)
 
     #: What `lrtool schedule explain` says besides the docstring.
     helps: ClassVar[str] = ""

@@ -1,9 +1,12 @@
 """How long schedules take: a million steps of each kind as an array, against stepping torch's scheduler.
 
 Run it as a script. Prints, for each kind, the best of several timings, the limit of 50 ms, and how many times
-longer the torch scheduler of the same name takes for as many steps (timed over fewer, scaled up).
+longer the torch scheduler of the same name takes for as many steps (timed over fewer, scaled up). Then what a step
+of `CurveLR` takes against a step of torch's cosine, and how long `lrtool schedule show` takes to a PNG file against
+importing what it needs.
 """
 
+import subprocess
 import sys
 import tempfile
 import time
@@ -13,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from lrtool.integrations.torch import CurveLR
 from lrtool.schedules import KINDS
 
 STEPS = 1_000_000
@@ -96,5 +100,67 @@ def arrays() -> bool:
     return kept
 
 
+def step_seconds(make, groups: int) -> float:
+    """Time of one `step()` over an optimizer with so many param groups."""
+    members = [{"params": [torch.nn.Parameter(torch.zeros(1))]} for _ in range(groups)]
+    optimizer = torch.optim.SGD(members, lr=0.1, momentum=0.9)
+    scheduler = make(optimizer)
+    optimizer.step()
+    scheduler.step()
+    began = time.perf_counter()
+    for _ in range(STEPPED):
+        scheduler.step()
+    return (time.perf_counter() - began) / STEPPED
+
+
+def stepping() -> bool:
+    """CurveLR against torch's cosine, in turns; whether it is no slower."""
+    print("\nmicroseconds of a step()")
+    print(f"{'param groups':14}{'CurveLR':>9}{'one_cycle':>11}{'torch cosine':>14}{'ratio':>8}")
+    makers = (
+        lambda o: CurveLR(o, "cosine", STEPS),
+        lambda o: CurveLR(o, "one_cycle", STEPS),
+        lambda o: LR.CosineAnnealingLR(o, STEPS),
+    )
+    kept = True
+    for groups in (1, 2, 10):
+        ours, driving, theirs = np.min(
+            [[step_seconds(make, groups) for make in makers] for _ in range(REPEATS)], axis=0
+        )
+        kept &= bool(ours <= theirs)
+        verdict = "PASS" if ours <= theirs else "FAIL"
+        print(f"{groups:<14}{ours * 1e6:9.2f}{driving * 1e6:11.2f}{theirs * 1e6:14.2f}{ours / theirs:8.2f}   {verdict}")
+    return kept
+
+
+def process_seconds(*arguments: str) -> float:
+    """Time of a Python process."""
+    began = time.perf_counter()
+    subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
+    return time.perf_counter() - began
+
+
+def start_to_png() -> bool:
+    """`lrtool schedule show` from start to PNG against 1.5 × the imports + 0.3 s; whether it is within."""
+    command = "import sys; from lrtool.cli.app import run; sys.exit(run(sys.argv[1:]))"
+    config = str(Path(__file__).parents[2] / "configs" / "digits-mlp.yaml")
+    print("\nseconds from start to PNG")
+    kept = True
+    with tempfile.TemporaryDirectory() as folder:
+        for name, items in (("a kind", ["cosine", "warmup=5%"]), ("a config", [config])):
+            arguments = ("-c", command, "schedule", "show", *items, "--png", f"{folder}/plot.png")
+            pairs = [
+                (process_seconds(*arguments), process_seconds("-c", "import matplotlib.figure, numpy"))
+                for _ in range(REPEATS)
+            ]
+            ours, imports = np.min(pairs, axis=0)
+            limit = 1.5 * imports + 0.3
+            kept &= bool(ours <= limit)
+            verdict = "PASS" if ours <= limit else "FAIL"
+            print(f"{name:10}{ours:6.2f}   imports {imports:.2f}, limit {limit:.2f}   {verdict}")
+    return kept
+
+
 if __name__ == "__main__":
-    sys.exit(0 if arrays() else 1)
+    results = [arrays(), stepping(), start_to_png()]
+    sys.exit(0 if all(results) else 1)
