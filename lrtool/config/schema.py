@@ -44,7 +44,8 @@ _FILES = frozenset({"path", "file", "use"})
 
 
 class _Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    # Infinities are written as such: null would say something else to the user's own code.
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, ser_json_inf_nan="constants")
 
 
 class TrainSettings(_Settings):
