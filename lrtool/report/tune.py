@@ -85,11 +85,12 @@ def _draw_curve(axes: Axes, curve: TunedCurve, color: str, first: bool) -> None:
     axes.plot(curve.grid, curve.fit, color=color, lw=1.6, label=f"{curve.name}: fit")
     if curve.best is None:
         return
-    ends = float(curve.grid[0]), float(curve.grid[-1])  # an open interval is drawn up to where trials were made
-    if first and curve.within_noise is not None:
-        axes.axvspan(*np.clip(curve.within_noise, *ends), color=color, alpha=0.08, lw=0, label="cannot be told from the best")
-    if first and curve.interval is not None:
-        axes.axvspan(*np.clip(curve.interval, *ends), color=color, alpha=0.14, lw=0, label="95% interval of the best LR")
+    bands = ((curve.within_noise, 0.08, "cannot be told from the best"), (curve.interval, 0.14, "95% interval"))
+    for band, alpha, label in bands if first else ():
+        if band is not None:
+            # An open interval is drawn up to where trials were made.
+            low, high = np.clip(band, curve.grid[0], curve.grid[-1])
+            axes.axvspan(low, high, color=color, alpha=alpha, lw=0, label=label)
     axes.axvline(curve.best, color=color, lw=1.4, ls="-" if first else "--")
     axes.annotate(
         number(curve.best), (curve.best, 0.02), xycoords=axes.get_xaxis_transform(), xytext=(4, 0),
