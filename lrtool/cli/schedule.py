@@ -110,8 +110,6 @@ def export(
 
     run = Preview.of(items or [], lr, steps, steps_per_epoch).only()
     text = exported(run.spec, to, run.lr, run.steps)
-    for note in run.notes:
-        typer.echo(f"note: {note}", err=True)
     if output is None:
         typer.echo(text, nl=False)
         return

@@ -39,7 +39,10 @@ class Bound:
 
     @classmethod
     def of(cls, spec: Spec, lr: float | None, duration: Duration | None, steps_per_epoch: int | None) -> Bound:
-        """Bind a schedule as the command line says, else as its config does; ScheduleError where it does not fit."""
+        """Bind a schedule as the command line says, else as its config does; ScheduleError where it does not fit.
+
+        Where the length of an epoch is not known, one is assumed, and a note says so.
+        """
         spec = replace(spec, steps_per_epoch=steps_per_epoch, duration=duration or spec.duration)
         peak = lr if lr is not None else spec.lr if spec.lr is not None else _LR
         spec, steps, notes = _length(spec)
@@ -85,11 +88,17 @@ class Preview:
         return tuple(note for run in self.runs for note in run.notes)
 
     def only(self) -> Bound:
-        """The one schedule there is; UsageError where there are several."""
+        """The one schedule there is, with nothing assumed; UsageError where there are several, or it must be."""
         if len(self.runs) > 1:
             names = ", ".join(run.spec.name for run in self.runs)
             raise UsageError(f"one schedule can be exported at a time, but got: {names}", remedy="export each alone")
-        return self.runs[0]
+        (run,) = self.runs
+        if run.notes:
+            raise UsageError(
+                "the length of an epoch is known only with the data", where=run.spec.name,
+                remedy="pass --steps-per-epoch, or the whole run's updates as --steps",
+            )  # fmt: skip
+        return run
 
     def text(self, log: bool, width: int) -> str:
         """For a terminal: the LRs on common axes, other hyperparameters of a single schedule below, facts."""

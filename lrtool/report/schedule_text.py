@@ -80,8 +80,9 @@ def drawn(curves: Mapping[str, Array], log: bool = False, width: int = 78, heigh
 def facts(name: str, values: Array, after: float) -> str:
     """A curve in numbers: where it starts, its highest, its last value and what is held after it."""
     peak = int(np.argmax(values))
+    updates = "1 update" if len(values) == 1 else f"{len(values)} updates"
     return (
-        f"{name}: {len(values)} updates, first {number(values[0])}, highest {number(values[peak])} at step {peak},"
+        f"{name}: {updates}, first {number(values[0])}, highest {number(values[peak])} at step {peak},"
         f" last {number(values[-1])}, then {number(after)}"
     )
 

@@ -156,6 +156,7 @@ def test_export_to_a_file(tmp_path, capsys):
         (["export"], ["no schedule is given"]),
         (["export", "cosine", "--to", "keras"], ["cannot export to 'keras'", "choose one of: torch"]),
         (["export", "cosine", "linear"], ["one schedule", "cosine, linear"]),
+        (["export", str(CONFIGS / "digits-mlp.yaml")], ["length of an epoch", "--steps-per-epoch"]),
         (["show", "cosine", "--steps", "many"], ["--steps", "at least 1 update, but got 'many'"]),
         (["show", "cosine", "--steps", "50%"], ["--steps", "but got '50%'"]),
     ],

@@ -5,6 +5,7 @@ import io
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -187,6 +188,18 @@ def test_transformers_runs_the_code(tmp_path):
 
 
 @pytest.mark.parametrize("kind", CLOSED)
+def test_optax_code_is_array_code(kind, monkeypatch):
+    """jax.numpy has NumPy's interface, so NumPy can stand in for it where jax is not installed."""
+    monkeypatch.setitem(sys.modules, "jax", SimpleNamespace(numpy=np))
+    monkeypatch.setitem(sys.modules, "jax.numpy", np)
+    fields = {"kind": kind, "warmup": "10%"}
+    scope = namespace(export(spec_of(fields), "optax", LR, STEPS))
+    at = np.arange(STEPS + 5)
+    with np.errstate(invalid="ignore"):  # the branch that is not taken
+        agree(scope["learning_rate"](at), as_schedule(fields).bind(LR, STEPS)(at))
+
+
+@pytest.mark.parametrize("kind", CLOSED)
 @pytest.mark.parametrize("precise", [True, False])
 def test_optax_code_of_every_kind(kind, precise):
     jax = pytest.importorskip("jax")
@@ -216,6 +229,20 @@ def test_any_schedule_in_jax(drawn):
     at = np.arange(steps + 4)
     agree(np.asarray(function(at)), schedule.bind(LR, steps)(at))
     jax.config.update("jax_enable_x64", False)
+
+
+@pytest.mark.parametrize(
+    ("extra", "hint"),
+    [
+        ("", "optax.adamw(learning_rate)"),
+        ("schedules: {beta1: linear}\n", "inject_hyperparams(optax.adamw)(learning_rate, b1=beta1)"),
+        ("schedules: {weight_decay: linear}\n", "(optax.adamw)(learning_rate, weight_decay=weight_decay)"),
+    ],
+)
+def test_optax_code_says_how_to_use_it(extra, hint, tmp_path):
+    file = tmp_path / "config.yaml"
+    file.write_text(f"model: mlp\ndata: digits\noptimizer: {{kind: adamw, lr: 0.3}}\n{extra}")
+    assert hint in export(parse_items([str(file)])[0], "optax", 0.3, 10)
 
 
 def test_optax_moves_momentum_too():

@@ -154,12 +154,21 @@ def _lightning(run: _Run) -> str:
 
 
 def _optax(run: _Run) -> str:
-    hint = "# An optimizer takes it as optax.adamw(learning_rate)"
-    if run.names:
-        named = ", ".join(f"{name}={name}" for name in run.names)
-        hint = f"# optax.inject_hyperparams(optax.sgd)(learning_rate, {named}) moves them all"
+    hint = _optax_hint(run.names)
     use = f"{hint}.\n{_OPTAX.format(steps=run.steps)}"
     return _module(run, JAX, _functions(run, JAX, "learning_rate") + use)
+
+
+def _optax_hint(names: tuple[str, ...]) -> str:
+    """How an optimizer takes the functions."""
+    if not names:
+        return "# An optimizer takes it as optax.adamw(learning_rate)"
+    theirs = {"beta1": "b1", "beta2": "b2"}
+    optimizer = "sgd" if "momentum" in names else "adamw"
+    given = ", ".join(f"{theirs.get(name, name)}={name}" for name in names)
+    if names == ("momentum",) or "momentum" not in names:
+        return f"# optax.inject_hyperparams(optax.{optimizer})(learning_rate, {given}) moves them all"
+    return f"# optax.inject_hyperparams around a function of (learning_rate, {', '.join(names)}) moves them all"
 
 
 TARGETS: Mapping[str, Callable[[_Run], str]] = {
