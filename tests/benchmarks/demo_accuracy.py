@@ -1,6 +1,6 @@
 """The demo's claim: range test, then one-cycle at the LR it suggests, reaches 96% on digits with every seed.
 
-    python tests/benchmarks/demo_accuracy.py [--seeds 5]
+python tests/benchmarks/demo_accuracy.py [--seeds 5]
 """
 
 from __future__ import annotations
