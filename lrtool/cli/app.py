@@ -7,13 +7,13 @@ import signal
 import sys
 import tempfile
 import traceback
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from lrtool import __version__
 from lrtool.cli import check, doctor, init, range_test, schedule, schema, train, tune
-from lrtool.errors import ExitCode, LrtoolError
+from lrtool.errors import ExitCode, Interrupted, LrtoolError
 
 app = typer.Typer(
     name="lrtool",
@@ -26,17 +26,17 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for _module, _name in (
-    (range_test, "range-test"),
-    (train, "train"),
-    (tune, "tune"),
-    (init, "init"),
-    (check, "check"),
-    (schema, "schema"),
-    (doctor, "doctor"),
+for _module, _name, _short in (
+    (range_test, "range-test", "LR range test: where loss falls, where it explodes."),
+    (train, "train", "Train under the schedule: curves, checkpoints, summary."),
+    (tune, "tune", "Find the best peak LR by measuring."),
+    (init, "init", "Write a commented config to start from."),
+    (check, "check", "Validate a config: every problem, with its place."),
+    (schema, "schema", "Print the JSON schema of a config, for editors."),
+    (doctor, "doctor", "Show versions, devices, extras and compiler."),
 ):
-    app.command(_name)(_module.command)
-app.add_typer(schedule.app, name="schedule")
+    app.command(_name, short_help=_short)(_module.command)
+app.add_typer(schedule.app, name="schedule", short_help="Look at schedules, export them as code.")
 
 
 def _version(wanted: bool) -> None:
@@ -69,7 +69,7 @@ def run(arguments: list[str]) -> int:
             root.invoke(context)
         sys.stdout.flush()
     except LrtoolError as error:
-        return _say(str(error), error.exit_code)
+        return _say(_listed(error), error.exit_code)
     except typer.Exit as leave:
         return leave.exit_code
     except KeyboardInterrupt as stop:
@@ -90,6 +90,7 @@ def _unexpected(error: Exception) -> int:
     """A usage error of typer's, or a bug of ours."""
     show = getattr(error, "show", None)
     if show is not None and hasattr(error, "exit_code"):
+        _name_value(error)
         show()
         return int(error.exit_code)
     if os.environ.get("LRTOOL_DEBUG"):
@@ -104,12 +105,27 @@ def _unexpected(error: Exception) -> int:
     )
 
 
+def _name_value(error: Any) -> None:
+    """Say which value it was that an option could not take: typer's own message leaves it out."""
+    found = getattr(error.__cause__, "errors", None)
+    if callable(found) and hasattr(error, "message"):
+        first = found()[0]
+        rule = first["msg"].partition(",")[0].replace("Input should be a valid", "expected a valid")
+        error.message = f"{rule}, but got {first['input']!r}"
+
+
+def _listed(error: LrtoolError) -> str:
+    """The message of an error; several problems stand below each other."""
+    problems = getattr(error, "problems", ())
+    if len(problems) < 2:
+        return str(error)
+    return "\n  ".join([f"{len(problems)} problems in the config", *map(str, problems)])
+
+
 def _say(message: str, code: int, prefix: str = "error: ") -> int:
     sys.stderr.write(f"{prefix}{message}\n")
     return int(code)
 
 
 def _terminate(signum: int, frame: object) -> None:
-    from lrtool.errors import Interrupted
-
     raise Interrupted(signum)

@@ -14,7 +14,7 @@ import typer
 if TYPE_CHECKING:
     from lrtool.config.schema import Config
 
-ConfigArgument = Annotated[Path | None, typer.Argument(metavar="[CONFIG]", help="A YAML config.", show_default=False)]
+ConfigArgument = Annotated[Path | None, typer.Argument(metavar="CONFIG", help="A YAML config.", show_default=False)]
 ConfigOption = Annotated[Path | None, typer.Option("--config", "-c", help="The same as the argument.")]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override any key of the config; repeatable.")

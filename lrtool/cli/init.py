@@ -11,7 +11,7 @@ from lrtool.errors import UsageError
 
 
 def command(
-    path: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Where to write it; unsaid: stdout.")] = None,
+    path: Annotated[Path | None, typer.Argument(metavar="FILE", help="Where to write it; unsaid: stdout.")] = None,
     model: Annotated[str, typer.Option(help="A built-in kind, or my_model.py:Net.")] = "mlp",
     data: Annotated[str, typer.Option(help="A built-in kind, or my_data.py:load.")] = "digits",
     optimizer: Annotated[str, typer.Option(help="A built-in kind.")] = "sgd",

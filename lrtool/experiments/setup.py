@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from lrtool.config.schema import Config
 from lrtool.engine.device import resolve_device
 from lrtool.engine.trials import Recipe, Trial
-from lrtool.errors import UsageError
+from lrtool.errors import ScheduleError, UsageError
 from lrtool.schedules import Curve
 from lrtool.tasks.base import BuildContext, Task, seeded_model
 from lrtool.tasks.build import build_task
@@ -62,15 +63,15 @@ class Setup:
 
     def curves(self, lr: float, steps: int) -> dict[str, Curve]:
         """The config's schedules for a peak LR: `lr` and every other scheduled hyperparameter."""
-        config, optimizer = self.config, self.config.optimizer
-        curves = {"lr": config.schedule.bind(lr, steps, self.updates_per_epoch)}
-        if optimizer.momentum_key is not None:
-            momentum = config.schedule.bind_momentum(lr, steps, self.updates_per_epoch)
-            if momentum is not None:
-                curves[optimizer.momentum_key] = momentum
+        config, optimizer, per_epoch = self.config, self.config.optimizer, self.updates_per_epoch
+        with _inside("schedule"):
+            curves = {"lr": config.schedule.bind(lr, steps, per_epoch)}
+            momentum = config.schedule.bind_momentum(lr, steps, per_epoch)
+        if optimizer.momentum_key is not None and momentum is not None:
+            curves[optimizer.momentum_key] = momentum
         for name, schedule in config.schedules.items():
-            peak = optimizer.hyperparameters()[name]
-            curves[name] = schedule.bind(peak, steps, self.updates_per_epoch)
+            with _inside(f"schedules.{name}"):
+                curves[name] = schedule.bind(optimizer.hyperparameters()[name], steps, per_epoch)
         return curves
 
     def trial(self, seed: int, lr: float, label: str = "") -> Trial:
@@ -82,6 +83,16 @@ class Setup:
             hyperparameters=self.config.optimizer.hyperparameters(),
             label=label,
         )
+
+
+@contextmanager
+def _inside(key: str) -> Iterator[None]:
+    """Errors of a schedule name the whole key of its field."""
+    try:
+        yield
+    except ScheduleError as error:
+        where = f"{key}.{error.where}" if error.where else key
+        raise ScheduleError(error.what, where=where, remedy=error.remedy) from None
 
 
 def prepare(config: Config, allow_import: Collection[str] = ()) -> Setup:

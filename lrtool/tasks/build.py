@@ -78,7 +78,8 @@ def _probe(new_model: Any, data: Dataset, loaded: Data) -> tuple[Batch, Any]:
         batch = loaded.train.take(torch.arange(min(data.batch_size, _PROBE)))
         inputs = batch.inputs.values() if hasattr(batch.inputs, "values") else batch.inputs
         shapes = ", ".join(describe(part) for part in inputs)
-        with guarded(f"the model's forward pass (inputs: {shapes})", "model"):
+        remedy = "make the model take a batch of such inputs (the first number is the batch's size)"
+        with guarded(f"the model's forward pass (inputs: {shapes})", "model", remedy):
             return batch, batch.forward(model)
 
 

@@ -17,17 +17,17 @@ _MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
 
 
 @contextmanager
-def guarded(doing: str, where: str | None = None) -> Iterator[None]:
+def guarded(doing: str, where: str | None = None, remedy: str | None = None) -> Iterator[None]:
     """Run the task's code; what it raises becomes a TaskError. lrtool's own errors and Ctrl-C pass."""
     try:
         yield
     except LrtoolError:
         raise
     except (Exception, SystemExit) as error:
-        raise task_error(error, doing, where) from error
+        raise task_error(error, doing, where, remedy) from error
 
 
-def task_error(error: BaseException, doing: str, where: str | None = None) -> TaskError:
+def task_error(error: BaseException, doing: str, where: str | None = None, remedy: str | None = None) -> TaskError:
     """A TaskError for what the task's code raised while `doing` (a noun phrase, such as "the model's forward pass").
 
     The place is the last line of the user's own code that was running, `where` if none was. Running out of
@@ -40,7 +40,7 @@ def task_error(error: BaseException, doing: str, where: str | None = None) -> Ta
             where=place,
             remedy="try a smaller data.batch_size (train.accumulate keeps the samples per update) or a smaller model",
         )
-    return TaskError(f"{doing} raised {_first_line(error)}", where=place)
+    return TaskError(f"{doing} raised {_first_line(error)}", where=place, remedy=remedy)
 
 
 def _first_line(error: BaseException) -> str:
