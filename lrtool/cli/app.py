@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import tempfile
-import traceback
 from typing import Annotated, Any
 
 import typer
@@ -93,6 +91,9 @@ def _unexpected(error: Exception) -> int:
         _name_value(error)
         show()
         return int(error.exit_code)
+    import tempfile
+    import traceback
+
     if os.environ.get("LRTOOL_DEBUG"):
         traceback.print_exc()
         return ExitCode.BUG

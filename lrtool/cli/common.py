@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterable
@@ -66,6 +65,8 @@ def allowed(names: Iterable[str] | None) -> frozenset[str]:
 
 def print_json(document: Any) -> None:
     """One JSON document on stdout; NaN and infinities, which JSON lacks, as null."""
+    import json
+
     from lrtool.runs.atomic import finite
 
     sys.stdout.write(json.dumps(finite(document), indent=2, ensure_ascii=False) + "\n")

@@ -53,6 +53,52 @@ def test_a_wrong_command_line_is_a_usage_error(cli, arguments):
     assert code == 2 and out == "" and "Error" in err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["trane"], ["'trane'", "Did you mean 'train'"]),
+        (["train", "--confg", "c.yaml"], ["--confg", "--config"]),
+        (["schedule", "lst"], ["'lst'", "Did you mean 'list'"]),
+        (["check", "c.yaml", "--seed", "x"], ["--seed", "expected a valid integer, but got 'x'"]),
+        (["check", "c.yaml", "--set"], ["--set", "requires an argument"]),
+        (["check", "a.yaml", "--config", "b.yaml"], ["two configs", "a.yaml", "b.yaml", "leave one out"]),
+        (["check", "."], ["cannot be read", "lrtool init"]),
+    ],
+)
+def test_a_usage_error_names_what_was_given_and_what_to_give(cli, arguments, words):
+    code, out, err = cli(*arguments)
+    assert code == 2 and out == ""
+    for word in words:
+        assert word in err
+
+
+@pytest.mark.parametrize("given", [["c.yaml"], ["--config", "c.yaml"], ["-c", "c.yaml"], ["c.yaml", "-c", "c.yaml"]])
+def test_a_config_is_given_either_way(cli, config, given):
+    config()
+    assert cli("check", *given)[0] == 0
+
+
+def test_several_problems_stand_below_each_other(cli, config):
+    code, out, err = cli("check", config([("mlp", "mpl"), ("lr: 0.3", "lr: 0"), ("name: small", "nam: small")]))
+    lines = err.splitlines()
+    assert code == 2 and out == "" and lines[0] == "error: 3 problems in the config"
+    assert [line.split(":")[1] for line in lines[1:]] == ["1", "2", "4"]
+
+
+def test_the_overview_cuts_no_sentence(cli):
+    assert "..." not in cli("--help")[1].partition("Commands:")[2]
+
+
+def test_a_bug_can_be_shown_at_once(cli, monkeypatch, capsys):
+    def broken():
+        raise ZeroDivisionError("impossible")
+
+    monkeypatch.setattr("lrtool.config.schema.json_schema", broken)
+    monkeypatch.setenv("LRTOOL_DEBUG", "1")
+    assert app.run(["schema"]) == 1
+    assert "ZeroDivisionError: impossible" in capsys.readouterr().err
+
+
 def test_a_bug_is_named_as_one_and_its_traceback_kept(cli, monkeypatch, capsys):
     def broken():
         raise ZeroDivisionError("impossible")
