@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import copy
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from lrtool import schedules
+from lrtool.config.checks import beyond_fields
 from lrtool.config.document import Document, Path_, Place, parse_document, read_document
-from lrtool.config.messages import config_error, in_order, problem_at, shown
+from lrtool.config.messages import config_error, in_order, shown
 from lrtool.config.override import absolute, override
 from lrtool.config.problems import ConfigError, Problem
 from lrtool.config.schema import Config
-from lrtool.errors import ScheduleError
 
 __all__ = ["config_error", "load_config", "validate"]
 
@@ -27,12 +27,17 @@ def load_config(path: Path | None, overrides: Sequence[str] = (), seed: int | No
     """
     document = _inherited(path, ()) if path is not None else _preset("default")
     folder = path.resolve().parent if path is not None else Path.cwd()
-    for text in overrides:
-        override(document, text, folder)
+    refused = _overridden(document, overrides, folder)
     if seed is not None:
         document.data["seed"] = seed
         document.places[("seed",)] = Place("--seed")
-    return validate(document).beside(folder)
+    try:
+        config = validate(document)
+    except ConfigError as error:
+        raise ConfigError([*error.problems, *refused]) from None
+    if refused:
+        raise ConfigError(refused)
+    return config.beside(folder)
 
 
 def validate(document: Document) -> Config:
@@ -42,73 +47,23 @@ def validate(document: Document) -> Config:
         config = Config.model_validate(data)
     except ValidationError as error:
         raise config_error(error, document) from None
-    problems = in_order(_beyond_fields(config, document))
+    problems = in_order(beyond_fields(config, document))
     if problems:
         raise ConfigError(problems)
     return config
 
 
-def _beyond_fields(config: Config, document: Document) -> Iterator[tuple[Place, Problem]]:
-    """What no single field shows: schedules that cannot fit the run, a hyperparameter scheduled twice."""
-    for path in _flags_for_numbers(document.data, config, ()):
-        yield problem_at(path, document, "expected a number, but got true or false", "write for example 1")
-    for path, target in _targets(config):
-        if not all(target.rpartition(":")):
-            what = f"{target!r} is not a target"
-            yield problem_at((*path, "use"), document, what, "write 'file.py:Name' or 'package.module:Name'")
-    key = config.optimizer.momentum_key
-    if key in config.schedules and _cycles_momentum(config):
-        path = ("schedules", str(key))
-        yield problem_at(path, document, "the schedule's own momentum cycle drives this already", "remove one of them")
-    if config.train.duration.unit == "steps":
-        steps = config.train.duration.steps()
-        yield from _unfit(("schedule",), config.schedule, config.optimizer.lr, steps, document)
-        for name, schedule in config.schedules.items():
-            peak = config.optimizer.hyperparameters()[name]
-            yield from _unfit(("schedules", name), schedule, peak, steps, document)
-
-
-def _targets(config: Config) -> Iterator[tuple[Path_, str]]:
-    """Where the config names code of the user's own."""
-    parts: list[tuple[Path_, Any]] = [(("model",), config.model), (("data",), config.data), (("loss",), config.loss)]
-    parts += [(("metrics", number), metric) for number, metric in enumerate(config.metrics or ())]
-    yield from ((path, part.use) for path, part in parts if hasattr(part, "use"))
-
-
-def _flags_for_numbers(data: Any, made: Any, path: Path_) -> Iterator[Path_]:
-    """Where true or false was taken for 1 or 0."""
-    if isinstance(data, bool) and isinstance(made, int | float) and not isinstance(made, bool):
-        yield path
-    elif isinstance(data, dict):
-        for key, value in data.items():
-            below = made.get(key) if isinstance(made, Mapping) else getattr(made, str(key), None)
-            yield from _flags_for_numbers(value, below, (*path, key))
-    elif isinstance(data, list):
-        items = made if isinstance(made, tuple | list) else getattr(made, "segments", ())
-        for number, (value, item) in enumerate(zip(data, items, strict=False)):
-            yield from _flags_for_numbers(value, item, (*path, number))
-
-
-def _cycles_momentum(config: Config) -> bool:
-    """Whether the schedule moves momentum by itself; the length does not matter, so a long one stands for any."""
-    try:
-        return config.schedule.bind_momentum(config.optimizer.lr, 10**6, 10**3) is not None
-    except ScheduleError:
-        return False
-
-
-def _unfit(
-    path: Path_, schedule: schedules.Schedule, peak: float, steps: int, document: Document
-) -> Iterator[tuple[Place, Problem]]:
-    """A schedule that a run of known length cannot hold. Epochs are unknown until the data is read."""
-    try:
-        schedule.bind(peak, steps)
-    except ScheduleError as error:
-        if "epochs" in error.what and "unknown" in error.what:
-            return
-        below = str(error.where).split(".") if error.where else []
-        where = (*path, *(int(part) if part.isdecimal() else part for part in below))
-        yield problem_at(where, document, error.what, error.remedy or "")
+def _overridden(document: Document, overrides: Sequence[str], folder: Path) -> list[Problem]:
+    """Apply overrides in order; gives the problems of those that cannot be applied, which change nothing."""
+    problems: list[Problem] = []
+    for text in overrides:
+        before = copy.deepcopy(document)
+        try:
+            override(document, text, folder)
+        except ConfigError as error:
+            problems += error.problems
+            document.data, document.places = before.data, before.places
+    return problems
 
 
 def _preset(name: str) -> Document:
