@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from pathlib import Path
 from typing import Any
@@ -23,13 +24,16 @@ def override(document: Document, text: str, folder: Path) -> None:
     path: Path_ = tuple(int(part) if part.isdecimal() else part for part in parts)
     holder = {path[-1]: parse_value(written, source)}
     absolute(holder, folder)
-    target: Any = document.data
+    # Done on a copy: what is refused half-way leaves no trace.
+    changed = Document(copy.deepcopy(document.data), dict(document.places))
+    target: Any = changed.data
     for depth, part in enumerate(path[:-1]):
         target = _entered(target, part, path[:depth], source)
-        document.places.setdefault(path[: depth + 1], Place(source))
-    _put(target, holder[path[-1]], path, source, document.data)
-    document.forget(path)
-    document.places[path] = Place(source)
+        changed.places.setdefault(path[: depth + 1], Place(source))
+    _put(target, holder[path[-1]], path, source, changed.data)
+    changed.forget(path)
+    changed.places[path] = Place(source)
+    document.data, document.places = changed.data, changed.places
 
 
 def absolute(data: Any, folder: Path) -> None:

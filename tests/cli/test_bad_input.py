@@ -27,7 +27,9 @@ CASES = {
     "more warm-up than steps": case(
         overrides=["schedule=cosine", "schedule.warmup=500", "train.duration=100"], words=["warm", "500", "100"]
     ),
-    "more warm-up than epochs": case(overrides=["schedule=cosine", "schedule.warmup=9ep"], words=["warm", "72", "24"]),
+    "more warm-up than epochs": case(
+        overrides=["schedule=cosine", "schedule.warmup=9ep"], words=["schedule.warmup", "9ep", "'3ep'"]
+    ),
     "NaN in the data": case([DATA], {"t__csv": TABLE.replace("3,9,1", "3,nan,1")}, 4, ["t.csv:5", "b"]),
     "empty dataset": case([DATA], {"t__csv": "a,b,y\n"}, 4, ["t.csv", "only a header", "at least one row"]),
     "missing data file": case([DATA], {}, 2, ["t.csv", "no file"]),
@@ -63,13 +65,8 @@ CASES = {
 }
 
 
-#: A range test runs its own ramp, whatever the schedule.
-RAMPED = {"more warm-up than epochs"}
-
-
-@pytest.mark.parametrize(
-    ("command", "name"), [("train", name) for name in CASES] + [("range-test", n) for n in CASES if n not in RAMPED]
-)
+@pytest.mark.parametrize("command", ["train", "range-test"])
+@pytest.mark.parametrize("name", CASES)
 def test_bad_input_gives_one_clear_message(cli, config, name, command):
     replace, files, code, words, overrides = CASES[name]
     sets = [part for override in overrides for part in ("--set", override)]

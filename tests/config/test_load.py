@@ -4,39 +4,14 @@ from lrtool.config.load import load_config
 from lrtool.config.problems import ConfigError
 from lrtool.units import Duration
 
-GOOD = """\
-name: small
-model: {kind: mlp, hidden: [8]}
-data: {kind: digits, batch_size: 32}
-optimizer: {kind: sgd, lr: 0.1, momentum: 0.9}
-schedule: {kind: cosine, warmup: 5%}
-"""
-
-
-@pytest.fixture
-def write(tmp_path):
-    def write(text, name="c.yaml"):
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        return path
-
-    return write
-
-
-def problems(path, *overrides):
-    with pytest.raises(ConfigError) as caught:
-        load_config(path, overrides)
-    return [str(problem).replace(str(path), path.name) for problem in caught.value.problems]
-
 
 def test_the_embedded_default_is_a_config():
     config = load_config(None)
     assert config.data.kind == "digits" and config.range_test.seeds >= 3
 
 
-def test_all_problems_come_at_once_sorted_by_place_each_with_a_remedy(write):
-    text = GOOD.replace("mlp", "mlpp").replace("batch_size", "batch_sise").replace("0.1", "-1") + "sed: 3\n"
+def test_all_problems_come_at_once_sorted_by_place_each_with_a_remedy(write, good, problems):
+    text = good.replace("mlp", "mlpp").replace("batch_size", "batch_sise").replace("0.1", "-1") + "sed: 3\n"
     found = problems(write(text))
     assert [line.split("  ")[0] for line in found] == ["c.yaml:2:9", "c.yaml:3:22", "c.yaml:4:24", "c.yaml:6:1"]
     assert "did you mean 'mlp'?" in found[0]
@@ -64,8 +39,8 @@ def test_all_problems_come_at_once_sorted_by_place_each_with_a_remedy(write):
         ("warmup: 5%", "finla: 0", "schedule.finla", "did you mean 'final'?"),
     ],
 )
-def test_each_mistake_is_named_with_key_value_and_rule(write, replace, by, key, words):
-    path = write(GOOD.replace(replace, by))
+def test_each_mistake_is_named_with_key_value_and_rule(write, replace, by, key, words, good, problems):
+    path = write(good.replace(replace, by))
     if not key:
         load_config(path)
         return
@@ -74,34 +49,40 @@ def test_each_mistake_is_named_with_key_value_and_rule(write, replace, by, key, 
     assert words in found
 
 
-def test_a_warm_up_longer_than_a_run_of_known_length_is_found_without_data(write):
-    text = GOOD.replace("warmup: 5%", "warmup: 500") + "train: {duration: 100}\n"
+def test_a_warm_up_longer_than_a_run_of_known_length_is_found_without_data(write, good, problems):
+    text = good.replace("warmup: 5%", "warmup: 500") + "train: {duration: 100}\n"
     (found,) = problems(write(text))
     assert "c.yaml:5:" in found and "schedule.warmup" in found and "500" in found and "100" in found
 
 
-def test_a_hyperparameter_that_cannot_be_scheduled_is_refused(write):
-    (found,) = problems(write(GOOD + "schedules: {beta1: linear}\n"))
+def test_a_mistake_in_a_segment_of_a_list_is_placed_in_the_list(write, good, problems):
+    text = good.replace("{kind: cosine, warmup: 5%}", "[{kind: linear, duration: 80, warmup: 90}, cosine]")
+    (found,) = problems(write(text + "train: {duration: 100}\n"))
+    assert found.startswith("c.yaml:5:41  schedule.0.warmup  must fit into the 80 updates")
+
+
+def test_a_hyperparameter_that_cannot_be_scheduled_is_refused(write, good, problems):
+    (found,) = problems(write(good + "schedules: {beta1: linear}\n"))
     assert "sgd has no hyperparameter 'beta1'" in found
-    (found,) = problems(write(GOOD + "schedules: {weight_decay: linear}\n"))
+    (found,) = problems(write(good + "schedules: {weight_decay: linear}\n"))
     assert "which is 0" in found
 
 
-def test_momentum_driven_twice_is_refused(write):
-    text = GOOD.replace("kind: cosine, warmup: 5%", "kind: one_cycle") + "schedules: {momentum: linear}\n"
+def test_momentum_driven_twice_is_refused(write, good, problems):
+    text = good.replace("kind: cosine, warmup: 5%", "kind: one_cycle") + "schedules: {momentum: linear}\n"
     (found,) = problems(write(text))
     assert "schedules.momentum" in found and "remove one" in found
 
 
-def test_a_range_test_must_rise_and_a_run_must_have_a_length(write):
-    text = GOOD + "range_test: {start: 1, end: 1e-3}\ntrain: {duration: 10%}\n"
+def test_a_range_test_must_rise_and_a_run_must_have_a_length(write, good, problems):
+    text = good + "range_test: {start: 1, end: 1e-3}\ntrain: {duration: 10%}\n"
     found = problems(write(text))
     assert "start < end" in found[0]
     assert "cannot be a part of it" in found[1]
 
 
-def test_overrides_reach_any_key_and_are_named_in_messages(write):
-    path = write(GOOD)
+def test_overrides_reach_any_key_and_are_named_in_messages(write, good, problems):
+    path = write(good)
     config = load_config(path, ["optimizer.lr=5e-2", "model.hidden.0=64", "train.duration=3ep", "schedule=constant"])
     assert config.optimizer.lr == 0.05
     assert config.model.hidden == (64,)
@@ -114,29 +95,38 @@ def test_overrides_reach_any_key_and_are_named_in_messages(write):
     assert load_config(path, seed=9).seed == 9
 
 
-def test_a_kind_that_is_overridden_keeps_what_the_kinds_share(write):
-    config = load_config(write(GOOD), ["optimizer.kind=adamw", "data.kind=spirals"])
+def test_a_kind_that_is_overridden_keeps_what_the_kinds_share(write, good):
+    config = load_config(write(good), ["optimizer.kind=adamw", "data.kind=spirals"])
     assert config.optimizer.kind == "adamw" and config.optimizer.lr == 0.1
     assert config.data.kind == "spirals" and config.data.batch_size == 32
 
 
-def test_bases_are_inherited_and_another_kind_replaces_the_section(write):
-    write(GOOD, "base/base.yaml")
+def test_bases_are_inherited_and_another_kind_replaces_the_section(write, good):
+    write(good, "base/base.yaml")
     path = write("extends: base/base.yaml\nmodel: {hidden: [4, 4]}\noptimizer: {kind: adam, lr: 0.01}\n")
     config = load_config(path)
     assert config.model.hidden == (4, 4) and config.name == "small"
     assert config.optimizer.kind == "adam" and config.optimizer.lr == 0.01
 
 
-def test_a_mistake_in_a_base_is_placed_in_the_base(write):
-    base = write(GOOD.replace("0.1", "oops"), "base.yaml")
-    path = write("extends: base.yaml\nname: child\n")
-    with pytest.raises(ConfigError) as caught:
-        load_config(path)
-    assert f"{base}:4:24" in str(caught.value)
+def test_a_mistake_in_a_base_is_placed_in_the_base(write, good, problems):
+    write(good.replace("0.1", "oops"), "sub/base.yaml")
+    path = write("extends: sub/base.yaml\nname: child\n")
+    assert problems(path)[0].startswith("sub/base.yaml:4:24  optimizer.lr")
 
 
-def test_bases_that_are_missing_or_go_in_circles_are_errors(write):
+def test_what_replaces_a_base_is_the_place_of_what_it_lacks(write, good, problems):
+    write(good, "base.yaml")
+    (found,) = problems(write("extends: base.yaml\noptimizer: {kind: adam}\n"))
+    assert found.startswith("c.yaml:2:1  optimizer.lr  this key is missing")
+
+
+def test_a_short_form_in_a_base_takes_fields_from_above(write, good):
+    write(good.replace("{kind: mlp, hidden: [8]}", "mlp"), "base.yaml")
+    assert load_config(write("extends: base.yaml\nmodel: {hidden: [3]}\n")).model.hidden == (3,)
+
+
+def test_bases_that_are_missing_or_go_in_circles_are_errors(write, problems):
     (found,) = problems(write("extends: none.yaml\n"))
     assert found.startswith("c.yaml:1:1  extends") and "there is no file" in found
     write("extends: c.yaml\n", "b.yaml")
@@ -144,8 +134,8 @@ def test_bases_that_are_missing_or_go_in_circles_are_errors(write):
         load_config(write("extends: b.yaml\n"))
 
 
-def test_the_resolved_config_gives_the_same_config_elsewhere(write, tmp_path):
-    text = GOOD.replace("{kind: digits, batch_size: 32}", "{kind: csv, path: t.csv, target: y}")
+def test_the_resolved_config_gives_the_same_config_elsewhere(write, tmp_path, good):
+    text = good.replace("{kind: digits, batch_size: 32}", "{kind: csv, path: t.csv, target: y}")
     text = text.replace("{kind: mlp, hidden: [8]}", "{use: 'm.py:Net', args: {path: keep}}")
     config = load_config(write(text))
     again = load_config(write(config.to_yaml(), "run/config.yaml"))
@@ -155,9 +145,9 @@ def test_the_resolved_config_gives_the_same_config_elsewhere(write, tmp_path):
     assert again.model.use == f"{tmp_path / 'm.py'}:Net" and again.model.args == {"path": "keep"}
 
 
-def test_the_hash_sees_what_is_computed_and_nothing_else(write):
-    one = load_config(write(GOOD))
-    lines = GOOD.splitlines()
+def test_the_hash_sees_what_is_computed_and_nothing_else(write, good):
+    one = load_config(write(good))
+    lines = good.splitlines()
     shuffled = write("\n".join(reversed(lines)) + "\n# a comment\n", "d.yaml")
     assert load_config(shuffled).hash() == one.hash()
     assert load_config(shuffled, ["name=other", "device=cpu"]).hash() == one.hash()

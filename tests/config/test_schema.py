@@ -14,6 +14,12 @@ def test_the_json_schema_is_json_and_describes_every_key():
         assert field.get("description") or "$ref" in field, name
 
 
+def test_every_field_of_every_kind_is_described():
+    for section, definition in json_schema()["$defs"].items():
+        for name, field in definition.get("properties", {}).items():
+            assert field.get("description") or name == "kind", f"{section}.{name}"
+
+
 @pytest.mark.parametrize("settings", [TrainSettings, RangeTestSettings])
 def test_settings_have_defaults_and_descriptions(settings):
     settings()
