@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import re
+import sys
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -42,6 +42,11 @@ class _Parsed:
         return cls._json_schema()
 
 
+def _is_amount(value: float) -> bool:
+    """Whether a number is at least 0 and finite as a float; an int may be too large for one."""
+    return 0 <= value <= sys.float_info.max
+
+
 def _write(value: object) -> object:
     # A resolved schedule holds plain numbers where a user's holds quantities.
     return value.written() if isinstance(value, _Parsed) else value
@@ -66,7 +71,7 @@ class Duration(_Parsed):
         if isinstance(value, cls):
             return value
         if isinstance(value, int | float) and not isinstance(value, bool):
-            if value >= 0 and math.isfinite(value) and float(value).is_integer():
+            if _is_amount(value) and float(value).is_integer():
                 return cls(int(value))
         elif isinstance(value, str):
             if match := _DURATION.match(value):
@@ -130,7 +135,7 @@ class Level(_Parsed):
         if isinstance(value, cls):
             return value
         if isinstance(value, int | float) and not isinstance(value, bool):
-            if value >= 0 and math.isfinite(value):
+            if _is_amount(value):
                 return cls(float(value))
         elif isinstance(value, str) and (match := _PERCENT.match(value)):
             return cls(float(match[1]), relative=True)

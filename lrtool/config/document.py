@@ -14,6 +14,12 @@ from lrtool.config.problems import ConfigError, Problem
 
 Path_ = tuple[str | int, ...]
 
+#: Mistakes that YAML notices only further down: how its message ends, what it means where it began, the remedy.
+_SYNTAX = (
+    ("found unexpected end of stream", "the quote that opens here is never closed", "close it"),
+    ("but got '<stream end>'", "the bracket that opens here is never closed", "close it"),
+    ("could not find expected ':'", "this is no key with a value", "write key: value, with a space after the colon"),
+)
 _KEYS = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge")
 #: Aliases can make a short text expand without end; no config comes near this.
 _MOST_NODES = 100_000
@@ -231,6 +237,16 @@ def _syntax_error(error: yaml.YAMLError, source: str) -> ConfigError:
     if "tag" in problem:
         tag = problem.rpartition("the tag ")[2].replace("tag:yaml.org,2002:", "!!")
         return ConfigError.one(place, "", f"tags are not allowed in a config, but got {tag}", "write a plain value")
+    opened = getattr(error, "context_mark", None)
+    if opened is not None:
+        for ending, what, remedy in _SYNTAX:
+            if problem.endswith(ending):
+                return ConfigError.one(str(Place(source, opened.line + 1, opened.column + 1)), "", what, remedy)
+    if problem == "mapping values are not allowed here":
+        return ConfigError.one(
+            place, "", "a colon stands where YAML takes no key",
+            "check the indentation here and above; put text with a colon in quotes",
+        )  # fmt: skip
     return ConfigError.one(place, "", f"this is not YAML: {problem}", "check the brackets, colons and indentation")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -54,15 +53,13 @@ def validate(document: Document) -> Config:
 
 
 def _overridden(document: Document, overrides: Sequence[str], folder: Path) -> list[Problem]:
-    """Apply overrides in order; gives the problems of those that cannot be applied, which change nothing."""
+    """Apply overrides in order; gives the problems of those that cannot be applied."""
     problems: list[Problem] = []
     for text in overrides:
-        before = copy.deepcopy(document)
         try:
             override(document, text, folder)
         except ConfigError as error:
             problems += error.problems
-            document.data, document.places = before.data, before.places
     return problems
 
 

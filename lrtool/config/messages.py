@@ -25,7 +25,32 @@ REGISTRIES: tuple[Registry[Any], ...] = (
     optimizers.KINDS,
     schedules.KINDS,
 )
-_EXAMPLES = {"lr": "write for example 0.1", "milestones": "write for example [30%, 60%]"}
+_EXAMPLES = {
+    "lr": "write for example 0.1",
+    "milestones": "write for example [30%, 60%]",
+    "use": "write 'file.py:Name'",
+}
+#: What other libraries call a key, and what it is called here.
+_SYNONYMS = {
+    "learning_rate": "lr",
+    "max_lr": "lr",
+    "epochs": "duration",
+    "max_epochs": "duration",
+    "max_steps": "duration",
+    "warmup_steps": "warmup",
+    "scheduler": "schedule",
+    "lr_scheduler": "schedule",
+    "dataset": "data",
+    "network": "model",
+    "criterion": "loss",
+    "grad_clip": "clip_norm",
+    "max_grad_norm": "clip_norm",
+    "gradient_clip_val": "clip_norm",
+    "accumulate_grad_batches": "accumulate",
+    "gradient_accumulation_steps": "accumulate",
+    "min_lr": "final",
+    "eta_min": "final",
+}
 #: Pydantic's error types that say which kind of value a field takes.
 _TYPES = {
     "int": ("an integer", "100"),
@@ -48,6 +73,9 @@ def config_error(error: ValidationError, document: Document) -> ConfigError:
     paths = [_written_path(each["loc"], document.data) for each in details]
     found = set()
     for each, path in zip(details, paths, strict=True):
+        if each["type"] == "unschedulable":
+            found |= set(_unschedulable(each.get("ctx", {}), path, document))
+            continue
         # A list whose items are wrong counts as empty for pydantic: the items are what is to be said.
         if not (each["type"] == "too_short" and any(other[: len(path)] == path != other for other in paths)):
             found.add(_problem(each, path, document))
@@ -154,7 +182,8 @@ def _words(details: ErrorDetails, path: Path_, data: Any) -> tuple[str, str]:
             options = str(context.get("expected", "")).replace("'", "").replace(" or ", ", ")
             return f"got {shown(got)}", _did_you_mean(str(got), options.split(", "), always=True)
         case "too_short":
-            return f"needs at least {context['min_length']} items, but got {context['actual_length']}", ""
+            least = context["min_length"]
+            return f"needs at least {least} item{'s' * (least > 1)}, but got {context['actual_length']}", ""
         case "string_too_short":
             return "this may not be empty", _example(path, data)
     return _wrong_type(kind, got, context, path, data)
@@ -207,15 +236,49 @@ def _other_key(path: Path_, data: Any) -> str:
         return "give kind: or use:, not both"
     model, _ = classes_at(above, data)
     names = [*model.model_fields, *([] if above else ["extends"])] if model is not None else []
-    return _did_you_mean(str(path[-1]), names)
+    key = str(path[-1])
+    called = _SYNONYMS.get(_plain(key), key)
+    if called != key and called in names:
+        return f"did you mean {called!r}?"
+    if not difflib.get_close_matches(key, names, n=1, cutoff=0.8):
+        # A run's own length comes before a schedule's.
+        order = ["train", *Config.model_fields]
+        sections = [name for name in order if name not in above and called in _fields_of(name, data)]
+        if sections:
+            return f"did you mean {sections[0]}.{called}? write it below {sections[0]}:"
+    return _did_you_mean(key, names)
+
+
+def _fields_of(section: str, data: Any) -> Iterable[str]:
+    """The keys that may stand in a section of the config."""
+    model, _ = classes_at((section,), data)
+    return model.model_fields if model is not None else ()
 
 
 def _did_you_mean(word: str, names: Sequence[str], always: bool = False) -> str:
-    near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(_plain(word), names, n=1, cutoff=0.6)
     listed = f"choose one of: {', '.join(names)}" if names else ""
     if near:
         return f"did you mean {near[0]!r}?" + (f" {listed}" if always else "")
     return listed
+
+
+def _plain(word: str) -> str:
+    """A word in the way of keys and kinds: `One-Cycle` as `one_cycle`."""
+    return word.lower().replace("-", "_").replace(" ", "_")
+
+
+def _unschedulable(context: Mapping[str, Any], path: Path_, document: Document) -> Iterable[tuple[Place, Problem]]:
+    """Hyperparameters that the optimizer cannot have scheduled, each at its own key."""
+    kind, known, unknown = context["kind"], context["known"], context["unknown"]
+    for name in unknown:
+        what = f"{kind} has no hyperparameter {name!r} to schedule"
+        near = difflib.get_close_matches(_plain(name), known, n=1, cutoff=0.6)
+        remedy = f"did you mean {near[0]!r}?" if near else f"it has: {', '.join(known)}"
+        yield problem_at((*path, name), document, what, remedy)
+    for name in context["zero"]:
+        what = f"a schedule scales optimizer.{name}, which is 0"
+        yield problem_at((*path, name), document, what, f"write optimizer.{name} above 0")
 
 
 def _field(path: Path_, data: Any) -> FieldInfo | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from lrtool import optimizers, schedules
 from lrtool.config.document import write_yaml
@@ -150,12 +151,15 @@ class Config(_Settings):
         optimizer = info.data.get("optimizer")
         if optimizer is None:
             return value
-        for name in value:
-            if name not in optimizer.scheduled:
-                allowed = ", ".join(optimizer.scheduled)
-                raise ValueError(f"{optimizer.kind} has no hyperparameter {name!r} to schedule; it has: {allowed}")
-            if optimizer.hyperparameters()[name] == 0:
-                raise ValueError(f"a schedule scales optimizer.{name}, which is 0; write optimizer.{name} above 0")
+        known = tuple(optimizer.scheduled)
+        unknown = [name for name in value if name not in known]
+        zero = [name for name in value if name in known and optimizer.hyperparameters()[name] == 0]
+        if unknown or zero:
+            raise PydanticCustomError(
+                "unschedulable",
+                "{kind} schedules {known}, if above 0; unknown: {unknown}, 0: {zero}",
+                {"kind": optimizer.kind, "known": known, "unknown": unknown, "zero": zero},
+            )
         return value
 
     def to_yaml(self) -> str:
@@ -194,4 +198,25 @@ def json_schema() -> dict[str, Any]:
     schema["properties"]["extends"] = {"type": "string", "description": "A config to inherit from, relative to this."}
     # What an `extends` base supplies need not be written again.
     schema.pop("required", None)
+    _describe_inner_schedules(schema)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "lrtool config"}
+
+
+def _describe_inner_schedules(schema: dict[str, Any]) -> None:
+    """Say of schedules inside schedules what is said of the outer one: pydantic leaves recursion out."""
+    one = {key: schema["properties"]["schedule"][key] for key in ("anyOf",)}
+    schema["$defs"]["AnySchedule"] = one
+    inner = {"$ref": "#/$defs/AnySchedule"}
+    for each in one["anyOf"]:
+        if each.get("type") == "array":
+            each["items"] = inner
+    schema["properties"]["schedules"]["additionalProperties"] = inner
+    for section in schema["$defs"].values():
+        properties = section.get("properties", {})
+        if "segments" in properties:
+            properties["segments"]["items"] = inner
+        if "schedule" in properties and "kind" in properties:
+            kept = {
+                key: properties["schedule"][key] for key in ("default", "description") if key in properties["schedule"]
+            }
+            properties["schedule"] = {**inner, **kept}

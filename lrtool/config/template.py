@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from lrtool import optimizers, schedules
 from lrtool.config.document import write_yaml
 from lrtool.config.schema import Config, RangeTestSettings, TrainSettings
+from lrtool.errors import UsageError
 from lrtool.registry import Registry
 from lrtool.tasks import datasets, models
 
@@ -55,7 +56,9 @@ def template(name: str, model: str, data: str, optimizer: str, schedule: str) ->
 
 def _section(section: str, registry: Registry[Any], kind: str, missing: list[str]) -> Iterator[str]:
     """A section's lines: its kind, then every field worth knowing with its default and what it means."""
-    if ":" in kind:
+    if kind == "use" or (":" in kind and not all(kind.rpartition(":"))):
+        raise UsageError(f"{kind!r} is not a target", where=section, remedy=f"write for example my_{section}.py:Name")
+    if ":" in kind and "use" in registry.kinds:
         yield _line("use", kind, "a class or function in a file beside this config", indent=2)
         yield _line("args", {}, "its keyword arguments", indent=2)
         cls = registry.kinds["use"]

@@ -59,7 +59,11 @@ def test_anchors_and_merge_keys_work():
     ("text", "place", "words"),
     [
         ("a:\n\tb: 1\n", "f.yaml:2:1", "indent with spaces"),
-        ("a: [1, 2\n", "f.yaml:2:1", "this is not YAML"),
+        ("a: [1, 2\n", "f.yaml:1:4", "the bracket that opens here is never closed"),
+        ("a: 1\nb: 'x\nc: 2\n", "f.yaml:2:4", "the quote that opens here is never closed"),
+        ("a: 1\nb:2\nc: 3\n", "f.yaml:2:1", "a space after the colon"),
+        ("a: x\n  b: 1\n", "f.yaml:2:4", "check the indentation"),
+        ("a: [1, }]\n", "f.yaml:1:8", "this is not YAML"),
         ("a: !!python/object/apply:os.system ['true']\n", "f.yaml:1:4", "tags are not allowed"),
         ("", "f.yaml", "the config is empty"),
         ("# nothing\n", "f.yaml", "the config is empty"),

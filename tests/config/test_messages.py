@@ -36,7 +36,7 @@ MISTAKES = {
     "schedule: {kind: sequence, segments: [{kind: cosine, fianl: 3}]}": (
         "5:54", "schedule.segments.0.fianl", "there is no such key", "did you mean 'final'?",
     ),
-    "schedule: {kind: sequence, segments: []}": ("5:28", "schedule.segments", "needs at least 1 items, but got 0", ""),
+    "schedule: {kind: sequence, segments: []}": ("5:28", "schedule.segments", "needs at least 1 item, but got 0", ""),
     "schedule: {kind: repeated, schedule: {kind: cosine, wramup: 1}}": (
         "5:53", "schedule.schedule.wramup", "there is no such key", "did you mean 'warmup'?",
     ),
@@ -51,6 +51,15 @@ MISTAKES = {
     "device: gpu": ("6:1", "device", "there is no device 'gpu'", "write auto, cpu, cuda, cuda:N or mps"),
     "seed: 1.5": ("6:1", "seed", "expected an integer, but got 1.5", "write for example 0"),
     "seed: true": ("6:1", "seed", "expected a number, but got true or false", ""),
+    "Seed: 1": ("6:1", "Seed", "there is no such key", "did you mean 'seed'?"),
+    "scheduler: cosine": ("6:1", "scheduler", "there is no such key", "did you mean 'schedule'?"),
+    "batch_size: 3": ("6:1", "batch_size", "there is no such key", "write it below data:"),
+    "epochs: 3": ("6:1", "epochs", "there is no such key", "did you mean train.duration?"),
+    "optimizer: {kind: SGD, lr: 1}": ("4:13", "optimizer.kind", "there is no optimizer 'SGD'", "did you mean 'sgd'?"),
+    "optimizer: {kind: sgd, lr: 1, learning_rate: 1}": (
+        "4:31", "optimizer.learning_rate", "there is no such key", "did you mean 'lr'?",
+    ),
+    "schedule: One-Cycle": ("5:1", "schedule", "there is no schedule 'One-Cycle'", "did you mean 'one_cycle'?"),
     "name: ''": ("1:1", "name", "this may not be empty", "write for example 'run'"),
 }  # fmt: skip
 
@@ -85,3 +94,23 @@ def test_the_place_of_a_missing_section_is_the_configs_first_line(write, problem
         ["c.yaml:2:1", "optimizer"],
     ]
     assert "What is trained" in found[1]
+
+
+def test_each_hyperparameter_that_cannot_be_scheduled_has_its_own_place(good, write, problems):
+    found = problems(write(good + "schedules: {momentun: linear, beta9: linear, weight_decay: linear}\n"))
+    assert [line.split("  ")[:2] for line in found] == [
+        ["c.yaml:6:13", "schedules.momentun"],
+        ["c.yaml:6:31", "schedules.beta9"],
+        ["c.yaml:6:46", "schedules.weight_decay"],
+    ]
+    assert "did you mean 'momentum'?" in found[0]
+    assert "it has: momentum, weight_decay" in found[1]
+    assert "which is 0" in found[2] and "write optimizer.weight_decay above 0" in found[2]
+
+
+@pytest.mark.parametrize(
+    "line", ["train: {duration: 1%s}", "train: {eval_every: 1%s}", "schedule: {kind: cosine, final: 1%s}"]
+)
+def test_a_number_too_long_for_a_float_is_a_mistake_like_any_other(line, good, write, problems):
+    (found,) = problems(write(changed(good, line % ("0" * 400))))
+    assert "a duration is" in found or "a level is" in found

@@ -10,7 +10,7 @@ from lrtool.config.load import load_config
         ("a..b=1", "", "an override is KEY=VALUE"),
         ("=3", "", "an override is KEY=VALUE"),
         ("optimizer.lr=", "optimizer.lr", "but got nothing (null)"),
-        ("optimizer.lr=[1", "", "this is not YAML"),
+        ("optimizer.lr=[1", "", "the bracket that opens here is never closed"),
         ("optimizer=adam", "optimizer.lr", "this key is missing"),
         ("optimizer={kind: adam, lr: x}", "optimizer.lr", "got 'x'"),
         ("optimizer.kind=adm", "optimizer.kind", "did you mean 'adam'?"),

@@ -31,3 +31,12 @@ def test_unknown_keys_are_not_allowed_anywhere():
     sections = [each for each in schema["$defs"].values() if each.get("type") == "object"]
     assert schema["additionalProperties"] is False
     assert all(each["additionalProperties"] is False for each in sections)
+
+
+def test_schedules_inside_schedules_are_described_as_the_outer_one_is():
+    schema = json_schema()
+    inner = {"$ref": "#/$defs/AnySchedule"}
+    assert inner in [each.get("items") for each in schema["$defs"]["AnySchedule"]["anyOf"]]
+    assert schema["$defs"]["Sequence"]["properties"]["segments"]["items"] == inner
+    assert schema["$defs"]["Scaled"]["properties"]["schedule"]["$ref"] == inner["$ref"]
+    assert schema["properties"]["schedules"]["additionalProperties"] == inner

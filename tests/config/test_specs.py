@@ -68,7 +68,7 @@ def test_other_hyperparameters_of_a_config(tmp_path):
         (["cosine", "exponent=abc"], "number.*got 'abc'"),
         (["warmup=5%"], "no schedule stands before it; name one first"),
         (["cosine", "=5%"], "has no key; write KEY=VALUE"),
-        (["cosine", "final=[1"], "final=\\[1.*not YAML"),
+        (["cosine", "final=[1"], "final=\\[1.*bracket .* never closed"),
         (["no/such.yaml"], "no/such.yaml .*no such file"),
         (["sequence", "segments.0.kind=linear"], "nothing is written here yet"),
         (["sequence", "segments=[cosine]", "segments.3=linear"], "list of 1.*number its items from 0"),

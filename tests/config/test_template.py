@@ -45,3 +45,17 @@ def test_comments_say_what_each_field_means():
 def test_an_unknown_kind_is_an_error_with_the_nearest_name():
     with pytest.raises(UsageError, match="did you mean 'digits'"):
         built(data="digit")
+
+
+@pytest.mark.parametrize(
+    ("kinds", "words"),
+    [
+        ({"optimizer": "my_optimizer.py:Lion"}, "there is no optimizer 'my_optimizer.py:Lion'; choose one of: adagrad"),
+        ({"model": "use"}, "model: 'use' is not a target; write for example my_model.py:Name"),
+        ({"data": ":load"}, "data: ':load' is not a target; write for example my_data.py:Name"),
+    ],
+)
+def test_what_cannot_be_written_out_is_refused(kinds, words):
+    with pytest.raises(UsageError) as caught:
+        built(**kinds)
+    assert words in str(caught.value)
