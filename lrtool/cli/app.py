@@ -48,6 +48,7 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a bug (also: LRTOOL_DEBUG=1).")] = False,
 ) -> None:
     """Which learning rate, which schedule? Measured on your model, your data and your budget."""
 
@@ -60,10 +61,12 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run a command line; gives the exit code. Errors are messages on stderr, never tracebacks."""
     previous = signal.signal(signal.SIGTERM, _terminate)
+    debug = bool(os.environ.get("LRTOOL_DEBUG"))
     try:
         # Not `app(arguments)`: that turns every KeyboardInterrupt, and so what it carries, into code 130.
         root = typer.main.get_command(app)
         with root.make_context("lrtool", arguments) as context:
+            debug |= bool(context.params.get("debug"))
             root.invoke(context)
         sys.stdout.flush()
     except LrtoolError as error:
@@ -78,13 +81,13 @@ def run(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.DONE
     except Exception as error:
-        return _unexpected(error)
+        return _unexpected(error, debug)
     finally:
         signal.signal(signal.SIGTERM, previous)
     return ExitCode.DONE
 
 
-def _unexpected(error: Exception) -> int:
+def _unexpected(error: Exception, debug: bool) -> int:
     """A usage error of typer's, or a bug of ours."""
     show = getattr(error, "show", None)
     if show is not None and hasattr(error, "exit_code"):
@@ -94,14 +97,14 @@ def _unexpected(error: Exception) -> int:
     import tempfile
     import traceback
 
-    if os.environ.get("LRTOOL_DEBUG"):
+    if debug:
         traceback.print_exc()
         return ExitCode.BUG
     with tempfile.NamedTemporaryFile("w", prefix="lrtool-bug-", suffix=".txt", delete=False) as file:
         traceback.print_exception(error, file=file)
     return _say(
         f"this is a bug in lrtool: {type(error).__name__}: {error}\n"
-        f"please report it with {file.name} (LRTOOL_DEBUG=1 prints the same here)",
+        f"please report it with {file.name} (lrtool --debug … prints the same here)",
         ExitCode.BUG,
     )
 

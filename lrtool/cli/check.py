@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,12 +19,16 @@ from lrtool.cli.common import (
     needed_config,
     print_json,
 )
+from lrtool.errors import LrtoolError
+
+if TYPE_CHECKING:
+    from lrtool.config.schema import Config
 
 
 def command(
     config: ConfigArgument = None,
     config_option: ConfigOption = None,
-    resolve: Annotated[bool, typer.Option("--resolve", help="Also build model and data and try one batch.")] = False,
+    resolve: Annotated[bool, typer.Option("--resolve", help="Also build model and data, and try one update.")] = False,
     overrides: SetOption = None,
     seed: SeedOption = None,
     allow_import: AllowImportOption = None,
@@ -31,24 +36,13 @@ def command(
 ) -> None:
     """Check a config: every problem at once, each with file, line and column."""
     path = needed_config(config, config_option, "check")
-    checked = load(path, overrides, seed)
-    facts: dict[str, object] = {
-        "config": str(path),
-        "name": checked.name,
-        "model": checked.model.kind,
-        "data": checked.data.kind,
-        "optimizer": checked.optimizer.kind,
-        "lr": checked.optimizer.lr,
-        "schedule": checked.schedule.kind,
-        "duration": checked.train.duration.written(),
-        "config_hash": checked.hash(),
-    }
-    if resolve:
-        from lrtool.experiments.setup import prepare
-
-        setup = prepare(checked, allowed(allow_import))
-        setup.trial(checked.seed, checked.optimizer.lr)
-        facts |= setup.describe()
+    try:
+        checked = load(path, overrides, seed)
+        facts = _facts(path, checked) | (_resolved(checked, allowed(allow_import)) if resolve else {})
+    except LrtoolError as error:
+        if as_json:
+            print_json({"status": "error", "config": str(path), "problems": _problems(error)})
+        raise
     if as_json:
         print_json({"status": "ok", **facts})
         return
@@ -56,3 +50,35 @@ def command(
     typer.echo(f"{path} is fine")
     for name, value in list(facts.items())[1:]:
         typer.echo(f"  {name.replace('_', ' '):{width}}  {value}")
+
+
+def _facts(path: Path, config: Config) -> dict[str, object]:
+    """What the config says, without building anything."""
+    return {
+        "config": str(path),
+        "name": config.name,
+        "model": config.model.kind,
+        "data": config.data.kind,
+        "optimizer": config.optimizer.kind,
+        "lr": config.optimizer.lr,
+        "schedule": config.schedule.kind,
+        "duration": config.train.duration.written(),
+        "config_hash": config.hash(),
+    }
+
+
+def _resolved(config: Config, allow_import: frozenset[str]) -> dict[str, object]:
+    """What only building the task shows, and the loss of a first update."""
+    from lrtool.experiments.setup import prepare
+    from lrtool.experiments.tryout import try_update
+
+    setup = prepare(config, allow_import)
+    return {**setup.describe(), "first_loss": try_update(setup)}
+
+
+def _problems(error: LrtoolError) -> list[dict[str, str]]:
+    """The problems of an error: those of a config, or the error itself."""
+    found = getattr(error, "problems", None)
+    if found is None:
+        return [{"place": error.where or "", "key": "", "what": error.what, "remedy": error.remedy or ""}]
+    return [{"place": p.place, "key": p.key, "what": p.what, "remedy": p.remedy} for p in found]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lrtool.errors import UsageError
+from lrtool.errors import OutputError, UsageError
 
 
 def command(
@@ -29,7 +29,11 @@ def command(
     else:
         if path.exists() and not force:
             raise UsageError("this file exists already", where=str(path), remedy="choose another, or add --force")
-        write_text(path, text)
+        try:
+            write_text(path, text)
+        except OutputError as error:
+            remedy = "give a FILE in a folder that is there and can be written"
+            raise OutputError(error.what, where=error.where, remedy=remedy) from None
         typer.echo(f"written: {path}\nnext: lrtool check {path} --resolve", err=True)
     if missing:
         typer.echo(f"fill in before use: {', '.join(missing)}", err=True)

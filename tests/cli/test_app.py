@@ -97,6 +97,9 @@ def test_a_bug_can_be_shown_at_once(cli, monkeypatch, capsys):
     monkeypatch.setenv("LRTOOL_DEBUG", "1")
     assert app.run(["schema"]) == 1
     assert "ZeroDivisionError: impossible" in capsys.readouterr().err
+    monkeypatch.delenv("LRTOOL_DEBUG")
+    assert app.run(["--debug", "schema"]) == 1
+    assert "Traceback" in capsys.readouterr().err
 
 
 def test_a_bug_is_named_as_one_and_its_traceback_kept(cli, monkeypatch, capsys):

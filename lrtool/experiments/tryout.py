@@ -1,0 +1,28 @@
+"""One real update, to see before a run that everything in it works."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lrtool.engine.loop import LoopEngine
+from lrtool.engine.trials import Status
+from lrtool.errors import TaskError
+from lrtool.experiments.setup import Setup
+
+
+def try_update(setup: Setup) -> float:
+    """The training loss of the first update of the configured run: forward, backward, clipping and optimizer.
+
+    The schedule is bound to the whole run; nothing is evaluated or written. Raises TaskError where the user's
+    code fails or the loss is not finite, UsageError where the schedule does not fit the run.
+    """
+    trial = replace(setup.trial(setup.config.seed, setup.config.optimizer.lr), steps=1)
+    task = replace(setup.task, val=None)
+    (trace,) = LoopEngine().run(task, [trial], replace(setup.recipe, eval_every=0))
+    if trace.status is not Status.FINISHED:
+        raise TaskError(
+            f"the first update already fails: {trace.reason}",
+            where="data",
+            remedy="look for values in the data, the model or the loss that are not finite or very large",
+        )
+    return float(trace.train_loss[0])
