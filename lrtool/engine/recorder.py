@@ -91,6 +91,19 @@ class Recorder:
                 self._columns[name][start : start + count] = torch.stack(tensors[:count]).cpu().double().numpy()
             tensors.clear()
         self._time(start, count)
+        return self._settle(count)
+
+    def deliver(self, measured: Mapping[str, Array], seconds: float) -> bool:
+        """Take updates that are on the host already, `seconds` each; True if the trial diverged in them."""
+        start, count = self.trace.steps, len(measured["train_loss"])
+        for name, values in measured.items():
+            self._columns[name][start : start + count] = values
+        self._columns["seconds"][start : start + count] = seconds
+        return self._settle(count)
+
+    def _settle(self, count: int) -> bool:
+        """Show the newest `count` updates in the trace, or cut it where they diverged."""
+        start = self.trace.steps
         found = self._watch.first(self._columns["train_loss"][start : start + count])
         if found is None:
             self._expose(start + count)

@@ -1,0 +1,260 @@
+"""Many models as one: their tensors stacked along a first axis, trained by one vectorised update."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, grad_and_value, vmap
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from lrtool.engine import rng
+from lrtool.engine.evaluate import batch_loss
+from lrtool.engine.trials import Recipe
+from lrtool.errors import LrtoolError
+from lrtool.tasks.base import Task
+from lrtool.tasks.failures import task_error
+from lrtool.tasks.sources import Batch, TensorSource
+
+Tensors = dict[str, Tensor]
+
+
+class _Stateless(nn.Module):
+    """A module whose tensors are given at the call; it stands where a model would."""
+
+    def __init__(self, skeleton: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        # In a tuple, so that it does not become a submodule.
+        self._given = (skeleton, dict(tensors))
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        return functional_call(*self._given, args, kwargs)
+
+
+class Stack:
+    """The state of `size` models: parameters, buffers and optimizer state, each tensor (size, …).
+
+    `skeleton` is one model of the task; its own tensors are never used. Frozen parameters count as buffers.
+    """
+
+    def __init__(self, skeleton: nn.Module, recipe: Recipe, size: int) -> None:
+        self.size, self._recipe = size, recipe
+        self.parameters: Tensors = {}
+        self.buffers: Tensors = {}
+        for name, tensor in _state(skeleton).items():
+            held = self.parameters if tensor.requires_grad else self.buffers
+            held[name] = tensor.detach().unsqueeze(0).repeat(size, *[1] * tensor.ndim).to(recipe.device)
+        self.optimizer: dict[str, Tensors] = {
+            name: recipe.optimizer.init_state(param) for name, param in self.parameters.items()
+        }
+        self.steps = torch.zeros(size, device=recipe.device)
+
+    def load(self, slot: int, model: nn.Module) -> None:
+        """Put a fresh model into a slot, its optimizer state as before the first update."""
+        for name, tensor in _state(model).items():
+            held = self.parameters if name in self.parameters else self.buffers
+            held[name][slot].copy_(tensor.detach())
+        for name, state in self.optimizer.items():
+            fresh = self._recipe.optimizer.init_state(self.parameters[name][:1])
+            for key, tensor in state.items():
+                tensor[slot].copy_(fresh[key][0])
+        self.steps[slot] = 0
+
+    def keep(self, slots: list[int]) -> None:
+        """Drop all slots but these."""
+        index = torch.tensor(slots, device=self.steps.device)
+        self.size, self.steps = len(slots), self.steps[index]
+        for held in (self.parameters, self.buffers, *self.optimizer.values()):
+            for name, tensor in held.items():
+                held[name] = tensor[index]
+
+
+class Update:
+    """One update of every model of a stack, as a pure function that `torch.compile` can take whole."""
+
+    def __init__(self, task: Task, recipe: Recipe, skeleton: nn.Module) -> None:
+        self._task, self._recipe, self._skeleton = task, recipe, skeleton
+        groups = {name: recipe.optimizer.group_of(name) for name, _ in skeleton.named_parameters()}
+        self._groups = {name: group for name, group in groups.items() if group is not None}
+        self._gradients = vmap(grad_and_value(self._loss, has_aux=True), randomness="different")
+
+    def __call__(
+        self,
+        parameters: Tensors,
+        buffers: Tensors,
+        optimizer: dict[str, Tensors],
+        steps: Tensor,
+        rows: Tensor,
+        hyperparameters: Mapping[str, Tensor],
+    ) -> tuple[Tensors, Tensors, dict[str, Tensors], Tensor, Tensor, Tensor]:
+        """The state after the update, losses (size,) and gradient norms before clipping (size,).
+
+        rows: sample indices (accumulate, size, batch). hyperparameters: `lr` and the scheduled ones, (size,).
+        """
+        gradients, losses = None, None
+        for batch in rows:
+            found, (loss, buffers) = self._one(parameters, buffers, batch)
+            gradients = found if gradients is None else {name: gradients[name] + found[name] for name in found}
+            losses = loss if losses is None else losses + loss
+        assert gradients is not None and losses is not None
+        count = len(rows)
+        if count > 1:
+            gradients, losses = {name: grad / count for name, grad in gradients.items()}, losses / count
+        gradients, norms = self._clipped(gradients)
+        parameters, optimizer = self._updated(parameters, gradients, optimizer, steps, hyperparameters)
+        return parameters, buffers, optimizer, steps + 1, losses, norms
+
+    def _one(self, parameters: Tensors, buffers: Tensors, rows: Tensor) -> tuple[Tensors, tuple[Tensor, Tensors]]:
+        batch = gathered(self._task, rows)
+        gradients, (loss, after) = self._gradients(parameters, buffers, batch.inputs, batch.target)
+        return gradients, (loss, after)
+
+    def _loss(self, parameters: Tensors, buffers: Tensors, inputs: Any, target: Any) -> tuple[Tensor, Tensors]:
+        # Buffers are changed in place by the model (running statistics), so it gets copies of its own.
+        own = {name: tensor.clone() for name, tensor in buffers.items()}
+        loss, _ = batch_loss(self._task, _Stateless(self._skeleton, {**parameters, **own}), Batch(inputs, target))
+        return loss, own
+
+    def _clipped(self, gradients: Tensors) -> tuple[Tensors, Tensor]:
+        """Gradients within `clip_norm` over all of a model's parameters, and the norms before, (size,)."""
+        limit = self._recipe.clip_norm
+        first = next(iter(gradients.values()))
+        if limit is None and not self._recipe.record_grad_norm:
+            return gradients, first.new_zeros(len(first))
+        squares = torch.stack([grad.flatten(1).square().sum(1) for grad in gradients.values()])
+        norms = squares.sum(0).sqrt()
+        if limit is None:
+            return gradients, norms
+        scale = (limit / (norms + 1e-6)).clamp(max=1.0)
+        return {name: grad * _along(scale, grad) for name, grad in gradients.items()}, norms
+
+    def _updated(
+        self,
+        parameters: Tensors,
+        gradients: Tensors,
+        optimizer: dict[str, Tensors],
+        steps: Tensor,
+        hyperparameters: Mapping[str, Tensor],
+    ) -> tuple[Tensors, dict[str, Tensors]]:
+        after: Tensors = {}
+        states: dict[str, Tensors] = {}
+        for name, param in parameters.items():
+            h = {key: _along(value, param) for key, value in hyperparameters.items()}
+            group = self._groups.get(name)
+            if group is not None:
+                h["lr"] = h["lr"] * group.lr_scale
+                if group.weight_decay is not None:
+                    h["weight_decay"] = torch.full_like(h["lr"], group.weight_decay)
+            after[name], states[name] = self._recipe.optimizer.update(
+                param, gradients[name], optimizer[name], _along(steps.to(param.dtype), param), h
+            )
+        return after, states
+
+
+class Validation:
+    """Losses and metrics of every model of a stack over the validation data."""
+
+    def __init__(self, task: Task, skeleton: nn.Module) -> None:
+        self._task, self._skeleton = task, skeleton
+
+    def __call__(self, stack: Stack) -> list[dict[str, float]]:
+        """`val_loss` and every metric as `val_<name>`, per model: means over the samples."""
+        source, size = self._task.val, 2 * self._task.batch_size
+        assert isinstance(source, TensorSource)
+        self._skeleton.eval()
+        try:
+            with torch.no_grad():
+                rows = []
+                for start in range(0, len(source), size):
+                    index = torch.arange(start, min(start + size, len(source)), device=source.target.device)
+                    batch = source.take(index)
+                    rows.append(self._values(stack, batch) * (len(index) / len(source)))
+                table = torch.stack(rows).sum(0).cpu().tolist()
+        finally:
+            self._skeleton.train()
+        names = ["val_loss", *(f"val_{name}" for name in self._task.metrics)]
+        return [dict(zip(names, row, strict=True)) for row in table]
+
+    def _values(self, stack: Stack, batch: Batch) -> Tensor:
+        """Loss and metrics of one batch, shape (size, 1 + metrics), float64."""
+
+        def one(parameters: Tensors, buffers: Tensors) -> Tensor:
+            # A gradient level takes fused layers (GRU) apart, which vmap alone has no rule for.
+            def measured(given: Tensors) -> Tensor:
+                model = _Stateless(self._skeleton, {**given, **buffers})
+                loss, output = batch_loss(self._task, model, batch)
+                metrics = [metric.per_sample(output, batch.target) for metric in self._task.metrics.values()]
+                return torch.stack([loss, *(values.to(loss.dtype).mean() for values in metrics)])
+
+            values: Tensor = torch.func.vjp(measured, parameters)[0]
+            return values
+
+        return vmap(one, randomness="different")(stack.parameters, stack.buffers).double()
+
+
+def gathered(task: Task, rows: Tensor) -> Batch:
+    """The samples at indices (size, batch) of data in memory, each tensor (size, batch, …)."""
+    source = task.train
+    assert isinstance(source, TensorSource)
+    flat = rows.reshape(-1)
+
+    def select(part: Tensor) -> Tensor:
+        return part.index_select(0, flat).reshape(*rows.shape, *part.shape[1:])
+
+    return Batch(tuple(select(part) for part in source.inputs), select(source.target))
+
+
+def obstacle(task: Task, recipe: Recipe) -> str | None:
+    """What about these settings cannot be stacked, without trying; None if nothing."""
+    if not isinstance(task.train, TensorSource) or not isinstance(task.val, TensorSource | None):
+        return "the data set is read sample by sample"
+    if recipe.precision != "fp32":
+        return f"precision {recipe.precision} is not stacked"
+    if recipe.plateau is not None:
+        return "a plateau follows each trial's own evaluations"
+    return None
+
+
+def probe(task: Task, recipe: Recipe, skeleton: nn.Module) -> str | None:
+    """Why this task's models cannot be trained as a stack; None if they can.
+
+    Two models make one update and one validation. `task` and `skeleton` are on the recipe's device.
+    """
+    reason = obstacle(task, recipe)
+    if reason is not None:
+        return reason
+    stack = Stack(skeleton, recipe, 2)
+    rows = torch.arange(task.batch_size, device=recipe.device).repeat(recipe.accumulate, 2, 1)
+    h = {name: torch.zeros(2, device=recipe.device) for name in ("lr", *recipe.optimizer.hyperparameters())}
+    try:
+        with rng.preserved(recipe.device), math_attention(), torch.no_grad():
+            update = Update(task, recipe, skeleton)
+            update(stack.parameters, stack.buffers, stack.optimizer, stack.steps, rows, h)
+            if task.val is not None:
+                Validation(task, skeleton)(stack)
+    except LrtoolError as error:
+        return str(error).splitlines()[0]
+    except Exception as error:
+        return str(task_error(error, "training two models as one")).splitlines()[0]
+    return None
+
+
+def math_attention() -> Any:
+    """Attention by plain matrix products: the fused kernels go through vmap one sample at a time."""
+    return sdpa_kernel(SDPBackend.MATH)
+
+
+def compiled(update: Update) -> Callable[..., Any]:
+    """The update as one compiled graph for one size of stack."""
+    return torch.compile(update, dynamic=False, fullgraph=True)
+
+
+def _state(model: nn.Module) -> dict[str, Tensor]:
+    return {**dict(model.named_parameters()), **dict(model.named_buffers())}
+
+
+def _along(values: Tensor, like: Tensor) -> Tensor:
+    """Per-model values (size,) shaped to multiply a stacked tensor (size, …)."""
+    return values.to(like.dtype).reshape(-1, *[1] * (like.ndim - 1))
