@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -12,6 +13,9 @@ import typer
 from lrtool import __version__
 from lrtool.cli import check, doctor, init, range_test, schedule, schema, train, tune
 from lrtool.errors import ExitCode, Interrupted, LrtoolError
+
+#: What the system says where a disk, or a user's share of it, has no room left.
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 app = typer.Typer(
     name="lrtool",
@@ -78,13 +82,23 @@ def run(arguments: list[str]) -> int:
         return _say("; ".join(["interrupted", *notes]), getattr(stop, "exit_code", ExitCode.INTERRUPTED), prefix="")
     except BrokenPipeError:
         # The reader went away (`lrtool … | head`); there is nobody left to write to.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _close_stdout()
         return ExitCode.DONE
+    except OSError as error:
+        if error.errno not in _FULL:
+            return _unexpected(error, debug)
+        _close_stdout()
+        return _say(f"output could not be written: {error.strerror}; make room on the disk", ExitCode.OUTPUT)
     except Exception as error:
         return _unexpected(error, debug)
     finally:
         signal.signal(signal.SIGTERM, previous)
     return ExitCode.DONE
+
+
+def _close_stdout() -> None:
+    """Send what is still buffered nowhere: Python would try to write it again when it exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _unexpected(error: Exception, debug: bool) -> int:

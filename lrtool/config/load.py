@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -89,7 +90,9 @@ def _base(document: Document, here: Path, chain: tuple[Path, ...]) -> Path:
     if target in (*chain, here):
         raise ConfigError.one(place, "extends", f"{base} inherits from this file in turn", "break the circle")
     if not target.is_file():
-        raise ConfigError.one(place, "extends", f"there is no file {target}", "paths start from this config's folder")
+        near = difflib.get_close_matches(target.name, [p.name for p in target.parent.glob("*.y*ml")], n=1)
+        remedy = f"did you mean {near[0]!r}?" if near else "paths start from this config's folder"
+        raise ConfigError.one(place, "extends", f"there is no file {target}", remedy)
     return target
 
 

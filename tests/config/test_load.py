@@ -126,6 +126,12 @@ def test_a_short_form_in_a_base_takes_fields_from_above(write, good):
     assert load_config(write("extends: base.yaml\nmodel: {hidden: [3]}\n")).model.hidden == (3,)
 
 
+def test_a_base_that_is_missing_comes_with_the_nearest_name(write, good, problems):
+    write(good, "bases/base.yaml")
+    (found,) = problems(write("extends: bases/base.yml\n"))
+    assert "there is no file" in found and "did you mean 'base.yaml'?" in found
+
+
 def test_bases_that_are_missing_or_go_in_circles_are_errors(write, problems):
     (found,) = problems(write("extends: none.yaml\n"))
     assert found.startswith("c.yaml:1:1  extends") and "there is no file" in found
