@@ -6,12 +6,12 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 # pytest-xdist workers share the cores: one torch thread each.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: help demo test test-slow lint types format bench clean
+.PHONY: help demo test test-peers lint types format bench clean
 
 help:
 	@echo "make demo       range test and training on real data, plots in outputs/"
 	@echo "make test       lint, types and every test"
-	@echo "make test-slow  fault-injection and regret runs"
+	@echo "make test-peers parity with optax (installs jax first)"
 	@echo "make bench      the benchmarks"
 	@echo "make format     reformat the code"
 	@echo "make clean      remove the environment and caches"
@@ -30,10 +30,11 @@ demo: $(VENV)/.core
 	$(BIN)/lrtool train configs/digits-mlp.yaml --lr-from outputs/digits-mlp/latest
 
 test: $(VENV)/.test lint types
-	$(ONE_THREAD) $(BIN)/python -m pytest -m "not slow" -n auto tests
+	$(ONE_THREAD) $(BIN)/python -m pytest -n auto tests
 
-test-slow: $(VENV)/.test
-	$(BIN)/python -m pytest -m slow tests
+test-peers: $(VENV)/.test
+	$(PIP) --editable '.[test,peers]'
+	$(ONE_THREAD) $(BIN)/python -m pytest -n auto tests/integrations tests/schedules/test_parity.py
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
