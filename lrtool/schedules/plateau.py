@@ -28,7 +28,7 @@ class Plateau(BaseModel):
     Equals torch.optim.lr_scheduler.ReduceLROnPlateau when the schedule is constant.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, defer_build=True)
 
     factor: Annotated[float, bounds(above=0, below=1, example=0.1)] = Field(
         0.1, description="What the LR is multiplied by."

@@ -63,7 +63,7 @@ class Arrays:
 class Model(BaseModel):
     """A model's specification."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     kind: str
 
@@ -75,7 +75,7 @@ class Model(BaseModel):
 class Dataset(BaseModel):
     """A data set's specification."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     kind: str
     batch_size: int = Field(64, ge=1, description="Samples per update.")

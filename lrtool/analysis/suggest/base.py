@@ -35,7 +35,7 @@ class SuggestionMethod(BaseModel):
     Subclasses give `one`; a method that pools the seeds also gives `pooled`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, defer_build=True)
 
     #: Whose method it is, as tables name it.
     origin: ClassVar[str] = ""

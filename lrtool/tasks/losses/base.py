@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Loss(BaseModel):
     """A loss's specification; `build` gives a function (output, target) → mean over the batch."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     #: The kinds of target the loss is for; "unknown" is always let through, and judged by the first batch.
     targets: ClassVar[tuple[TargetKind, ...]] = ("class", "token", "value", "unknown")

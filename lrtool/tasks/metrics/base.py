@@ -10,7 +10,7 @@ from lrtool.tasks.base import BuildContext, Metric
 class MetricSpec(BaseModel):
     """A validation metric's specification."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     kind: str
 
