@@ -1,0 +1,74 @@
+"""Small tasks of different kinds whose learning rates are known from a dense grid of real trainings.
+
+`TASKS` may be looked at while methods are improved; `HELD_OUT` only judges them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lrtool.config.schema import Config
+
+STEPS = 400
+SGD = {"kind": "sgd", "lr": 0.1, "momentum": 0.9}
+ADAMW = {"kind": "adamw", "lr": 0.001, "weight_decay": 0.01}
+
+
+def _mlp(*hidden: int, **more: Any) -> dict[str, Any]:
+    return {"kind": "mlp", "hidden": list(hidden), **more}
+
+
+def _digits(batch_size: int = 64) -> dict[str, Any]:
+    return {"kind": "digits", "batch_size": batch_size}
+
+
+def _text(batch_size: int = 16) -> dict[str, Any]:
+    # Most of the play held out would cost more to validate than to train.
+    return {"kind": "text", "context": 16, "batch_size": batch_size, "val_fraction": 0.03}
+
+
+def _regression(**more: Any) -> dict[str, Any]:
+    return {"kind": "regression", "batch_size": 32, **more}
+
+
+def _named(parts: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]]) -> dict[str, Config]:
+    return {
+        name: Config.model_validate(
+            {"name": name, "model": model, "data": data, "optimizer": optimizer, "train": {"duration": STEPS}}
+        )
+        for name, (model, data, optimizer) in parts.items()
+    }
+
+
+TASKS = _named(
+    {
+        "digits-mlp-sgd": (_mlp(64, 64), _digits(), SGD),
+        "digits-mlp-adamw": (_mlp(64, 64), _digits(), ADAMW),
+        "digits-linear-sgd": ({"kind": "linear"}, _digits(128), {"kind": "sgd", "lr": 0.1, "momentum": 0.0}),
+        "digits-cnn-sgd": ({"kind": "cnn", "channels": [8, 16]}, _digits(32), SGD),
+        "digits-cnn-adamw": ({"kind": "cnn", "channels": [8, 16], "norm": "batch"}, _digits(32), ADAMW),
+        "deep-plain-sgd": (_mlp(*[48] * 8), _digits(), SGD),
+        "noisy-small-sgd": (_mlp(32), _regression(samples=300, noise=1.0, batch_size=16), SGD),
+        "noisy-small-adamw": (_mlp(64, 64), _regression(samples=300, noise=1.0, batch_size=16), ADAMW),
+        "badly-scaled-sgd": (_mlp(32), _regression(condition=100.0), SGD),
+        "spirals-sgd": (_mlp(64, 64, activation="tanh"), {"kind": "spirals", "noise": 0.05}, SGD),
+        "spirals-adamw": (_mlp(64, 64), {"kind": "spirals", "arms": 3}, ADAMW),
+        "text-transformer-adamw": ({"kind": "transformer", "width": 32, "depth": 2, "heads": 2}, _text(), ADAMW),
+        "text-gru-sgd": ({"kind": "gru", "width": 32}, _text(), SGD),
+    }
+)
+
+HELD_OUT = _named(
+    {
+        "digits-dropout-adam": (_mlp(96, norm="layer", dropout=0.3), _digits(32), {"kind": "adam", "lr": 0.001}),
+        "digits-small-batch-sgd": (_mlp(32), _digits(4), {**SGD, "weight_decay": 0.001}),
+        "digits-resnet-sgd": ({"kind": "resnet", "channels": [8], "depth": 1}, _digits(32), SGD),
+        "digits-rows-gru-adamw": ({"kind": "gru", "width": 24}, _digits(32), ADAMW),
+        "deep-tanh-adagrad": (_mlp(*[32] * 6, activation="tanh"), _digits(), {"kind": "adagrad", "lr": 0.01}),
+        "regression-rmsprop": (_mlp(32, 32), _regression(outputs=4, noise=0.5), {"kind": "rmsprop", "lr": 0.001}),
+        "badly-scaled-adamw": (_mlp(48, 48), _regression(condition=30.0), ADAMW),
+        "linear-regression-sgd": ({"kind": "linear"}, _regression(features=30, noise=0.3), SGD),
+        "spirals-small-sgd": (_mlp(32, 32, 32), {"kind": "spirals", "samples": 400, "batch_size": 16}, SGD),
+        "text-transformer-sgd": ({"kind": "transformer", "width": 24, "depth": 1, "heads": 2}, _text(), SGD),
+    }
+)

@@ -1,0 +1,136 @@
+"""What each LR of a dense grid really leads to: measured once per task, kept in a cache folder."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrtool.analysis.divergence import first_divergence
+from lrtool.config.schema import Config
+from lrtool.engine.trials import Trace
+from lrtool.engine.vector import VectorEngine
+from lrtool.experiments.setup import Setup, prepare
+from lrtool.experiments.tune import final_loss
+
+Array = NDArray[np.float64]
+
+CACHE = Path(__file__).parents[2] / "outputs" / "benchmarks" / "suggestion-regret"
+#: Part of the cache's key: raise it when what is measured changes.
+VERSION = 2
+SEEDS = 8
+#: Far from the seeds that methods train with, so that a lucky seed is no help.
+FIRST_SEED = 10_000
+#: A coarse look at all LRs with two seeds, then LRs a factor √2 apart around the best; under a constant LR
+#: further up, since the stability limit can be far above it.
+COARSE = np.geomspace(4.0**-9, 4.0**4, 14)
+DENSE = 2.0 ** np.arange(-5, 5.5, 0.5)
+DENSE_CONSTANT = 2.0 ** np.arange(-5, 8.5, 0.5)
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Final losses of one task under one schedule.
+
+    `lr` (n,) ascending; `losses` (n, seeds), infinite where a training broke down; `trained` (n, seeds):
+    whether it neither diverged nor ended above its start. Outside the dense grid `coarse_lr` and
+    `coarse_losses` (n,), the mean of two seeds.
+    """
+
+    lr: Array
+    losses: Array
+    trained: Array
+    coarse_lr: Array
+    coarse_losses: Array
+
+    @property
+    def mean(self) -> Array:
+        """Expected final loss at each LR."""
+        means: Array = self.losses.mean(axis=1)
+        return means
+
+    @property
+    def best(self) -> float:
+        """The least expected loss of the grid."""
+        return float(self.mean.min())
+
+    def excess(self, lr: float) -> float:
+        """By what part the expected loss at an LR is above the best; between LRs of the grid, interpolated."""
+        inside = self.lr[0] <= lr <= self.lr[-1]
+        known, means = (self.lr, self.mean) if inside else (self.coarse_lr, self.coarse_losses)
+        with np.errstate(invalid="ignore"):
+            log_loss = np.interp(np.log(lr), np.log(known), np.log(np.minimum(means, 1e30)))
+        return float(np.exp(log_loss)) / self.best - 1
+
+    @property
+    def noise_floor(self) -> Array:
+        """(seeds,): the excess if one seed chooses and the others judge."""
+        floors = []
+        for seed in range(self.losses.shape[1]):
+            others = np.delete(self.losses, seed, axis=1).mean(axis=1)
+            floors.append(others[int(np.argmin(self.losses[:, seed]))] / others.min() - 1)
+        return np.array(floors)
+
+    @property
+    def limit(self) -> float | None:
+        """The largest LR up to which trainings go well: per seed, then the geometric median over seeds.
+
+        None where the grid does not reach it.
+        """
+        limits = []
+        for row in self.trained.T:
+            broken = np.flatnonzero(row < 1)
+            if not broken.size or broken[0] == 0:
+                return None
+            limits.append(self.lr[broken[0] - 1])
+        return float(np.exp(np.median(np.log(limits))))
+
+
+def setup_of(config: Config, schedule: str, seed: int = 0) -> Setup:
+    """The task under another schedule, with another seed."""
+    return prepare(Config.model_validate({**config.model_dump(), "schedule": {"kind": schedule}, "seed": seed}))
+
+
+def truth(config: Config, schedule: str) -> Truth:
+    """The task's truth, from the cache if it is there."""
+    setup = setup_of(config, schedule)
+    key = hashlib.sha256(f"{VERSION} {SEEDS} {setup.config.to_yaml()}".encode()).hexdigest()[:12]
+    path = CACHE / f"{config.name}-{schedule}-{key}.npz"
+    if not path.exists():
+        measured = _measure(setup)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(path, **vars(measured))
+    with np.load(path) as stored:
+        return Truth(**stored)
+
+
+def _measure(setup: Setup) -> Truth:
+    coarse, _ = _trained(setup, COARSE, 2)
+    means = coarse.mean(axis=1)
+    dense = DENSE_CONSTANT if setup.config.schedule.kind == "constant" else DENSE
+    lrs = COARSE[int(np.argmin(means))] * dense
+    losses, trained = _trained(setup, lrs, SEEDS)
+    return Truth(lrs, losses, trained, COARSE, means)
+
+
+def _trained(setup: Setup, lrs: Sequence[float] | Array, seeds: int) -> tuple[Array, Array]:
+    """Final losses and whether trainings went well, both (LRs, seeds)."""
+    trials = [setup.trial(FIRST_SEED + seed, float(lr)) for lr in lrs for seed in range(seeds)]
+    traces = VectorEngine(slots=64, compile=False).run(
+        setup.task, trials, replace(setup.recipe, stop_on_divergence=False)
+    )
+    losses = np.array([final_loss(trace) for trace in traces])
+    well = np.array([_went_well(trace) for trace in traces], dtype=np.float64)
+    return np.where(np.isfinite(losses), losses, np.inf).reshape(-1, seeds), well.reshape(-1, seeds)
+
+
+def _went_well(trace: Trace) -> bool:
+    loss, steps = trace.train_loss, trace.trial.steps
+    if len(loss) < steps or first_divergence(loss) is not None:
+        return False
+    tail = loss[-max(1, steps // 10) :].mean()
+    return bool(tail <= loss[: max(1, steps // 100)].mean())
