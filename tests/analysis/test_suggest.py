@@ -14,8 +14,8 @@ from lrtool.analysis.suggest.steepest import Steepest
 from lrtool.analysis.suggest.valley import Valley, decreasing_lengths
 from lrtool.errors import UsageError
 
-# Made by running fastai's own `valley`, `slide`, `minimum` and `steep` (callback/schedule.py, 2.7) in torch
-# float32 on the curves of conftest.py, after its own smoothing (`AvgSmoothLoss`, 0.98), stop and cuts.
+# From a transcription of fastai's `valley`, `slide`, `minimum` and `steep` (callback/schedule.py, 2.7) to torch
+# float32, not from the package itself, on the curves of conftest.py, after the same smoothing (0.98), stop and cuts.
 FASTAI = {
     "typical": {"valley": 0.0174753, "slide": 0.0284804, "minimum": 0.12045, "steep": 0.0642807},
     "long": {"valley": 0.0110975, "slide": 0.160705, "minimum": 0.0811984, "steep": 0.0180419},

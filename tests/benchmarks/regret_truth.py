@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 
 CACHE = Path(__file__).parents[2] / "outputs" / "benchmarks" / "suggestion-regret"
 #: Part of the cache's key: raise it when what is measured changes.
-VERSION = 2
+VERSION = 3
 SEEDS = 8
 #: Far from the seeds that methods train with, so that a lucky seed is no help.
 FIRST_SEED = 10_000
@@ -30,6 +30,8 @@ FIRST_SEED = 10_000
 COARSE = np.geomspace(4.0**-9, 4.0**4, 14)
 DENSE = 2.0 ** np.arange(-5, 5.5, 0.5)
 DENSE_CONSTANT = 2.0 ** np.arange(-5, 8.5, 0.5)
+#: Where a training starts and ends: the mean of so many losses. At the smallest LR the first ones have not moved yet.
+_START, _END = 8, 40
 
 
 @dataclass(frozen=True)
@@ -79,15 +81,13 @@ class Truth:
     def limit(self) -> float | None:
         """The largest LR up to which trainings go well: per seed, then the geometric median over seeds.
 
-        None where the grid does not reach it.
+        None where that lies outside the grid.
         """
-        limits = []
-        for row in self.trained.T:
-            broken = np.flatnonzero(row < 1)
-            if not broken.size or broken[0] == 0:
-                return None
-            limits.append(self.lr[broken[0] - 1])
-        return float(np.exp(np.median(np.log(limits))))
+        before = [float(np.argmin(np.append(row, 0))) - 1 for row in self.trained.T]
+        middle = float(np.median(before))
+        if not 0 <= middle < len(self.lr) - 1:
+            return None
+        return float(np.exp(np.interp(middle, np.arange(len(self.lr)), np.log(self.lr))))
 
 
 def setup_of(config: Config, schedule: str, seed: int = 0) -> Setup:
@@ -124,13 +124,16 @@ def _trained(setup: Setup, lrs: Sequence[float] | Array, seeds: int) -> tuple[Ar
         setup.task, trials, replace(setup.recipe, stop_on_divergence=False)
     )
     losses = np.array([final_loss(trace) for trace in traces])
-    well = np.array([_went_well(trace) for trace in traces], dtype=np.float64)
-    return np.where(np.isfinite(losses), losses, np.inf).reshape(-1, seeds), well.reshape(-1, seeds)
+    return np.where(np.isfinite(losses), losses, np.inf).reshape(-1, seeds), _went_well(traces, seeds)
 
 
-def _went_well(trace: Trace) -> bool:
-    loss, steps = trace.train_loss, trace.trial.steps
-    if len(loss) < steps or first_divergence(loss) is not None:
-        return False
-    tail = loss[-max(1, steps // 10) :].mean()
-    return bool(tail <= loss[: max(1, steps // 100)].mean())
+def _went_well(traces: Sequence[Trace], seeds: int) -> Array:
+    """1 for each of the trainings (ascending LRs × seeds) that neither diverged nor ended above its start, else 0."""
+    starts = [trace.train_loss[:_START].mean() for trace in traces[:seeds]]
+    well = [
+        len(trace.train_loss) == trace.trial.steps
+        and first_divergence(trace.train_loss) is None
+        and trace.train_loss[-_END:].mean() <= starts[number % seeds]
+        for number, trace in enumerate(traces)
+    ]
+    return np.array(well, dtype=np.float64).reshape(-1, seeds)

@@ -1,0 +1,243 @@
+"""How good suggested learning rates are: the excess of final validation loss over the best LR of a dense grid.
+
+Each task is trained for 400 updates at LRs a factor √2 apart with 8 seeds (kept under outputs/benchmarks, so that
+only the first run is slow). Then every suggestion method, the range test's own suggestion, `lrtool tune` and, where
+installed, torch-lr-finder's own code say an LR, with `--repeats` different seeds, and the grid says what it costs.
+
+The noise floor is the excess if the LR is chosen by one seed of the grid and judged by the others. A method that
+gives no LR counts as the config's own LR. The stability limit is compared with the largest LR of the grid (constant
+schedule) up to which trainings neither diverge nor end above their start.
+
+    python tests/benchmarks/suggestion_regret.py [--held-out] [--tasks A,B] [--methods tune,range-test] [--quick]
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib.util
+import io
+import math
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from regret_tasks import HELD_OUT, TASKS
+from regret_truth import Truth, setup_of, truth
+from torch.utils.data import DataLoader, TensorDataset
+
+from lrtool.analysis.range_test import Estimate
+from lrtool.analysis.suggest import METHODS
+from lrtool.config.schema import Config
+from lrtool.experiments.range_test import run_range_test
+from lrtool.experiments.setup import Setup
+from lrtool.experiments.tune import run_tune
+from lrtool.report.progress import progress
+from lrtool.tasks.base import seeded_model
+from lrtool.tasks.sources import TensorSource
+
+SCHEDULES = ("constant", "cosine")
+OURS, TUNE, FINDER = "range-test", "tune", "torch-lr-finder"
+PEERS = tuple(kind for kind in METHODS.kinds if kind != "stability")
+#: (median, worst) that the methods of ours must reach.
+TARGETS = {TUNE: (0.05, 0.30), OURS: (0.15, 0.80)}
+#: Seeds of repeats lie this far apart.
+SEED_STEP = 100
+
+Key = tuple[str, str, int]
+
+
+class Findings:
+    """Everything measured, by method, then by (task, schedule, seed)."""
+
+    def __init__(self) -> None:
+        self.lrs: dict[str, dict[Key, float | None]] = defaultdict(dict)
+        self.regrets: dict[str, dict[Key, float]] = defaultdict(dict)
+        self.costs: dict[Key, tuple[float, float]] = {}
+        self.limits: dict[tuple[str, int], tuple[Estimate | None, float]] = {}
+
+    def add(self, method: str, key: Key, lr: float | None, known: Truth, configured: float) -> None:
+        """Judge an LR."""
+        self.lrs[method][key] = lr
+        self.regrets[method][key] = known.excess(configured if lr is None else lr)
+
+
+def judge(config: Config, seeds: list[int], methods: list[str], findings: Findings, output: Path) -> None:
+    """Ask every method about one task."""
+    known = {schedule: truth(config, schedule) for schedule in SCHEDULES}
+    for seed in seeds:
+        for schedule in SCHEDULES:
+            key, setup = (config.name, schedule, seed), setup_of(config, schedule, seed)
+            said = suggestions(setup, methods, output, findings, key, known["constant"].limit)
+            for method, lr in said.items():
+                findings.add(method, key, lr, known[schedule], config.optimizer.lr)
+
+
+def suggestions(
+    setup: Setup, methods: list[str], output: Path, findings: Findings, key: Key, limit: float | None
+) -> dict[str, float | None]:
+    """What each method says; the stability limit and the cost of `tune` are noted on the way."""
+    said: dict[str, float | None] = {}
+    with progress("", quiet=True) as watch:
+        if set(methods) & {OURS, *PEERS}:
+            _, result = run_range_test(setup, output, watch)
+            said[OURS] = result.suggestion.value if result.suggestion is not None else None
+            said.update({kind: result.methods[kind].lr for kind in PEERS})
+            if limit is not None:
+                findings.limits[key[0], key[2]] = (result.stability, limit)
+        if FINDER in methods:
+            said[FINDER] = torch_lr_finder(setup)
+        if TUNE in methods:
+            began = time.perf_counter()
+            _, tuned = run_tune(setup, output, watch)
+            findings.costs[key] = (tuned.runs, time.perf_counter() - began)
+            said[TUNE] = tuned.best.response.lr
+    return {method: said[method] for method in methods}
+
+
+def torch_lr_finder(setup: Setup) -> float | None:
+    """The suggestion of the package itself, over the same LRs and number of updates; None where it has none."""
+    from matplotlib.figure import Figure
+    from torch_lr_finder import LRFinder
+
+    task, settings, seed = setup.task, setup.config.range_test, setup.config.seed
+    assert isinstance(task.train, TensorSource)
+    torch.manual_seed(seed)
+    model = seeded_model(task, seed)
+    dataset = TensorDataset(*task.train.inputs, task.train.target)
+    loader = DataLoader(dataset, task.batch_size, shuffle=True, drop_last=True)
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        finder = LRFinder(model, setup.recipe.optimizer.build(model.named_parameters()), task.loss, device="cpu")
+        finder.range_test(loader, start_lr=settings.start, end_lr=settings.end, num_iter=settings.steps)
+        try:
+            _, lr = finder.plot(ax=Figure().subplots())
+        except RuntimeError:
+            return None
+    return float(lr)
+
+
+def percent(value: float) -> str:
+    """An excess for the table."""
+    return "—" if math.isnan(value) else f"{value:+.0%}" if value < 100 else ">+9999%"
+
+
+def summary(values: list[float]) -> tuple[float, float, float]:
+    """Median, 90th percentile and worst, where infinities may be among the values."""
+    ordered = sorted(values)
+    at = [ordered[min(len(ordered) - 1, round(part * (len(ordered) - 1)))] for part in (0.5, 0.9, 1.0)]
+    return at[0], at[1], at[2]
+
+
+def print_details(findings: Findings, methods: list[str], tasks: list[str]) -> None:
+    """Per task and schedule: the best LR, the noise floor, and each method's worst repeat."""
+    print(f"\n{'task':<25}{'schedule':<10}{'best LR':>9}{'floor':>7}", *(f"{m[:12]:>13}" for m in methods), sep="")
+    configs = {**TASKS, **HELD_OUT}
+    for name in tasks:
+        for schedule in SCHEDULES:
+            known = truth(configs[name], schedule)
+            cells = []
+            for method in methods:
+                found = {k: r for k, r in findings.regrets[method].items() if k[:2] == (name, schedule)}
+                worst = max(found, key=lambda k: found[k])
+                lr = findings.lrs[method][worst]
+                cells.append(f"{percent(found[worst])}@{lr:.2g}" if lr is not None else f"{percent(found[worst])}@–")
+            best, floor = float(known.lr[int(np.argmin(known.mean))]), float(known.noise_floor.max())
+            print(f"{name:<25}{schedule:<10}{best:>9.2g}{percent(floor):>7}", *(f"{c:>13}" for c in cells), sep="")
+
+
+def print_summary(findings: Findings, methods: list[str], tasks: list[str]) -> bool:
+    """The table of the methods; whether ours reach their targets."""
+    configs, reached = {**TASKS, **HELD_OUT}, True
+    floors = {s: [float(f) for n in tasks for f in truth(configs[n], s).noise_floor] for s in SCHEDULES}
+    print(f"\n{'method':<18}" + "".join(f"{s + ': median / p90 / worst':>36}" for s in SCHEDULES) + f"{'both':>28}")
+    for method in [*methods, "noise floor"]:
+        by = (
+            floors
+            if method == "noise floor"
+            else {s: [r for key, r in findings.regrets[method].items() if key[1] == s] for s in SCHEDULES}
+        )
+        columns = (*by.values(), [value for each in by.values() for value in each])
+        cells = [" / ".join(map(percent, summary(values))) for values in columns]
+        print(f"{method:<18}{cells[0]:>36}{cells[1]:>36}{cells[2]:>28}")
+    for method in set(methods) & set(TARGETS):
+        reached &= verdict(findings, method, [f for each in floors.values() for f in each])
+    return reached
+
+
+def verdict(findings: Findings, method: str, floors: list[float]) -> bool:
+    """Print whether a method's median and worst are within its targets, or the noise floor's if larger."""
+    middle, _, worst = summary(list(findings.regrets[method].values()))
+    floor_middle, _, floor_worst = summary(floors)
+    targets = TARGETS[method]
+    passed = middle <= max(targets[0], floor_middle) and worst <= max(targets[1], floor_worst)
+    beaten = [
+        peer
+        for peer in (*PEERS, FINDER)
+        if peer in findings.regrets
+        and (
+            summary(list(findings.regrets[peer].values()))[0] <= middle
+            or summary(list(findings.regrets[peer].values()))[2] <= worst
+        )
+    ]
+    print(
+        f"{'PASS' if passed and not beaten else 'FAIL'}: {method}: median {percent(middle)} (target {targets[0]:.0%}),"
+        f" worst {percent(worst)} (target {targets[1]:.0%})"
+        + (f"; not better on both than {', '.join(beaten)}" if beaten else "")
+    )
+    return passed and not beaten
+
+
+def print_limits(findings: Findings) -> bool:
+    """How often the stability limit is within a factor of 2 of the grid's; whether that is often enough."""
+    if not findings.limits:
+        return True
+    factors, inside = [], []
+    for (name, seed), (found, limit) in findings.limits.items():
+        factor = found.value / limit if found is not None else math.nan
+        factors.append(factor)
+        inside.append(found is not None and found.low <= limit <= found.high)
+        print(f"  {name:<25} seed {seed:<4} limit {limit:<9.3g} found/limit {factor:.2f}")
+    close = float(np.mean([0.5 <= factor <= 2 for factor in factors]))
+    print(
+        f"{'PASS' if close >= 0.9 else 'FAIL'}: stability limit within a factor of 2 in {close:.0%} (target 90%) of"
+        f" {len(factors)} tasks and seeds; its interval holds the grid's in {np.mean(inside):.0%}"
+    )
+    return close >= 0.9
+
+
+def main() -> int:
+    """Print the tables; 1 where a target is missed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--held-out", action="store_true", help="the tasks that no constant was chosen on")
+    parser.add_argument("--tasks", help="comma-separated names")
+    parser.add_argument("--methods", help=f"comma-separated, of {OURS}, {TUNE}, {FINDER}, {', '.join(PEERS)}")
+    parser.add_argument("--repeats", type=int, default=3, help="how often each method is asked, with other seeds")
+    parser.add_argument("--quick", action="store_true", help="one repeat of four tasks")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    configs = HELD_OUT if arguments.held_out else TASKS
+    tasks = arguments.tasks.split(",") if arguments.tasks else list(configs)[: 4 if arguments.quick else None]
+    methods = arguments.methods.split(",") if arguments.methods else [TUNE, OURS, *PEERS, FINDER]
+    if FINDER in methods and importlib.util.find_spec("torch_lr_finder") is None:
+        print("torch-lr-finder is not installed; its own code is left out (`steepest` is the same method)")
+        methods.remove(FINDER)
+    findings = Findings()
+    seeds = [SEED_STEP * repeat for repeat in range(1 if arguments.quick else arguments.repeats)]
+    with tempfile.TemporaryDirectory() as output:
+        for name in tasks:
+            print(f"{name} …", file=sys.stderr, flush=True)
+            judge(configs[name], seeds, methods, findings, Path(output))
+    print_details(findings, methods, tasks)
+    reached = print_summary(findings, methods, tasks)
+    if findings.costs:
+        runs, seconds = np.median(list(findings.costs.values()), axis=0)
+        print(f"tune cost: median {runs:.1f} training runs, {seconds:.1f} s")
+    return 0 if print_limits(findings) and reached else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
