@@ -25,6 +25,11 @@ _MIDDLE_LRS = 6
 #: A parabola needs three LRs; with fewer there is nothing to fit.
 LEAST_LRS = 3
 MAX_SEEDS = 8
+#: Budgets, in training runs, from which the last rung is of full length, and from which a wider one precedes it.
+_FULL, _RICH = 8, 24
+#: Losses of shortened trainings that differ by less than this part say nothing about the LR: all may still lie
+#: on the plateau where training starts.
+_ALIKE = 0.02
 #: How often a grid whose best LR is at its end may be continued beyond it.
 _MOVES = 4
 
@@ -51,12 +56,16 @@ def plan(runs: float) -> list[Rung]:
     the last rung is half as long.
     """
     first_lrs = round(math.log(_ABOVE / _BELOW, _FIRST_RATIO)) + 1
-    full = runs >= 8
-    shares = ((1 / 8, 0.15), (1 / 3, 0.2), (1.0, 0.65)) if full else ((1 / 8, 0.4), (1 / 2, 0.6))
-    limits = (first_lrs, _MIDDLE_LRS, _LAST_LRS) if full else (first_lrs, _LAST_LRS)
-    ratios = (_FIRST_RATIO, _FIRST_RATIO, _LAST_RATIO) if full else (_FIRST_RATIO, _LAST_RATIO)
+    wide, middle, last = (first_lrs, _FIRST_RATIO), (_MIDDLE_LRS, _FIRST_RATIO), (_LAST_LRS, _LAST_RATIO)
+    stages: tuple[tuple[float, float, tuple[int, float]], ...]
+    if runs >= _RICH:
+        stages = ((1 / 8, 0.15, wide), (1 / 3, 0.15, middle), (1.0, 0.2, middle), (1.0, 0.5, last))
+    elif runs >= _FULL:
+        stages = ((1 / 8, 0.15, wide), (1 / 3, 0.2, middle), (1.0, 0.65, last))
+    else:
+        stages = ((1 / 8, 0.4, wide), (1 / 2, 0.6, last))
     rungs: list[Rung] = []
-    for (fraction, share), limit, ratio in zip(shares, limits, ratios, strict=True):
+    for fraction, share, (limit, ratio) in stages:
         trials = int(runs * share / fraction)
         lrs = min(limit, trials)
         if lrs < LEAST_LRS:
@@ -77,15 +86,21 @@ class Search:
     def __init__(self, centre: float) -> None:
         self._centre = centre
         self._moves = 0
+        self._range = (centre, centre)
+        self._asked: set[float] = set()
         self.losses: dict[tuple[float, float], dict[int, float]] = {}
         self._fraction = 0.0
 
     def grid(self, rung: Rung) -> list[float]:
-        """The LRs that a rung starts with: around the best so far, or around the centre."""
+        """The LRs that a rung starts with: around the best so far, and over all that may be as good."""
         self._fraction, self._moves = rung.fraction, 0
-        span = (rung.lrs - 1) / 2
-        exponents = np.arange(rung.lrs) - span
-        return [float(lr) for lr in self._centre * rung.ratio**exponents]
+        low, high = self._range
+        centre, ratio = self._centre, rung.ratio
+        if high / low > ratio ** (rung.lrs - 1):
+            centre, ratio = math.sqrt(low * high), (high / low) ** (1 / (rung.lrs - 1))
+        exponents = np.arange(rung.lrs) - (rung.lrs - 1) / 2
+        self._asked = {float(lr) for lr in centre * ratio**exponents}
+        return sorted(self._asked)
 
     def tell(self, lr: float, seed: int, loss: float) -> None:
         """The final loss of a training of the current rung; NaN where it diverged."""
@@ -101,6 +116,8 @@ class Search:
             return self._moved([lrs[0] / rung.ratio ** (2 * k) for k in (1, 2, 3)])
         means = np.where(finite.all(axis=1), losses.mean(axis=1), np.inf)
         best = int(np.argmin(means)) if np.isfinite(means).any() else int(finite.sum(axis=1).argmax())
+        if rung.fraction < 1 and _plateau(means, best):
+            return []
         if best == 0:
             return self._moved([lrs[0] / rung.ratio, lrs[0] / rung.ratio**2])
         if best == len(lrs) - 1:
@@ -109,20 +126,40 @@ class Search:
 
     def narrow(self) -> Response:
         """Fit this rung's losses; the next rung's grid lies around the best LR."""
-        response = fit_response(*self.table())
+        lrs, losses = self.table()
+        response = fit_response(lrs, losses)
         if np.isfinite(response.fit).any():
             # Where to look next is the fit's own minimum, also where noise allows no answer yet.
             self._centre = float(response.grid[np.nanargmin(response.fit)])
+            self._range = self._alike(response)
         return response
 
-    def table(self, fraction: float | None = None) -> tuple[Array, Array]:
-        """LRs (n,), ascending, and losses (n, seeds) of a rung (this one), NaN where diverged."""
-        wanted = self._fraction if fraction is None else fraction
-        rows = sorted((lr, by_seed) for (at, lr), by_seed in self.losses.items() if at == wanted)
+    def table(self) -> tuple[Array, Array]:
+        """LRs (n,), ascending, and losses (n, seeds) of this rung, NaN where diverged."""
+        rows = sorted(
+            (lr, self.losses[self._fraction, lr]) for lr in self._asked if (self._fraction, lr) in self.losses
+        )
         seeds = sorted({seed for _, by_seed in rows for seed in by_seed})
         losses = np.array([[by_seed.get(seed, np.nan) for seed in seeds] for _, by_seed in rows])
         return np.array([lr for lr, _ in rows]), losses
 
+    def _alike(self, response: Response) -> tuple[float, float]:
+        """The LRs around the best whose loss is too near to the best's to exclude them, as far as they were tried."""
+        fit, best = response.fit, int(np.nanargmin(response.fit))
+        if self._fraction == 1 or not (fit > 0).all():
+            return self._centre, self._centre
+        far = np.flatnonzero(fit > (1 + _ALIKE) * fit[best])
+        low = far[far < best].max(initial=-1) + 1
+        high = far[far > best].min(initial=len(fit)) - 1
+        return float(response.grid[low]), float(response.grid[high])
+
     def _moved(self, lrs: list[float]) -> list[float]:
         self._moves += 1
+        self._asked |= {float(lr) for lr in lrs}
         return sorted(float(lr) for lr in lrs)
+
+
+def _plateau(means: Array, best: int) -> bool:
+    """Whether the LR next to the best one at an end is as good: going on is then no improvement."""
+    beside = means[1] if best == 0 else means[best - 1]
+    return bool(means[best] > 0 and beside <= (1 + _ALIKE) * means[best])

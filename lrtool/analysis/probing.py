@@ -1,0 +1,75 @@
+"""Reads probes: short trainings under the config's own schedule, around what a range test says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrtool.analysis.range_test import Caveat, Estimate, RangeTestResult
+from lrtool.analysis.response import Response, fit_response
+
+Array = NDArray[np.float64]
+
+#: The best LR falls with the length of training as length^−0.3 (Bjorck et al. 2024, arXiv:2409.19913, find 0.32).
+HORIZON = 0.3
+#: Standard errors by which the training loss must have come down for probes to show anything.
+_LEARNED = 4.0
+#: LRs looked at, a factor of 2 apart: the limit that a ramp shows times 2⁻⁶ … 2.
+LRS, RATIO = 8, 2.0
+_LOWEST = 2.0**-6
+
+
+@dataclass(frozen=True)
+class Probes:
+    """Short trainings. `part`: their length as a part of the real training's.
+
+    `lr` (n,), ascending; `losses` (n, seeds): final loss; `first` (seeds, k): training losses before anything
+    was learned; `last` (n, seeds): level of the last training losses. NaN where a training diverged, and in
+    `first` where it was too short.
+    """
+
+    lr: Array
+    losses: Array
+    first: Array
+    last: Array
+    part: float
+
+    def learned(self, lr: float) -> bool:
+        """Whether the training loss came down by more than its noise at the probed LR next to `lr`."""
+        at = int(np.argmin(np.abs(np.log(self.lr / lr))))
+        first = self.first[np.isfinite(self.first)]
+        if not first.size:
+            return False
+        error = first.std() / np.sqrt(first.size)
+        return bool(first.mean() - self.last[at].mean() > _LEARNED * error)
+
+
+def centre(ramp: RangeTestResult, configured: float) -> float:
+    """The middle of the LRs to probe; `configured` where the ramp shows no limit."""
+    if ramp.stability is None:
+        return configured
+    return float(ramp.stability.value * _LOWEST * RATIO ** ((LRS - 1) / 2))
+
+
+def with_probes(ramp: RangeTestResult, probes: Probes) -> RangeTestResult:
+    """The range test with the suggestion that its probes support; as it was where they support none.
+
+    lr = (least final loss of the probes, by `fit_response`) · part^0.3
+
+    A ramp tries each LR for one step, under no schedule; probes measure what the schedule makes of an LR. They
+    are shorter than the real training, which favours LRs that are too large: hence the factor.
+    """
+    response = fit_response(probes.lr, probes.losses)
+    if response.lr is None or not probes.learned(response.lr):
+        return ramp
+    caveats = tuple(caveat for caveat in ramp.caveats if caveat is not Caveat.NOT_EXPLODED)
+    return replace(ramp, suggestion=_scaled(response, probes.part), reason=None, caveats=caveats)
+
+
+def _scaled(response: Response, part: float) -> Estimate:
+    assert response.lr is not None and response.interval is not None
+    scale = min(part, 1.0) ** HORIZON
+    low, high = response.interval
+    return Estimate(response.lr * scale, min(low, response.lr) * scale, max(high, response.lr) * scale)
