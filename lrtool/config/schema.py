@@ -6,13 +6,14 @@ import hashlib
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationInfo, field_validator, model_validator
+from pydantic import Field, PrivateAttr, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from lrtool import optimizers, schedules
 from lrtool.config.document import write_yaml
+from lrtool.config.settings import RangeTestSettings, Settings, TrainSettings
 from lrtool.optimizers import Optimizer
 from lrtool.schedules import Schedule
 from lrtool.schedules.plateau import Plateau
@@ -20,7 +21,6 @@ from lrtool.tasks import datasets, losses, metrics, models
 from lrtool.tasks.base import Dataset, Model
 from lrtool.tasks.losses import Loss
 from lrtool.tasks.metrics import MetricSpec
-from lrtool.units import Duration
 
 if TYPE_CHECKING:
     AnyModel: TypeAlias = Model
@@ -44,60 +44,7 @@ _NOT_HASHED = frozenset({"name", "device"})
 _FILES = frozenset({"path", "file", "use"})
 
 
-class _Settings(BaseModel):
-    # Infinities are written as such: null would say something else to the user's own code.
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, ser_json_inf_nan="constants")
-
-
-class TrainSettings(_Settings):
-    """How long and how to train."""
-
-    duration: Duration = Field(Duration(20, "epochs"), description="Length of the run: updates or epochs.")
-    eval_every: Duration = Field(
-        Duration(1, "epochs"), description="Validate this often; 0: only after the last update."
-    )
-    checkpoint_every: Duration = Field(
-        Duration(1, "epochs"), description="Save a checkpoint this often; 0: only at the end."
-    )
-    clip_norm: float | None = Field(
-        None, gt=0, allow_inf_nan=False, description="Clip the gradient's global norm to this."
-    )
-    accumulate: int = Field(1, ge=1, description="Batches whose gradients make one update.")
-    precision: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="Autocast precision; weights stay fp32.")
-    grad_norm: bool = Field(False, description="Record the gradient's norm at every update.")
-
-    @field_validator("duration")
-    @classmethod
-    def _some_updates(cls, value: Duration) -> Duration:
-        if value.amount == 0:
-            raise ValueError("a run has at least 1 update; write 500 or '20ep'")
-        if value.unit == "percent":
-            raise ValueError(f"the run's own length cannot be a part of it, but got {value.written()!r}; write '20ep'")
-        return value
-
-
-class RangeTestSettings(_Settings):
-    """The ramp of an LR range test."""
-
-    start: float = Field(1e-6, gt=0, allow_inf_nan=False, description="LR of the first update.")
-    end: float = Field(10.0, gt=0, allow_inf_nan=False, description="LR of the last update, unless it stops before.")
-    steps: int = Field(100, ge=2, description="Updates from start to end.")
-    seeds: int = Field(5, ge=1, description="Seeds, each a ramp of its own.")
-    ramp: Literal["exponential", "linear"] = Field("exponential", description="Equal steps in log LR, or in LR.")
-    smoothing: float = Field(0.9, ge=0, lt=1, description="β of the bias-corrected smoothed loss that is drawn.")
-    val_every: Duration = Field(Duration(0), description="Validate this often along the ramp; 0: never.")
-
-    @model_validator(mode="after")
-    def _rises(self) -> Self:
-        if self.start >= self.end:
-            raise ValueError(
-                f"`start < end` must hold, but got start={self.start:g}, end={self.end:g};"
-                " write for example start: 1e-6, end: 10"
-            )
-        return self
-
-
-class Config(_Settings):
+class Config(Settings):
     """One task and how to train it."""
 
     name: str = Field("run", min_length=1, description="Names the folder below outputs/.")

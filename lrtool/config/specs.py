@@ -18,13 +18,15 @@ from lrtool.schedules import KINDS, Curve, Schedule
 from lrtool.units import Duration
 
 if TYPE_CHECKING:
-    from lrtool.config.schema import Config
+    from lrtool.optimizers import Optimizer
 
 #: What can stand for a schedule.
 ScheduleLike = Schedule | Mapping[str, Any] | Sequence[Any] | str | Path
 
 #: What a config of a whole training run has, and a file with a schedule alone does not.
 _WHOLE = frozenset({"model", "extends"})
+#: What only reading the whole config gets right.
+_NEEDS_ALL = frozenset({"extends", "schedules"})
 _FILE = re.compile(r"\.ya?ml$|[/\\]")
 
 
@@ -110,9 +112,13 @@ def _read(path: Path, fields: Sequence[str]) -> Spec:
     document = read_document(path)
     name = " ".join([path.stem, *fields])
     if _WHOLE & document.data.keys():
+        quick = None if fields or _NEEDS_ALL & document.data.keys() else _parts(document, path.resolve().parent)
+        if quick is not None:
+            return _of_parts(quick.schedule, {}, quick.optimizer, quick.train.duration, name)
         from lrtool.config.load import load_config
 
-        return _of_config(load_config(path, [f"schedule.{each}" for each in fields]), name)
+        config = load_config(path, [f"schedule.{each}" for each in fields])
+        return _of_parts(config.schedule, config.schedules, config.optimizer, config.train.duration, name)
     if "schedule" in document.data:
         data, places = document.data["schedule"], _below(document, ("schedule",))
     else:
@@ -131,15 +137,36 @@ def _below(document: Document, prefix: Path_) -> dict[Path_, Place]:
     return {at: place for at, place in document.places.items() if at[: len(prefix)] == prefix}
 
 
-def _of_config(config: Config, name: str) -> Spec:
+def _parts(document: Document, folder: Path) -> Any:
+    """Only what a schedule needs of a whole config, in a third of the time; None where anything is wrong with it."""
+    from lrtool import optimizers
+    from lrtool.config.settings import Settings, TrainSettings
+
+    parts = create_model(
+        "Parts",
+        __base__=Settings,
+        schedule=(KINDS.annotation(), {"kind": "constant"}),
+        optimizer=(optimizers.KINDS.annotation(), ...),
+        train=(TrainSettings, TrainSettings()),
+    )
+    data = {name: document.data[name] for name in parts.model_fields if name in document.data}
+    try:
+        return parts.model_validate(data, context={"folder": folder})
+    except ValidationError:
+        return None
+
+
+def _of_parts(
+    schedule: Schedule, others: Mapping[str, Schedule], optimizer: Optimizer, duration: Duration, name: str
+) -> Spec:
     return Spec(
         name,
-        config.schedule,
-        config.schedules,
-        config.optimizer.hyperparameters(),
-        lr=config.optimizer.lr,
-        duration=config.train.duration,
-        momentum_key=config.optimizer.momentum_key or "momentum",
+        schedule,
+        others,
+        optimizer.hyperparameters(),
+        lr=optimizer.lr,
+        duration=duration,
+        momentum_key=optimizer.momentum_key or "momentum",
     )
 
 

@@ -9,7 +9,8 @@ from pydantic import BaseModel
 
 from lrtool import optimizers, schedules
 from lrtool.config.document import write_yaml
-from lrtool.config.schema import Config, RangeTestSettings, TrainSettings
+from lrtool.config.schema import Config
+from lrtool.config.settings import RangeTestSettings, TrainSettings
 from lrtool.errors import UsageError
 from lrtool.registry import Registry
 from lrtool.tasks import datasets, models

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lrtool.analysis.divergence import RANGE_TEST
 from lrtool.analysis.range_test import RangeTestResult, analyse
-from lrtool.config.schema import RangeTestSettings
+from lrtool.config.settings import RangeTestSettings
 from lrtool.engine.loop import LoopEngine
 from lrtool.engine.trials import Observer, Status, Trace, Trial
 from lrtool.experiments.observers import Observers

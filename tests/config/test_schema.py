@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from lrtool.config.schema import Config, RangeTestSettings, TrainSettings, json_schema
+from lrtool.config.schema import Config, json_schema
+from lrtool.config.settings import RangeTestSettings, TrainSettings
 
 
 def test_the_json_schema_is_json_and_describes_every_key():

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from lrtool.config.schema import RangeTestSettings
+from lrtool.config.settings import RangeTestSettings
 from lrtool.experiments.range_test import ramp, run_range_test
 from lrtool.runs.metrics import read_metrics
 
