@@ -48,14 +48,15 @@ class Response:
     reason: NoAnswer | None = None
 
 
-def fit_response(lr: Array, losses: Array) -> Response:
+def fit_response(lr: Array, losses: Array, matters: bool = False) -> Response:
     """Locate the LR of least final loss from trials.
 
     lr: (n,), any order. losses: (n, seeds), NaN or inf where a trial diverged; trials of one column share
     their seed. A local quadratic in log LR is fitted through the losses (their logarithm where all are
     positive), with the seeds' common offsets taken out. Its minimum is located in 400 refits under
     resampled residuals, and the LR chosen has the least loss on average over where the minimum may lie:
-    where the loss explodes on one side, the choice keeps away from it.
+    where the loss explodes on one side, the choice keeps away from it. `matters`: other trials have shown that
+    the loss depends on the LR, so losses that are alike here are no reason for no answer.
     """
     order = np.argsort(lr)
     x, losses = np.log(np.asarray(lr, np.float64)[order]), np.asarray(losses, np.float64)[order]
@@ -73,7 +74,7 @@ def fit_response(lr: Array, losses: Array) -> Response:
     noise = _noise(y)
     fit = smooth @ means
     minima, refits = _resample(means, at_points @ means, noise / np.sqrt(y.shape[1]), smooth, grid)
-    if _is_flat(_without_ceiling(losses), noise):
+    if not matters and _is_flat(_without_ceiling(losses), noise):
         return Response(None, None, None, None, np.exp(grid), back(fit), None, NoAnswer.FLAT)
     return _located(x, grid, fit, minima, refits, back)
 

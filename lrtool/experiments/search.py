@@ -26,7 +26,7 @@ _MIDDLE_LRS = 6
 LEAST_LRS = 3
 MAX_SEEDS = 8
 #: Budgets, in training runs, from which the last rung is of full length, and from which a wider one precedes it.
-_FULL, _RICH = 8, 24
+_FULL, _RICH = 8, 40
 #: Losses of shortened trainings that differ by less than this part say nothing about the LR: all may still lie
 #: on the plateau where training starts.
 _ALIKE = 0.02
@@ -86,6 +86,7 @@ class Search:
     def __init__(self, centre: float) -> None:
         self._centre = centre
         self._moves = 0
+        self._matters = False
         self._range = (centre, centre)
         self._asked: set[float] = set()
         self.losses: dict[tuple[float, float], dict[int, float]] = {}
@@ -127,7 +128,8 @@ class Search:
     def narrow(self) -> Response:
         """Fit this rung's losses; the next rung's grid lies around the best LR."""
         lrs, losses = self.table()
-        response = fit_response(lrs, losses)
+        response = fit_response(lrs, losses, self._matters)
+        self._matters |= response.lr is not None
         if np.isfinite(response.fit).any():
             # Where to look next is the fit's own minimum, also where noise allows no answer yet.
             self._centre = float(response.grid[np.nanargmin(response.fit)])

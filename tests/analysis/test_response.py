@@ -89,3 +89,12 @@ def test_more_noise_widens_what_cannot_be_told_apart():
         return np.log(high / low)
 
     assert width(0.2) > width(0.02)
+
+
+def test_losses_that_are_alike_still_give_an_lr_where_the_loss_is_known_to_depend_on_it():
+    near = BEST * 1.1 ** np.arange(-3, 4)
+    losses = measured(3, 0.05, np.random.default_rng(5), near)
+    assert fit_response(near, losses).reason is NoAnswer.FLAT
+    response = fit_response(near, losses, matters=True)
+    assert near[0] <= response.lr <= near[-1]
+    assert response.reason is None and response.interval is not None
