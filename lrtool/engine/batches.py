@@ -37,3 +37,13 @@ class Batches:
             self._rows = torch.from_numpy(self._order.epoch(epoch)).to(self._device)
             self._epoch = epoch
         return self._rows[row]
+
+    def range(self, first: int, count: int) -> Tensor:
+        """Indices of batches first … first+count−1, shape (count, batch_size), where the source wants them."""
+        parts: list[Tensor] = []
+        while count:
+            self(first)
+            row = first % self._order.per_epoch
+            parts.append(self._rows[row : row + count])
+            first, count = first + len(parts[-1]), count - len(parts[-1])
+        return parts[0] if len(parts) == 1 else torch.cat(parts)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,14 +13,32 @@ from torch.func import functional_call, grad_and_value, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from lrtool.engine import rng
-from lrtool.engine.evaluate import batch_loss
+from lrtool.engine.draws import Draws, Witness, key_of, mixed
+from lrtool.engine.evaluate import batch_loss, take
 from lrtool.engine.trials import Recipe
-from lrtool.errors import LrtoolError
+from lrtool.errors import UsageError
 from lrtool.tasks.base import Task
-from lrtool.tasks.failures import task_error
 from lrtool.tasks.sources import Batch, TensorSource
 
 Tensors = dict[str, Tensor]
+
+
+class NotStackableError(UsageError):
+    """These models or settings cannot be trained as a stack; `why` names the line, operator or setting."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"these trials cannot be stacked: {why}", remedy="use the loop engine")
+        self.why = why
+
+
+class State(NamedTuple):
+    """What an update changes of a stack; each tensor (size, …). `keys` start each trial's random stream."""
+
+    parameters: Tensors
+    buffers: Tensors
+    optimizer: dict[str, Tensors]
+    steps: Tensor
+    keys: Tensor
 
 
 class _Stateless(nn.Module):
@@ -50,9 +70,25 @@ class Stack:
             name: recipe.optimizer.init_state(param) for name, param in self.parameters.items()
         }
         self.steps = torch.zeros(size, device=recipe.device)
+        self.keys = torch.zeros(size, dtype=torch.int64, device=recipe.device)
 
-    def load(self, slot: int, model: nn.Module) -> None:
+    @property
+    def precise(self) -> bool:
+        """Whether hyperparameters are wanted in double precision."""
+        return any(param.dtype == torch.float64 for param in self.parameters.values())
+
+    @property
+    def state(self) -> State:
+        """What an update takes."""
+        return State(self.parameters, self.buffers, self.optimizer, self.steps, self.keys)
+
+    @state.setter
+    def state(self, after: State) -> None:
+        self.parameters, self.buffers, self.optimizer, self.steps, self.keys = after
+
+    def load(self, slot: int, model: nn.Module, seed: int) -> None:
         """Put a fresh model into a slot, its optimizer state as before the first update."""
+        self.keys[slot] = key_of(seed)
         for name, tensor in _state(model).items():
             held = self.parameters if name in self.parameters else self.buffers
             held[name][slot].copy_(tensor.detach())
@@ -65,56 +101,62 @@ class Stack:
     def keep(self, slots: list[int]) -> None:
         """Drop all slots but these."""
         index = torch.tensor(slots, device=self.steps.device)
-        self.size, self.steps = len(slots), self.steps[index]
+        self.size, self.steps, self.keys = len(slots), self.steps[index], self.keys[index]
         for held in (self.parameters, self.buffers, *self.optimizer.values()):
             for name, tensor in held.items():
                 held[name] = tensor[index]
 
 
 class Update:
-    """One update of every model of a stack, as a pure function that `torch.compile` can take whole."""
+    """One update of every model of a stack, as a pure function of tensors, so that it can be traced whole.
 
-    def __init__(self, task: Task, recipe: Recipe, skeleton: nn.Module) -> None:
-        self._task, self._recipe, self._skeleton = task, recipe, skeleton
+    `random`: the model draws values in training, so they come from each trial's own stream (see `draws`).
+    `shared` is set by a call in which something was drawn that has no such form.
+    """
+
+    def __init__(self, task: Task, recipe: Recipe, skeleton: nn.Module, random: bool) -> None:
+        self.random, self.shared = random, False
+        self._task, self._recipe, self.skeleton = task, recipe, skeleton
         groups = {name: recipe.optimizer.group_of(name) for name, _ in skeleton.named_parameters()}
         self._groups = {name: group for name, group in groups.items() if group is not None}
         self._gradients = vmap(grad_and_value(self._loss, has_aux=True), randomness="different")
 
     def __call__(
-        self,
-        parameters: Tensors,
-        buffers: Tensors,
-        optimizer: dict[str, Tensors],
-        steps: Tensor,
-        rows: Tensor,
-        hyperparameters: Mapping[str, Tensor],
-    ) -> tuple[Tensors, Tensors, dict[str, Tensors], Tensor, Tensor, Tensor]:
+        self, source: TensorSource, state: State, rows: Tensor, hyperparameters: Mapping[str, Tensor]
+    ) -> tuple[State, Tensor, Tensor]:
         """The state after the update, losses (size,) and gradient norms before clipping (size,).
 
-        rows: sample indices (accumulate, size, batch). hyperparameters: `lr` and the scheduled ones, (size,).
+        rows: indices of `source`, (accumulate, size, batch). hyperparameters: `lr` and the scheduled ones, (size,).
         """
         gradients, losses = None, None
-        for batch in rows:
-            found, (loss, buffers) = self._one(parameters, buffers, batch)
+        buffers, count = state.buffers, len(rows)
+        for number, index in enumerate(rows.unbind()):
+            keys = mixed(state.keys ^ mixed(state.steps.to(torch.int64) * count + number)) if self.random else None
+            found, (loss, buffers) = self._one(state.parameters, buffers, gathered(source, index), keys)
             gradients = found if gradients is None else {name: gradients[name] + found[name] for name in found}
             losses = loss if losses is None else losses + loss
         assert gradients is not None and losses is not None
-        count = len(rows)
         if count > 1:
             gradients, losses = {name: grad / count for name, grad in gradients.items()}, losses / count
         gradients, norms = self._clipped(gradients)
-        parameters, optimizer = self._updated(parameters, gradients, optimizer, steps, hyperparameters)
-        return parameters, buffers, optimizer, steps + 1, losses, norms
+        parameters, optimizer = self._updated(state, gradients, hyperparameters)
+        return State(parameters, buffers, optimizer, state.steps + 1, state.keys), losses, norms
 
-    def _one(self, parameters: Tensors, buffers: Tensors, rows: Tensor) -> tuple[Tensors, tuple[Tensor, Tensors]]:
-        batch = gathered(self._task, rows)
-        gradients, (loss, after) = self._gradients(parameters, buffers, batch.inputs, batch.target)
-        return gradients, (loss, after)
+    def _one(
+        self, parameters: Tensors, buffers: Tensors, batch: Batch, keys: Tensor | None
+    ) -> tuple[Tensors, tuple[Tensor, Tensors]]:
+        if keys is None:
+            gradients, aside = self._gradients(parameters, buffers, batch.inputs, batch.target)
+        else:
+            with Draws(keys) as draws:
+                gradients, aside = self._gradients(parameters, buffers, batch.inputs, batch.target)
+            self.shared = self.shared or draws.shared
+        return gradients, aside
 
     def _loss(self, parameters: Tensors, buffers: Tensors, inputs: Any, target: Any) -> tuple[Tensor, Tensors]:
         # Buffers are changed in place by the model (running statistics), so it gets copies of its own.
         own = {name: tensor.clone() for name, tensor in buffers.items()}
-        loss, _ = batch_loss(self._task, _Stateless(self._skeleton, {**parameters, **own}), Batch(inputs, target))
+        loss, _ = batch_loss(self._task, _Stateless(self.skeleton, {**parameters, **own}), Batch(inputs, target))
         return loss, own
 
     def _clipped(self, gradients: Tensors) -> tuple[Tensors, Tensor]:
@@ -131,16 +173,11 @@ class Update:
         return {name: grad * _along(scale, grad) for name, grad in gradients.items()}, norms
 
     def _updated(
-        self,
-        parameters: Tensors,
-        gradients: Tensors,
-        optimizer: dict[str, Tensors],
-        steps: Tensor,
-        hyperparameters: Mapping[str, Tensor],
+        self, state: State, gradients: Tensors, hyperparameters: Mapping[str, Tensor]
     ) -> tuple[Tensors, dict[str, Tensors]]:
         after: Tensors = {}
         states: dict[str, Tensors] = {}
-        for name, param in parameters.items():
+        for name, param in state.parameters.items():
             h = {key: _along(value, param) for key, value in hyperparameters.items()}
             group = self._groups.get(name)
             if group is not None:
@@ -148,7 +185,7 @@ class Update:
                 if group.weight_decay is not None:
                     h["weight_decay"] = torch.full_like(h["lr"], group.weight_decay)
             after[name], states[name] = self._recipe.optimizer.update(
-                param, gradients[name], optimizer[name], _along(steps.to(param.dtype), param), h
+                param, gradients[name], state.optimizer[name], _along(state.steps, param), h
             )
         return after, states
 
@@ -194,10 +231,8 @@ class Validation:
         return vmap(one, randomness="different")(stack.parameters, stack.buffers).double()
 
 
-def gathered(task: Task, rows: Tensor) -> Batch:
+def gathered(source: TensorSource, rows: Tensor) -> Batch:
     """The samples at indices (size, batch) of data in memory, each tensor (size, batch, …)."""
-    source = task.train
-    assert isinstance(source, TensorSource)
     flat = rows.reshape(-1)
 
     def select(part: Tensor) -> Tensor:
@@ -217,38 +252,44 @@ def obstacle(task: Task, recipe: Recipe) -> str | None:
     return None
 
 
-def probe(task: Task, recipe: Recipe, skeleton: nn.Module) -> str | None:
-    """Why this task's models cannot be trained as a stack; None if they can.
+@dataclass(frozen=True)
+class Work:
+    """What one forward pass of one model does: operators, bytes they write, bytes of parameters, and any draws."""
 
-    Two models make one update and one validation. `task` and `skeleton` are on the recipe's device.
-    """
-    reason = obstacle(task, recipe)
-    if reason is not None:
-        return reason
-    stack = Stack(skeleton, recipe, 2)
-    rows = torch.arange(task.batch_size, device=recipe.device).repeat(recipe.accumulate, 2, 1)
-    h = {name: torch.zeros(2, device=recipe.device) for name in ("lr", *recipe.optimizer.hyperparameters())}
-    try:
-        with rng.preserved(recipe.device), math_attention(), torch.no_grad():
-            update = Update(task, recipe, skeleton)
-            update(stack.parameters, stack.buffers, stack.optimizer, stack.steps, rows, h)
-            if task.val is not None:
-                Validation(task, skeleton)(stack)
-    except LrtoolError as error:
-        return str(error).splitlines()[0]
-    except Exception as error:
-        return str(task_error(error, "training two models as one")).splitlines()[0]
-    return None
+    operators: int
+    bytes: int
+    parameters: int
+    random: bool
+
+
+def work_of(task: Task, skeleton: nn.Module, device: torch.device) -> Work:
+    """Look at the forward pass of a first batch; raises TaskError where the user's code fails."""
+    copied = copy.deepcopy(skeleton)  # running statistics change
+    batch = take(task.train, torch.arange(task.batch_size, device=device))
+    with rng.preserved(device), torch.no_grad(), Witness() as seen:
+        batch_loss(task, copied, batch)
+    held = sum(p.numel() * p.element_size() for p in skeleton.parameters())
+    return Work(seen.operators, seen.bytes, held, seen.random)
+
+
+def trial_update(update: Update, task: Task, recipe: Recipe, size: int) -> Callable[[], None]:
+    """One update of a scratch stack, to try it, or to see how long it takes."""
+    stack = Stack(update.skeleton, recipe, size)
+    source = task.train
+    assert isinstance(source, TensorSource)
+    rows = torch.arange(task.batch_size, device=recipe.device).repeat(recipe.accumulate, size, 1)
+    h = {name: torch.zeros(size, device=recipe.device) for name in ("lr", *recipe.optimizer.hyperparameters())}
+
+    def one() -> None:
+        with torch.no_grad():
+            stack.state = update(source, stack.state, rows, h)[0]
+
+    return one
 
 
 def math_attention() -> Any:
     """Attention by plain matrix products: the fused kernels go through vmap one sample at a time."""
     return sdpa_kernel(SDPBackend.MATH)
-
-
-def compiled(update: Update) -> Callable[..., Any]:
-    """The update as one compiled graph for one size of stack."""
-    return torch.compile(update, dynamic=False, fullgraph=True)
 
 
 def _state(model: nn.Module) -> dict[str, Tensor]:

@@ -1,0 +1,120 @@
+"""The update of a stack as one compiled graph that changes the stack in place."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.utils._pytree import tree_flatten, tree_unflatten
+
+from lrtool.engine.stacking import Stack, State, Update
+from lrtool.tasks.sources import TensorSource
+
+#: Seconds that compiling takes, roughly: to start the compiler, and per operator of the graph.
+_START, _PER_OPERATOR = 3.0, 0.015
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A traced update of stacks of one size: flat tensors in, losses and norms out, the state changed in place."""
+
+    module: torch.fx.GraphModule
+    example: Sequence[Tensor]
+    size: int
+
+    @property
+    def operators(self) -> int:
+        """How many there are."""
+        return sum(node.op == "call_function" for node in self.module.graph.nodes)
+
+    @property
+    def key(self) -> str:
+        """The same for the same graph on the same shapes."""
+        shapes = [(list(t.shape), str(t.dtype), str(t.device)) for t in self.example]
+        text = f"{torch.__version__} {torch.get_num_threads()} {shapes} {self.module.code}"
+        return "graph " + hashlib.sha256(text.encode()).hexdigest()[:24]
+
+    @property
+    def expected_seconds(self) -> float:
+        """How long compiling it may take."""
+        return _START + _PER_OPERATOR * self.operators
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A compiled update; several threads may call it, each with a stack of its own."""
+
+    function: Callable[..., Any]
+    size: int
+    seconds: float
+
+    def bind(self, stack: Stack, source: TensorSource) -> Callable[[Tensor, Sequence[Tensor]], tuple[Tensor, Tensor]]:
+        """(rows, hyperparameters) → (losses, norms), which trains `stack` in place."""
+        fixed = _flat(stack.state, source)
+
+        def step(rows: Tensor, h: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+            losses, norms = self.function(*fixed, rows, *h)
+            return losses, norms
+
+        return step
+
+
+def missing_compiler(device: torch.device) -> str | None:
+    """Why nothing can be compiled here, before trying; None if nothing is known against it."""
+    if device.type != "cpu":
+        return None
+    try:
+        from torch._inductor.cpp_builder import get_cpp_compiler
+
+        get_cpp_compiler()
+    except ImportError:
+        return None
+    except Exception:
+        return "there is no C++ compiler"
+    return None
+
+
+def traced(update: Update, stack: Stack, source: TensorSource, names: Sequence[str], rows: Tensor) -> Graph:
+    """Trace an update of a scratch stack, whose state it changes; raises what the model raises under tracing."""
+    state, spec = tree_flatten(stack.state)
+    data = [*source.inputs, source.target]
+    dtype = torch.float64 if stack.precise else torch.float32
+    h = [torch.zeros(stack.size, dtype=dtype, device=rows.device) for _ in names]
+
+    def flat(*given: Tensor) -> tuple[Tensor, Tensor]:
+        before, rest = given[: len(state)], given[len(state) :]
+        inputs, (target, index), values = rest[: len(data) - 1], rest[len(data) - 1 : len(data) + 1], rest[-len(h) :]
+        own = TensorSource(tuple(inputs), target)
+        start: State = tree_unflatten(list(before), spec)
+        after, losses, norms = update(own, start, index, dict(zip(names, values, strict=True)))
+        for old, new in zip(before, tree_flatten(after)[0], strict=True):
+            if old is not new:
+                old.copy_(new)
+        return losses, norms
+
+    example = [*state, *data, rows, *h]
+    with torch.no_grad():
+        return Graph(make_fx(flat)(*example), example, stack.size)
+
+
+def compiled(graph: Graph) -> Compiled:
+    """Compile a traced update for the number of threads that torch uses now; raises what the compiler raises."""
+    # Not torch.compile: its guards cost time at every call, and its cache is not meant for several threads.
+    import torch._inductor
+
+    began = time.perf_counter()
+    with torch.no_grad():
+        function = torch._inductor.compile(graph.module, list(graph.example))
+        assert callable(function)
+        function(*graph.example)
+    return Compiled(function, graph.size, time.perf_counter() - began)
+
+
+def _flat(state: State, source: TensorSource) -> list[Tensor]:
+    return [*tree_flatten(state)[0], *source.inputs, source.target]

@@ -1,0 +1,175 @@
+"""How the vector engine trains its trials: size of the stack, threads, compiled or not, and why."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from lrtool.engine import calibration
+from lrtool.engine.compiling import Compiled, compiled, missing_compiler, traced
+from lrtool.engine.stacking import Stack, Update, Work, work_of
+from lrtool.engine.trials import Recipe, Trial
+from lrtool.errors import LrtoolError
+from lrtool.tasks.base import Task, seeded_model
+from lrtool.tasks.failures import guarded
+from lrtool.tasks.sources import TensorSource
+
+#: Bytes that stacks may hold, activations included, by kind of device.
+_BUDGET = {"cpu": 400 * 2**20}
+_BUDGET_ELSEWHERE = 2 * 2**30
+#: Bytes that a compiled stack should touch per update: what stays in a core's cache.
+_TOUCHED = {"cpu": 4 * 2**20}
+_TOUCHED_ELSEWHERE = 512 * 2**20
+#: Updates, of all trials, below which nothing is measured, and the size then.
+_FEW, _SMALL = 4000, 16
+#: Part of an uncompiled update's time that compiling saves.
+_SAVES = 0.6
+#: A second worker must bring this much.
+_WORKER_GAIN = 1.15
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`workers` threads train a stack of `size` models each, with `threads` torch threads. `reason` for people."""
+
+    size: int
+    workers: int
+    threads: int
+    compiled: Compiled | None
+    random: bool
+    reason: str
+
+
+@dataclass
+class Planner:
+    """Makes the plan of one call; `task` is on the device."""
+
+    task: Task
+    trials: Sequence[Trial]
+    recipe: Recipe
+    slots: int | None = None
+    compile: bool | None = None
+    workers: int | None = None
+
+    def __post_init__(self) -> None:
+        device = self.recipe.device
+        with guarded("building the model", "model"):
+            skeleton = seeded_model(self.task, self.trials[0].seed).to(device).train()
+        self._work: Work = work_of(self.task, skeleton, device)
+        self._update = Update(self.task, self.recipe, skeleton, self._work.random)
+        self._updates = sum(trial.steps for trial in self.trials)
+        self._cores = torch.get_num_threads() if device.type == "cpu" else 1
+        self._memory = calibration.Memory()
+
+    def plan(self) -> Plan:
+        """Measure where it pays, compile where it pays."""
+        plain = self._plain()
+        made, why = self._compiled(plain["seconds"])
+        if made is None:
+            return Plan(int(plain["size"]), 1, int(plain["threads"]), None, self._work.random, why)
+        workers = self._workers(made)
+        reason = f"compiled in {made.seconds:.1f} s ({why}); {workers} x {made.size} trials at a time"
+        threads = 1 if self.recipe.device.type == "cpu" else torch.get_num_threads()
+        return Plan(made.size, workers, threads, made, self._work.random, reason)
+
+    @property
+    def _largest(self) -> int:
+        per_model = max(1, 8 * self._work.parameters + 3 * self._work.bytes)
+        return max(1, _BUDGET.get(self.recipe.device.type, _BUDGET_ELSEWHERE) // per_model)
+
+    def _plain(self) -> dict[str, Any]:
+        """Size, threads and seconds per trial and update of an uncompiled stack."""
+        count, threads = len(self.trials), torch.get_num_threads()
+        if self.slots is not None or self._updates < _FEW:
+            size = min(self.slots or _SMALL, count, self._largest)
+            if self.slots is None or self.compile is not None or self._updates < _FEW:
+                return {"size": size, "threads": threads, "seconds": 0.0}
+        key = calibration.signature(self.task, self.recipe, self._work, self.slots or count, self._update)
+        known = self._memory.get(key)
+        if not calibration.readable(known):
+            known = calibration.plain_speed(self.task, self.recipe, self._update, self._largest, self.slots or count)
+            self._memory.put(key, known)
+        assert known is not None
+        return {**known, "size": min(known["size"], count)}
+
+    def _compiled(self, seconds: float) -> tuple[Compiled | None, str]:
+        """The compiled update and why, or None and why not."""
+        saved = self._updates * seconds * _SAVES
+        if self.compile is False:
+            return None, "not compiled: told not to"
+        if self._update.shared:
+            return None, "not compiled: the model draws random values in a way that is not known"
+        lacking = missing_compiler(self.recipe.device)
+        if lacking is not None:
+            return None, f"not compiled: {lacking}"
+        if self.compile is None and saved < 1.0:
+            return None, f"not compiled: it would save about {saved:.1f} s"
+        try:
+            return self._try(saved)
+        except Exception as error:
+            # Whatever the compiler cannot do with this model or on this machine, the plain update can.
+            return None, f"not compiled: compiling failed ({_first_line(error)})"
+
+    def _try(self, saved: float) -> tuple[Compiled | None, str]:
+        size, task, recipe = self._compiled_size(), self.task, self.recipe
+        assert isinstance(task.train, TensorSource)
+        stack = Stack(self._update.skeleton, recipe, size)
+        rows = torch.arange(task.batch_size, device=recipe.device).repeat(recipe.accumulate, size, 1)
+        names = ("lr", *recipe.optimizer.hyperparameters())
+        threads = 1 if recipe.device.type == "cpu" else torch.get_num_threads()
+        began = time.perf_counter()
+        graph = traced(self._update, stack, task.train, names, rows)
+        tracing = time.perf_counter() - began
+        remembered = self._memory.get(graph.key)
+        expected = remembered if isinstance(remembered, float) else graph.expected_seconds
+        if self.compile is None and saved < expected:
+            return None, f"not compiled: it would take about {expected:.0f} s and save about {saved:.0f} s"
+        with calibration.intra_threads(threads):
+            made = compiled(graph)
+        self._memory.put(graph.key, made.seconds)
+        why = "told to" if self.compile else f"saves about {saved:.0f} s"
+        return Compiled(made.function, made.size, made.seconds + tracing), why
+
+    def _compiled_size(self) -> int:
+        if self.slots is not None:
+            return min(self.slots, len(self.trials))
+        touched = _TOUCHED.get(self.recipe.device.type, _TOUCHED_ELSEWHERE)
+        fits = max(4, touched // max(1, 3 * self._work.parameters + self._work.bytes))
+        size = 1 << (min(fits, self._largest, 256).bit_length() - 1)
+        # All cores have work, and the last stack is full too.
+        share = -(-len(self.trials) // (self.workers or self._cores))
+        return min(share, -(-share // -(-share // size)))
+
+    def _workers(self, made: Compiled) -> int:
+        """How many stacks to train at once: as many as there are cores, if that is measurably faster."""
+        most = min(self.workers or self._cores, -(-len(self.trials) // made.size))
+        if most == 1 or self.workers is not None:
+            return most
+        repeats = max(3, min(50, int(0.05 / max(1e-6, calibration.in_parallel(lambda: self._once(made), 1, 2)))))
+        alone = calibration.in_parallel(lambda: self._once(made), 1, repeats)
+        together = calibration.in_parallel(lambda: self._once(made), most, repeats) / most
+        return most if together * _WORKER_GAIN < alone else 1
+
+    def _once(self, made: Compiled) -> Callable[[], None]:
+        task, recipe = self.task, self.recipe
+        assert isinstance(task.train, TensorSource)
+        stack = Stack(self._update.skeleton, recipe, made.size)
+        rows = torch.arange(task.batch_size, device=recipe.device).repeat(recipe.accumulate, made.size, 1)
+        dtype = torch.float64 if stack.precise else torch.float32
+        h = [torch.zeros(made.size, dtype=dtype, device=recipe.device)] * (1 + len(recipe.optimizer.scheduled))
+        step = made.bind(stack, task.train)
+
+        def once() -> None:
+            with torch.no_grad():
+                step(rows, h)
+
+        return once
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip().splitlines()
+    return text[0] if isinstance(error, LrtoolError) and text else f"{type(error).__name__}: {text[0] if text else ''}"
