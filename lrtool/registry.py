@@ -40,7 +40,7 @@ class Registry(Generic[T]):
         try:
             return self.kinds[kind]
         except KeyError:
-            near = difflib.get_close_matches(kind, self.kinds, n=1)
+            near = difflib.get_close_matches(kind.lower().replace("-", "_"), self.kinds, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"choose one of: {', '.join(self.kinds)}"
             raise UsageError(f"there is no {self.noun} {kind!r}", remedy=hint) from None
 

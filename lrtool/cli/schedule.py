@@ -52,7 +52,8 @@ def list_kinds(as_json: JsonOption = False) -> None:
 
 @app.command()
 def explain(
-    kind: Annotated[str, typer.Argument(help="A kind of schedule.", show_default=False)], as_json: JsonOption = False
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="A kind of schedule.", show_default=False)],
+    as_json: JsonOption = False,
 ) -> None:
     """Explain a kind: formula, fields, when it helps and hurts, reference, the same in other libraries."""
     if as_json:
@@ -82,8 +83,9 @@ def show(
     quiet: QuietOption = False,
 ) -> None:
     """Draw one or several schedules, in the terminal and to files."""
-    from lrtool.report.preview import Preview
+    from lrtool.report.preview import Preview, check_endings
 
+    check_endings(png=png, svg=svg, csv=csv)
     preview = Preview.of(items or [], lr, steps, steps_per_epoch)
     for note in preview.notes:
         typer.echo(f"note: {note}", err=True)

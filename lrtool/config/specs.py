@@ -28,6 +28,8 @@ _WHOLE = frozenset({"model", "extends"})
 #: What only reading the whole config gets right.
 _NEEDS_ALL = frozenset({"extends", "schedules"})
 _FILE = re.compile(r"\.ya?ml$|[/\\]")
+#: What errors show as a field with its value.
+_EXAMPLE = "warmup=5%"
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ def parse_items(items: Iterable[str]) -> list[Spec]:
     for item in items:
         key, equals, _ = item.partition("=")
         if not equals:
+            _refuse_bare_field(item, groups)
             groups.append((item, []))
         elif not groups:
             raise UsageError(
@@ -93,10 +96,17 @@ def parse_items(items: Iterable[str]) -> list[Spec]:
                 remedy=f"name one first, for example: cosine {item}",
             )
         elif not key.strip():
-            raise UsageError(f"{item!r} has no key", remedy="write KEY=VALUE, for example warmup=5%")
+            raise UsageError(f"{item!r} has no key", remedy=f"write KEY=VALUE, for example {_EXAMPLE}")
         else:
             groups[-1][1].append(item)
     return _told_apart([_item(head, fields) for head, fields in groups])
+
+
+def _refuse_bare_field(item: str, groups: Sequence[tuple[str, list[str]]]) -> None:
+    """UsageError where a word without `=` is a field of the schedule before it, rather than the next one."""
+    before = KINDS.kinds.get(groups[-1][0]) if groups else None
+    if before is not None and item in before.model_fields and item not in KINDS.kinds and not Path(item).is_file():
+        raise UsageError(f"{item!r} is a field of {groups[-1][0]} and has no value", remedy=f"write {item}=VALUE")
 
 
 def _item(head: str, fields: list[str]) -> Spec:
@@ -174,6 +184,8 @@ def _fill(document: Document, fields: Iterable[str]) -> None:
     """Put KEY=VALUE items into the document's schedule."""
     for item in fields:
         key, _, text = item.partition("=")
+        if not text.strip():
+            raise UsageError(f"{item!r} has no value", remedy=f"write for example {_EXAMPLE} (null unsets a key)")
         path: Path_ = ("schedule", *(int(part) if part.isdecimal() else part for part in key.strip().split(".")))
         here: Any = document.data
         for at, part in enumerate(path[:-1]):

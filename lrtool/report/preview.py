@@ -23,6 +23,8 @@ Array = NDArray[np.float64]
 
 #: What is drawn where neither the command nor the config says otherwise.
 _LR, _STEPS, _STEPS_PER_EPOCH = 0.1, 1000, 100
+#: Endings that say a format.
+_ENDINGS = frozenset({".png", ".svg", ".csv", ".jpg", ".jpeg", ".pdf", ".json"})
 #: More values than this are refused rather than kept in memory.
 _MOST = 20_000_000
 
@@ -185,6 +187,20 @@ class Preview:
         if len(self.runs) > 1:
             return {}
         return {name: values[:-1] for name, values in self.runs[0].values.items() if name != "lr"}
+
+
+def check_endings(**files: Path | None) -> None:
+    """UsageError where the name of a file, by format, ends as another format's would."""
+    for form, path in files.items():
+        if path is None or path.suffix.lower() not in _ENDINGS - {f".{form}"}:
+            continue
+        ending = path.suffix.lower().removeprefix(".")
+        other = f", or --{ending} {path}" if ending in files else ""
+        raise UsageError(
+            f"{form.upper()} would be written to a file whose name ends with {path.suffix}: {path}",
+            where=f"--{form}",
+            remedy=f"write --{form} {path.with_suffix('.' + form)}{other}",
+        )
 
 
 def write_file(path: Path, data: bytes) -> None:

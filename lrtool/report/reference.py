@@ -80,7 +80,7 @@ def entry(kind: str) -> Entry:
 
 def table() -> str:
     """Every kind as a row of a Markdown table."""
-    head = "| `kind` | what it is | formula, as a part of the peak LR | fields | use it for |\n|---|---|---|---|---|\n"
+    head = "| `kind` | what it is | formula, as a part of the peak LR | fields | helps | hurts |\n" + "|---" * 6 + "|\n"
     return head + "".join(_row(entry(kind)) for kind in KINDS.kinds)
 
 
@@ -95,7 +95,7 @@ def updated(text: str) -> str:
 def _row(each: Entry) -> str:
     own = ", ".join(f"`{field.name}`" for field in each.fields if not field.shared)
     formula = each.formula.removeprefix("factor(d) = ").replace("\n", " ").replace("  ", " ")
-    cells = (f"`{each.kind}`", each.summary, formula, own, each.helps)
+    cells = (f"`{each.kind}`", each.summary, formula, own, each.helps, each.hurts)
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
 
 

@@ -140,6 +140,14 @@ def test_export_to_a_file(tmp_path, capsys):
         (["show"], ["no schedule is given", "lrtool schedule show cosine"]),
         (["show", "cosin"], ["no schedule 'cosin'", "did you mean 'cosine'"]),
         (["show", "cosine", "finale=1"], ["finale=1", "no such key", "did you mean 'final'"]),
+        (["show", "COSINE"], ["no schedule 'COSINE'", "did you mean 'cosine'"]),
+        (["show", "cosine", "=5"], ["'=5' has no key", "write KEY=VALUE"]),
+        (["show", "cosine", "warmup="], ["'warmup=' has no value", "warmup=5%"]),
+        (["show", "cosine", "warmup", "5%"], ["'warmup' is a field of cosine", "write warmup=VALUE"]),
+        (["show", "cosine", "warmup=[1"], ["warmup=[1", "bracket", "close it"]),
+        (["show", "cosine", "warmup=soon"], ["warmup=soon", "a duration is", "but got 'soon'"]),
+        (["show", "cosine", "--png", "a.svg"], ["--png", "ends with .svg", "write --png a.png, or --svg a.svg"]),
+        (["show", "cosine", "--csv", "a.pdf"], ["--csv", "ends with .pdf", "write --csv a.csv"]),
         (["show", "final=1"], ["no schedule stands before it"]),
         (["show", "cosine", "--steps", "-4"], ["--steps", "at least 1 update, but got '-4'", "write 500"]),
         (["show", "cosine", "--steps", "0"], ["at least 1 update, but got '0'"]),
@@ -155,6 +163,7 @@ def test_export_to_a_file(tmp_path, capsys):
         (["explain", "lineer"], ["no schedule 'lineer'", "did you mean 'linear'"]),
         (["export"], ["no schedule is given"]),
         (["export", "cosine", "--to", "keras"], ["cannot export to 'keras'", "choose one of: torch"]),
+        (["export", "cosine", "--to", "Torch"], ["cannot export to 'Torch'", "did you mean 'torch'"]),
         (["export", "cosine", "linear"], ["one schedule", "cosine, linear"]),
         (["export", str(CONFIGS / "digits-mlp.yaml")], ["length of an epoch", "--steps-per-epoch"]),
         (["show", "cosine", "--steps", "many"], ["--steps", "at least 1 update, but got 'many'"]),
@@ -168,6 +177,33 @@ def test_mistakes(arguments, parts, capsys):
     assert "Traceback" not in captured.err
     for part in parts:
         assert part in captured.err
+
+
+@pytest.mark.parametrize(
+    ("content", "parts"),
+    [
+        (b"", ["is empty"]),
+        (b"just words", ["mapping of keys to values"]),
+        (b"- 1", ["mapping of keys to values"]),
+        (b"\x89PNG\x00", ["not UTF-8"]),
+        (b"lr: 0.1\n", ["it has no kind", "write kind:"]),
+        (b"schedule: 7\n", ["a kind or a mapping, but got 7"]),
+        (b"schedule: {kind: cosine, fnal: 0}\n", ["no such key", "did you mean 'final'"]),
+    ],
+)
+def test_a_file_that_is_no_schedule(content, parts, tmp_path, capsys):
+    file = tmp_path / "mine.yaml"
+    file.write_bytes(content)
+    assert run(["schedule", "show", str(file)]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    for part in [str(file), *parts]:
+        assert part in captured.err
+
+
+def test_a_field_can_be_unset(capsys):
+    assert run(["schedule", "show", "cyclical", "step_size_down=null", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["schedule"]["step_size_down"] is None
 
 
 def test_a_file_that_cannot_be_written(tmp_path, capsys):

@@ -3,6 +3,8 @@
 import copy
 import doctest
 import io
+import json
+import pickle
 import warnings
 
 import numpy as np
@@ -206,6 +208,27 @@ def test_resume_at_any_step_equals_never_stopping(stop):
         advance(resumed_optimizer, resumed, 1)
 
 
+@pytest.mark.parametrize("kind", sorted(set(KINDS.kinds) - {"table"}))
+def test_every_kind_resumes_from_json_at_every_step(kind):
+    fields, steps = {"kind": kind, "warmup": 3}, 24
+    optimizer = sgd(0.3)
+    scheduler = CurveLR(optimizer, fields, steps)
+    never_stopped = []
+    states = []
+    for _ in range(steps + 3):
+        states.append(json.dumps(scheduler.state_dict()))
+        never_stopped.append((optimizer.param_groups[0]["lr"], optimizer.param_groups[0]["momentum"]))
+        advance(optimizer, scheduler, 1)
+    resumed_optimizer = sgd(0.3)
+    resumed = CurveLR(resumed_optimizer, fields, steps)
+    for stop, state in enumerate(states):
+        resumed.load_state_dict(json.loads(state))
+        for expected in never_stopped[stop : stop + 2]:
+            group = resumed_optimizer.param_groups[0]
+            assert (group["lr"], group["momentum"]) == expected
+            advance(resumed_optimizer, resumed, 1)
+
+
 def test_resume_without_the_optimizers_state():
     scheduler = CurveLR(sgd(), "one_cycle", 20)
     scheduler.load_state_dict({"last_epoch": 9, "fingerprint": scheduler.fingerprint()})
@@ -269,6 +292,19 @@ def test_deepcopy_is_independent():
     advance(twin.optimizer, twin, 5)
     assert twin.get_last_lr() == scheduler.get_last_lr()
     assert twin.optimizer is not optimizer
+
+
+def test_pickle_goes_on_where_it_was():
+    optimizer = torch.optim.AdamW([parameter()], lr=0.1)
+    scheduler = CurveLR(optimizer, [{"kind": "one_cycle", "duration": 12}, "linear"], 20, weight_decay="cosine")
+    advance(optimizer, scheduler, 5)
+    twin = pickle.loads(pickle.dumps(scheduler))
+    for _ in range(18):
+        for name in ("lr", "betas", "weight_decay"):
+            assert twin.optimizer.param_groups[0][name] == optimizer.param_groups[0][name]
+        assert twin.state_dict() == scheduler.state_dict()
+        advance(optimizer, scheduler, 1)
+        advance(twin.optimizer, twin, 1)
 
 
 def test_updates_that_a_loss_scaler_skips_do_not_move_it():

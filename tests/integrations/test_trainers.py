@@ -39,7 +39,8 @@ def module():
 
         def configure_optimizers(self):
             optimizer = torch.optim.SGD(self.parameters(), lr=0.1, momentum=0.9)
-            return [optimizer], [{"scheduler": CurveLR(optimizer, FIELDS, STEPS), "interval": "step"}]
+            scheduler = CurveLR(optimizer, FIELDS, STEPS)
+            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     return Net
 

@@ -110,7 +110,8 @@ def export(spec: Spec, target: str, lr: float, steps: int) -> str:
     unknown target, ScheduleError where the schedule does not fit the run.
     """
     if target not in TARGETS:
-        raise UsageError(f"cannot export to {target!r}", remedy=f"choose one of: {', '.join(TARGETS)}")
+        near = f"did you mean {target.lower()!r}? " if target.lower() in TARGETS else ""
+        raise UsageError(f"cannot export to {target!r}", remedy=f"{near}choose one of: {', '.join(TARGETS)}")
     return TARGETS[target](_Run(spec, lr, steps))
 
 
