@@ -17,7 +17,7 @@ from lrtool.engine.stacking import Stack, State, Update
 from lrtool.tasks.sources import TensorSource
 
 #: Seconds that compiling takes, roughly: to start the compiler, and per operator of the graph.
-_START, _PER_OPERATOR = 3.0, 0.015
+START, _PER_OPERATOR = 3.0, 0.015
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Graph:
     @property
     def expected_seconds(self) -> float:
         """How long compiling it may take."""
-        return _START + _PER_OPERATOR * self.operators
+        return START + _PER_OPERATOR * self.operators
 
 
 @dataclass(frozen=True)

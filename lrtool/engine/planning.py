@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from lrtool.engine import calibration
-from lrtool.engine.compiling import Compiled, compiled, missing_compiler, traced
+from lrtool.engine.compiling import START, Compiled, compiled, missing_compiler, traced
 from lrtool.engine.stacking import Stack, Update, Work, work_of
 from lrtool.engine.trials import Recipe, Trial
 from lrtool.errors import LrtoolError
@@ -25,7 +25,7 @@ _BUDGET_ELSEWHERE = 2 * 2**30
 _TOUCHED = {"cpu": 4 * 2**20}
 _TOUCHED_ELSEWHERE = 512 * 2**20
 #: Updates, of all trials, below which nothing is measured, and the size then.
-_FEW, _SMALL = 4000, 16
+FEW, SMALL = 4000, 16
 #: Part of an uncompiled update's time that compiling saves.
 _SAVES = 0.6
 #: A second worker must bring this much.
@@ -76,6 +76,10 @@ class Planner:
         threads = 1 if self.recipe.device.type == "cpu" else torch.get_num_threads()
         return Plan(made.size, workers, threads, made, self._work.random, reason)
 
+    def plain_seconds(self) -> float:
+        """How long all updates take uncompiled."""
+        return float(self._plain()["seconds"]) * self._updates
+
     @property
     def _largest(self) -> int:
         per_model = max(1, 8 * self._work.parameters + 3 * self._work.bytes)
@@ -84,9 +88,9 @@ class Planner:
     def _plain(self) -> dict[str, Any]:
         """Size, threads and seconds per trial and update of an uncompiled stack."""
         count, threads = len(self.trials), torch.get_num_threads()
-        if self.slots is not None or self._updates < _FEW:
-            size = min(self.slots or _SMALL, count, self._largest)
-            if self.slots is None or self.compile is not None or self._updates < _FEW:
+        if self.slots is not None or self._updates < FEW:
+            size = min(self.slots or SMALL, count, self._largest)
+            if self.slots is None or self.compile is not None or self._updates < FEW:
                 return {"size": size, "threads": threads, "seconds": 0.0}
         key = calibration.signature(self.task, self.recipe, self._work, self.slots or count, self._update)
         known = self._memory.get(key)
@@ -168,6 +172,14 @@ class Planner:
                 step(rows, h)
 
         return once
+
+
+def expected_seconds(planner: Planner) -> float:
+    """How long the trials may take as a plan would train them, compiling included."""
+    plain = planner.plain_seconds()
+    if planner.compile is False or missing_compiler(planner.recipe.device) is not None:
+        return plain
+    return min(plain, plain * (1 - _SAVES) + START)
 
 
 def _first_line(error: BaseException) -> str:

@@ -119,7 +119,7 @@ class Update:
         self._task, self._recipe, self.skeleton = task, recipe, skeleton
         groups = {name: recipe.optimizer.group_of(name) for name, _ in skeleton.named_parameters()}
         self._groups = {name: group for name, group in groups.items() if group is not None}
-        self._gradients = vmap(grad_and_value(self._loss, has_aux=True), randomness="different")
+        self._gradients = vmap(grad_and_value(self.loss, has_aux=True), randomness="different")
 
     def __call__(
         self, source: TensorSource, state: State, rows: Tensor, hyperparameters: Mapping[str, Tensor]
@@ -153,7 +153,8 @@ class Update:
             self.shared = self.shared or draws.shared
         return gradients, aside
 
-    def _loss(self, parameters: Tensors, buffers: Tensors, inputs: Any, target: Any) -> tuple[Tensor, Tensors]:
+    def loss(self, parameters: Tensors, buffers: Tensors, inputs: Any, target: Any) -> tuple[Tensor, Tensors]:
+        """The loss of one model, and its buffers afterwards."""
         # Buffers are changed in place by the model (running statistics), so it gets copies of its own.
         own = {name: tensor.clone() for name, tensor in buffers.items()}
         loss, _ = batch_loss(self._task, _Stateless(self.skeleton, {**parameters, **own}), Batch(inputs, target))

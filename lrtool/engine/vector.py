@@ -58,21 +58,22 @@ class VectorEngine:
             repeatable(recipe.device),
             math_attention(),
         ):
-            placed = _placed(task, recipe)
+            there = placed(task, recipe)
             rng.seed_training(trials[0].seed, recipe.device)
-            plan = Planner(placed, trials, recipe, self.slots, self.compile, self.workers).plan()
+            plan = Planner(there, trials, recipe, self.slots, self.compile, self.workers).plan()
             if self.said is not None:
                 self.said(plan.reason)
             queue = Queue(trials, observer)
             if plan.workers == 1:
                 with intra_threads(plan.threads):
-                    _worker(placed, recipe, queue, plan).run(interrupts.check)
+                    _worker(there, recipe, queue, plan).run(interrupts.check)
             else:
-                _run_side_by_side(placed, recipe, queue, plan, interrupts)
+                _run_side_by_side(there, recipe, queue, plan, interrupts)
         return queue.traces
 
 
-def _placed(task: Task, recipe: Recipe) -> Task:
+def placed(task: Task, recipe: Recipe) -> Task:
+    """The task with its data on the recipe's device."""
     with guarded("moving the data to the device", "data"):
         val = task.val.to(recipe.device) if task.val is not None else None
         return replace(task, train=task.train.to(recipe.device), val=val)

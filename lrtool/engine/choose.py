@@ -1,0 +1,52 @@
+"""Which engine trains these trials, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from lrtool.engine.loop import LoopEngine
+from lrtool.engine.planning import FEW, Planner, expected_seconds
+from lrtool.engine.probing import probe
+from lrtool.engine.stacking import math_attention
+from lrtool.engine.trials import Engine, Recipe, Trial
+from lrtool.engine.vector import VectorEngine, placed
+from lrtool.tasks.base import Task
+
+#: Updates of one trial that the loop engine is timed with; the first few warm up.
+_TIMED, _WARM = 12, 4
+
+
+def choose_engine(task: Task, trials: Sequence[Trial], recipe: Recipe) -> tuple[Engine, str]:
+    """The engine and the reason, a clause for people ("loop: one trial has no company").
+
+    Models that cannot be stacked train one by one, and so do those whose stack is measured to be slower: large
+    models, which keep the machine busy by themselves. Raises TaskError where the user's code fails.
+    """
+    if len(trials) < 2:
+        return LoopEngine(), "loop: one trial has no company"
+    there = placed(task, recipe)
+    reason = probe(there, recipe, trials[0].seed)
+    if reason is not None:
+        return LoopEngine(), f"loop: these trials cannot be stacked: {reason}"
+    updates = sum(trial.steps for trial in trials)
+    if updates < FEW:
+        return VectorEngine(), f"vector: {len(trials)} trials side by side"
+    alone = _loop_seconds(there, trials[0], recipe) * updates
+    with math_attention():
+        together = expected_seconds(Planner(there, trials, recipe))
+    if together >= alone:
+        return LoopEngine(), f"loop: stacking is slower for this model ({together:.1f} s against {alone:.1f} s)"
+    return VectorEngine(), (
+        f"vector: {len(trials)} trials side by side, in about {together:.1f} s; one by one would take {alone:.1f} s"
+    )
+
+
+def _loop_seconds(task: Task, trial: Trial, recipe: Recipe) -> float:
+    """Seconds per update of one trial alone."""
+    short = replace(trial, steps=min(_TIMED, trial.steps))
+    quiet = replace(recipe, eval_every=0, stop_on_divergence=False)
+    (trace,) = LoopEngine().run(replace(task, val=None), [short], quiet)
+    return float(np.median(trace.seconds[min(_WARM, trace.steps - 1) :]))
