@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -25,6 +25,28 @@ from lrtool.tasks.sources import TensorSource
 _CHUNK = 64
 
 
+class WorkQueue(Protocol):
+    """What a worker asks for trials and tells of them. `lock` guards torch's generator while models are built."""
+
+    lock: threading.RLock
+
+    def next(self) -> tuple[int, Trial] | None:
+        """The next trial that waits, and its number."""
+        ...
+
+    def recorded(self, number: int, trace: Trace, start: int) -> None:
+        """A trial has new entries from index `start` on."""
+        ...
+
+    def evaluated(self, number: int, evaluation: Evaluation) -> None:
+        """A trial was validated."""
+        ...
+
+    def ended(self, number: int, trace: Trace) -> None:
+        """A trial is over."""
+        ...
+
+
 class Queue:
     """What the workers of one call share: trials that wait, traces that are done, and the observer.
 
@@ -33,10 +55,14 @@ class Queue:
 
     def __init__(self, trials: Sequence[Trial], observer: Observer | None) -> None:
         self.lock = threading.RLock()
-        self.stopped = threading.Event()
         self._waiting = deque(enumerate(trials))
         self._observer = observer
         self._traces: dict[int, Trace] = {}
+
+    @property
+    def watched(self) -> bool:
+        """Whether anybody observes."""
+        return self._observer is not None
 
     @property
     def traces(self) -> list[Trace]:
@@ -109,7 +135,7 @@ class Worker:
     """
 
     def __init__(
-        self, task: Task, recipe: Recipe, queue: Queue, size: int, random: bool, compiled: Compiled | None
+        self, task: Task, recipe: Recipe, queue: WorkQueue, size: int, random: bool, compiled: Compiled | None
     ) -> None:
         self._task, self._recipe, self._queue = task, recipe, queue
         with queue.lock, guarded("building the model", "model"):

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
+from functools import partial
 
 from lrtool.engine import rng
 from lrtool.engine.calibration import intra_threads
 from lrtool.engine.device import repeatable
+from lrtool.engine.forked import Children, Elsewhere, Halt, can_fork
 from lrtool.engine.interrupts import Interrupts, deferred_interrupts
 from lrtool.engine.planning import Plan, Planner
-from lrtool.engine.slots import Queue, Worker
+from lrtool.engine.slots import Queue, Worker, WorkQueue
 from lrtool.engine.stacking import NotStackableError, math_attention, obstacle
 from lrtool.engine.trials import Observer, Recipe, Trace, Trial
-from lrtool.errors import Interrupted
 from lrtool.tasks.base import Task
 from lrtool.tasks.failures import guarded
 
@@ -31,8 +32,8 @@ class VectorEngine:
 
     `slots`: models in a stack; None measures. `compile`: True or False decides; None compiles the update where
     the updates there are pay for it. Where compiling fails the plain update goes on. `workers`: stacks trained
-    at once, each by a thread of its own; None takes what is measured to be fastest. `said` hears, once a call,
-    how the trials are trained and why.
+    at once, each by a process of its own (a thread where processes cannot be forked); None takes what is measured
+    to be fastest. `said` hears, once a call, how the trials are trained and why.
 
     Memory is bounded whatever the number of trials.
     """
@@ -64,11 +65,13 @@ class VectorEngine:
             if self.said is not None:
                 self.said(plan.reason)
             queue = Queue(trials, observer)
+            train = partial(_train, there, recipe, plan)
             if plan.workers == 1:
-                with intra_threads(plan.threads):
-                    _worker(there, recipe, queue, plan).run(interrupts.check)
+                train(queue, interrupts.check)
+            elif can_fork(recipe.device):
+                _run_in_processes(train, trials, queue, plan, interrupts)
             else:
-                _run_side_by_side(there, recipe, queue, plan, interrupts)
+                _run_in_threads(train, queue, plan, interrupts)
         return queue.traces
 
 
@@ -79,42 +82,53 @@ def placed(task: Task, recipe: Recipe) -> Task:
         return replace(task, train=task.train.to(recipe.device), val=val)
 
 
-def _worker(task: Task, recipe: Recipe, queue: Queue, plan: Plan) -> Worker:
-    return Worker(task, recipe, queue, plan.size, plan.random, plan.compiled)
+def _train(task: Task, recipe: Recipe, plan: Plan, queue: WorkQueue, check: Callable[[], None]) -> None:
+    with intra_threads(plan.threads):
+        Worker(task, recipe, queue, plan.size, plan.random, plan.compiled).run(check)
 
 
-def _run_side_by_side(task: Task, recipe: Recipe, queue: Queue, plan: Plan, interrupts: Interrupts) -> None:
-    """Train in several threads; the first error, or a signal, stops them all between two chunks."""
-    halted: list[int] = []
+def _run_in_processes(
+    train: Callable[[WorkQueue, Callable[[], None]], None],
+    trials: Sequence[Trial],
+    queue: Queue,
+    plan: Plan,
+    interrupts: Interrupts,
+) -> None:
+    """Train in children; the first error, or a signal, stops them all between two chunks."""
+    children = Children(plan.workers, trials, queue, train)
+    try:
+        while not children.wait(_LOOK):
+            if interrupts.pending is not None:
+                children.halt.set(interrupts.pending)
+    finally:
+        children.end()
+    interrupts.check()
+    _raise_first(children.errors)
 
-    def check() -> None:
-        if halted:
-            raise Interrupted(halted[0])
-        if queue.stopped.is_set():
-            raise _Elsewhere("another trial's failure ended the run")
+
+def _run_in_threads(
+    train: Callable[[WorkQueue, Callable[[], None]], None], queue: Queue, plan: Plan, interrupts: Interrupts
+) -> None:
+    """The same in threads, where processes cannot be forked."""
+    halt = Halt()
 
     def work() -> None:
         try:
-            with intra_threads(plan.threads):
-                _worker(task, recipe, queue, plan).run(check)
+            train(queue, halt.check)
         except BaseException:
-            queue.stopped.set()
+            halt.set()
             raise
 
     with ThreadPoolExecutor(plan.workers, "lrtool") as pool:
         futures = [pool.submit(work) for _ in range(plan.workers)]
-        try:
-            while wait(futures, timeout=_LOOK, return_when=FIRST_EXCEPTION).not_done and not queue.stopped.is_set():
-                interrupts.check()
-        except Interrupted as signal:
-            halted.append(signal.signum)
-            wait(futures)
-            raise
-    errors = [future.exception() for future in futures]
-    real = [error for error in errors if error is not None and not isinstance(error, _Elsewhere)]
-    if real:
-        raise real[0]
+        while wait(futures, timeout=_LOOK).not_done:
+            if interrupts.pending is not None:
+                halt.set(interrupts.pending)
+    interrupts.check()
+    _raise_first([error for future in futures if (error := future.exception()) is not None])
 
 
-class _Elsewhere(KeyboardInterrupt):
-    """A worker stops because another one failed."""
+def _raise_first(errors: Sequence[BaseException]) -> None:
+    for error in errors:
+        if not isinstance(error, Elsewhere):
+            raise error

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -14,11 +17,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from lrtool.engine.forked import can_fork
 from lrtool.engine.loop import LoopEngine
 from lrtool.engine.stacking import NotStackableError
 from lrtool.engine.trials import Recipe, Status, Trace, Trial
 from lrtool.engine.vector import VectorEngine
-from lrtool.errors import TaskError
+from lrtool.errors import Interrupted, TaskError
 from lrtool.optimizers import KINDS, ParamGroup
 from lrtool.schedules.plateau import Plateau
 from lrtool.tasks.base import Task
@@ -148,16 +152,25 @@ def test_dropout_trains_as_well_as_the_loops() -> None:
     assert levels[0] == pytest.approx(levels[1], rel=0.15)
 
 
-def test_workers_give_what_one_gives() -> None:
+@pytest.fixture(params=["processes", "threads"])
+def side_by_side(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> VectorEngine:
+    if request.param == "threads":
+        monkeypatch.setattr("lrtool.engine.vector.can_fork", lambda device: False)
+    elif not can_fork(torch.device("cpu")):
+        pytest.skip("processes cannot be forked on this machine")
+    return VectorEngine(slots=2, compile=True, workers=2)
+
+
+def test_workers_give_what_one_gives(side_by_side: VectorEngine) -> None:
     task, watched = small_task(torch.float64), Recording()
     recipe = replace(SGD, eval_every=8)
-    engine = VectorEngine(slots=2, compile=True, workers=2)
-    got = engine.run(task, various(9), recipe, watched)
+    got = side_by_side.run(task, various(9), recipe, watched)
     same(got, VectorEngine(compile=False).run(task, various(9), recipe), 1e-10)
     assert watched.gaps == 0 and sorted(watched.traces) == list(range(9))
+    assert [trace.trial.seed for trace in got] == [trial.seed for trial in various(9)]
 
 
-def test_a_failing_worker_stops_the_others() -> None:
+def test_a_failing_worker_stops_the_others(side_by_side: VectorEngine) -> None:
     class Failing(Recording):
         def recorded(self, trial: int, trace: Trace, start: int) -> None:
             if trial == 1:
@@ -165,8 +178,42 @@ def test_a_failing_worker_stops_the_others() -> None:
 
     watched = Failing()
     with pytest.raises(TaskError, match="disk is full"):
-        VectorEngine(slots=1, compile=True, workers=2).run(small_task(), various(4), SGD, watched)
+        replace(side_by_side, slots=1).run(small_task(), various(4), SGD, watched)
     assert watched.traces[1].status is Status.FAILED
+
+
+def test_a_signal_stops_every_worker_and_keeps_what_was_trained(side_by_side: VectorEngine) -> None:
+    class Interrupting(Recording):
+        sent = False
+
+        def recorded(self, trial: int, trace: Trace, start: int) -> None:
+            if not self.sent:
+                self.sent = True
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    # Long enough that the first chunk is far from the end.
+    trials, watched = [trial(seed, 20_000, 0.01) for seed in range(4)], Interrupting()
+    with pytest.raises(Interrupted) as raised:
+        side_by_side.run(small_task(), trials, SGD, watched)
+    assert raised.value.signum == signal.SIGTERM
+    assert {trace.status for trace in watched.traces.values()} == {Status.STOPPED}
+    assert all(0 < trace.steps < 20_000 for trace in watched.traces.values())
+
+
+def test_a_process_that_is_killed_is_an_error_and_not_a_hang() -> None:
+    if not can_fork(torch.device("cpu")):
+        pytest.skip("processes cannot be forked on this machine")
+
+    class Killing(Recording):
+        def recorded(self, trial: int, trace: Trace, start: int) -> None:
+            for child in multiprocessing.active_children():
+                child.kill()
+
+    with pytest.raises(TaskError, match="was killed by signal 9; memory may have run out"):
+        VectorEngine(slots=1, compile=True, workers=2).run(
+            small_task(), [trial(seed, 20_000, 0.01) for seed in range(2)], SGD, Killing()
+        )
+    assert not multiprocessing.active_children()
 
 
 def said_by(task: Task, engine: VectorEngine, steps: int = 5) -> str:
