@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lrtool.engine.batches import Batches
 from lrtool.engine.compiling import Compiled
@@ -23,6 +23,8 @@ from lrtool.tasks.sources import TensorSource
 
 #: Updates between two looks at the losses.
 _CHUNK = 64
+#: Freshly built models that a worker keeps, for further trials of the same seeds.
+_MODELS = 8
 
 
 class WorkQueue(Protocol):
@@ -150,6 +152,7 @@ class Worker:
         self._step: Callable[[Tensor, Sequence[Tensor]], tuple[Tensor, Tensor]]
         self._step = compiled.bind(self._stack, task.train) if compiled is not None else self._plain
         self._slots: list[_Slot | None] = [None] * size
+        self._models: dict[int, nn.Module] = {}
 
     def run(self, check: Callable[[], None]) -> None:
         """Train to the end; `check` is called between chunks, and what it raises ends the work."""
@@ -250,10 +253,22 @@ class Worker:
         for index, slot in enumerate(self._slots):
             if slot is None and (waiting := self._queue.next()) is not None:
                 number, trial = waiting
-                with self._queue.lock, guarded("building the model", "model"):
-                    model = seeded_model(self._task, trial.seed)
-                self._stack.load(index, model, trial.seed)
+                self._stack.load(index, self._initial(trial.seed), trial.seed)
                 self._slots[index] = _Slot(number, trial, self._task, self._recipe)
+        self._close_gaps()
+
+    def _initial(self, seed: int) -> nn.Module:
+        """The model that training with this seed starts from; the last few are kept, as trials share seeds."""
+        model = self._models.pop(seed, None)
+        if model is None:
+            with self._queue.lock, guarded("building the model", "model"):
+                model = seeded_model(self._task, seed)
+        self._models[seed] = model
+        if len(self._models) > _MODELS:
+            del self._models[next(iter(self._models))]
+        return model
+
+    def _close_gaps(self) -> None:
         taken = [index for index, slot in enumerate(self._slots) if slot is not None]
         if not self._fixed_size and 0 < len(taken) < len(self._slots):
             self._stack.keep(taken)
