@@ -112,7 +112,8 @@ class LoopEngine:
         if self.best is not None and training.best is not None:
             self.best(number, training.best)
         if self.trained is not None and trace.status is Status.FINISHED:
-            self.trained(number, training.model)
+            with training.answer():
+                self.trained(number, training.model)
         if observer is not None:
             observer.ended(number, trace)
 

@@ -248,6 +248,8 @@ def obstacle(task: Task, recipe: Recipe) -> str | None:
         return "the data set is read sample by sample"
     if recipe.precision != "fp32":
         return f"precision {recipe.precision} is not stacked"
+    if not recipe.optimizer.stackable:
+        return f"the optimizer {recipe.optimizer.kind} has no stacked form"
     if recipe.plateau is not None:
         return "a plateau follows each trial's own evaluations"
     return None

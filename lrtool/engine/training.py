@@ -86,6 +86,27 @@ class Training:
         every = self.recipe.eval_every
         if self.step < self.trial.steps and not (every and self.step % every == 0):
             return
+        with self.answer():
+            self._evaluate(every)
+
+    @contextlib.contextmanager
+    def answer(self) -> Iterator[None]:
+        """Inside, the model has the weights that training arrives at.
+
+        For most optimizers these are the weights it trains with; those that average (schedule-free) swap them.
+        """
+        optimizer: Any = self._optimizer
+        if not hasattr(optimizer, "eval"):
+            yield
+            return
+        optimizer.eval()
+        try:
+            yield
+        finally:
+            optimizer.train()
+
+    def _evaluate(self, every: int) -> None:
+        """Validate the weights as they are now, and do what follows from it."""
         since = (self.step - 1) // every * every if every else 0
         values = {"train_loss": float(self.trace.train_loss[since:].mean())}
         if self.task.val is not None:

@@ -38,6 +38,8 @@ class Optimizer(BaseModel):
     scheduled: ClassVar[tuple[str, ...]] = ("weight_decay",)
     #: Which hyperparameter a schedule's momentum cycle drives ("momentum" or "beta1"), if any.
     momentum_key: ClassVar[str | None] = None
+    #: Whether there is a pure update of stacked parameters (`init_state`, `update`).
+    stackable: ClassVar[bool] = True
 
     kind: str
     lr: float = Field(gt=0, allow_inf_nan=False, description="Peak learning rate; the schedule scales it.")
