@@ -96,7 +96,7 @@ class RangeTestResult:
         """The entries of `summary.json`: LRs as numbers or null."""
         return {
             "suggested_lr": self.suggestion and self.suggestion.value,
-            "interval": self.suggestion and [self.suggestion.low, self.suggestion.high],
+            "interval": self.suggestion and [_number(self.suggestion.low), _number(self.suggestion.high)],
             "lower_lr": self.lower and self.lower.value,
             "upper_lr": self.upper and self.upper.value,
             "stability_limit": self.stability and self.stability.value,

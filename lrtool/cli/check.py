@@ -70,10 +70,11 @@ def _facts(path: Path, config: Config) -> dict[str, object]:
 def _resolved(config: Config, allow_import: frozenset[str]) -> dict[str, object]:
     """What only building the task shows, and the loss of a first update."""
     from lrtool.experiments.setup import prepare
-    from lrtool.experiments.tryout import try_update
+    from lrtool.experiments.tryout import stacks, try_update
 
     setup = prepare(config, allow_import)
-    return {**setup.describe(), "first_loss": try_update(setup)}
+    loss = try_update(setup)
+    return {**setup.describe(), "first_loss": loss, "stacks": stacks(setup)}
 
 
 def _problems(error: LrtoolError) -> list[dict[str, str]]:

@@ -22,6 +22,13 @@ OutputOption = Annotated[Path, typer.Option("--output", "-o", help="Folder that 
 SeedOption = Annotated[int | None, typer.Option("--seed", help="Override the config's seed.", show_default=False)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, nothing else there.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress; only the result and errors.")]
+EngineOption = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|loop|vector",
+        help="Train one trial at a time, or many stacked; auto takes what is measured to be faster.",
+    ),
+]
 AllowImportOption = Annotated[
     list[str] | None,
     typer.Option("--allow-import", metavar="NAME", help="Let the config run code of this package (or folder)."),

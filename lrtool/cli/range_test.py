@@ -11,6 +11,7 @@ from lrtool.cli.common import (
     AllowImportOption,
     ConfigArgument,
     ConfigOption,
+    EngineOption,
     JsonOption,
     OutputOption,
     QuietOption,
@@ -25,11 +26,13 @@ from lrtool.errors import ExitCode
 
 if TYPE_CHECKING:
     from lrtool.analysis.range_test import Estimate, RangeTestResult
+    from lrtool.experiments.session import Session
 
 
 def command(
     config: ConfigArgument = None,
     config_option: ConfigOption = None,
+    engine: EngineOption = "auto",
     overrides: SetOption = None,
     output: OutputOption = Path("outputs"),
     seed: SeedOption = None,
@@ -44,31 +47,35 @@ def command(
     path = one_config(config, config_option)
     checked = load(path, overrides, seed)
 
+    from lrtool.experiments.engines import EngineName, Engines
     from lrtool.experiments.range_test import run_range_test
     from lrtool.experiments.setup import prepare
     from lrtool.report.progress import progress
 
+    engines = Engines(EngineName.parse(engine))
     setup = prepare(checked, allowed(allow_import))
     with progress(f"{checked.name}: LR range test", quiet=quiet or as_json) as watch:
-        run, result = run_range_test(setup, output, watch)
+        run, result = run_range_test(setup, output, watch, engines=engines)
     if as_json:
         print_json({**run.summary(), "folder": str(run.folder.path)})
     else:
-        typer.echo(_answer(result, run.reason, run.folder.path, path))
+        typer.echo(_answer(run, result, path))
     if run.status == "diverged":
         raise typer.Exit(ExitCode.DIVERGED)
 
 
-def _answer(result: RangeTestResult, reason: str, folder: Path, config: Path | None) -> str:
+def _answer(run: Session, result: RangeTestResult, config: Path | None) -> str:
     """The result in a few lines."""
+    folder, engine = run.folder.path, run.results["engine"]
     lines = [
         _line("loss starts to fall at", result.lower),
         _line("loss starts to explode at", result.upper),
         _line("suggested peak LR", result.suggestion),
     ]
     if result.suggestion is None:
-        lines.append(f"  no suggestion: {reason}")
+        lines.append(f"  no suggestion: {run.reason}")
     lines += [f"  note: {caveat.value}" for caveat in result.caveats]
+    lines.append(f"engine: {engine['name']}: {engine['reason']}")
     lines.append(f"plot and data: {folder / 'range_test.png'}")
     if result.suggestion is not None and config is not None:
         lines.append(f"next: lrtool train {config} --lr-from {folder}")

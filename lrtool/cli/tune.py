@@ -12,6 +12,7 @@ from lrtool.cli.common import (
     AllowImportOption,
     ConfigArgument,
     ConfigOption,
+    EngineOption,
     JsonOption,
     OutputOption,
     QuietOption,
@@ -42,6 +43,7 @@ def command(
     write: Annotated[
         Path | None, typer.Option("--write", metavar="FILE", help="Write the config with the LR that was found.")
     ] = None,
+    engine: EngineOption = "auto",
     overrides: SetOption = None,
     output: OutputOption = Path("outputs"),
     seed: SeedOption = None,
@@ -55,13 +57,15 @@ def command(
     kinds = _kinds(schedules)
     checked = load(path, overrides, seed)
 
+    from lrtool.experiments.engines import EngineName, Engines
     from lrtool.experiments.setup import prepare
     from lrtool.experiments.tune import run_tune
     from lrtool.report.progress import progress
 
+    engines = Engines(EngineName.parse(engine))
     setup = prepare(checked, allowed(allow_import))
     with progress(f"{checked.name}: tuning the LR", quiet=quiet or as_json) as watch:
-        run, result = run_tune(setup, output, watch, runs, kinds)
+        run, result = run_tune(setup, output, watch, runs, kinds, engines=engines)
     best = result.best
     if write is not None and best.response.lr is not None:
         from lrtool.runs.atomic import write_text
@@ -113,7 +117,11 @@ def _answer(run: Session, result: TuneResult, write: Path | None) -> str:
             lr = each.response.lr
             said = f"lr {lr:.3g}   loss {each.expected:.4g}" if lr is not None else str(each.response.reason)
             lines.append(f"    {each.name:18} {said}")
-    lines.append(f"cost: {result.runs:.1f} training runs, {result.seconds:.1f} s, {run.steps} updates")
+    lines.append(
+        f"cost: {result.seconds:.1f} s; {result.trials} trials, {run.steps:,} updates,"
+        f" as costly as {result.runs:.1f} training runs by themselves"
+    )
+    lines.append(f"engine: {run.results['engine']['name']}: {run.results['engine']['reason']}")
     lines.append(f"plot and data: {run.folder.path / 'tune.png'}")
     if write is not None and result.best.response.lr is not None:
         lines.append(f"written: {write}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -18,6 +18,10 @@ from lrtool.tasks.sources import TensorSource
 
 #: Seconds that compiling takes, roughly: to start the compiler, and per operator of the graph.
 START, _PER_OPERATOR = 3.0, 0.015
+
+
+#: What this process has compiled, by the graph's key.
+_KNOWN: dict[str, Compiled] = {}
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,16 @@ class Graph:
         shapes = [(list(t.shape), str(t.dtype), str(t.device)) for t in self.example]
         text = f"{torch.__version__} {torch.get_num_threads()} {shapes} {self.module.code}"
         return "graph " + hashlib.sha256(text.encode()).hexdigest()[:24]
+
+    @property
+    def reusable(self) -> bool:
+        """Whether the key says all about it: no tensor is built in, as a loss's class weights may be."""
+        return not any(node.op == "get_attr" for node in self.module.graph.nodes)
+
+    @property
+    def known(self) -> bool:
+        """Whether this process has compiled it before."""
+        return self.reusable and self.key in _KNOWN
 
     @property
     def expected_seconds(self) -> float:
@@ -104,7 +118,20 @@ def traced(update: Update, stack: Stack, source: TensorSource, names: Sequence[s
 
 
 def compiled(graph: Graph) -> Compiled:
-    """Compile a traced update for the number of threads that torch uses now; raises what the compiler raises."""
+    """Compile a traced update for the number of threads that torch uses now; raises what the compiler raises.
+
+    What this process has compiled before is used again.
+    """
+    key = graph.key
+    if graph.reusable and key in _KNOWN:
+        return _KNOWN[key]
+    made = _compile(graph)
+    if graph.reusable:
+        _KNOWN[key] = replace(made, seconds=0.0)
+    return made
+
+
+def _compile(graph: Graph) -> Compiled:
     # Not torch.compile: its guards cost time at every call, and its cache is not meant for several threads.
     import torch._inductor
 

@@ -128,13 +128,16 @@ class Planner:
         began = time.perf_counter()
         graph = traced(self._update, stack, task.train, names, rows)
         tracing = time.perf_counter() - began
+        with calibration.intra_threads(threads):
+            known = graph.known
         remembered = self._memory.get(graph.key)
         expected = remembered if isinstance(remembered, float) else graph.expected_seconds
-        if self.compile is None and saved < expected:
+        if self.compile is None and not known and saved < expected:
             return None, f"not compiled: it would take about {expected:.0f} s and save about {saved:.0f} s"
         with calibration.intra_threads(threads):
             made = compiled(graph)
-        self._memory.put(graph.key, made.seconds)
+        if not known:
+            self._memory.put(graph.key, made.seconds)
         why = "told to" if self.compile else f"saves about {saved:.0f} s"
         return Compiled(made.function, made.size, made.seconds + tracing), why
 
@@ -144,9 +147,8 @@ class Planner:
         touched = _TOUCHED.get(self.recipe.device.type, _TOUCHED_ELSEWHERE)
         fits = max(4, touched // max(1, 3 * self._work.parameters + self._work.bytes))
         size = 1 << (min(fits, self._largest, 256).bit_length() - 1)
-        # All cores have work, and the last stack is full too.
-        share = -(-len(self.trials) // (self.workers or self._cores))
-        return min(share, -(-share // -(-share // size)))
+        # All cores have work. A power of 2 wherever it fits, so that calls with more or fewer trials share a graph.
+        return min(size, -(-len(self.trials) // (self.workers or self._cores)))
 
     def _workers(self, made: Compiled) -> int:
         """How many stacks to train at once: as many as there are cores, if that is measurably faster."""

@@ -12,7 +12,7 @@ from lrtool.analysis.range_test import RangeTestResult
 from lrtool.engine.trials import Trace, Trial
 from lrtool.experiments.search import Rung, Search
 from lrtool.experiments.setup import Setup
-from lrtool.experiments.tune import compressed, final_loss
+from lrtool.experiments.short import compressed, final_loss
 
 Array = NDArray[np.float64]
 

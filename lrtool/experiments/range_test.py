@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from lrtool.analysis.divergence import RANGE_TEST
 from lrtool.analysis.range_test import RangeTestResult, analyse
 from lrtool.config.settings import RangeTestSettings
-from lrtool.engine.loop import LoopEngine
 from lrtool.engine.trials import Observer, Status, Trace, Trial
+from lrtool.experiments.engines import Engines
 from lrtool.experiments.observers import Observers
-from lrtool.experiments.recording import MetricsRecorder
+from lrtool.experiments.probe import probed
+from lrtool.experiments.recording import MetricsRecorder, TrialOffset
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.setup import Setup
 from lrtool.report.range_test import RangeTestPlot, draw_range_test
@@ -36,31 +37,61 @@ def ramp(settings: RangeTestSettings) -> Curve:
 
 
 def run_range_test(
-    setup: Setup, output: Path, watch: Callable[[int, int], Observer]
+    setup: Setup, output: Path, watch: Callable[[int, int], Observer], engines: Engines | None = None
 ) -> tuple[Session, RangeTestResult]:
-    """Run the config's range test into a new run folder.
+    """Run the config's range test into a new run folder: the ramp, then the probes that check what it says.
 
     `watch(trials, steps)` makes the observer that shows progress. Raises TaskError where the user's code
     fails and OutputError where the folder cannot be written; what was measured by then is on disk.
     """
     config, settings = setup.config, setup.config.range_test
     folder = RunFolder.create(output, config.name, "range-test")
+    engines = engines or Engines()
     trials = range_test_trials(setup)
     recipe = replace(setup.recipe, eval_every=_val_every(setup), divergence_rule=RANGE_TEST, plateau=None)
     with session(folder, "range-test", config, str(recipe.device)) as run:
         task = setup.task if settings.val_every.amount else replace(setup.task, val=None)
-        columns = (*_val_columns(setup),) if settings.val_every.amount else ()
+        columns = (*_val_columns(setup),) if settings.val_every.amount or settings.probe_steps else ()
         with folder.metrics(columns) as writer:
             recorder = MetricsRecorder(writer, setup.task.steps_per_epoch, recipe.accumulate)
             observer = Observers(recorder, watch(len(trials), settings.steps))
-            traces = LoopEngine().run(task, trials, recipe, observer)
-        run.steps = sum(trace.steps for trace in traces)
-        result = analyse(trials[0].curves["lr"].table(), losses_of(traces, settings.steps), settings.smoothing)
-        run.results = result.summary()
+            traces = engines.run(task, trials, recipe, observer)
+            run.steps = sum(trace.steps for trace in traces)
+            result = analyse(trials[0].curves["lr"].table(), losses_of(traces, settings.steps), settings.smoothing)
+            if settings.probe_steps:
+                prober = _Prober(setup, recorder, watch, len(trials), engines)
+                result = probed(setup, result, settings.probe_steps, prober)
+                run.steps += prober.steps
+        run.results = {**result.summary(), "engine": engines.summary()}
         _conclude(run, result, traces)
         run.results.pop("reason")
         save(draw_range_test(RangeTestPlot.of(result, config.name, _validation(traces))), folder, "range_test")
     return run, result
+
+
+class _Prober:
+    """Trains probes, recorded as further trials of the run."""
+
+    def __init__(
+        self,
+        setup: Setup,
+        recorder: MetricsRecorder,
+        watch: Callable[[int, int], Observer],
+        trials: int,
+        engines: Engines,
+    ) -> None:
+        self._setup, self._recorder, self._watch, self._trials = setup, recorder, watch, trials
+        self._engines = engines
+        self.steps = 0
+
+    def __call__(self, trials: Sequence[Trial]) -> list[Trace]:
+        watched = self._watch(len(trials), trials[0].steps)
+        observer = Observers(TrialOffset(self._recorder, self._trials), watched)
+        recipe = replace(self._setup.recipe, plateau=None)
+        traces = self._engines.run(self._setup.task, trials, recipe, observer)
+        self._trials += len(trials)
+        self.steps += sum(trace.steps for trace in traces)
+        return traces
 
 
 def range_test_trials(setup: Setup) -> list[Trial]:

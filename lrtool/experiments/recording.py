@@ -33,8 +33,9 @@ class MetricsRecorder:
         self._release(trial)
 
     def ended(self, trial: int, trace: Trace) -> None:
-        """Write what still waits."""
-        self.settle()
+        """Write what still waits of this trial; others may still be validated."""
+        self._release(trial)
+        self._writer.flush()
 
     def settle(self) -> None:
         """Write every waiting row and make all rows survive a power cut."""

@@ -52,14 +52,15 @@ class Rung:
 def plan(runs: float) -> list[Rung]:
     """Rungs that cost at most about `runs` trainings of full length; empty where that is too few to tell.
 
-    Most goes to the last rung, whose trainings are the real thing. Where it cannot hold three full runs
-    the last rung is half as long.
+    Most goes to the last rung, whose trainings are the real thing. A rich budget precedes it by a wider rung of
+    full length, for tasks that show nothing in shorter trainings. Where it cannot hold three full runs the last
+    rung is half as long.
     """
     first_lrs = round(math.log(_ABOVE / _BELOW, _FIRST_RATIO)) + 1
     wide, middle, last = (first_lrs, _FIRST_RATIO), (_MIDDLE_LRS, _FIRST_RATIO), (_LAST_LRS, _LAST_RATIO)
     stages: tuple[tuple[float, float, tuple[int, float]], ...]
     if runs >= _RICH:
-        stages = ((1 / 8, 0.15, wide), (1 / 3, 0.15, middle), (1.0, 0.2, middle), (1.0, 0.5, last))
+        stages = ((1 / 8, 0.12, wide), (1 / 3, 0.13, middle), (1.0, 0.25, middle), (1.0, 0.5, last))
     elif runs >= _FULL:
         stages = ((1 / 8, 0.15, wide), (1 / 3, 0.2, middle), (1.0, 0.65, last))
     else:

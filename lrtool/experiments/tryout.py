@@ -1,11 +1,13 @@
-"""One real update, to see before a run that everything in it works."""
+"""What a first update shows before a run: that everything in it works, and whether trials of it can be stacked."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from lrtool.engine.loop import LoopEngine
+from lrtool.engine.probing import probe
 from lrtool.engine.trials import Status
+from lrtool.engine.vector import placed
 from lrtool.errors import TaskError
 from lrtool.experiments.setup import Setup
 
@@ -26,3 +28,9 @@ def try_update(setup: Setup) -> float:
             remedy="look for values in the data, the model or the loss that are not finite or very large",
         )
     return float(trace.train_loss[0])
+
+
+def stacks(setup: Setup) -> str:
+    """Whether many trials can train as one stack: "yes", or "no: " and the line, operator or setting in the way."""
+    reason = probe(placed(setup.task, setup.recipe), setup.recipe, setup.config.seed)
+    return "yes" if reason is None else f"no: {reason}"

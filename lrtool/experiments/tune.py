@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,18 +17,20 @@ from lrtool.analysis.divergence import RANGE_TEST
 from lrtool.analysis.range_test import RangeTestResult, analyse
 from lrtool.analysis.response import NoAnswer, Response
 from lrtool.engine.loop import LoopEngine
-from lrtool.engine.trials import Observer, Recipe, Status, Trace, Trial
+from lrtool.engine.trials import Observer, Recipe, Trace, Trial
 from lrtool.errors import UsageError
+from lrtool.experiments.engines import Engines
 from lrtool.experiments.observers import Observers
 from lrtool.experiments.range_test import losses_of, range_test_trials
 from lrtool.experiments.recording import MetricsRecorder, TrialOffset
 from lrtool.experiments.search import LEAST_LRS, MAX_SEEDS, Rung, Search, plan
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.setup import Setup
+from lrtool.experiments.short import compressed, final_loss
 from lrtool.report.style import number, save
 from lrtool.report.tune import TunedCurve, TunePlot, draw_tune
 from lrtool.runs.folder import RunFolder
-from lrtool.schedules import Curve, Schedule
+from lrtool.schedules import Schedule
 from lrtool.tasks.base import Task
 
 Array = NDArray[np.float64]
@@ -37,8 +40,10 @@ Watch = Callable[[int, int], Observer]
 DEFAULT_RUNS, DEFAULT_SECONDS = 3.0, 20.0
 #: Updates that show what one update of a single training costs.
 _TIMED_STEPS = 24
-#: Where there is no validation set, the loss of a trial is the mean of this last part of its training losses.
-_TAIL = 0.1
+#: Validation samples below which their choice matters more than the seeds', which is all that trials show.
+_FEW_SAMPLES = 50
+#: Trials that stand for those of a rung when the speed of a stack is measured.
+_MANY = 32
 
 
 class Warning_(Enum):  # noqa: N801  # `Warning` is Python's own
@@ -47,6 +52,10 @@ class Warning_(Enum):  # noqa: N801  # `Warning` is Python's own
     SHORT = "the budget holds no training of full length; the LR was measured on shorter ones"
     EDGE = "the best LR lies at the end of those that could be tried; more budget would look further"
     ALIKE = "no LR of this range can be told from the best with these trials; more seeds or validation data would"
+    FEW_SAMPLES = (
+        "the validation set is very small: the interval is for these samples, and others may prefer another LR;"
+        " raise data.val_fraction"
+    )
 
 
 @dataclass(frozen=True)
@@ -67,12 +76,16 @@ class Tuned:
 
 @dataclass(frozen=True)
 class TuneResult:
-    """What `tune` found: schedules from best to worst, what it cost, and the range test it began with."""
+    """What `tune` found: schedules from best to worst, what it cost, and the range test it began with.
+
+    `runs`: the training runs that could have been made one by one in its place, `seconds` what it really took.
+    """
 
     ranking: tuple[Tuned, ...]
     range_test: RangeTestResult
     runs: float
     seconds: float
+    trials: int
     warnings: tuple[Warning_, ...]
 
     @property
@@ -82,23 +95,29 @@ class TuneResult:
 
 
 def run_tune(
-    setup: Setup, output: Path, watch: Watch, budget: float | None = None, schedules: Sequence[str] = ()
+    setup: Setup,
+    output: Path,
+    watch: Watch,
+    budget: float | None = None,
+    schedules: Sequence[str] = (),
+    engines: Engines | None = None,
 ) -> tuple[Session, TuneResult]:
     """Find the best peak LR by training, into a new run folder.
 
-    `budget`: cost at most, in times of one training run by itself; None: 3 runs or 20 seconds, whichever
-    is more. `schedules`: kinds to tune and rank; none: the config's own. Raises UsageError where the
-    budget is too small for any comparison, TaskError where the user's code fails.
+    `budget`: cost at most, in the time that one training run by itself takes; None: 3 runs or 20 seconds,
+    whichever is more. Where trials are stacked, the same time holds more of them. `schedules`: kinds to tune and
+    rank; none: the config's own. Raises UsageError where the budget is too small for any comparison, TaskError
+    where the user's code fails.
     """
     config = setup.config
     folder = RunFolder.create(output, config.name, "tune")
     with session(folder, "tune", config, str(setup.recipe.device)) as run:
         with folder.metrics(("val_loss", *(f"val_{name}" for name in setup.task.metrics))) as writer:
             recorder = MetricsRecorder(writer, setup.task.steps_per_epoch, setup.recipe.accumulate)
-            tuner = _Tuner(setup, recorder, watch, budget)
+            tuner = _Tuner(setup, recorder, watch, budget, engines or Engines())
             result = tuner.tune(_schedules(setup, schedules))
         run.steps = tuner.steps
-        run.results = summarise(result)
+        run.results = {**summarise(result), "engine": tuner.engines.summary()}
         run.reason = _reason(result)
         if result.best.response.reason is NoAnswer.ALL_DIVERGED:
             run.status = "diverged"
@@ -126,7 +145,7 @@ def summarise(result: TuneResult) -> dict[str, Any]:
             }
             for each in result.ranking
         ],
-        "cost": {"runs": round(result.runs, 3), "seconds": round(result.seconds, 3)},
+        "cost": {"runs": round(result.runs, 3), "seconds": round(result.seconds, 3), "trials": result.trials},
         "warnings": [warning.value for warning in result.warnings],
         "methods": result.range_test.summary()["methods"],
     }
@@ -183,14 +202,19 @@ def answer(result: TuneResult) -> str:
 class _Tuner:
     """The state of one `tune`: its budget and the trials so far.
 
-    Cost is counted in whole training runs of updates, not in seconds, so that the same config, seed and
-    budget give the same trials on a busy machine and on an idle one.
+    Cost is counted in whole training runs of updates, not in seconds, so that the same config, seed and budget
+    give the same trials on a busy machine and on an idle one. A budget holds so many times more of them as the
+    stack is faster than the loop: that is measured, and rounded down to a power of 2, so that it rarely differs.
     """
 
-    def __init__(self, setup: Setup, recorder: MetricsRecorder, watch: Watch, budget: float | None) -> None:
-        self.setup, self._recorder, self._watch = setup, recorder, watch
+    def __init__(
+        self, setup: Setup, recorder: MetricsRecorder, watch: Watch, budget: float | None, engines: Engines
+    ) -> None:
+        self.setup, self.engines, self._recorder, self._watch = setup, engines, recorder, watch
         self._began = time.perf_counter()
-        self._limit = budget if budget is not None else max(DEFAULT_RUNS, DEFAULT_SECONDS / _seconds_of_one_run(setup))
+        self._speedup = self._measured_speedup()
+        runs = budget if budget is not None else max(DEFAULT_RUNS, DEFAULT_SECONDS / _seconds_of_one_run(setup))
+        self._limit = runs * self._speedup
         self._trials = 0
         self.steps = 0
 
@@ -201,10 +225,10 @@ class _Tuner:
         rungs = plan(self._left / len(schedules))
         if not rungs:
             raise UsageError(
-                f"a budget of {self._limit:.3g} training runs holds no comparison of LRs; the range test alone took"
-                f" {self._spent:.2g}",
+                f"a budget of {self._limit / self._speedup:.3g} training runs holds no comparison of LRs; the range"
+                f" test alone took {self._spent / self._speedup:.2g}",
                 where="--budget",
-                remedy=f"write at least --budget {np.ceil(self._spent + 2 * len(schedules)):.0f}x",
+                remedy=f"write at least --budget {np.ceil(self._spent + 2 * len(schedules)) / self._speedup:.2g}x",
             )
         responses: dict[str, Response] = {}
         fraction = 0.0
@@ -217,7 +241,8 @@ class _Tuner:
             key=lambda each: each.expected,
         )
         seconds = time.perf_counter() - self._began
-        return TuneResult(tuple(ranking), ramp, self._spent, seconds, _warnings(ranking[0]))
+        runs = self._spent / self._speedup
+        return TuneResult(tuple(ranking), ramp, runs, seconds, self._trials, self._warnings(ranking[0]))
 
     @property
     def _spent(self) -> float:
@@ -263,10 +288,33 @@ class _Tuner:
         observer = Observers(
             TrialOffset(self._recorder, self._trials), self._watch(len(trials), max(trial.steps for trial in trials))
         )
-        traces = LoopEngine().run(task, trials, recipe, observer)
+        traces = self.engines.run(task, trials, recipe, observer)
         self._trials += len(trials)
         self.steps += sum(trace.steps for trace in traces)
         return traces
+
+    def _warnings(self, best: Tuned) -> tuple[Warning_, ...]:
+        response = best.response
+        if response.lr is None:
+            return ()
+        warnings = []
+        if best.fraction < 1:
+            warnings.append(Warning_.SHORT)
+        if response.edge is not None:
+            warnings.append(Warning_.EDGE)
+        lrs, _ = best.search.table()
+        low, high = response.within_noise or (lrs[0], lrs[0])
+        if response.edge is None and high / low > 0.9 * lrs[-1] / lrs[0]:
+            warnings.append(Warning_.ALIKE)
+        if self.setup.task.val is not None and len(self.setup.task.val) < _FEW_SAMPLES:
+            warnings.append(Warning_.FEW_SAMPLES)
+        return tuple(warnings)
+
+    def _measured_speedup(self) -> float:
+        """How many times more trials a stack trains in the time of one: a power of 2, from 1 to 8."""
+        trials = [self.setup.trial(self.setup.config.seed, self.setup.config.optimizer.lr)] * _MANY
+        speedup = self.engines.choose(self.setup.task, trials, self.setup.recipe).speedup
+        return float(2 ** min(3, max(0, math.floor(math.log2(speedup)))))
 
     def _trial(self, schedule: Schedule, lr: float, seed: int, fraction: float) -> Trial:
         setup = replace(self.setup, config=self.setup.config.model_copy(update={"schedule": schedule}))
@@ -282,21 +330,6 @@ class _Tuner:
         trials = range_test_trials(self.setup)[: max(1, int(self._limit / 6 / each))]
         traces = self._run(trials, replace(self.setup.task, val=None), recipe)
         return analyse(trials[0].curves["lr"].table(), losses_of(traces, settings.steps), settings.smoothing)
-
-
-def compressed(curve: Curve, steps: int) -> Curve:
-    """The same curve over fewer updates: update t runs at what the whole curve says at t·(length/steps)."""
-    scale = curve.steps / steps
-    return curve if scale == 1 else Curve(lambda t: curve.values(t * scale), steps, curve.peak)
-
-
-def final_loss(trace: Trace) -> float:
-    """What a trial is judged by: its last validation loss, or its last training losses; NaN unless it finished."""
-    if trace.status is not Status.FINISHED:
-        return float("nan")
-    if trace.evaluations:
-        return float(trace.evaluations[-1].values["val_loss"])
-    return float(trace.train_loss[-max(1, int(len(trace.train_loss) * _TAIL)) :].mean())
 
 
 def _seconds_of_one_run(setup: Setup) -> float:
@@ -316,19 +349,3 @@ def _centre(ramp: RangeTestResult, configured: float) -> float:
     if ramp.stability is not None and np.isfinite(ramp.stability.value):
         return ramp.stability.value / 8
     return configured
-
-
-def _warnings(best: Tuned) -> tuple[Warning_, ...]:
-    response = best.response
-    if response.lr is None:
-        return ()
-    warnings = []
-    if best.fraction < 1:
-        warnings.append(Warning_.SHORT)
-    if response.edge is not None:
-        warnings.append(Warning_.EDGE)
-    lrs, _ = best.search.table()
-    low, high = response.within_noise or (lrs[0], lrs[0])
-    if response.edge is None and high / low > 0.9 * lrs[-1] / lrs[0]:
-        warnings.append(Warning_.ALIKE)
-    return tuple(warnings)

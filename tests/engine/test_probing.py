@@ -110,7 +110,7 @@ class Fickle(nn.Module):
 def test_these_do_not_and_say_why(make: Callable[[], nn.Module], says: str) -> None:
     task, trials = task_of(make), [trial(seed, 5, 0.1) for seed in range(2)]
     assert probe(task, RECIPE) is not None
-    engine, reason = choose_engine(task, trials, RECIPE)
+    engine, reason, _ = choose_engine(task, trials, RECIPE)
     assert isinstance(engine, LoopEngine)
     assert re.search(says, reason)
 
@@ -139,9 +139,9 @@ def test_probing_leaves_the_random_state_alone() -> None:
 
 
 def test_one_trial_takes_the_loop_and_many_the_stack() -> None:
-    engine, reason = choose_engine(small_task(), [trial(0, 5, 0.1)], RECIPE)
+    engine, reason, _ = choose_engine(small_task(), [trial(0, 5, 0.1)], RECIPE)
     assert isinstance(engine, LoopEngine) and "one trial" in reason
-    engine, reason = choose_engine(small_task(), [trial(seed, 5, 0.1) for seed in range(4)], RECIPE)
+    engine, reason, _ = choose_engine(small_task(), [trial(seed, 5, 0.1) for seed in range(4)], RECIPE)
     assert isinstance(engine, VectorEngine) and "4 trials" in reason
 
 
@@ -151,6 +151,6 @@ def test_the_faster_engine_is_chosen(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr("lrtool.engine.choose._loop_seconds", lambda *_: loop)
-    engine, reason = choose_engine(small_task(), [trial(seed, 1000, 0.1) for seed in range(8)], RECIPE)
+    engine, reason, _ = choose_engine(small_task(), [trial(seed, 1000, 0.1) for seed in range(8)], RECIPE)
     assert isinstance(engine, expected)
     assert ("slower" in reason) == (expected is LoopEngine)

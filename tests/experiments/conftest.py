@@ -11,7 +11,7 @@ data: {kind: spirals, samples: 240, batch_size: 24}
 optimizer: {kind: sgd, lr: 0.3, momentum: 0.9}
 schedule: {kind: one_cycle}
 train: {duration: 5ep, eval_every: 1ep, checkpoint_every: 1ep}
-range_test: {start: 1e-4, end: 100, steps: 60, seeds: 2}
+range_test: {start: 1e-4, end: 100, steps: 60, seeds: 2, probe_steps: 0}
 """
 
 

@@ -65,3 +65,14 @@ def test_a_trial_that_diverges_alone_does_not_hide_the_others():
     search, rung = Search(BEST), Rung(1.0, 7, 4, 1.5)
     response = run_rung(search, rung, lambda lr, seed: float("nan") if seed == 3 and lr > BEST else loss(lr, seed))
     assert response.lr is not None and response.lr < BEST * 1.6
+
+
+def test_where_short_trainings_have_learned_nothing_the_search_stays_wide():
+    def plateau(lr, seed, fraction):
+        dead = 2.3 + 0.002 * np.random.default_rng([seed, int(1e6 * lr)]).standard_normal() + (lr > 1)
+        return loss(lr, seed) if fraction == 1 and BEST / 2 < lr < 2 * BEST else dead
+
+    search = Search(BEST / 5)
+    for rung in plan(60):
+        response = run_rung(search, rung, lambda lr, seed, part=rung.fraction: plateau(lr, seed, part))
+    assert BEST / 2 < response.lr < 2 * BEST

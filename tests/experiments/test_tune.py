@@ -1,11 +1,13 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from torch import nn
 
 from lrtool.errors import UsageError
 from lrtool.experiments.train import lr_from
-from lrtool.experiments.tune import compressed, run_tune
+from lrtool.experiments.tune import Warning_, compressed, run_tune
 from lrtool.runs.metrics import read_metrics
 
 
@@ -55,3 +57,39 @@ def test_a_trial_is_judged_by_its_last_validation_or_last_training_losses(config
     setup = configured(data__val_fraction=0.0)
     _, result = run_tune(setup, tmp_path, silent, budget=30)
     assert result.best.response.lr is not None
+
+
+class Exploding(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(2, 2)
+
+    def forward(self, x):
+        return self.layer(x) * float("inf")
+
+
+def test_when_every_training_diverges_no_lr_is_named(configured, silent, tmp_path):
+    setup = configured()
+    setup = replace(setup, task=replace(setup.task, new_model=Exploding))
+    run, result = run_tune(setup, tmp_path, silent, budget=30)
+    summary = run.folder.summary()
+    assert result.best.response.lr is None and summary["suggested_lr"] is None and summary["interval"] is None
+    assert summary["status"] == "diverged" and "diverged" in summary["reason"]
+
+
+@pytest.mark.parametrize("wrong", [1e-4, 1e3])
+def test_a_bracket_that_is_wrong_moves_to_the_best_lr(configured, silent, tmp_path, monkeypatch, wrong):
+    # Of 13 LRs from 0.1 to 4, full trainings are best from 0.4 to 1.
+    monkeypatch.setattr("lrtool.experiments.tune._centre", lambda *_: wrong)
+    _, result = run_tune(configured(), tmp_path, silent, budget=80)
+    assert 0.2 < result.best.response.lr < 2.5
+
+
+def test_a_validation_set_too_small_to_tell_is_said_with_the_interval(configured, silent, tmp_path):
+    # Twelve samples to validate with, of noisy data.
+    setup = configured(data__val_fraction=0.05, data__noise=0.5, data__seed=1)
+    run, result = run_tune(setup, tmp_path, silent, budget=30)
+    summary = run.folder.summary()
+    low, high = summary["lower_lr"], summary["upper_lr"]
+    assert summary["interval"] == list(result.best.response.interval)
+    assert {Warning_.ALIKE.value, Warning_.FEW_SAMPLES.value} <= set(summary["warnings"]) and high / low > 16

@@ -1,0 +1,89 @@
+"""Which engine trains a command's trials, and why."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any
+
+from lrtool.engine.choose import Choice, choose_engine
+from lrtool.engine.loop import LoopEngine
+from lrtool.engine.planning import FEW
+from lrtool.engine.probing import probe
+from lrtool.engine.stacking import NotStackableError
+from lrtool.engine.trials import Observer, Recipe, Trace, Trial
+from lrtool.engine.vector import VectorEngine, placed
+from lrtool.errors import UsageError
+from lrtool.tasks.base import Task
+
+_LOG = logging.getLogger("lrtool")
+
+
+class EngineName(StrEnum):
+    """What a user may ask for."""
+
+    AUTO = "auto"
+    LOOP = "loop"
+    VECTOR = "vector"
+
+    @classmethod
+    def parse(cls, name: str) -> EngineName:
+        """The engine of this name; UsageError where there is none."""
+        try:
+            return cls(name)
+        except ValueError:
+            raise UsageError(
+                f"there is no engine {name!r}", where="--engine", remedy="write auto, loop or vector"
+            ) from None
+
+
+class Engines:
+    """Trains trials by the engine that is asked for, or the faster one, and remembers why.
+
+    Trials that are alike (as many or as few, validated or not) are chosen for once. Raises NotStackableError
+    where the vector engine is asked for and the model cannot be stacked.
+    """
+
+    def __init__(self, wanted: EngineName = EngineName.AUTO) -> None:
+        self.wanted = wanted
+        self._choices: dict[tuple[bool, bool, bool], Choice] = {}
+        self._largest, self._main = -1, Choice(LoopEngine(), "loop: nothing was trained")
+
+    def run(self, task: Task, trials: Sequence[Trial], recipe: Recipe, observer: Observer | None = None) -> list[Trace]:
+        """Train every trial; traces in the order of the trials."""
+        choice = self.choose(task, trials, recipe)
+        updates = sum(trial.steps for trial in trials)
+        if updates > self._largest:
+            self._largest, self._main = updates, choice
+        return choice.engine.run(task, trials, recipe, observer)
+
+    def choose(self, task: Task, trials: Sequence[Trial], recipe: Recipe) -> Choice:
+        """The engine for these trials."""
+        key = (len(trials) > 1, sum(trial.steps for trial in trials) >= FEW, task.val is not None)
+        if key not in self._choices:
+            self._choices[key] = choice = self._chosen(task, trials, recipe)
+            _LOG.info("engine %s", choice.reason)
+        return self._choices[key]
+
+    def summary(self) -> dict[str, Any]:
+        """For `summary.json`: the engine that trained the most at once, and why."""
+        name, _, reason = self._main.reason.partition(": ")
+        return {"name": name, "reason": reason}
+
+    def _chosen(self, task: Task, trials: Sequence[Trial], recipe: Recipe) -> Choice:
+        match self.wanted:
+            case EngineName.LOOP:
+                return Choice(LoopEngine(), "loop: asked for")
+            case EngineName.AUTO:
+                return choose_engine(task, trials, recipe, _log)
+            case EngineName.VECTOR:
+                reason = probe(placed(task, recipe), recipe, trials[0].seed)
+                if reason is not None:
+                    raise NotStackableError(reason)
+                choice = choose_engine(task, trials, recipe, _log)
+                return Choice(VectorEngine(said=_log), "vector: asked for", max(1.0, choice.speedup))
+
+
+def _log(plan: str) -> None:
+    _LOG.info("stack: %s", plan)

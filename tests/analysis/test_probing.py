@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+
+from lrtool.analysis.probing import HORIZON, LRS, RATIO, Probes, centre, with_probes
+from lrtool.analysis.range_test import Caveat, Reason, analyse
+
+BEST = 0.02
+
+
+def ramp_of(curve, steps=100):
+    lr = np.geomspace(1e-6, 10, steps)
+    noise = 0.01 * np.random.default_rng(0).standard_normal((3, steps))
+    return analyse(lr, curve(lr) + noise, resamples=20)
+
+
+def flat(lr):
+    return np.full_like(lr, 2.3)
+
+
+def falling(lr):
+    return 2.3 - 2.0 / (1 + (3e-3 / lr) ** 2)
+
+
+def probes(lr=None, part=0.25, fall=1.0, offset=0.0):
+    lr = BEST * 2.0 ** np.arange(-4, 4) if lr is None else lr
+    rng = np.random.default_rng(1)
+    losses = offset + np.exp(0.2 * np.log(lr / BEST)[:, None] ** 2 + 0.01 * rng.standard_normal((len(lr), 3)))
+    first = 2.3 + 0.01 * rng.standard_normal((3, 8))
+    return Probes(lr, losses, first, np.full(losses.shape, 2.3 - fall), part)
+
+
+def test_the_suggestion_is_what_the_probes_measured_made_smaller_for_the_longer_training():
+    found = with_probes(ramp_of(falling), probes()).suggestion
+    assert found.value == pytest.approx(BEST * 0.25**HORIZON, rel=0.05)
+    assert found.low <= found.value <= found.high
+    assert with_probes(ramp_of(falling), probes(part=1.0)).suggestion.value == pytest.approx(BEST, rel=0.05)
+
+
+def test_probes_answer_where_the_ramp_shows_nothing_and_remove_what_no_longer_holds():
+    ramp = ramp_of(flat)
+    assert ramp.suggestion is None and ramp.reason is Reason.FLAT
+    found = with_probes(ramp, probes())
+    assert found.suggestion is not None and found.reason is None
+    steady = ramp_of(falling)
+    assert Caveat.NOT_EXPLODED in steady.caveats
+    assert Caveat.NOT_EXPLODED not in with_probes(steady, probes()).caveats
+
+
+@pytest.mark.parametrize("fall", [0.0, -1.0, np.nan])
+def test_probes_in_which_nothing_was_learned_change_nothing(fall):
+    ramp = ramp_of(falling)
+    assert with_probes(ramp, probes(fall=fall)) is ramp
+
+
+def test_probes_that_all_diverged_change_nothing():
+    ramp, asked = ramp_of(falling), probes()
+    lost = np.full_like(asked.losses, np.nan)
+    assert with_probes(ramp, Probes(asked.lr, lost, asked.first, lost, 0.25)) is ramp
+
+
+def test_probes_lie_around_the_ramps_limit_or_the_configured_lr():
+    ramp = ramp_of(lambda lr: falling(lr) + np.where(lr > 0.5, 10.0, 0.0))
+    half_span = RATIO ** ((LRS - 1) / 2)
+    assert centre(ramp, 1.0) * half_span == pytest.approx(2 * ramp.stability.value)
+    assert centre(ramp_of(flat), 0.3) == 0.3

@@ -1,0 +1,99 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from torch import nn
+
+from lrtool.engine.loop import LoopEngine
+from lrtool.engine.stacking import NotStackableError
+from lrtool.engine.trials import Recipe
+from lrtool.engine.vector import VectorEngine
+from lrtool.errors import UsageError
+from lrtool.experiments.engines import EngineName, Engines
+from lrtool.experiments.range_test import run_range_test
+from lrtool.experiments.tryout import stacks
+from lrtool.experiments.tune import run_tune
+
+
+class Branching(nn.Module):
+    """Looks at a value in its forward pass, which a stack cannot."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(2, 2)
+
+    def forward(self, x):
+        return self.layer(x) if x.sum().item() > 0 else self.layer(-x)
+
+
+def branching(setup):
+    return replace(setup, task=replace(setup.task, new_model=Branching))
+
+
+@pytest.fixture
+def trials(configured):
+    setup = configured()
+    return setup, [setup.trial(seed, 0.1) for seed in range(3)]
+
+
+@pytest.mark.parametrize(("name", "expected"), [("loop", LoopEngine), ("vector", VectorEngine), ("auto", VectorEngine)])
+def test_the_engine_that_is_asked_for_trains(trials, name, expected):
+    setup, several = trials
+    engines = Engines(EngineName.parse(name))
+    assert isinstance(engines.choose(setup.task, several, setup.recipe).engine, expected)
+    traces = engines.run(setup.task, several, setup.recipe)
+    assert [trace.trial for trace in traces] == several
+    assert engines.summary()["name"] == ("loop" if expected is LoopEngine else "vector")
+
+
+def test_an_engine_that_is_not_there_names_those_that_are():
+    with pytest.raises(UsageError, match=r"--engine.*'gpu'; write auto, loop or vector"):
+        EngineName.parse("gpu")
+
+
+def test_a_model_that_cannot_be_stacked_is_refused_by_vector_and_trained_by_auto(trials):
+    setup, several = trials
+    setup = branching(setup)
+    with pytest.raises(NotStackableError, match=r"test_engines\.py:\d+.*item.*use the loop engine"):
+        Engines(EngineName.VECTOR).run(setup.task, several, setup.recipe)
+    engines = Engines()
+    engines.run(setup.task, several, setup.recipe)
+    assert engines.summary()["name"] == "loop" and "item" in engines.summary()["reason"]
+
+
+def test_like_trials_are_chosen_for_once(trials, monkeypatch):
+    setup, several = trials
+    engines = Engines()
+    engines.run(setup.task, several, setup.recipe)
+    monkeypatch.setattr("lrtool.experiments.engines.choose_engine", lambda *_: pytest.fail("chosen again"))
+    engines.run(setup.task, several[:2], setup.recipe)
+    # A single trial is another matter.
+    monkeypatch.undo()
+    engines.run(setup.task, several[:1], setup.recipe)
+    assert engines.summary()["name"] == "vector"
+
+
+def test_both_engines_give_the_same_range_test(configured, silent, tmp_path):
+    # Without dropout, whose masks differ between the engines.
+    setup = configured(model__dropout=0.0)
+    loop, vector = (
+        run_range_test(setup, tmp_path, silent, Engines(name))[1] for name in (EngineName.LOOP, EngineName.VECTOR)
+    )
+    np.testing.assert_allclose(vector.losses[:, :30], loop.losses[:, :30], rtol=1e-4)
+    assert vector.suggestion.value == pytest.approx(loop.suggestion.value, rel=0.2)
+
+
+def test_tuning_a_model_that_cannot_be_stacked_says_what_stands_in_the_way(configured, silent, tmp_path):
+    # The budget is one that a stack would need hundreds of trials for.
+    run, result = run_tune(branching(configured()), tmp_path, silent, budget=40)
+    summary = json.loads((run.folder.path / "summary.json").read_text())
+    assert summary["engine"]["name"] == "loop"
+    assert "test_engines.py" in summary["engine"]["reason"] and "item" in summary["engine"]["reason"]
+    assert summary["cost"]["runs"] <= 40 and result.trials > 10
+
+
+def test_whether_trials_stack_is_known_beforehand(configured):
+    assert stacks(configured()) == "yes"
+    assert stacks(branching(configured())).startswith("no: ") and "item" in stacks(branching(configured()))
+    assert "bf16" in stacks(replace(configured(), recipe=Recipe(configured().recipe.optimizer, precision="bf16")))
