@@ -87,7 +87,7 @@ def test_a_bracket_that_is_wrong_moves_to_the_best_lr(configured, silent, tmp_pa
 
 def test_a_validation_set_too_small_to_tell_is_said_with_the_interval(configured, silent, tmp_path):
     # Twelve samples to validate with, of noisy data.
-    setup = configured(data__val_fraction=0.05, data__noise=0.5, data__seed=1)
+    setup = configured(data__val_fraction=0.05, data__noise=0.5, seed=1)
     run, result = run_tune(setup, tmp_path, silent, budget=30)
     summary = run.folder.summary()
     low, high = summary["lower_lr"], summary["upper_lr"]
