@@ -72,10 +72,10 @@ class RangeTestResult:
     cut off; `band_low` and `band_high` (steps,): lowest and highest of the seeds' own such curves.
 
     `lower`: where the loss starts to fall. `upper`: where it starts to explode. `suggestion`: a peak LR.
-    `stability`: the largest LR that trains without diverging. A ramp tries each LR for one step only, so
-    its interval is 3.2 times as wide either way as sampling makes it; it ends at infinity if the test
-    ended first. Each is None where the curve does not support it; then `reason` says why there is no
-    suggestion. `methods`: what each method says, whatever the evidence.
+    `stability`: the largest LR that trains without diverging; `analysis.limit` measures it. Read off the ramp
+    alone, which tries each LR for one step only, its interval is 3.2 times as wide either way as sampling makes
+    it; it ends at infinity if the test ended first. Each is None where the curve does not support it; then
+    `reason` says why there is no suggestion. `methods`: what each method says, whatever the evidence.
     """
 
     lr: Array

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,6 +71,7 @@ def _answer(run: Session, result: RangeTestResult, config: Path | None) -> str:
     lines = [
         _line("loss starts to fall at", result.lower),
         _line("loss starts to explode at", result.upper),
+        _line("trains stably up to about", result.stability),
         _line("suggested peak LR", result.suggestion),
     ]
     if result.suggestion is None:
@@ -85,4 +87,5 @@ def _answer(run: Session, result: RangeTestResult, config: Path | None) -> str:
 def _line(label: str, estimate: Estimate | None) -> str:
     if estimate is None:
         return ""
-    return f"  {label:26} {estimate.value:8.3g}   ({estimate.low:.2g} … {estimate.high:.2g} over seeds)"
+    high = f"{estimate.high:.2g}" if math.isfinite(estimate.high) else "unknown"
+    return f"  {label:26} {estimate.value:8.3g}   ({estimate.low:.2g} … {high})"

@@ -14,6 +14,7 @@ from lrtool.analysis.range_test import RangeTestResult, analyse
 from lrtool.config.settings import RangeTestSettings
 from lrtool.engine.trials import Observer, Status, Trace, Trial
 from lrtool.experiments.engines import Engines
+from lrtool.experiments.limit import with_limit
 from lrtool.experiments.observers import Observers
 from lrtool.experiments.probe import probed
 from lrtool.experiments.recording import MetricsRecorder, TrialOffset
@@ -23,8 +24,12 @@ from lrtool.report.range_test import RangeTestPlot, draw_range_test
 from lrtool.report.style import save
 from lrtool.runs.folder import RunFolder
 from lrtool.schedules import Curve
+from lrtool.tasks.base import Task
 
 Array = NDArray[np.float64]
+
+#: Trainings that show where stability ends are so many times as long as probes: instability may take its time.
+LIMIT_STEPS = 2
 
 
 def ramp(settings: RangeTestSettings) -> Curve:
@@ -59,9 +64,10 @@ def run_range_test(
             run.steps = sum(trace.steps for trace in traces)
             result = analyse(trials[0].curves["lr"].table(), losses_of(traces, settings.steps), settings.smoothing)
             if settings.probe_steps:
-                prober = _Prober(setup, recorder, watch, len(trials), engines)
-                result = probed(setup, result, settings.probe_steps, prober)
-                run.steps += prober.steps
+                short = _Short(setup, recorder, watch, len(trials), engines)
+                result = with_limit(setup, result, LIMIT_STEPS * settings.probe_steps, short.unvalidated)
+                result = probed(setup, result, settings.probe_steps, short.validated)
+                run.steps += short.steps
         run.results = {**result.summary(), "engine": engines.summary()}
         _conclude(run, result, traces)
         run.results.pop("reason")
@@ -69,8 +75,8 @@ def run_range_test(
     return run, result
 
 
-class _Prober:
-    """Trains probes, recorded as further trials of the run."""
+class _Short:
+    """Short trainings after the ramp, recorded as further trials of the run."""
 
     def __init__(
         self,
@@ -84,11 +90,18 @@ class _Prober:
         self._engines = engines
         self.steps = 0
 
-    def __call__(self, trials: Sequence[Trial]) -> list[Trace]:
+    def validated(self, trials: Sequence[Trial]) -> list[Trace]:
+        """Train, and validate at the end."""
+        return self._run(trials, self._setup.task)
+
+    def unvalidated(self, trials: Sequence[Trial]) -> list[Trace]:
+        """Train only."""
+        return self._run(trials, replace(self._setup.task, val=None))
+
+    def _run(self, trials: Sequence[Trial], task: Task) -> list[Trace]:
         watched = self._watch(len(trials), trials[0].steps)
         observer = Observers(TrialOffset(self._recorder, self._trials), watched)
-        recipe = replace(self._setup.recipe, plateau=None)
-        traces = self._engines.run(self._setup.task, trials, recipe, observer)
+        traces = self._engines.run(task, trials, replace(self._setup.recipe, plateau=None), observer)
         self._trials += len(trials)
         self.steps += sum(trace.steps for trace in traces)
         return traces

@@ -1,0 +1,104 @@
+"""The largest LR that trains without breaking down, bracketed by short trainings at constant LRs.
+
+Pure bookkeeping: which LRs to try next, given how the trainings before went.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrtool.analysis.divergence import first_divergence
+from lrtool.analysis.range_test import Estimate
+
+Array = NDArray[np.float64]
+
+#: LRs of the first grid: this many steps of `RATIO` below and above the start.
+REACH, RATIO = 3, 2.0
+#: How often the grid may be continued beyond an end, by `REACH` LRs each time.
+_MOVES = 3
+#: Losses that show where a training starts, and the part of it that shows where it ends.
+_FIRST, _LAST = 8, 0.1
+#: Standard errors by which a training that learns nothing may end above its start.
+_ABOVE = 2.0
+
+
+def broke_down(losses: Array, steps: int, start: Array) -> bool:
+    """Whether a training failed: it diverged, or its last losses are above those it started with.
+
+    `losses`: of its updates, fewer than `steps` where it was stopped. `start`: first losses of a training at an LR
+    that hardly moves.
+    """
+    if len(losses) < steps or not np.isfinite(losses).all() or first_divergence(losses) is not None:
+        return True
+    error = start.std() / math.sqrt(len(start))
+    return bool(losses[-max(1, round(_LAST * steps)) :].mean() > start.mean() + _ABOVE * error)
+
+
+def starting_losses(losses: Array) -> Array:
+    """The part of a training's losses that shows where it starts."""
+    return losses[:_FIRST]
+
+
+class LimitSearch:
+    """Brackets the limit around `start`: a grid of factors of 2, continued where it lies outside, then halved once."""
+
+    def __init__(self, start: float) -> None:
+        self._broken: dict[float, dict[int, bool]] = {}
+        self._grid = [float(start * RATIO**k) for k in range(-REACH, REACH + 1)]
+        self._moves, self._halved = 0, False
+
+    def tell(self, lr: float, seed: int, broke: bool) -> None:
+        """How the training with this LR and seed went."""
+        self._broken.setdefault(lr, {})[seed] = broke
+
+    def wanted(self) -> list[float]:
+        """LRs to try next, ascending; none when the limit is bracketed or out of reach."""
+        if not self._broken:
+            return self._grid
+        brackets = self._brackets()
+        lows, highs = [low for low, _ in brackets], [high for _, high in brackets]
+        if self._moves < _MOVES and sum(low == 0 for low in lows) > len(lows) / 2:
+            return self._continued(min(self._grid) / RATIO**REACH)
+        if self._moves < _MOVES and sum(math.isinf(high) for high in highs) > len(highs) / 2:
+            return self._continued(max(self._grid) * RATIO)
+        if self._halved:
+            return []
+        self._halved = True
+        middles = sorted({math.sqrt(low * high) for low, high in brackets if low > 0 and math.isfinite(high)})
+        self._grid = sorted([*self._grid, *middles])
+        return middles
+
+    def estimate(self) -> Estimate | None:
+        """The median over seeds of each one's bracket, and the LRs between which all seeds' limits lie.
+
+        None where no LR that was tried trains. Where none breaks down, the largest tried and infinity.
+        """
+        brackets = self._brackets()
+        value = float(np.median([_middle(*bracket) for bracket in brackets]))
+        if value == 0:
+            return None
+        low, high = min(low for low, _ in brackets), max(high for _, high in brackets)
+        return Estimate(value, low if low > 0 else min(self._grid), high)
+
+    def _continued(self, lowest: float) -> list[float]:
+        self._moves += 1
+        more = [float(lowest * RATIO**k) for k in range(REACH)]
+        self._grid = sorted([*self._grid, *more])
+        return more
+
+    def _brackets(self) -> list[tuple[float, float]]:
+        """Per seed the largest LR up to which all train, 0 if none, and the smallest that breaks down."""
+        lrs = [lr for lr in self._grid if lr in self._broken]
+        found = []
+        for seed in sorted({seed for each in self._broken.values() for seed in each}):
+            tried = [lr for lr in lrs if seed in self._broken[lr]]
+            first = next((n for n, lr in enumerate(tried) if self._broken[lr][seed]), len(tried))
+            found.append((tried[first - 1] if first else 0.0, tried[first] if first < len(tried) else math.inf))
+        return found
+
+
+def _middle(low: float, high: float) -> float:
+    return low if math.isinf(high) else math.sqrt(low * high)

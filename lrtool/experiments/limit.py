@@ -1,0 +1,47 @@
+"""Short trainings at constant LRs that measure how far training is stable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrtool.analysis.limit import LimitSearch, broke_down, starting_losses
+from lrtool.analysis.range_test import RangeTestResult, Reason
+from lrtool.engine.trials import Trace, Trial
+from lrtool.experiments.setup import Setup
+from lrtool.schedules import Curve
+
+#: Seeds at each LR.
+SEEDS = 3
+
+
+def with_limit(
+    setup: Setup, ramp: RangeTestResult, steps: int, run: Callable[[Sequence[Trial]], list[Trace]]
+) -> RangeTestResult:
+    """The range test, with the stability limit that trainings of `steps` updates at constant LRs show.
+
+    7 LRs a factor of 2 apart around what the ramp says, 3 seeds (or as many as the range test has), further ones
+    where all or none break down, then one in the middle of each bracket. `run` trains trials; they need no
+    validation. A ramp that shows no effect of the LR at all is left as it is.
+    """
+    if ramp.reason is Reason.FLAT or ramp.reason is Reason.TOO_SHORT:
+        return ramp
+    steps, seeds = min(steps, setup.steps), min(SEEDS, setup.config.range_test.seeds)
+    search = LimitSearch(ramp.stability.value if ramp.stability is not None else setup.config.optimizer.lr)
+    starts: dict[int, NDArray[np.float64]] = {}
+    while wanted := search.wanted():
+        trials = [_trial(setup, lr, setup.config.seed + seed, steps) for lr in wanted for seed in range(seeds)]
+        lrs = np.repeat(wanted, seeds).tolist()
+        for lr, trial, trace in zip(lrs, trials, run(trials), strict=True):
+            # The first training of each seed is at the smallest LR.
+            start = starts.setdefault(trial.seed, starting_losses(trace.train_loss))
+            search.tell(lr, trial.seed, broke_down(trace.train_loss, steps, start))
+    return replace(ramp, stability=search.estimate())
+
+
+def _trial(setup: Setup, lr: float, seed: int, steps: int) -> Trial:
+    constant = Curve(lambda t: np.full(t.shape, lr), steps, lr)
+    return Trial(seed, steps, {"lr": constant}, setup.config.optimizer.hyperparameters(), f"constant {lr:.3g}")

@@ -1,0 +1,72 @@
+import math
+
+import numpy as np
+import pytest
+
+from lrtool.analysis.limit import LimitSearch, broke_down, starting_losses
+
+START = np.array([2.0, 2.1, 1.9, 2.0, 2.05, 1.95, 2.0, 2.0])
+
+
+def searched(limits, start):
+    """Search where the seeds break down above these LRs; the estimate, and how many trainings it took."""
+    search, trained = LimitSearch(start), 0
+    while wanted := search.wanted():
+        assert wanted == sorted(wanted)
+        for lr in wanted:
+            for seed, limit in enumerate(limits):
+                search.tell(lr, seed, lr > limit)
+                trained += 1
+    return search.estimate(), trained
+
+
+@pytest.mark.parametrize("start", [0.1, 0.013, 0.9, 1e-3, 30.0])
+@pytest.mark.parametrize("limit", [0.1, 0.17])
+def test_the_limit_is_found_within_its_interval_wherever_the_search_starts(start, limit):
+    found, trained = searched([limit] * 3, start)
+    assert found.low <= limit <= found.high and found.high / found.low <= 1.5
+    assert 0.8 < found.value / limit < 1.25
+    assert trained <= 3 * (7 + 9 + 1)
+
+
+def test_seeds_that_differ_give_the_median_and_the_span():
+    found, _ = searched([0.05, 0.2, 0.8], 0.1)
+    assert 0.15 < found.value < 0.27
+    assert found.low <= 0.05 and found.high >= 0.8
+
+
+def test_where_nothing_breaks_down_the_limit_is_open():
+    found, _ = searched([math.inf] * 2, 0.1)
+    assert math.isinf(found.high) and found.value == found.low >= 0.8 * 2**9
+
+
+def test_where_nothing_trains_there_is_no_limit():
+    assert searched([0.0] * 2, 0.1)[0] is None
+
+
+def test_a_training_above_a_broken_one_does_not_count():
+    # At 0.2 it breaks down, at 0.4 it happens not to.
+    search = LimitSearch(0.1)
+    while wanted := search.wanted():
+        for lr in wanted:
+            search.tell(lr, 0, 0.15 < lr < 0.3 or lr > 0.5)
+    assert search.estimate().high <= 0.2
+
+
+@pytest.mark.parametrize(
+    ("losses", "broke"),
+    [
+        (np.linspace(2, 1, 50), False),
+        (np.linspace(2, 2.5, 50), True),
+        (np.full(50, 2.001), False),  # within the noise of the start
+        (np.linspace(2, 1, 30), True),  # stopped early
+        (np.append(np.linspace(2, 1, 49), np.nan), True),
+        (np.append(np.linspace(2, 1, 25), np.geomspace(1, 1e6, 25)), True),
+    ],
+)
+def test_what_counts_as_breaking_down(losses, broke):
+    assert broke_down(losses, 50, START) is broke
+
+
+def test_only_the_first_losses_are_the_start():
+    assert starting_losses(np.arange(100.0)).tolist() == list(range(8))
