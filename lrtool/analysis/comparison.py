@@ -16,6 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
 Interval = tuple[float, float]
+#: Resamples for a number of seeds: weights less their mean (resamples, seeds), and how much wider they spread.
+Draws = tuple[Array, Array]
 
 #: Part of the intervals that cover the truth, and the significance that goes with it.
 CONFIDENCE = 0.95
@@ -113,7 +115,7 @@ def compare(
         raise ValueError("every variant needs at least one seed")
     ranked = sorted(variants, key=lambda name: _rank(variants[name], higher_is_better))
     best, rest = ranked[0], ranked[1:]
-    draws: dict[int, Array] = {}
+    draws: dict[int, Draws] = {}
     pairs = [
         difference(name, variants[name], best, variants[best], higher_is_better, sampling_seed, draws) for name in rest
     ]
@@ -132,7 +134,7 @@ def difference(
     others: Mapping[int, float],
     higher_is_better: bool = False,
     sampling_seed: int = 0,
-    draws: dict[int, Array] | None = None,
+    draws: dict[int, Draws] | None = None,
 ) -> Difference:
     """The paired difference of two variants; a single question, so nothing is corrected.
 
@@ -243,15 +245,21 @@ def _quantile(count: int) -> float:
     return float(special.stdtrit(count - 1, (1 + CONFIDENCE) / 2))
 
 
-def _bootstrap(gains: Array, sampling_seed: int, draws: dict[int, Array]) -> float | None:
-    """The part of resamples of seeds in which the mean gain is above 0; a tie is half a win."""
+def _bootstrap(gains: Array, sampling_seed: int, draws: dict[int, Draws]) -> float | None:
+    """The part of resamples of seeds in which the mean gain is above 0; a tie is half a win.
+
+    Plain resamples of n values spread too little when n is small, so each one's deviation from the mean is multiplied
+    by √(n/χ²(n−1)): for normal values this gives Student's t, and a 97% is then right in 97 of 100 cases.
+    """
     count = len(gains)
     if count < 3:
         return None
     if count not in draws:
         rng = np.random.default_rng(sampling_seed)
-        draws[count] = rng.multinomial(count, np.full(count, 1 / count), size=_RESAMPLES) / count
-    means = draws[count] @ gains
+        weights = rng.multinomial(count, np.full(count, 1 / count), size=_RESAMPLES) / count - 1 / count
+        draws[count] = weights, np.sqrt(count / rng.chisquare(count - 1, _RESAMPLES))
+    weights, spread = draws[count]
+    means = gains.mean() + spread * (weights @ gains)
     return float((means > 0).mean() + (means == 0).mean() / 2)
 
 

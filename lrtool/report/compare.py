@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
@@ -152,7 +153,7 @@ def draw_overlay(plot: OverlayPlot) -> Figure:
         below.set_ylim(bottom=0)
     steps_below(below)
     figure.align_ylabels([above, below])
-    titled(figure, above, plot.title, plot.answer)
+    _titled(figure, above, plot.title, plot.answer)
     return figure
 
 
@@ -165,7 +166,7 @@ def draw_forest(plot: ForestPlot) -> Figure:
     axes = figure.subplots()
     for place, row in enumerate(plot.rows):
         color = FAINT if row.apart else PALETTE[0]
-        axes.plot(row.values, np.full(len(row.values), place), "o", ms=4, color=color, alpha=0.35, mew=0)
+        axes.plot(row.values, np.full(len(row.values), place + 0.2), "o", ms=4.5, color=color, alpha=0.5, mew=0)
         if row.interval is not None:
             axes.plot(row.interval, (place, place), color=color, lw=2.4)
         if math.isfinite(row.mean):
@@ -177,7 +178,7 @@ def draw_forest(plot: ForestPlot) -> Figure:
     _forest_limits(axes, plot)
     more = f" ({plot.left_out} worse variants are not drawn)" if plot.left_out else ""
     axes.set_xlabel(f"{plot.metric.replace('_', ' ')}: seeds, mean, 95% interval; grey: told apart from the best{more}")
-    titled(figure, axes, plot.title, plot.answer)
+    _titled(figure, axes, plot.title, plot.answer)
     return figure
 
 
@@ -193,14 +194,23 @@ def draw_target(plot: TargetPlot) -> Figure:
         end = 0.0
         if len(steps):
             end = float(steps.max())
-            axes.barh(place, float(np.median(steps)), height=0.6, color=PALETTE[0], alpha=0.75)
+            # Seeds that never arrive count: a median of those that did would flatter the others.
+            if len(steps) > seeds / 2:
+                middle = float(np.median([*steps, *[math.inf] * (seeds - len(steps))]))
+                axes.barh(place, middle, height=0.6, color=PALETTE[0], alpha=0.75)
             axes.plot(steps, np.full(len(steps), place), "o", ms=4, color=INK, alpha=0.6, mew=0)
         axes.annotate(note, (end, place), xytext=(8, 0), textcoords="offset points", va="center", fontsize=8.5)
     _rows(axes, list(plot.names))
     axes.set_xlim(0, max([1.0, *(float(steps.max()) for steps in plot.steps if len(steps))]) * 1.2)
     axes.set_xlabel(f"updates until the loss is at most {number(plot.target)}: median (bar), seeds (dots)")
-    titled(figure, axes, plot.title, plot.answer)
+    _titled(figure, axes, plot.title, plot.answer)
     return figure
+
+
+def _titled(figure: Figure, axes: Axes, title: str, answer: str) -> None:
+    """As `titled`, with shorter lines: long names of variants leave the axes narrow."""
+    titled(figure, axes, title, answer)
+    axes.set_title("\n".join(textwrap.wrap(answer, 78)), fontsize=10, linespacing=1.4)
 
 
 def _band(variant: Variant) -> Band:
@@ -210,7 +220,8 @@ def _band(variant: Variant) -> Band:
     first = next(iter(variant.outcomes.values())).curve
     lr_step, lr = first.get("step", np.empty(0)), first.get("lr", np.empty(0))
     if not curves:
-        return Band(variant.name, 0, *[np.empty(0)] * 4, lr_step, lr)
+        nothing = np.empty(0)
+        return Band(variant.name, 0, nothing, nothing, nothing, nothing, lr_step, lr)
     grid = _grid(curves)
     table = np.array([np.interp(grid, step, loss) for step, loss in curves])
     columns = [estimate(column) for column in table.T]
@@ -222,9 +233,10 @@ def _grid(curves: Sequence[tuple[Array, Array]]) -> Array:
     start, end = max(step[0] for step, _ in curves), min(step[-1] for step, _ in curves)
     steps = np.unique(np.concatenate([step for step, _ in curves]))
     steps = steps[(steps >= start) & (steps <= end)]
-    if len(steps) <= _POINTS:
-        return steps if len(steps) else np.array([end])
-    return steps[np.linspace(0, len(steps) - 1, _POINTS).astype(int)]
+    if not len(steps):
+        return np.array([end])
+    few: Array = steps[np.linspace(0, len(steps) - 1, min(len(steps), _POINTS)).astype(int)]
+    return few
 
 
 def _loss_axis(axes: Axes, plot: OverlayPlot) -> None:

@@ -57,9 +57,9 @@ def loss_curve(outcome: Outcome) -> tuple[Array, Array, str]:
 
 
 def usual_target(variants: Sequence[Variant]) -> float | None:
-    """A loss that half of the variants reach: the median over variants of the mean of their seeds' lowest loss."""
+    """A loss that half of the variants reach with every seed: the median over variants of the worst seed's lowest loss."""
     lowest = [
-        float(np.mean([loss_curve(outcome)[1].min() for outcome in variant.outcomes.values()]))
+        float(max(loss_curve(outcome)[1].min() for outcome in variant.outcomes.values()))
         for variant in variants
         if all(len(loss_curve(outcome)[1]) and not outcome.diverged for outcome in variant.outcomes.values())
     ]
@@ -68,7 +68,7 @@ def usual_target(variants: Sequence[Variant]) -> float | None:
     # Rounded up, so that the number shown is the number used and the variant that set it reaches it.
     middle = sorted(lowest)[len(lowest) // 2]
     digits = 2 - math.floor(math.log10(abs(middle))) if middle else 0
-    return round(math.ceil(middle * 10**digits) / 10**digits, max(digits, 0))
+    return float(round(math.ceil(middle * 10**digits) / 10**digits, max(digits, 0)))
 
 
 def _reached(outcome: Outcome, target: float) -> tuple[float, float] | None:
