@@ -44,9 +44,8 @@ class Difference:
 
     `percent`: of the other's mean over those seeds, None where that is 0. `better`: the probability that `name` is
     better (paired bootstrap), None with fewer than 3 seeds. `p`: two-sided paired t; `corrected`: after Holm's
-    correction, equal to `p` for a question asked beforehand. `significant`: corrected ≤ 0.05. `needed`: seeds at
-    which a difference of this size would be seen 4 times in 5; None where it cannot be said, infinite beyond
-    `MOST_SEEDS`. `diverged`: seeds of (name, other) without a finite value; with any, only they are told.
+    correction, equal to `p` for a question asked beforehand. `diverged`: seeds of (name, other) without a finite
+    value; with any, only they are told.
     """
 
     name: str
@@ -56,13 +55,17 @@ class Difference:
     better: float | None
     p: float | None
     corrected: float | None
-    needed: float | None
     diverged: tuple[int, int] = (0, 0)
 
     @property
     def significant(self) -> bool:
         """Whether the seeds can tell the two apart."""
         return self.corrected is not None and self.corrected <= 1 - CONFIDENCE
+
+    @property
+    def needed(self) -> float | None:
+        """Seeds at which a difference of this size would be seen 4 times in 5; see `seeds_needed`."""
+        return seeds_needed(self.estimate.mean, self.estimate.deviation)
 
     @property
     def percent_interval(self) -> Interval | None:
@@ -145,7 +148,7 @@ def difference(
     lost = int((~np.isfinite(mine)).sum()), int((~np.isfinite(theirs)).sum())
     if any(lost) or not shared:
         nothing = Estimate(math.nan, None, math.nan, len(shared))
-        return Difference(name, other, nothing, None, None, None, None, None, lost)
+        return Difference(name, other, nothing, None, None, None, None, lost)
     d = mine - theirs
     found = estimate(d)
     base = abs(float(theirs.mean()))
@@ -154,7 +157,7 @@ def difference(
         name, other, found,
         percent=100 * found.mean / base if base else None,
         better=_bootstrap(d if higher_is_better else -d, sampling_seed, {} if draws is None else draws),
-        p=p, corrected=p, needed=seeds_needed(found.mean, found.deviation),
+        p=p, corrected=p,
     )  # fmt: skip
 
 

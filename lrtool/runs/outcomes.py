@@ -90,9 +90,8 @@ def _run(folder: RunFolder, notes: list[str]) -> Iterator[Outcome]:
         return
     config = _checked(folder.config, read_document(folder.config).data)
     table = read_metrics(folder.path / "metrics.csv")
-    curve: dict[str, Array] = {
-        name: table[name] for name in ("seconds", "lr", "train_loss", "val_loss") if name in table
-    }
+    curve: dict[str, Array] = {name: table[name] for name in ("lr", "train_loss", "val_loss") if name in table}
+    curve["seconds"] = np.nancumsum(table["seconds"])
     final = summary.get("final") or {}
     values = {name: value for name, value in final.items() if name.startswith("val_") and value is not None}
     losses = table["train_loss"]

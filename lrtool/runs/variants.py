@@ -57,7 +57,7 @@ def loss_curve(outcome: Outcome) -> tuple[Array, Array, str]:
 
 
 def usual_target(variants: Sequence[Variant]) -> float | None:
-    """A loss that half of the variants reach with every seed: the median over variants of the worst seed's lowest loss."""
+    """A loss that half of the variants reach with every seed: the median of what each reaches so."""
     lowest = [
         float(max(loss_curve(outcome)[1].min() for outcome in variant.outcomes.values()))
         for variant in variants
