@@ -19,6 +19,7 @@ class ExitCode(IntEnum):
     DIVERGED = 3
     TASK = 4
     OUTPUT = 5
+    UNMET = 6
     INTERRUPTED = 130
     TERMINATED = 143
 
@@ -68,6 +69,12 @@ class OutputError(LrtoolError):
     """A result could not be written."""
 
     exit_code = ExitCode.OUTPUT
+
+
+class UnmetError(LrtoolError):
+    """What a script required of a comparison (`--require`, `--max-regression`) does not hold, or is not shown."""
+
+    exit_code = ExitCode.UNMET
 
 
 class MissingExtraError(UsageError):

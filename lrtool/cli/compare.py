@@ -1,0 +1,85 @@
+"""`lrtool compare`: which variant is better, by how much, and whether the seeds can tell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lrtool.cli.common import JsonOption, print_json
+
+if TYPE_CHECKING:
+    from lrtool.report.compare_text import Report
+
+
+def command(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN…", help="Run folders, sweeps, or globs of them.")],
+    metric: Annotated[str | None, typer.Option(help="What to compare by; unsaid: val_loss, else train_loss.")] = None,
+    direction: Annotated[
+        str | None, typer.Option(metavar="higher|lower", help="Which values are better, for a metric of your own.")
+    ] = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY", help="What makes a variant, e.g. schedule.kind; unsaid: what differs; repeatable."),
+    ] = None,
+    target: Annotated[float | None, typer.Option(metavar="LOSS", help="Count the steps and the time to it.")] = None,
+    require: Annotated[
+        list[str] | None,
+        typer.Option(metavar="'A better than B'", help="Exit with 6 unless this is shown; repeatable."),
+    ] = None,
+    max_regression: Annotated[
+        str | None,
+        typer.Option(metavar="P%", help="Exit with 6 unless all are shown to be at most so much worse."),
+    ] = None,
+    baseline: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The variant that --max-regression is from; unsaid: the first.")
+    ] = None,
+    csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write the table to a file.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="DIR", help="Draw the plots into this folder.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare trained runs: means, intervals, paired differences on the same seeds, and an honest verdict."""
+    from lrtool.report.comparing import build_report, draw, unmet
+
+    report, first = build_report(runs, metric, direction, by or (), target)
+    # What a script asks for is checked first: a mistyped name shall not cost it the table.
+    broken = unmet(report, require or (), max_regression, baseline or first)
+    if csv is not None:
+        from lrtool.report.compare_text import to_csv
+        from lrtool.runs.atomic import write_text
+
+        write_text(csv, to_csv(report))
+    plots = draw(report, output) if output is not None else []
+    if as_json:
+        print_json({**report.document(), "unmet": broken, "plots": [str(path) for path in plots]})
+    else:
+        _show(report, plots)
+    if broken:
+        from lrtool.errors import UnmetError
+
+        raise UnmetError("; ".join(broken))
+
+
+def _show(report: Report, plots: list[Path]) -> None:
+    import shutil
+    import sys
+
+    from rich.console import Console
+
+    from lrtool.report.compare_text import MOST_SHOWN, draw_table, verdict
+
+    # A pipe has no width: nothing shall be cut or folded there.
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 200
+    console = Console(width=width, soft_wrap=False, highlight=False, markup=False)
+    console.print(draw_table(report))
+    hidden = len(report.variants) - MOST_SHOWN
+    if hidden > 0:
+        typer.echo(f"… and {hidden} more (--csv FILE writes all)")
+    typer.echo(f"\n{verdict(report.comparison)}")
+    for note in report.notes:
+        typer.echo(f"note: {note}")
+    if plots:
+        typer.echo(f"plots: {', '.join(str(path) for path in plots if path.suffix == '.png')}")

@@ -1,0 +1,196 @@
+"""Run folders and sweeps as one list of outcomes: which settings and seed gave which values."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from lrtool.config.document import Document, read_document
+from lrtool.config.override import override
+from lrtool.config.schema import Config
+from lrtool.errors import UsageError
+from lrtool.runs.folder import RunFolder
+from lrtool.runs.metrics import read_metrics
+
+Array = NDArray[np.float64]
+
+#: The part of a run's updates at its end whose mean is the final training loss, as in sweeps.
+_LAST = 0.1
+_STORE = "sweep.sqlite"
+#: How a trial can end so that it counts; the others were broken off, and their values say nothing.
+_OVER = ("finished", "diverged")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One trained trial.
+
+    `flat` is its whole config by dotted keys (lists are values), with `variant` where a sweep named it; outcomes with
+    the same settings share it. `values`: the final `train_loss`, `val_loss`, `val_<metric>`. `curve`: columns `step`
+    (updates done), `seconds`, `lr`, `train_loss`, `val_loss`, each (points,), NaN where not measured.
+    """
+
+    source: str
+    seed: int
+    diverged: bool
+    values: Mapping[str, float]
+    curve: Mapping[str, Array]
+    seconds: float
+    flat: Mapping[str, Any] = field(repr=False)
+
+
+def read_outcomes(patterns: Sequence[str]) -> tuple[list[Outcome], list[str]]:
+    """The outcomes of run folders, sweeps and globs of them, and what a reader should know about them.
+
+    Raises UsageError where a pattern matches nothing, or a folder holds nothing to compare.
+    """
+    outcomes: list[Outcome] = []
+    notes: list[str] = []
+    for path in dict.fromkeys(found.resolve() for pattern in patterns for found in _matches(pattern)):
+        folder = RunFolder.open(path)
+        read = _sweep if (folder.path / _STORE).is_file() else _run
+        outcomes += read(folder, notes)
+    if not outcomes:
+        raise UsageError("there is no trained run to compare", remedy="; ".join(notes) or "give run folders")
+    return outcomes, notes
+
+
+def _matches(pattern: str) -> list[Path]:
+    """The folders of a path or a glob. Links such as `latest` lead to folders that are matched themselves."""
+    if not any(sign in pattern for sign in "*?[") or Path(pattern).exists():
+        return [Path(pattern)]
+    start = Path(Path(pattern).anchor)
+    found = sorted(start.glob(str(Path(pattern).relative_to(start))))
+    folders = [path for path in found if path.is_dir() and (path / "config.yaml").is_file()]
+    if not folders:
+        raise UsageError(
+            f"no run folder matches, of {len(found)} files and folders that do",
+            where=pattern, remedy="write for example 'outputs/digits-mlp/*-train'",
+        )  # fmt: skip
+    return folders
+
+
+def _run(folder: RunFolder, notes: list[str]) -> Iterator[Outcome]:
+    """The one outcome of a `train` run."""
+    summary = folder.summary()
+    if summary["command"] != "train":
+        raise UsageError(
+            f"this is a {summary['command']} run; runs of train and sweep can be compared", where=str(folder.path)
+        )
+    if summary["status"] not in _OVER:
+        notes.append(f"{folder.path} is left out: its status is {summary['status']}")
+        return
+    config = _checked(folder.config, read_document(folder.config).data)
+    table = read_metrics(folder.path / "metrics.csv")
+    curve: dict[str, Array] = {name: table[name] for name in ("lr", "train_loss", "val_loss") if name in table}
+    curve["seconds"] = np.nancumsum(table["seconds"])
+    final = summary.get("final") or {}
+    values = {name: value for name, value in final.items() if name.startswith("val_") and value is not None}
+    losses = table["train_loss"]
+    if len(losses):
+        values["train_loss"] = float(losses[-max(1, round(len(losses) * _LAST)) :].mean())
+    yield Outcome(
+        source=str(folder.path), seed=config["seed"], diverged=summary["status"] == "diverged",
+        values=values, curve={"step": table["step"] + 1, **curve}, seconds=summary["seconds"],
+        flat=dict(_flattened(config)),
+    )  # fmt: skip
+
+
+def _sweep(folder: RunFolder, notes: list[str]) -> Iterator[Outcome]:
+    """The outcomes of a sweep's trials; those that failed or were pruned are left out and counted in `notes`."""
+    from lrtool.runs.store import read_trials
+
+    trials = read_trials(folder.path)
+    flat = _Settings(folder.config)
+    left_out: dict[str, int] = {}
+    for trial in trials:
+        if trial.status not in _OVER:
+            left_out[trial.status] = left_out.get(trial.status, 0) + 1
+            continue
+        curve = {name: np.asarray(column, dtype=np.float64) for name, column in trial.curve.items()}
+        if "step" in curve:
+            # Updates of one trial cost the same.
+            curve["seconds"] = curve["step"] * (trial.seconds / max(trial.steps, 1))
+        yield Outcome(
+            source=f"{folder.path}, trial {trial.number}", seed=flat.seed if trial.seed is None else trial.seed,
+            diverged=trial.status == "diverged", values=trial.values, curve=curve, seconds=trial.seconds,
+            flat=flat.of(trial.settings),
+        )  # fmt: skip
+    notes += [f"{count} {status} trials of {folder.path} are left out" for status, count in left_out.items()]
+
+
+def _checked(path: Path, data: Mapping[str, Any]) -> dict[str, Any]:
+    """A config with every default written out, so that configs of different runs can be held side by side."""
+    try:
+        return Config.model_validate(data).model_dump(mode="json")
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise UsageError(
+            f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}", where=str(path),
+            remedy="give a run that this version of lrtool wrote",
+        ) from None  # fmt: skip
+
+
+class _Settings:
+    """The whole flat configs of a sweep's trials, each combination of settings worked out once.
+
+    Sections of a config do not depend on each other here, so each is checked alone: a grid has few values of each
+    section, but many combinations.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._document = Document(dict(read_document(path).data.get("base", {})))
+        base = _checked(path, self._document.data)
+        self.seed = int(base["seed"])
+        self._base = dict(_flattened(base))
+        self._sections: dict[str, dict[str, Any]] = {}
+        self._combinations: dict[str, dict[str, Any]] = {}
+
+    def of(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """The flat config of a trial with these settings."""
+        text = _text(settings)
+        if text not in self._combinations:
+            by_section: dict[str, dict[str, Any]] = {}
+            for key, value in settings.items():
+                by_section.setdefault(key.partition(".")[0], {})[key] = value
+            flat = dict(self._base)
+            for section, part in by_section.items():
+                if section == "variant":
+                    flat["variant"] = part["variant"]
+                elif section != "seed":
+                    flat = {key: value for key, value in flat.items() if key.partition(".")[0] != section}
+                    flat.update(self._section(section, part))
+            self._combinations[text] = flat
+        return self._combinations[text]
+
+    def _section(self, section: str, part: Mapping[str, Any]) -> dict[str, Any]:
+        text = _text(part)
+        if text not in self._sections:
+            document = Document(copy.deepcopy(self._document.data))
+            # A section comes before what is in it.
+            for key in sorted(part, key=lambda key: key.count(".")):
+                override(document, f"{key}={json.dumps(part[key])}", self._path.parent)
+            whole = dict(_flattened(_checked(self._path, document.data)))
+            self._sections[text] = {key: value for key, value in whole.items() if key.partition(".")[0] == section}
+        return self._sections[text]
+
+
+def _flattened(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping) and value:
+        for name, inner in value.items():
+            yield from _flattened(inner, f"{key}.{name}" if key else str(name))
+    else:
+        yield key, value
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, default=str)

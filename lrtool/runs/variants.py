@@ -1,0 +1,263 @@
+"""Outcomes grouped into the variants that are compared; runs that cannot be compared are refused."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrtool.errors import UsageError
+from lrtool.runs.outcomes import Outcome
+
+Array = NDArray[np.float64]
+
+_MISSING = object()
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What is compared: the outcomes of a name by seed, all with the same settings.
+
+    `chosen`: the settings that were picked as the best of `tried` combinations, empty where there was one.
+    """
+
+    name: str
+    outcomes: Mapping[int, Outcome]
+    chosen: Mapping[str, Any] = field(default_factory=dict)
+    tried: int = 1
+
+    def values(self, metric: str) -> dict[int, float]:
+        """The metric's final value by seed, NaN where the seed diverged."""
+        return {seed: _value(outcome, metric) for seed, outcome in self.outcomes.items()}
+
+    def reached(self, target: float) -> dict[int, tuple[float, float] | None]:
+        """Updates and seconds until the loss was first at most `target`, by seed; None where it never was."""
+        return {seed: _reached(outcome, target) for seed, outcome in self.outcomes.items()}
+
+
+def _value(outcome: Outcome, metric: str) -> float:
+    return math.nan if outcome.diverged else outcome.values.get(metric, math.nan)
+
+
+def loss_curve(outcome: Outcome) -> tuple[Array, Array, str]:
+    """Updates, losses and which loss that is: the validation loss where it was measured, else the training loss."""
+    step = outcome.curve.get("step", np.empty(0))
+    for name in ("val_loss", "train_loss"):
+        loss = outcome.curve.get(name, np.empty(0))
+        known = np.isfinite(loss)
+        if known.any():
+            return step[known], loss[known], name
+    return np.empty(0), np.empty(0), "train_loss"
+
+
+def usual_target(variants: Sequence[Variant]) -> float | None:
+    """A loss that half of the variants reach with every seed: the median of what each reaches so."""
+    lowest = [
+        float(max(loss_curve(outcome)[1].min() for outcome in variant.outcomes.values()))
+        for variant in variants
+        if all(len(loss_curve(outcome)[1]) and not outcome.diverged for outcome in variant.outcomes.values())
+    ]
+    if not lowest:
+        return None
+    # Rounded up, so that the number shown is the number used and the variant that set it reaches it.
+    middle = sorted(lowest)[len(lowest) // 2]
+    digits = 2 - math.floor(math.log10(abs(middle))) if middle else 0
+    return float(round(math.ceil(middle * 10**digits) / 10**digits, max(digits, 0)))
+
+
+def _reached(outcome: Outcome, target: float) -> tuple[float, float] | None:
+    step, loss, _ = loss_curve(outcome)
+    below = np.flatnonzero(loss <= target)
+    if not below.size:
+        return None
+    at = float(step[below[0]])
+    seconds = outcome.curve.get("seconds")
+    row = np.flatnonzero(outcome.curve["step"] == at)[0]
+    return at, float(seconds[row]) if seconds is not None else math.nan
+
+
+#: Metrics of which more is better, as their names begin or end.
+_HIGHER = ("accuracy", "acc", "f1", "auc", "precision", "recall", "r2", "score", "bleu")
+_LOWER = ("loss", "mse", "mae", "rmse", "error", "perplexity")
+
+
+def chosen_metric(outcomes: Sequence[Outcome], wanted: str | None, direction: str | None) -> tuple[str, bool]:
+    """The metric to compare by and whether more of it is better; unsaid, the validation loss or else the training loss.
+
+    Raises UsageError where a run that did not diverge lacks it, or its direction cannot be known.
+    """
+    finished = [outcome for outcome in outcomes if not outcome.diverged] or list(outcomes)
+    known = sorted({name for outcome in finished for name in outcome.values})
+    name = wanted or ("val_loss" if any("val_loss" in each.values for each in finished) else "train_loss")
+    if name not in known and f"val_{name}" in known:
+        name = f"val_{name}"
+    lacking = next((outcome for outcome in finished if name not in outcome.values), None)
+    if lacking is not None:
+        shared = [each for each in known if all(each in outcome.values for outcome in finished)]
+        raise UsageError(
+            f"{lacking.source} has no {name}, so these runs cannot be compared by it", where="--metric",
+            remedy=f"every run has: {', '.join(shared) or 'nothing in common'}",
+        )  # fmt: skip
+    words = set(name.removeprefix("val_").lower().split("_"))
+    if direction is None and not words & {*_HIGHER, *_LOWER}:
+        raise UsageError(
+            f"whether more or less {name} is better is not known", where="--metric",
+            remedy="write --direction higher or --direction lower",
+        )  # fmt: skip
+    return name, direction == "higher" if direction else not words & set(_LOWER)
+
+
+#: Keys that say where, how long a record or under which name; not what was trained.
+_NOT_COMPARED = (
+    "seed",
+    "name",
+    "device",
+    "range_test",
+    "train.eval_every",
+    "train.checkpoint_every",
+    "train.grad_norm",
+)
+_LR = "optimizer.lr"
+
+
+def _compared(key: str) -> bool:
+    return not any(key == each or key.startswith(f"{each}.") for each in _NOT_COMPARED)
+
+
+def differing_keys(outcomes: Sequence[Outcome]) -> list[str]:
+    """Dotted keys in which outcomes differ, other than the seed and what does not change training.
+
+    Where the kind of a section differs, its other keys follow from that, unless they differ within a kind too.
+    """
+    tables = list({id(outcome.flat): outcome.flat for outcome in outcomes}.values())
+    keys = dict.fromkeys(key for table in tables for key in table if _compared(key))
+    differing = [key for key in keys if len({_text(table.get(key)) for table in tables}) > 1]
+    kinds = {key for key in differing if key.endswith(".kind")}
+    return [key for key in differing if key in kinds or _differs_within(tables, key, kinds)]
+
+
+def _differs_within(tables: Sequence[Mapping[str, Any]], key: str, kinds: set[str]) -> bool:
+    """Whether a key, which differs, does so among outcomes whose section is of the same kind."""
+    kind = next((each for each in kinds if key.startswith(each.removesuffix("kind"))), None)
+    if kind is None:
+        return True
+    seen: dict[str, set[str]] = {}
+    for table in tables:
+        seen.setdefault(_text(table.get(kind)), set()).add(_text(table.get(key)))
+    return any(len(values) > 1 for values in seen.values())
+
+
+def variants(
+    outcomes: Sequence[Outcome], metric: str, higher_is_better: bool, by: Sequence[str] = ()
+) -> tuple[list[Variant], list[str]]:
+    """Group outcomes into variants by the keys `by`, and what a reader should know about it.
+
+    Unsaid, these are a sweep's named variants or else the keys that differ, the LR only where nothing else does: each
+    variant is shown at its own best LR. Where the outcomes of a variant differ in other keys, the combination with the
+    best mean over seeds is taken. Raises UsageError where a key is in no config or the outcomes are incomparable.
+    """
+    differing = differing_keys(outcomes)
+    keys = _wanted(outcomes, differing, by)
+    require_comparable(outcomes, differing, keys)
+    others = [key for key in differing if not any(key == each or key.startswith(f"{each}.") for each in keys)]
+    groups: dict[str, dict[str, dict[int, Outcome]]] = {}
+    repeated = 0
+    for outcome in outcomes:
+        combinations = groups.setdefault(_label(outcome, keys), {})
+        seeds = combinations.setdefault(_text([outcome.flat.get(key) for key in others]), {})
+        repeated += outcome.seed in seeds
+        seeds[outcome.seed] = outcome
+    notes = [f"{repeated} runs repeat another's settings and seed; the one given last counts"] if repeated else []
+    found = [_best(name, list(each.values()), others, metric, higher_is_better) for name, each in groups.items()]
+    most = max(variant.tried for variant in found)
+    if most > 1:
+        notes.append(
+            f"each variant stands at its best of up to {most} settings of {', '.join(others)},"
+            " picked by the same seeds, so its mean looks a little better than it is"
+        )
+    return found, notes
+
+
+def _best(
+    name: str, tried: list[dict[int, Outcome]], others: Sequence[str], metric: str, higher_is_better: bool
+) -> Variant:
+    def rank(outcomes: Mapping[int, Outcome]) -> tuple[int, int, float]:
+        values = [_value(outcome, metric) for outcome in outcomes.values()]
+        finite = [value for value in values if math.isfinite(value)]
+        mean = sum(finite) / len(finite) if finite else math.inf
+        return len(values) - len(finite), -len(values), -mean if higher_is_better and finite else mean
+
+    best = min(tried, key=rank)
+    first = next(iter(best.values()))
+    chosen = {key: first.flat.get(key) for key in others} if len(tried) > 1 else {}
+    return Variant(name, dict(sorted(best.items())), chosen, len(tried))
+
+
+def _wanted(outcomes: Sequence[Outcome], differing: list[str], by: Sequence[str]) -> list[str]:
+    known = dict.fromkeys(key for outcome in outcomes for key in outcome.flat)
+    for key in by:
+        if key not in known and not any(each.startswith(f"{key}.") for each in known):
+            near = difflib.get_close_matches(key, known, n=1)
+            remedy = f"did you mean {near[0]!r}?" if near else f"these differ: {', '.join(differing) or 'none'}"
+            raise UsageError(f"no run has the key {key!r}", where="--by", remedy=remedy)
+    if by:
+        return list(by)
+    if "variant" in differing:
+        return ["variant"]
+    return [key for key in differing if key != _LR] or differing or ["name"]
+
+
+def require_comparable(outcomes: Sequence[Outcome], differing: Sequence[str], keys: Sequence[str]) -> None:
+    """Raise UsageError where outcomes trained on other data or by another loss, or another model was not asked for.
+
+    The batch size may differ: it is how the data is used, not which.
+    """
+    for key in differing:
+        section = key.partition(".")[0]
+        asked = any(each == "variant" or each.partition(".")[0] == section for each in keys)
+        if section not in ("data", "loss", "model", "metrics") or key == "data.batch_size":
+            continue
+        if section == "model" and asked:
+            continue
+        first, second = _two_that_differ(outcomes, key)
+        raise UsageError(
+            f"these runs cannot be compared: {key} is {_shown(first, key)} in {first.source},"
+            f" but {_shown(second, key)} in {second.source}",
+            remedy="write --by model to compare models" if section == "model" else f"give runs of the same {section}",
+        )
+
+
+def _two_that_differ(outcomes: Sequence[Outcome], key: str) -> tuple[Outcome, Outcome]:
+    first = outcomes[0]
+    second = next(each for each in outcomes if _text(each.flat.get(key)) != _text(first.flat.get(key)))
+    return first, second
+
+
+def _label(outcome: Outcome, keys: Sequence[str]) -> str:
+    """What a variant is called: its kind or name bare, any other setting with its key."""
+    return ", ".join(
+        _shown(outcome, key) if key in ("variant", "name") or key.endswith(".kind") else f"{key}={_shown(outcome, key)}"
+        for key in keys
+    )
+
+
+def _shown(outcome: Outcome, key: str) -> str:
+    value = outcome.flat.get(key, _MISSING)
+    if value is _MISSING:
+        below = {
+            each.removeprefix(f"{key}."): inner for each, inner in outcome.flat.items() if each.startswith(f"{key}.")
+        }
+        value = below or _MISSING
+    if value is _MISSING:
+        return "unset"
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, default=str)
