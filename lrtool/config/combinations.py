@@ -217,6 +217,8 @@ def label(combination: Combination) -> str:
 def _short(value: Any) -> str:
     if isinstance(value, str):
         return value
+    if isinstance(value, Mapping) and list(value) == ["kind"]:
+        return str(value["kind"])
     return write_yaml(value, flow=True, width=10_000).removesuffix("...\n").strip()
 
 

@@ -16,6 +16,7 @@ from lrtool.config.load import config_error, overridden, validate, with_bases
 from lrtool.config.messages import shown
 from lrtool.config.override import absolute, key_path
 from lrtool.config.problems import ConfigError, Problem
+from lrtool.config.schema import Config
 from lrtool.config.sweep import Range, SweepConfig, Tune
 from lrtool.errors import UsageError
 
@@ -25,9 +26,10 @@ _SYNONYMS = {"parameters": "grid", "params": "grid", "config": "base", "trials":
 
 @dataclass(frozen=True)
 class Sweep:
-    """A sweep that is ready to be planned; `config` has its base written out."""
+    """A sweep that is ready to be planned; `config` has its base written out, `base` is it."""
 
     config: SweepConfig
+    base: Config
     planner: Planner
 
     def trials(self, more: Mapping[str, dict[str, Any]] | None = None) -> list[PlannedTrial]:
@@ -50,7 +52,7 @@ def load_sweep(path: Path, overrides: Sequence[str] = (), seed: int | None = Non
         base.places[("seed",)] = Place("--seed")
     if refused:
         raise ConfigError(refused)
-    validate(base)
+    checked = validate(base)
     _make_absolute(document.data, here.parent)
     try:
         config = SweepConfig.model_validate({**document.data, "base": base.data})
@@ -58,7 +60,7 @@ def load_sweep(path: Path, overrides: Sequence[str] = (), seed: int | None = Non
         raise config_error(error, document) from None
     _check_size(config, path, most)
     named = config.model_copy(update={"name": config.name or str(base.data.get("name", "sweep"))}).beside(here.parent)
-    return Sweep(named, Planner(named, document, base))
+    return Sweep(named, checked.beside(here.parent), Planner(named, document, base))
 
 
 def _base(document: Document, here: Path) -> Document:

@@ -123,6 +123,10 @@ class SweepStore:
         """The status of each recorded trial."""
         return dict(self._database.execute("SELECT number, status FROM trials ORDER BY number"))
 
+    def steps(self) -> int:
+        """Updates of all recorded trials."""
+        return int(self._database.execute("SELECT coalesce(sum(steps), 0) FROM trials").fetchone()[0])
+
     def trials(self) -> list[StoredTrial]:
         """Every recorded trial, in order."""
         return _readable(self._database, self.file)[0]
