@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -31,12 +30,8 @@ if TYPE_CHECKING:
 _SHOWN = 10
 
 
-class Executors(StrEnum):
-    """Who trains."""
-
-    AUTO = "auto"
-    IN_PROCESS = "in-process"
-    LOCAL = "local"
+#: Who may train.
+_EXECUTORS = ("auto", "in-process", "local")
 
 
 def command(
@@ -52,8 +47,11 @@ def command(
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan: trials, engines, time, memory.")] = False,
     executor: Annotated[
-        Executors, typer.Option("--executor", help="auto: processes for what is trained one by one, if worth it.")
-    ] = Executors.AUTO,
+        str,
+        typer.Option(
+            metavar="|".join(_EXECUTORS), help="auto: processes for trials that train one by one, if that is worth it."
+        ),
+    ] = "auto",
     workers: Annotated[int | None, typer.Option(min=1, help="Processes at once; unsaid: as many as cores.")] = None,
     max_trials: Annotated[int, typer.Option("--max-trials", min=1, help="Refuse larger sweeps.")] = 100_000,
     overrides: SetOption = None,
@@ -70,6 +68,10 @@ def command(
     from lrtool.config.sweep_load import load_sweep
     from lrtool.experiments.sweep import Options
 
+    if executor not in _EXECUTORS:
+        raise UsageError(
+            f"there is no executor {executor!r}", where="--executor", remedy=f"choose one of: {', '.join(_EXECUTORS)}"
+        )
     folder: RunFolder | None = None
     if resume is not None:
         if sweep or config_option or overrides or seed is not None:
@@ -83,7 +85,7 @@ def command(
             raise UsageError("--retry-failed needs --resume RUN: a new sweep has no failures yet")
         loaded = load_sweep(needed_config(sweep, config_option, "sweep"), list(overrides or ()), seed, max_trials)
     names = allowed(allow_import) | ({f"{Path.cwd()}/"} if folder is not None else set())
-    options = Options(frozenset(names), executor.value, workers, retry_failed)
+    options = Options(frozenset(names), executor, workers, retry_failed)
     if dry_run:
         _plan(loaded, options, as_json)
         return
