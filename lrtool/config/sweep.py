@@ -98,6 +98,22 @@ class Tune(Settings):
     budget: float = Field(12.0, gt=0, allow_inf_nan=False, description="Cost of each search, in training runs.")
 
 
+class Prune(Settings):
+    """Successive halving: train all briefly, go on with the best part, and so on up to the full length.
+
+    With factor 3 and 2 rungs all train for 1/9 of the run, the best third for 1/3, the best ninth to the end. Every
+    length starts anew, so that trials do not depend on what was pruned. Variants are judged with all their seeds.
+    """
+
+    factor: int = Field(3, ge=2, description="One in so many variants goes on.")
+    rungs: int = Field(2, ge=1, le=10, description="How often, before the full length.")
+
+    @property
+    def fractions(self) -> list[float]:
+        """The part of the run that each rung trains."""
+        return [float(self.factor) ** -left for left in range(self.rungs, 0, -1)]
+
+
 class SweepConfig(Settings):
     """Many trials of one base config.
 
@@ -118,6 +134,7 @@ class SweepConfig(Settings):
         {}, description="Conditions: this key varies only where other keys have one of these values."
     )
     tune: Tune | None = Field(None, description="`lr`: each variant is compared at its own best LR.")
+    prune: Prune | None = Field(None, description="Successive halving: give up early on variants that lag behind.")
 
     _folder: Path = PrivateAttr(default_factory=Path.cwd)
 
@@ -151,6 +168,11 @@ class SweepConfig(Settings):
         if isinstance(value, list) and (len(set(value)) < len(value) or min(value) < 0):
             raise ValueError(f"seeds are different numbers of at least 0, but got {value}; write for example [0, 1, 2]")
         return value
+
+    @field_validator("prune", mode="before")
+    @classmethod
+    def _prune_in_short(cls, value: object) -> object:
+        return {} if value == "halving" else value
 
     @field_validator("tune", mode="before")
     @classmethod

@@ -17,7 +17,7 @@ from lrtool.config.messages import shown
 from lrtool.config.override import absolute, key_path
 from lrtool.config.problems import ConfigError, Problem
 from lrtool.config.schema import Config
-from lrtool.config.sweep import Range, SweepConfig, Tune
+from lrtool.config.sweep import Prune, Range, SweepConfig, Tune
 from lrtool.errors import UsageError
 
 #: What other programs call a sweep's sections.
@@ -82,8 +82,9 @@ def _base(document: Document, here: Path) -> Document:
 def _check_keys(document: Document) -> None:
     """Unknown keys of the sweep itself; those of its base and of what varies are the base's matter."""
     problems = list(_unknown(document, (), SweepConfig.model_fields))
-    if isinstance(document.data.get("tune"), dict):
-        problems += _unknown(document, ("tune",), Tune.model_fields)
+    for section, fields in (("tune", Tune.model_fields), ("prune", Prune.model_fields)):
+        if isinstance(document.data.get(section), dict):
+            problems += _unknown(document, (section,), fields)
     for section in ("grid", "random"):
         for key, value in _mapping(document.data.get(section)).items():
             if isinstance(value, dict):

@@ -40,11 +40,22 @@ Report = Callable[[StoredTrial | Advance | Said], None]
 
 
 @dataclass(frozen=True)
+class Part:
+    """The first `fraction` of a run, under the schedule of the whole; `status` of a trial that has got through it."""
+
+    fraction: float
+    status: str
+
+
+WHOLE = Part(1.0, Status.FINISHED.value)
+
+
+@dataclass(frozen=True)
 class Job:
     """Trials to train. `config` stands for their group; `engine` is loop or vector.
 
     `compiled`: whether the vector engine compiles (None: it decides). `company` is trained with them but not reported:
-    a stack of one is computed by other kernels than a larger one, and rounds otherwise.
+    a stack of one is computed by other kernels than a larger one, and rounds otherwise. `part` of each run is trained.
     """
 
     key: str
@@ -54,6 +65,7 @@ class Job:
     compiled: bool | None
     allow_import: frozenset[str]
     company: tuple[PlannedTrial, ...] = ()
+    part: Part = WHOLE
 
 
 class _Setups:
@@ -85,10 +97,11 @@ def recipe_of(setup: Setup) -> Recipe:
     return replace(setup.recipe, eval_every=updates, plateau=setup.config.plateau)
 
 
-def trial_of(setup: Setup, planned: PlannedTrial) -> Trial:
+def trial_of(setup: Setup, planned: PlannedTrial, part: Part = WHOLE) -> Trial:
     """What an engine takes; raises UsageError where the schedule does not fit the run."""
     own = replace(setup, config=planned.config)
-    return own.trial(planned.config.seed, planned.config.optimizer.lr, planned.variant)
+    trial = own.trial(planned.config.seed, planned.config.optimizer.lr, planned.variant)
+    return replace(trial, steps=max(1, round(trial.steps * part.fraction)))
 
 
 def train(job: Job, report: Report) -> None:
@@ -106,13 +119,13 @@ def train(job: Job, report: Report) -> None:
     ready = []
     for planned in job.trials:
         try:
-            ready.append((planned, trial_of(setup, planned)))
+            ready.append((planned, trial_of(setup, planned, job.part)))
         except LrtoolError as error:
             report(failed(planned, str(error)))
     if job.engine == "vector":
         ready = _side_by_side(job, setup, recipe, ready, report)
     for planned, trial in ready:
-        _alone(setup, recipe, planned, trial, report)
+        _alone(job, setup, recipe, planned, trial, report)
 
 
 Ready = list[tuple[PlannedTrial, Trial]]
@@ -122,8 +135,8 @@ def _side_by_side(job: Job, setup: Setup, recipe: Recipe, ready: Ready, report: 
     """Train a stack; gives the trials that did not end because one of them broke it."""
     if not ready:
         return []
-    company = [trial_of(setup, planned) for planned in job.company]
-    observer = _Reporter([planned for planned, _ in ready], report)
+    company = [trial_of(setup, planned, job.part) for planned in job.company]
+    observer = _Reporter([planned for planned, _ in ready], report, job.part)
     engine = VectorEngine(compile=job.compiled, said=lambda text: report(Said(job.key, text)))
     try:
         engine.run(setup.task, [*(trial for _, trial in ready), *company], recipe, observer)
@@ -136,8 +149,8 @@ def _side_by_side(job: Job, setup: Setup, recipe: Recipe, ready: Ready, report: 
     return []
 
 
-def _alone(setup: Setup, recipe: Recipe, planned: PlannedTrial, trial: Trial, report: Report) -> None:
-    observer = _Reporter([planned], report, failures=True)
+def _alone(job: Job, setup: Setup, recipe: Recipe, planned: PlannedTrial, trial: Trial, report: Report) -> None:
+    observer = _Reporter([planned], report, job.part, failures=True)
     try:
         LoopEngine().run(setup.task, [trial], recipe, observer)
     except OutputError:
@@ -155,8 +168,8 @@ class _Reporter:
     With `failures` a trial that failed has ended too; without, it is to be tried again by itself.
     """
 
-    def __init__(self, planned: Sequence[PlannedTrial], report: Report, failures: bool = False) -> None:
-        self._planned, self._report, self._failures = planned, report, failures
+    def __init__(self, planned: Sequence[PlannedTrial], report: Report, part: Part, failures: bool = False) -> None:
+        self._planned, self._report, self._part, self._failures = planned, report, part, failures
         self._steps, self._due = 0, time.monotonic() + _EVERY
         self.ended_trials: set[int] = set()
 
@@ -175,7 +188,9 @@ class _Reporter:
         over = trace.status in (Status.FINISHED, Status.DIVERGED) or (self._failures and trace.status is Status.FAILED)
         if over and trial < len(self._planned):
             self.ended_trials.add(trial)
-            self._report(stored(self._planned[trial], trace))
+            kept = stored(self._planned[trial], trace)
+            finished = trace.status is Status.FINISHED
+            self._report(replace(kept, status=self._part.status) if finished else kept)
 
     def settle(self) -> None:
         """Report the updates not reported yet."""

@@ -21,7 +21,8 @@ from lrtool.executors.base import Executor
 from lrtool.executors.inprocess import InProcess
 from lrtool.executors.local import LocalProcesses, cores
 from lrtool.experiments.grouping import Group, group_trials
-from lrtool.experiments.jobs import Advance, Job, Said, recipe_of, setup_of, train, trial_of
+from lrtool.experiments.halving import RUNG, halve
+from lrtool.experiments.jobs import WHOLE, Advance, Job, Part, Said, recipe_of, setup_of, train, trial_of
 from lrtool.experiments.outcome import failed
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.setup import prepare
@@ -39,6 +40,9 @@ _PER_UPDATE = 8 * 6
 _WORTH_A_PROCESS = 20_000
 #: Variants that the summary names.
 _LEADERS = 10
+
+#: How a trial can end.
+_OVER = ("finished", "diverged", "failed", "pruned")
 
 _LOG = logging.getLogger("lrtool")
 
@@ -140,7 +144,7 @@ def _conclude(run: Session, trials: list[StoredTrial], runner: _Runner) -> None:
     leaders = Leaders(trials)
     ranked = leaders.ranked()
     run.results = {
-        "trials": {"planned": runner.planned, **{name: counts[name] for name in ("finished", "diverged", "failed")}},
+        "trials": {"planned": runner.planned, **{name: counts[name] for name in _OVER}},
         "metric": leaders.metric,
         "leaders": [
             {"variant": each.variant, "settings": each.settings, "mean": each.mean, "finished": each.finished,
@@ -173,36 +177,43 @@ class _Runner:
         planned = self._sweep.trials(lrs)
         self.planned = len(planned)
         known = self._store.statuses()
-        over = {number for number, status in known.items() if status != "failed" or not self._options.retry_failed}
+        over = {number for number, status in known.items() if self._is_over(status)}
         missing = {trial.number for trial in planned} - over
         for trial in planned:
             if trial.variant in untuned and trial.number in missing:
                 self._store.record(failed(trial, f"no LR can be named for this variant: {untuned[trial.variant]}"))
                 missing.remove(trial.number)
-        self._train(group_trials(planned), missing)
+        self._groups = group_trials(planned)
+        self._board.begin(len(missing), [trial for trial in self._store.trials() if self._is_over(trial.status)])
+        prune = self._sweep.config.prune
+        if prune is not None:
+            halve(self._store, prune, missing, self._train, self._board.ended)
+        self._train(missing, WHOLE)
+
+    def _is_over(self, status: str) -> bool:
+        """Whether a recorded trial is not to be trained any more."""
+        return not status.startswith(RUNG) and not (status == "failed" and self._options.retry_failed)
 
     def decisions(self) -> list[dict[str, Any]]:
         """How many trials each group has, and which engine trained it and why."""
         known = [(len(group.trials), self._store.fact(f"engine:{group.key}")) for group in self._groups]
         return [{"trials": count, "engine": made["engine"], "reason": made["reason"]} for count, made in known if made]
 
-    def _train(self, groups: list[Group], missing: set[int]) -> None:
+    def _train(self, missing: set[int], part: Part) -> None:
         """Stacks one after the other, as they use all cores; then all that is trained one by one, side by side."""
-        self._board.begin(len(missing), self._store.trials())
         one_by_one: list[Job] = []
-        self._groups = groups
-        for group in groups:
+        for group in self._groups:
             wanted = [trial for trial in group.trials if trial.number in missing]
             if not wanted:
                 continue
             decision = self._decide(group)
             if decision.engine == "loop":
-                one_by_one += [self._job(group, decision, [trial]) for trial in wanted]
+                one_by_one += [self._job(group, decision, [trial], part) for trial in wanted]
                 continue
-            self._stacked(group, decision, wanted)
+            self._stacked(group, decision, wanted, part)
         self._do(self._executor(one_by_one), one_by_one)
 
-    def _stacked(self, group: Group, decision: Decision, wanted: list[PlannedTrial]) -> None:
+    def _stacked(self, group: Group, decision: Decision, wanted: list[PlannedTrial], part: Part) -> None:
         most = max(2, _TRACES // (_PER_UPDATE * _updates(group, self._options.allow_import)))
         executor: Executor = InProcess()
         if self._options.executor == "local":
@@ -210,7 +221,7 @@ class _Runner:
             most = min(most, max(2, -(-len(wanted) // executor.workers)))
             # Processes that measured for themselves might decide differently.
             decision = replace(decision, compiled=False)
-        jobs = [self._job(group, decision, part) for part in _parts(wanted, most)]
+        jobs = [self._job(group, decision, some, part) for some in _parts(wanted, most)]
         if isinstance(executor, InProcess):
             for job in jobs:
                 # The first says whether it compiles; the others follow.
@@ -222,12 +233,12 @@ class _Runner:
         known = self._store.fact(f"compiled:{group.key}")
         return known if known is not None else decision.compiled
 
-    def _job(self, group: Group, decision: Decision, trials: list[PlannedTrial]) -> Job:
+    def _job(self, group: Group, decision: Decision, trials: list[PlannedTrial], part: Part) -> Job:
         company: tuple[PlannedTrial, ...] = ()
         if decision.engine == "vector" and len(trials) == 1:
             company = tuple(trial for trial in group.trials if trial is not trials[0])[:1]
         allowed = self._options.allow_import
-        return Job(group.key, group.config, tuple(trials), decision.engine, decision.compiled, allowed, company)
+        return Job(group.key, group.config, tuple(trials), decision.engine, decision.compiled, allowed, company, part)
 
     def _executor(self, jobs: Sequence[Job]) -> Executor:
         """Who trains trials that are not stacked."""
@@ -256,7 +267,8 @@ class _Runner:
                 self._store.record(report)
                 if report.message:
                     _LOG.info("trial %d (%s) %s: %s", report.number, report.variant, report.status, report.message)
-                self._board.ended(report)
+                if not report.status.startswith(RUNG):
+                    self._board.ended(report)
 
     def _lost(self, job: Job, why: str) -> None:
         """A process died: the trials it had not reported are recorded as failed."""

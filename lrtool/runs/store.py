@@ -32,6 +32,7 @@ _TABLES = (
     "CREATE TABLE facts (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
 )
 _COLUMNS = "number, variant, settings, seed, status, steps, seconds, final, columns, curve, message, checksum"
+_INSERT = f"INSERT OR REPLACE INTO trials ({_COLUMNS}) VALUES ({', '.join('?' * len(_COLUMNS.split(',')))})"
 #: Trials that are looked for one by one in a damaged file, beyond the last one found.
 _GAP = 10_000
 
@@ -42,11 +43,11 @@ _LOG = logging.getLogger("lrtool")
 class StoredTrial:
     """A trial that has ended.
 
-    `settings`: the dotted keys that vary in its sweep, with their values as written. `status`: finished, diverged or
-    failed, then `message` says why. `steps` updates took `seconds`. `values`: the final `train_loss` (mean of the
-    last 10% of updates), `val_loss` and each `val_<metric>`; what was not measured or is not finite is left out.
-    `curve`: columns of equal length, at most 200 points: `step` (updates done), `lr`, `train_loss` (mean since the
-    point before), `val_loss` (NaN where not measured).
+    `settings`: the dotted keys that vary in its sweep, with their values as written. `status`: finished; diverged,
+    failed or pruned, then `message` says why; or rung-1, rung-2 … while it waits for its rivals. `steps` updates took
+    `seconds`. `values`: the final `train_loss` (mean of the last 10% of updates), `val_loss` and each `val_<metric>`;
+    what was not measured or is not finite is left out. `curve`: columns of equal length, at most 200 points: `step`
+    (updates done), `lr`, `train_loss` (mean since the point before), `val_loss` (NaN where not measured).
     """
 
     number: int
@@ -113,11 +114,15 @@ class SweepStore:
 
         A killed process loses nothing that was recorded. Raises OutputError where the disk is full.
         """
-        row = _row(trial)
         with _written(self.file):
-            self._database.execute(
-                f"INSERT OR REPLACE INTO trials ({_COLUMNS}) VALUES ({', '.join('?' * len(row))})", row
-            )
+            self._database.execute(_INSERT, _row(trial))
+
+    def record_together(self, trials: Sequence[StoredTrial], key: str, value: Any) -> None:
+        """Write several trials and remember a value, all or nothing."""
+        with _written(self.file), self._database:
+            self._database.execute("BEGIN")
+            self._database.executemany(_INSERT, [_row(trial) for trial in trials])
+            self._database.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (key, json.dumps(value)))
 
     def statuses(self) -> dict[int, str]:
         """The status of each recorded trial."""
@@ -153,8 +158,7 @@ class SweepStore:
         database = self._connected()
         with database:
             database.execute("BEGIN")
-            mark = f"INSERT INTO trials ({_COLUMNS}) VALUES ({', '.join('?' * len(_COLUMNS.split(',')))})"
-            database.executemany(mark, [_row(trial) for trial in trials])
+            database.executemany(_INSERT, [_row(trial) for trial in trials])
             database.executemany("INSERT INTO facts VALUES (?, ?)", facts.items())
         said(f"{self.file}: {damage}; what is lost is trained again (the damaged file is kept as {aside.name})")
         return database

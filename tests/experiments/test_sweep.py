@@ -80,7 +80,7 @@ def test_the_run_folder_keeps_the_contract(sweep):
     run = sweep()
     summary = run.folder.summary()
     assert summary["command"] == "sweep" and summary["status"] == "finished"
-    assert summary["trials"] == {"planned": 12, "finished": 8, "diverged": 4, "failed": 0}
+    assert summary["trials"] == {"planned": 12, "finished": 8, "diverged": 4, "failed": 0, "pruned": 0}
     assert summary["steps"] == sum(trial.steps for trial in read_trials(run.folder.path))
     assert len(summary["leaders"]) == 4 and summary["engines"][0]["engine"] == "vector"
     means = [each["mean"] for each in summary["leaders"]]
