@@ -61,10 +61,13 @@ def seed_count(sweep: SweepConfig) -> int:
     return sweep.seeds if isinstance(sweep.seeds, int) else len(sweep.seeds)
 
 
-def combinations(sweep: SweepConfig) -> Iterator[Combination]:
-    """Every variant × grid point × random sample, in that order; conditions come later."""
+def combinations(sweep: SweepConfig, samples: Sequence[Assignments] | None = None) -> Iterator[Combination]:
+    """Every variant × grid point × random sample, in that order; conditions come later.
+
+    `samples` stand for the random ones where given.
+    """
     grid = {key: _indexed(values) for key, values in sweep.grid.items()}
-    samples = _samples(sweep)
+    samples = random_samples(sweep) if samples is None else samples
     for name, assigned in (sweep.variants or {"": {}}).items():
         for point in product(*grid.values()):
             for sample in samples:
@@ -84,7 +87,7 @@ def _indexed(values: Range | list[Any]) -> list[tuple[int | None, Any]]:
     return list(enumerate(values))
 
 
-def _samples(sweep: SweepConfig) -> list[Assignments]:
+def random_samples(sweep: SweepConfig) -> list[Assignments]:
     """The random samples: the same for every variant, so that variants compare."""
     if not sweep.samples:
         return [{}]
@@ -108,15 +111,18 @@ class Planner:
     def __init__(self, sweep: SweepConfig, document: Document, base: Document) -> None:
         self._sweep, self._document, self._base = sweep, document, base
 
-    def trials(self, more: Mapping[str, Assignments] | None = None) -> list[PlannedTrial]:
+    def trials(
+        self, more: Mapping[str, Assignments] | None = None, samples: Sequence[Assignments] | None = None
+    ) -> list[PlannedTrial]:
         """Every trial, seeds innermost, no two alike.
 
-        `more` sets further keys by the label of a combination (tuned LRs). Raises ConfigError with every problem.
+        `more` sets further keys by the label of a combination (tuned LRs); `samples` stand for the random ones.
+        Raises ConfigError with every problem.
         """
         planned: list[PlannedTrial] = []
         problems: dict[Problem, None] = {}
         failed, seen = 0, set()
-        for combination in self._reduced():
+        for combination in self._reduced(samples):
             text = json.dumps([combination.variant, combination.settings], sort_keys=True)
             if text in seen:
                 continue
@@ -153,10 +159,10 @@ class Planner:
             return [config.seed]
         return range(config.seed, config.seed + seeds) if isinstance(seeds, int) else seeds
 
-    def _reduced(self) -> Iterator[Combination]:
+    def _reduced(self, samples: Sequence[Assignments] | None = None) -> Iterator[Combination]:
         """Combinations without the keys whose conditions do not hold."""
         where = self._sweep.where
-        for combination in combinations(self._sweep):
+        for combination in combinations(self._sweep, samples):
             if not where.keys() & combination.settings.keys():
                 yield combination
                 continue

@@ -126,6 +126,10 @@ class SweepConfig(Settings):
     grid: dict[str, Values] = Field({}, description="Keys and their values; every combination is trained.")
     random: dict[str, Values] = Field({}, description="Keys and ranges or lists to draw from.")
     samples: int | None = Field(None, ge=1, le=_MOST_VALUES, description="How many random samples.")
+    sampler: Literal["random", "tpe"] = Field(
+        "random", description="tpe: Optuna draws near what did well (needs the extra optuna)."
+    )
+    batch: int = Field(10, ge=1, description="Samples that tpe draws, and that are trained, at a time.")
     sample_seed: int = Field(0, ge=0, description="Seed of the random samples.")
     seeds: int | list[int] | None = Field(
         None, description="Seeds of every combination: how many (from the base's seed on), or which."
@@ -187,6 +191,11 @@ class SweepConfig(Settings):
         if bool(self.random) != (self.samples is not None):
             missing = "samples" if self.random else "random"
             raise ValueError(f"random and samples belong together, but there is no {missing}; write samples: 20")
+        if self.sampler == "tpe" and (not self.random or self.grid or self.variants or self.tune or self.prune):
+            raise ValueError(
+                "tpe draws samples of random and of nothing else, each better than the last;"
+                " leave out grid, variants, tune and prune, or write sampler: random"
+            )
         varied = self.grid.keys() | self.random.keys()
         twice = sorted(self.grid.keys() & self.random.keys())
         twice += sorted({key for each in self.variants.values() for key in each} & varied)

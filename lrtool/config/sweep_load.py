@@ -17,7 +17,7 @@ from lrtool.config.messages import shown
 from lrtool.config.override import absolute, key_path
 from lrtool.config.problems import ConfigError, Problem
 from lrtool.config.schema import Config
-from lrtool.config.sweep import Prune, Range, SweepConfig, Tune
+from lrtool.config.sweep import Assignments, Prune, Range, SweepConfig, Tune
 from lrtool.errors import UsageError
 
 #: What other programs call a sweep's sections.
@@ -32,9 +32,11 @@ class Sweep:
     base: Config
     planner: Planner
 
-    def trials(self, more: Mapping[str, dict[str, Any]] | None = None) -> list[PlannedTrial]:
+    def trials(
+        self, more: Mapping[str, Assignments] | None = None, samples: Sequence[Assignments] | None = None
+    ) -> list[PlannedTrial]:
         """Every trial; see `Planner.trials`."""
-        return self.planner.trials(more)
+        return self.planner.trials(more, samples)
 
 
 def load_sweep(path: Path, overrides: Sequence[str] = (), seed: int | None = None, most: int = MOST_TRIALS) -> Sweep:

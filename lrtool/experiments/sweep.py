@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,6 +26,7 @@ from lrtool.experiments.jobs import WHOLE, Advance, Job, Part, Said, recipe_of, 
 from lrtool.experiments.outcome import failed
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.setup import prepare
+from lrtool.experiments.tpe import next_samples, require_optuna
 from lrtool.experiments.tune import run_tune
 from lrtool.runs.folder import RunFolder
 from lrtool.runs.leaders import Leaders
@@ -90,7 +91,10 @@ def run_sweep(sweep: Sweep, output: Path, options: Options, board: Board, watch:
     `watch(trials, steps)` makes the observer of each LR search. Raises OutputError where the folder cannot be
     written and ConfigError where the plan cannot be made; a trial that fails is recorded, and the sweep goes on.
     """
-    sweep.trials()  # what cannot be planned leaves no folder behind
+    # What cannot be done leaves no folder behind.
+    sweep.trials()
+    if sweep.config.sampler == "tpe":
+        require_optuna()
     folder = RunFolder.create(output, sweep.config.name, "sweep")
     # Before anything else: with it the run can be resumed.
     folder.write_text("config.yaml", sweep.config.to_yaml())
@@ -173,22 +177,47 @@ class _Runner:
 
     def run(self) -> None:
         """Train what is missing."""
+        if self._sweep.config.sampler == "tpe":
+            self._search()
+            return
         lrs, untuned = self._tuned_lrs()
-        planned = self._sweep.trials(lrs)
-        self.planned = len(planned)
-        known = self._store.statuses()
-        over = {number for number, status in known.items() if self._is_over(status)}
-        missing = {trial.number for trial in planned} - over
-        for trial in planned:
+        missing = self._plan(lrs, None)
+        for trial in [trial for group in self._groups for trial in group.trials]:
             if trial.variant in untuned and trial.number in missing:
                 self._store.record(failed(trial, f"no LR can be named for this variant: {untuned[trial.variant]}"))
                 missing.remove(trial.number)
-        self._groups = group_trials(planned)
-        self._board.begin(len(missing), [trial for trial in self._store.trials() if self._is_over(trial.status)])
+        self._begin(missing)
         prune = self._sweep.config.prune
         if prune is not None:
             halve(self._store, prune, missing, self._train, self._board.ended)
         self._train(missing, WHOLE)
+
+    def _search(self) -> None:
+        """Batch after batch of samples, each drawn from what those before it have shown."""
+        require_optuna()
+        config = self._sweep.config
+        assert config.samples is not None
+        samples: list[Assignments] = self._store.fact("samples") or []
+        while True:
+            missing = self._plan({}, samples)
+            self._begin(missing)
+            self._train(missing, WHOLE)
+            if len(samples) >= config.samples:
+                return
+            count = min(config.batch, config.samples - len(samples))
+            samples = [*samples, *next_samples(config, samples, self._store.trials(), count)]
+            # Before any of them is trained: a resumed sweep trains the same.
+            self._store.remember("samples", samples)
+
+    def _plan(self, lrs: Mapping[str, Assignments], samples: Sequence[Assignments] | None) -> set[int]:
+        """Group all trials; the numbers of those that are to be trained."""
+        planned = self._sweep.trials(lrs, samples)
+        self.planned, self._groups = len(planned), group_trials(planned)
+        over = {number for number, status in self._store.statuses().items() if self._is_over(status)}
+        return {trial.number for trial in planned} - over
+
+    def _begin(self, missing: set[int]) -> None:
+        self._board.begin(len(missing), [trial for trial in self._store.trials() if self._is_over(trial.status)])
 
     def _is_over(self, status: str) -> bool:
         """Whether a recorded trial is not to be trained any more."""
