@@ -3,15 +3,17 @@ import importlib.util
 import numpy as np
 import pytest
 
+from lrtool.config.sweep import SweepConfig
 from lrtool.errors import Interrupted, MissingExtraError
-from lrtool.runs.store import read_trials
+from lrtool.experiments.tpe import next_samples
+from lrtool.runs.store import StoredTrial, read_trials
 from tests.experiments.test_sweep import StopAfter, newest, same_results, sweep  # noqa: F401
 
 TPE = (
     "base: base.yaml\nrandom: {optimizer.lr: {log: [1e-4, 100]}, schedule: [cosine, {kind: wsd}]}\n"
     "samples: 15\nbatch: 5\nsampler: tpe\nseeds: 2\n"
 )
-LONGER = ("train.duration=40",)
+NUMBERS = {"linear": [1, 3], "integer": True}
 
 needs_optuna = pytest.mark.skipif(importlib.util.find_spec("optuna") is None, reason="needs the package optuna")
 
@@ -24,15 +26,30 @@ def test_without_optuna_it_says_what_to_install(sweep, tmp_path, monkeypatch):  
 
 
 @needs_optuna
-def test_later_samples_lie_nearer_to_what_did_well(sweep):  # noqa: F811
-    run = sweep(TPE, base=LONGER)
-    trials = read_trials(run.folder.path)
-    assert len(trials) == 30 and {trial.seed for trial in trials} == {0, 1}
-    lrs = np.array([trial.settings["optimizer.lr"] for trial in trials])
-    assert len(set(lrs.tolist())) == 15 and (lrs >= 1e-4).all() and (lrs <= 100).all()
-    best = min((t for t in trials if t.status == "finished"), key=lambda t: t.values["val_loss"])
-    far = np.abs(np.log(lrs / best.settings["optimizer.lr"]))
-    assert np.median(far[20:]) < np.median(far[:10])
+def test_later_samples_lie_nearer_to_what_did_well():
+    space = {"optimizer.lr": {"log": [1e-4, 100]}, "schedule": ["cosine", {"kind": "wsd"}], "n": NUMBERS}
+    config = SweepConfig(base={}, random=space, samples=60, sampler="tpe")
+    samples, trials = [], []
+    while len(samples) < 60:
+        drawn = next_samples(config, samples, trials, 10)
+        assert drawn == next_samples(config, samples, trials, 10)
+        for sample in drawn:
+            off = abs(np.log(sample["optimizer.lr"] / 0.1)) + (sample["schedule"] == "cosine")
+            status = "diverged" if sample["optimizer.lr"] > 10 else "finished"
+            values = {"val_loss": off} if status == "finished" else {}
+            variant = str(len(samples))
+            trials.append(StoredTrial(len(samples), variant, sample, 0, status, 1, 0.0, values))
+            samples.append(sample)
+    assert all(1e-4 <= each["optimizer.lr"] <= 100 and each["n"] in (1, 2, 3) for each in samples)
+    far = [abs(np.log(sample["optimizer.lr"] / 0.1)) for sample in samples]
+    assert np.median(far[30:]) < 0.5 * np.median(far[:20])
+    assert sum(sample["schedule"] != "cosine" for sample in samples[30:]) > 20
+
+
+@needs_optuna
+def test_a_search_trains_as_many_samples_as_asked_for(sweep):  # noqa: F811
+    trials = read_trials(sweep(TPE).folder.path)
+    assert len(trials) == 30 and len({trial.variant for trial in trials}) == 15
 
 
 @needs_optuna
