@@ -85,16 +85,19 @@ def by_hand(parts: tuple[torch.Tensor, ...], number: int) -> float:
 def sequential(numbers: list[int]) -> float:
     """Seconds of the whole sweep, one trial after the other."""
     parts, everything = data(), torch.get_num_threads()
-    best = float("inf")
-    for threads in sorted({1, everything}):
+
+    def seconds(threads: int, of: list[int]) -> float:
         torch.set_num_threads(threads)
-        by_hand(parts, numbers[0])
         began = time.perf_counter()
-        for number in numbers:
+        for number in of:
             by_hand(parts, number)
-        best = min(best, time.perf_counter() - began)
+        return (time.perf_counter() - began) / len(of)
+
+    seconds(1, numbers[:1])
+    fastest = min({1, everything}, key=lambda threads: seconds(threads, numbers[:2]))
+    taken = seconds(fastest, numbers)
     torch.set_num_threads(everything)
-    return best / len(numbers) * len(TRIALS)
+    return taken * len(TRIALS)
 
 
 def worker(storage: str) -> None:
