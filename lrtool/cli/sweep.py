@@ -172,6 +172,7 @@ def _answer(run: Session) -> str:
         bad = each["diverged_or_failed"]
         note = f"   {bad} diverged or failed" if bad else ""
         lines.append(f"  {each['mean']:>14.4g}   {each['finished']:>5}   {each['variant']:{width}}{note}".rstrip())
+    lines += [f"  tuned: lr {lr:.3g} for {name}" for name, lr in results["tuned"].items() if lr is not None]
     if counts["failed"]:
         lines.append(f"train what failed again: lrtool sweep --resume {run.folder.path} --retry-failed")
     lines.append(f"compare them: lrtool compare {run.folder.path}")

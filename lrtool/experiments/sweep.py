@@ -355,7 +355,7 @@ def decide(group: Group, allow_import: Collection[str]) -> Decision:
         setup = setup_of(group, frozenset(allow_import))
         recipe = recipe_of(setup)
         trials = [trial_of(setup, planned) for planned in group.trials]
-        engine, reason = choose_engine(setup.task, trials, recipe)
+        engine, reason = choose_engine(setup.task, trials, recipe)[:2]
     except LrtoolError as error:
         return Decision("loop", None, f"loop: {str(error).splitlines()[0]}")
     return Decision("vector" if isinstance(engine, VectorEngine) else "loop", None, reason)

@@ -146,3 +146,9 @@ def test_kills_at_any_moment_change_no_result(cli, sweep, tmp_path):
     for cut, whole in zip(read_trials(run), read_trials(tmp_path / "whole/small/latest"), strict=True):
         np.testing.assert_equal({**vars(cut), "seconds": 0}, {**vars(whole), "seconds": 0})
     assert (run / FILE).exists() and (run / "trials.csv").exists()
+
+
+def test_tuned_lrs_are_shown(cli, sweep):
+    text = "base: c.yaml\nvariants: {one: {schedule: cosine}}\ntune: {budget: 30}\nseeds: 2\n"
+    code, out, _ = cli("sweep", sweep(text), "--output", "out", "--set", "train.duration=30")
+    assert code == 0 and "tuned: lr" in out and "for one" in out
