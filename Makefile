@@ -6,12 +6,13 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 # pytest-xdist workers share the cores: one torch thread each.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: help demo test test-peers lint types format bench clean
+.PHONY: help demo test test-faults test-peers lint types format bench clean
 
 help:
 	@echo "make demo       range test and training on real data, plots in outputs/"
 	@echo "make test       lint, types and every test"
 	@echo "make test-peers parity with optax (installs jax first)"
+	@echo "make test-faults kills a sweep 30 times and resumes it (minutes)"
 	@echo "make bench      the benchmarks"
 	@echo "make format     reformat the code"
 	@echo "make clean      remove the environment and caches"
@@ -36,6 +37,9 @@ test-peers: $(VENV)/.test
 	$(PIP) --editable '.[test,peers]'
 	$(ONE_THREAD) $(BIN)/python -m pytest -n auto tests/integrations tests/schedules/test_parity.py
 
+test-faults: $(VENV)/.test
+	$(ONE_THREAD) $(BIN)/python tests/benchmarks/sweep_faults.py
+
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -48,7 +52,7 @@ format: $(VENV)/.test
 	$(BIN)/ruff check --fix .
 
 bench: $(VENV)/.test
-	for file in tests/benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
+	for file in $(filter-out %/sweep_faults.py,$(wildcard tests/benchmarks/*.py)); do $(BIN)/python $$file || exit 1; done
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from lrtool import __version__
-from lrtool.cli import check, compare, doctor, init, range_test, schedule, schema, train, tune
+from lrtool.cli import check, compare, doctor, init, range_test, schedule, schema, sweep, train, tune
 from lrtool.errors import ExitCode, Interrupted, LrtoolError
 
 #: What the system says where a disk, or a user's share of it, has no room left.
@@ -32,6 +32,7 @@ for _module, _name, _short in (
     (range_test, "range-test", "LR range test: where loss falls, where it explodes."),
     (train, "train", "Train under the schedule: curves, checkpoints, summary."),
     (tune, "tune", "Find the best peak LR by measuring."),
+    (sweep, "sweep", "Train many variants and seeds side by side; resumable."),
     (compare, "compare", "Compare runs: intervals, paired differences, a verdict."),
     (init, "init", "Write a commented config to start from."),
     (check, "check", "Validate a config: every problem, with its place."),

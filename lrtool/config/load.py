@@ -17,7 +17,7 @@ from lrtool.config.override import absolute, override
 from lrtool.config.problems import ConfigError, Problem
 from lrtool.config.schema import Config
 
-__all__ = ["config_error", "load_config", "validate"]
+__all__ = ["config_error", "load_config", "overridden", "validate", "with_bases"]
 
 
 def load_config(path: Path | None, overrides: Sequence[str] = (), seed: int | None = None) -> Config:
@@ -27,7 +27,7 @@ def load_config(path: Path | None, overrides: Sequence[str] = (), seed: int | No
     """
     document = _inherited(path, ()) if path is not None else _preset("default")
     folder = path.resolve().parent if path is not None else Path.cwd()
-    refused = _overridden(document, overrides, folder)
+    refused = overridden(document, overrides, folder)
     if seed is not None:
         document.data["seed"] = seed
         document.places[("seed",)] = Place("--seed")
@@ -53,7 +53,7 @@ def validate(document: Document) -> Config:
     return config
 
 
-def _overridden(document: Document, overrides: Sequence[str], folder: Path) -> list[Problem]:
+def overridden(document: Document, overrides: Sequence[str], folder: Path) -> list[Problem]:
     """Apply overrides in order; gives the problems of those that cannot be applied."""
     problems: list[Problem] = []
     for text in overrides:
@@ -71,8 +71,14 @@ def _preset(name: str) -> Document:
 
 def _inherited(path: Path, chain: tuple[Path, ...]) -> Document:
     """A file with what its `extends` bases say beneath it."""
-    here = path.resolve()
-    document = read_document(path)
+    return with_bases(read_document(path), path.resolve(), chain)
+
+
+def with_bases(document: Document, here: Path, chain: tuple[Path, ...] = ()) -> Document:
+    """A document that stands in the file `here`, with what its `extends` bases say beneath it.
+
+    Raises ConfigError where a base cannot be read.
+    """
     absolute(document.data, here.parent)
     if "extends" not in document.data:
         return document

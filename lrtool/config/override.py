@@ -16,24 +16,38 @@ def override(document: Document, text: str, folder: Path) -> None:
     """Apply one `KEY=VALUE`; raises ConfigError where the key leads nowhere or the value is not YAML."""
     key, equals, written = text.partition("=")
     source = f"--set {text}"
-    parts = key.strip().split(".")
-    if not equals or not all(parts):
+    path = key_path(key)
+    if not equals or "" in path:
         raise ConfigError.one(source, "", "an override is KEY=VALUE", "write for example --set optimizer.lr=0.05")
-    if parts[0] == "extends":
+    if path[0] == "extends":
         raise ConfigError.one(source, "extends", "a base cannot be set from outside", "write extends: in the config")
-    path: Path_ = tuple(int(part) if part.isdecimal() else part for part in parts)
     holder = {path[-1]: parse_value(written, source)}
     absolute(holder, folder)
     # Done on a copy: what is refused half-way leaves no trace.
     changed = Document(copy.deepcopy(document.data), dict(document.places))
-    target: Any = changed.data
-    for depth, part in enumerate(path[:-1]):
-        target = _entered(target, part, path[:depth], source)
-        changed.places.setdefault(path[: depth + 1], Place(source))
-    _put(target, holder[path[-1]], path, source, changed.data)
+    assign(changed.data, path, holder[path[-1]], source)
+    for depth in range(1, len(path)):
+        changed.places.setdefault(path[:depth], Place(source))
     changed.forget(path)
     changed.places[path] = Place(source)
     document.data, document.places = changed.data, changed.places
+
+
+def key_path(key: str) -> Path_:
+    """The path of a dotted key; whole numbers in it are places in a list."""
+    return tuple(int(part) if part.isdecimal() else part for part in key.strip().split("."))
+
+
+def assign(data: Any, path: Path_, value: Any, source: str) -> None:
+    """Put a value into the data of a document; `source` is where it was given.
+
+    Where a short form (`schedule: cosine`) or nothing stands on the way, a mapping is made of it. Raises ConfigError
+    where the path leads nowhere.
+    """
+    target = data
+    for depth, part in enumerate(path[:-1]):
+        target = _entered(target, part, path[:depth], source)
+    _put(target, value, path, source, data)
 
 
 def absolute(data: Any, folder: Path) -> None:

@@ -15,7 +15,7 @@ import torch
 from lrtool.engine.device import available_devices
 
 #: Optional packages by extra, as pyproject.toml groups them.
-EXTRAS = {"datasets": ("mnist1d",), "images": ("torchvision", "PIL")}
+EXTRAS = {"datasets": ("mnist1d",), "images": ("torchvision", "PIL"), "optuna": ("optuna",)}
 _REQUIRED = ("lrtool", "torch", "numpy", "pydantic", "typer", "rich", "pyyaml", "matplotlib", "safetensors")
 
 

@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
-from lrtool.config.schema import Config
 from lrtool.errors import LrtoolError
 from lrtool.runs.environment import environment
 from lrtool.runs.folder import RunFolder
@@ -19,13 +19,27 @@ from lrtool.runs.summary import summary
 _LOG = logging.getLogger("lrtool")
 
 
+class Resolved(Protocol):
+    """What a command was asked to do, whole: a config, or a sweep's."""
+
+    @property
+    def folder(self) -> Path:
+        """The folder that its paths start from."""
+
+    def to_yaml(self) -> str:
+        """Everything written out; running it again gives the same."""
+
+    def hash(self) -> str:
+        """The same for what computes the same."""
+
+
 @dataclass
 class Session:
     """A run being made: its folder and what its summary will say."""
 
     folder: RunFolder
     command: str
-    config: Config
+    config: Resolved
     status: str = "finished"
     reason: str = ""
     steps: int = 0
@@ -46,7 +60,7 @@ class Session:
 
 
 @contextmanager
-def session(folder: RunFolder, command: str, config: Config, device: str) -> Iterator[Session]:
+def session(folder: RunFolder, command: str, config: Resolved, device: str) -> Iterator[Session]:
     """Write config and environment first, the summary last, also where the command fails or is interrupted."""
     folder.write_text("config.yaml", config.to_yaml())
     folder.write_json("environment.json", environment(config.folder, device))

@@ -169,7 +169,7 @@ def progress(
     display: Display
     if quiet:
         display = Display()
-    elif _is_terminal(target):
+    elif is_terminal(target):
         display = LiveDisplay(target)
     else:
         display = PlainDisplay(target)
@@ -180,7 +180,8 @@ def progress(
             display.close()
 
 
-def _is_terminal(stream: TextIO) -> bool:
+def is_terminal(stream: TextIO) -> bool:
+    """Whether a stream takes control characters."""
     try:
         return stream.isatty() and os.environ.get("TERM", "") not in ("", "dumb")
     except ValueError:  # closed

@@ -1,0 +1,180 @@
+"""`lrtool sweep`: many trials of one base, side by side, every one recorded the moment it ends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lrtool.cli.common import (
+    AllowImportOption,
+    JsonOption,
+    OutputOption,
+    QuietOption,
+    SeedOption,
+    SetOption,
+    allowed,
+    needed_config,
+    print_json,
+)
+from lrtool.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from lrtool.config.sweep_load import Sweep
+    from lrtool.experiments.session import Session
+    from lrtool.experiments.sweep import Options
+    from lrtool.runs.folder import RunFolder
+
+#: Variants that the result shows.
+_SHOWN = 10
+
+
+#: Who may train.
+_EXECUTORS = ("auto", "in-process", "local")
+
+
+def command(
+    sweep: Annotated[
+        Path | None, typer.Argument(metavar="SWEEP", help="A YAML sweep: base, grid, …", show_default=False)
+    ] = None,
+    config_option: Annotated[Path | None, typer.Option("--config", "-c", help="The same as the argument.")] = None,
+    resume: Annotated[
+        Path | None, typer.Option("--resume", metavar="RUN", help="Train only what is missing of a sweep.")
+    ] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="With --resume: train again what failed.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan: trials, engines, time, memory.")] = False,
+    executor: Annotated[
+        str,
+        typer.Option(
+            metavar="|".join(_EXECUTORS), help="auto: processes for trials that train one by one, if that is worth it."
+        ),
+    ] = "auto",
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes at once; unsaid: as many as cores.")] = None,
+    max_trials: Annotated[int, typer.Option("--max-trials", min=1, help="Refuse larger sweeps.")] = 100_000,
+    overrides: SetOption = None,
+    output: OutputOption = Path("outputs"),
+    seed: SeedOption = None,
+    allow_import: AllowImportOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Train every combination of a sweep; a sweep that was stopped, however, goes on with --resume.
+
+    --set overrides keys of the base config.
+    """
+    from lrtool.config.sweep_load import load_sweep
+    from lrtool.experiments.sweep import Options
+
+    if executor not in _EXECUTORS:
+        raise UsageError(
+            f"there is no executor {executor!r}", where="--executor", remedy=f"choose one of: {', '.join(_EXECUTORS)}"
+        )
+    folder: RunFolder | None = None
+    if resume is not None:
+        if sweep or config_option or overrides or seed is not None:
+            raise UsageError(
+                "--resume goes on with the sweep exactly as it was configured",
+                remedy="leave out SWEEP, --set and --seed, or start a new sweep",
+            )
+        folder, loaded = _resumed(resume, max_trials)
+    else:
+        if retry_failed:
+            raise UsageError("--retry-failed needs --resume RUN: a new sweep has no failures yet")
+        loaded = load_sweep(needed_config(sweep, config_option, "sweep"), list(overrides or ()), seed, max_trials)
+    names = allowed(allow_import) | ({f"{Path.cwd()}/"} if folder is not None else set())
+    options = Options(frozenset(names), executor, workers, retry_failed)
+    if dry_run:
+        _plan(loaded, options, as_json)
+        return
+    run = _run(loaded, folder, output, options, max_trials, quiet or as_json)
+    if as_json:
+        print_json({**run.summary(), "folder": str(run.folder.path)})
+    else:
+        typer.echo(_answer(run))
+    code = {"diverged": ExitCode.DIVERGED, "failed": ExitCode.TASK}.get(run.status)
+    if code is not None:
+        raise typer.Exit(code)
+
+
+def _resumed(path: Path, most: int) -> tuple[RunFolder, Sweep]:
+    """A sweep's run folder and the sweep in it."""
+    from lrtool.config.document import read_document
+    from lrtool.config.sweep_load import load_sweep
+    from lrtool.runs.folder import RunFolder
+
+    folder = RunFolder.open(path)
+    if "base" not in read_document(folder.config).data:
+        raise UsageError(
+            "this is not the run of a sweep", where=str(folder.path), remedy="give a folder that `lrtool sweep` made"
+        )
+    return folder, load_sweep(folder.config, most=most)
+
+
+def _run(loaded: Sweep, folder: RunFolder | None, output: Path, options: Options, most: int, quiet: bool) -> Session:
+    from lrtool.experiments.sweep import resume_sweep, run_sweep
+    from lrtool.report.board import sweep_board
+    from lrtool.report.progress import progress
+
+    name = loaded.config.name
+    with progress(f"{name}: tuning the LR", quiet) as watch, sweep_board(name, quiet) as board:
+        if folder is not None:
+            return resume_sweep(folder, options, board, watch, most)
+        return run_sweep(loaded, output, options, board, watch)
+
+
+def _plan(loaded: Sweep, options: Options, as_json: bool) -> None:
+    """Print what would be done."""
+    from lrtool.experiments.forecast import document, forecasts
+    from lrtool.experiments.grouping import group_trials
+
+    trials = loaded.trials()
+    searches = len(loaded.planner.variants()) if loaded.config.tune is not None else 0
+    found = forecasts(group_trials(trials), options)
+    plan = document(found, len(trials), searches)
+    if as_json:
+        print_json(plan)
+        return
+    lines = [f"{loaded.config.name}: {len(trials)} trials of {len({trial.variant for trial in trials})} variants"]
+    if loaded.config.tune is not None:
+        budget = loaded.config.tune.budget
+        lines.append(f"  first, {searches} LR searches that cost about {budget:g} training runs each")
+    for number, each in enumerate(found, 1):
+        size = f", {each.bytes / 2**20:.0f} MB" if each.bytes is not None else ""
+        seconds = f"about {_time(each.seconds)}" if each.seconds is not None else "time unknown"
+        lines.append(f"  group {number}: {each.trials} trials of {each.steps} updates, {seconds}{size}")
+        lines.append(f"    {each.reason}")
+        lines.append(f"    the first: {each.like}")
+    if plan["seconds"] is not None:
+        lines.append(f"predicted: {_time(plan['seconds'])}, {(plan['bytes'] or 0) / 2**20:.0f} MB besides torch itself")
+    typer.echo("\n".join(lines))
+
+
+def _time(seconds: float) -> str:
+    from lrtool.report.live import clock_time
+
+    return f"{seconds:.1f} s" if seconds < 10 else clock_time(seconds)
+
+
+def _answer(run: Session) -> str:
+    """The result in a few lines."""
+    results: dict[str, Any] = run.results
+    counts = results["trials"]
+    said = ", ".join(f"{counts[name]} {name}" for name in ("finished", "diverged", "failed") if counts[name])
+    lines = [f"{counts['planned']} trials: {said}" + (f" ({run.reason})" if run.status != "finished" else "")]
+    leaders = results["leaders"][:_SHOWN]
+    width = max((len(each["variant"]) for each in leaders), default=0)
+    if leaders:
+        lines.append(f"  {'mean ' + results['metric']:>14}   {'seeds':>5}")
+    for each in leaders:
+        bad = each["diverged_or_failed"]
+        note = f"   {bad} diverged or failed" if bad else ""
+        lines.append(f"  {each['mean']:>14.4g}   {each['finished']:>5}   {each['variant']:{width}}{note}".rstrip())
+    lines += [f"  tuned: lr {lr:.3g} for {name}" for name, lr in results["tuned"].items() if lr is not None]
+    if counts["failed"]:
+        lines.append(f"train what failed again: lrtool sweep --resume {run.folder.path} --retry-failed")
+    lines.append(f"compare them: lrtool compare {run.folder.path}")
+    lines.append(f"data: {run.folder.path / 'trials.csv'}")
+    return "\n".join(lines)

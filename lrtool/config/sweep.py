@@ -1,0 +1,215 @@
+"""The config of a sweep: a base, what varies, and in which combinations."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import numpy as np
+from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, field_validator, model_validator
+
+from lrtool.config.document import write_yaml
+from lrtool.config.settings import Settings
+
+#: What a variant, or one combination of values, sets: dotted keys of the base's config, with their values.
+Assignments = dict[str, Any]
+
+#: Seeds that one key may stand for; a mistyped count must not fill the memory.
+_MOST_VALUES = 10_000_000
+
+
+class Range(Settings):
+    """Numbers between two ends, evenly spaced in the logarithm (`log`) or as they are (`linear`).
+
+    In a grid `points` says how many; in a random search it is left out.
+    """
+
+    log: tuple[float, float] | None = Field(None, description="Lowest and highest value, spaced in the logarithm.")
+    linear: tuple[float, float] | None = Field(None, description="Lowest and highest value, evenly spaced.")
+    points: int | None = Field(None, ge=1, le=_MOST_VALUES, description="How many values; the ends are among them.")
+    integer: bool = Field(False, description="Round to whole numbers.")
+
+    @model_validator(mode="after")
+    def _one_range(self) -> Self:
+        if (self.log is None) == (self.linear is None):
+            raise ValueError("a range is either log or linear; write for example {log: [1e-4, 1], points: 12}")
+        low, high = self.ends
+        if not (np.isfinite([low, high]).all() and low < high):
+            raise ValueError(f"`low < high` must hold, but got [{low:g}, {high:g}]; write the lower end first")
+        if self.log is not None and low <= 0:
+            raise ValueError(f"a log range lies above 0, but got {low:g}; write for example [1e-4, 1]")
+        return self
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Lowest and highest value."""
+        ends = self.log if self.log is not None else self.linear
+        assert ends is not None
+        return ends
+
+    def values(self) -> list[float | int]:
+        """The points, in order; whole numbers that come again are left out."""
+        assert self.points is not None
+        spaced = np.geomspace if self.log is not None else np.linspace
+        values = spaced(*self.ends, self.points)
+        # Ten digits: the same numbers on every machine, and in every table.
+        made = [round(value) if self.integer else float(f"{value:.10g}") for value in values.tolist()]
+        return list(dict.fromkeys(made))
+
+    def draw(self, part: float) -> float | int:
+        """The value at a part (0 … 1) of the range."""
+        low, high = self.ends
+        value = low * (high / low) ** part if self.log is not None else low + (high - low) * part
+        return round(value) if self.integer else float(f"{value:.10g}")
+
+
+def _as_values(value: object) -> object:
+    """A mapping is a range; any other value is to be a list."""
+    if isinstance(value, Range):
+        return value
+    if isinstance(value, dict):
+        try:
+            return Range.model_validate(value)
+        except ValidationError as error:
+            # One sentence: pydantic would nest its own report in ours.
+            first = error.errors(include_url=False)[0]
+            where = ".".join(str(part) for part in first["loc"])
+            said = str(first.get("ctx", {}).get("error", "")) or f"{where}: {first['msg'].lower()}, but got {value!r}"
+            raise ValueError(said) from None
+    if isinstance(value, list):
+        if not value:
+            raise ValueError("the list is empty, so no trial would be left; write at least one value")
+        return value
+    raise ValueError(
+        f"expected a list or a range, but got {value!r};"
+        " write for example [0.01, 0.1] or {log: [1e-4, 1], points: 12}"
+    )
+
+
+Values = Annotated[Any, BeforeValidator(_as_values)]
+
+
+class Tune(Settings):
+    """Give every variant its own best LR, by `lrtool tune`'s search, before they are compared."""
+
+    key: Literal["lr"] = Field("lr", description="What is tuned.")
+    budget: float = Field(12.0, gt=0, allow_inf_nan=False, description="Cost of each search, in training runs.")
+
+
+class Prune(Settings):
+    """Successive halving: train all briefly, go on with the best part, and so on up to the full length.
+
+    With factor 3 and 2 rungs all train for 1/9 of the run, the best third for 1/3, the best ninth to the end. Every
+    length starts anew, so that trials do not depend on what was pruned. Variants are judged with all their seeds.
+    """
+
+    factor: int = Field(3, ge=2, description="One in so many variants goes on.")
+    rungs: int = Field(2, ge=1, le=10, description="How often, before the full length.")
+
+    @property
+    def fractions(self) -> list[float]:
+        """The part of the run that each rung trains."""
+        return [float(self.factor) ** -left for left in range(self.rungs, 0, -1)]
+
+
+class SweepConfig(Settings):
+    """Many trials of one base config.
+
+    Trials are every variant × every combination of the grid × every random sample.
+    """
+
+    name: str = Field("", description="Names the folder below outputs/; unsaid: the base's name.")
+    base: dict[str, Any] = Field(description="The config that all trials start from: a file, or written out here.")
+    variants: dict[str, Assignments] = Field({}, description="What is compared: a name, and what it sets.")
+    grid: dict[str, Values] = Field({}, description="Keys and their values; every combination is trained.")
+    random: dict[str, Values] = Field({}, description="Keys and ranges or lists to draw from.")
+    samples: int | None = Field(None, ge=1, le=_MOST_VALUES, description="How many random samples.")
+    sampler: Literal["random", "tpe"] = Field(
+        "random", description="tpe: Optuna draws near what did well (needs the extra optuna)."
+    )
+    batch: int = Field(10, ge=1, description="Samples that tpe draws, and that are trained, at a time.")
+    sample_seed: int = Field(0, ge=0, description="Seed of the random samples.")
+    seeds: int | list[int] | None = Field(
+        None, description="Seeds of every combination: how many (from the base's seed on), or which."
+    )
+    where: dict[str, dict[str, list[Any]]] = Field(
+        {}, description="Conditions: this key varies only where other keys have one of these values."
+    )
+    tune: Tune | None = Field(None, description="`lr`: each variant is compared at its own best LR.")
+    prune: Prune | None = Field(None, description="Successive halving: give up early on variants that lag behind.")
+
+    _folder: Path = PrivateAttr(default_factory=Path.cwd)
+
+    @property
+    def folder(self) -> Path:
+        """The folder whose code the base config may run."""
+        return self._folder
+
+    def beside(self, folder: Path) -> Self:
+        """The same sweep, belonging to a folder."""
+        copy = self.model_copy()
+        copy._folder = folder
+        return copy
+
+    @model_validator(mode="before")
+    @classmethod
+    def _seed_in_grid(cls, data: Any) -> Any:
+        """`seed` in the grid is short for `seeds`: every combination has each of them, so that trials compare."""
+        grid = data.get("grid") if isinstance(data, dict) else None
+        if not isinstance(grid, dict) or "seed" not in grid:
+            return data
+        if data.get("seeds") is not None:
+            raise ValueError("seeds are given twice, as grid.seed and as seeds; leave one out")
+        return {**data, "grid": {key: grid[key] for key in grid if key != "seed"}, "seeds": grid["seed"]}
+
+    @field_validator("seeds")
+    @classmethod
+    def _some_seeds(cls, value: int | list[int] | None) -> int | list[int] | None:
+        if value is not None and (value == [] or (isinstance(value, int) and value < 1)):
+            raise ValueError(f"at least one seed is needed, but got {value!r}; write for example seeds: 5")
+        if isinstance(value, list) and (len(set(value)) < len(value) or min(value) < 0):
+            raise ValueError(f"seeds are different numbers of at least 0, but got {value}; write for example [0, 1, 2]")
+        return value
+
+    @field_validator("prune", mode="before")
+    @classmethod
+    def _prune_in_short(cls, value: object) -> object:
+        return {} if value == "halving" else value
+
+    @field_validator("tune", mode="before")
+    @classmethod
+    def _tune_in_short(cls, value: object) -> object:
+        return {"key": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        for key, values in self.grid.items():
+            if isinstance(values, Range) and values.points is None:
+                raise ValueError(f"the range of {key} in the grid has no points; write {{log: [1e-4, 1], points: 12}}")
+        if bool(self.random) != (self.samples is not None):
+            missing = "samples" if self.random else "random"
+            raise ValueError(f"random and samples belong together, but there is no {missing}; write samples: 20")
+        if self.sampler == "tpe" and (not self.random or self.grid or self.variants or self.tune or self.prune):
+            raise ValueError(
+                "tpe draws samples of random and of nothing else, each better than the last;"
+                " leave out grid, variants, tune and prune, or write sampler: random"
+            )
+        varied = self.grid.keys() | self.random.keys()
+        twice = sorted(self.grid.keys() & self.random.keys())
+        twice += sorted({key for each in self.variants.values() for key in each} & varied)
+        if twice:
+            raise ValueError(f"{twice[0]} varies in two places; leave it in one of variants, grid and random")
+        if self.tune is not None and "optimizer.lr" in varied:
+            raise ValueError("optimizer.lr is to be tuned and varies at once; leave out tune, or the LRs")
+        return self
+
+    def to_yaml(self) -> str:
+        """The whole sweep with its base written out; loading it gives the same sweep."""
+        return write_yaml(self.model_dump(mode="json", exclude_none=True))
+
+    def hash(self) -> str:
+        """Twelve hex digits that are the same for sweeps that compute the same."""
+        text = json.dumps(self.model_dump(mode="json", exclude={"name"}), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -1,0 +1,154 @@
+import json
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lrtool.runs.store import FILE, SweepStore, read_trials
+
+SWEEP = "base: c.yaml\ngrid: {schedule: [cosine, constant], optimizer.lr: [0.1, 0.3], seed: 2}\n"
+
+
+@pytest.fixture
+def sweep(config, tmp_path):
+    """Writes the small config and a sweep beside it."""
+    config([("duration: 3ep", "duration: 10")])
+
+    def sweep(text=SWEEP):
+        (tmp_path / "s.yaml").write_text(text)
+        return tmp_path / "s.yaml"
+
+    return sweep
+
+
+def test_a_sweep_shows_its_leaders_and_leaves_a_run_folder(cli, sweep, tmp_path):
+    code, out, err = cli("sweep", sweep(), "--output", "out")
+    assert code == 0 and "8 trials: 8 finished" in out and "mean val_loss" in out
+    assert "schedule=cosine, optimizer.lr=0.3" in out and "lrtool compare" in out
+    assert "\x1b" not in out + err and "small: 8/8 trials" in err
+    assert len(read_trials(tmp_path / "out/small/latest")) == 8
+
+
+def test_json_is_all_that_stdout_gets(cli, sweep):
+    code, out, err = cli("sweep", "--config", sweep(), "--output", "out", "--json")
+    document = json.loads(out)
+    assert code == 0 and err == "" and document["trials"]["finished"] == 8 and Path(document["folder"]).is_dir()
+
+
+def test_a_dry_run_prints_the_plan_and_trains_nothing(cli, sweep, tmp_path):
+    code, out, _ = cli("sweep", sweep("base: c.yaml\ngrid: {model.hidden: [[4], [8]]}\nseeds: 3\n"), "--dry-run")
+    assert code == 0 and "6 trials of 2 variants" in out and "group 2: 3 trials of 10 updates" in out
+    assert "predicted:" in out and not (tmp_path / "outputs").exists()
+    code, out, _ = cli("sweep", sweep(), "--dry-run", "--json")
+    plan = json.loads(out)
+    assert plan["trials"] == 8 and plan["seconds"] > 0 and plan["bytes"] > 0
+    assert plan["groups"][0]["engine"] == "vector"
+
+
+def test_a_dry_run_counts_lr_searches_and_tells_of_groups_that_cannot_be_built(cli, sweep):
+    text = "base: c.yaml\nvariants: {a: {}, b: {data.batch_size: 4000}}\ntune: lr\n"
+    code, out, _ = cli("sweep", sweep(text), "--dry-run")
+    assert code == 0 and "first, 2 LR searches" in out and "time unknown" in out and "batch" in out
+
+
+def test_set_and_seed_reach_the_base(cli, sweep, tmp_path):
+    cli("sweep", sweep("base: c.yaml\nseeds: 2\n"), "--set", "train.duration=3", "--seed", 7, "-o", "out", "--quiet")
+    trials = read_trials(tmp_path / "out/small/latest")
+    assert [(trial.seed, trial.steps) for trial in trials] == [(7, 3), (8, 3)]
+
+
+def test_the_resolved_config_gives_the_same_sweep(cli, sweep, tmp_path):
+    cli("sweep", sweep(), "--output", "out", "--quiet")
+    first = read_trials(tmp_path / "out/small/latest")
+    cli("sweep", tmp_path / "out/small/latest/config.yaml", "--output", "again", "--quiet")
+    assert [t.values for t in read_trials(tmp_path / "again/small/latest")] == [t.values for t in first]
+
+
+def test_exit_codes_tell_what_happened(cli, sweep):
+    assert cli("sweep", sweep("base: c.yaml\ngrid: {optimizer.lr: [1e30]}\n"), "-o", "out")[0] == 3
+    code, out, _ = cli("sweep", sweep("base: c.yaml\ngrid: {data.batch_size: [4000]}\n"), "-o", "out")
+    assert code == 4 and "1 failed" in out and "--retry-failed" in out
+    assert cli("sweep", sweep(), "-o", "/dev/null/x")[0] == 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "no config is given"),
+        (["nowhere.yaml"], "there is no such file"),
+        (["s.yaml", "--max-trials", 7], "8 trials, but at most 7 are allowed"),
+        (["s.yaml", "--retry-failed"], "--retry-failed needs --resume"),
+        (["s.yaml", "--resume", "out"], "exactly as it was configured"),
+        (["--resume", "nowhere"], "there is no such folder"),
+        (["s.yaml", "--executor", "ray"], "there is no executor 'ray'; choose one of: auto, in-process, local"),
+    ],
+)
+def test_what_cannot_be_done_is_a_usage_error(cli, sweep, arguments, said):
+    sweep()
+    code, _, err = cli("sweep", *arguments)
+    assert code == 2 and said in err
+
+
+def test_a_training_run_is_not_resumed_as_a_sweep(cli, config):
+    cli("train", config(), "--output", "out", "--quiet")
+    code, _, err = cli("sweep", "--resume", "out/small")
+    assert code == 2 and "this is not the run of a sweep" in err
+
+
+def test_a_sweep_that_another_process_works_on_is_left_alone(cli, sweep, tmp_path):
+    cli("sweep", sweep(), "--output", "out", "--quiet")
+    with SweepStore((tmp_path / "out/small/latest").resolve()):
+        code, _, err = cli("sweep", "--resume", "out/small")
+    assert code == 2 and "another process is working on this sweep" in err
+
+
+#: Runs a command line and kills itself, as kill -9 does, at the n-th call of a function of lrtool.
+KILLED = """
+    import os, signal, sys
+    sys.path.insert(0, {here!r})
+    from lrtool.engine.slots import Worker
+    from lrtool.runs.store import SweepStore
+    owner, name, left = {{"store": SweepStore, "engine": Worker}}[sys.argv[1]], sys.argv[2], int(sys.argv[3])
+    real = getattr(owner, name)
+    def dying(self, *arguments):
+        global left
+        left -= 1
+        if left < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(self, *arguments)
+    setattr(owner, name, dying)
+    from lrtool.cli.app import run
+    sys.exit(run(sys.argv[4:]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="kills as POSIX does")
+def test_kills_at_any_moment_change_no_result(cli, sweep, tmp_path):
+    grid = "{schedule: [cosine, constant], optimizer.lr: [0.1, 0.3], model.hidden: [[8], [12]]}"
+    path = sweep(f"base: c.yaml\ngrid: {grid}\nseeds: 2\n")
+    cli("sweep", path, "--output", "whole", "--quiet")
+    code = textwrap.dedent(KILLED.format(here=str(Path(__file__).parents[2])))
+
+    def killed(owner, name, calls, *arguments):
+        command = [sys.executable, "-c", code, owner, name, str(calls), *map(str, arguments)]
+        assert subprocess.run(command, check=False, cwd=tmp_path).returncode == -signal.SIGKILL
+
+    killed("store", "record", 3, "sweep", path, "--output", "cut", "--quiet")
+    run = (tmp_path / "cut/small/latest").resolve()
+    assert len(read_trials(run)) == 3
+    killed("engine", "_advance", 1, "sweep", "--resume", run, "--quiet")
+    killed("store", "close", 0, "sweep", "--resume", run, "--quiet")
+    assert cli("sweep", "--resume", run, "--quiet")[0] == 0
+    for cut, whole in zip(read_trials(run), read_trials(tmp_path / "whole/small/latest"), strict=True):
+        np.testing.assert_equal({**vars(cut), "seconds": 0}, {**vars(whole), "seconds": 0})
+    assert (run / FILE).exists() and (run / "trials.csv").exists()
+
+
+def test_tuned_lrs_are_shown(cli, sweep):
+    text = "base: c.yaml\nvariants: {one: {schedule: cosine}}\ntune: {budget: 30}\nseeds: 2\n"
+    code, out, _ = cli("sweep", sweep(text), "--output", "out", "--set", "train.duration=30")
+    assert code == 0 and "tuned: lr" in out and "for one" in out

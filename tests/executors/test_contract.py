@@ -1,0 +1,113 @@
+"""What every executor does."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from lrtool.executors.base import WorkError
+from lrtool.executors.inprocess import InProcess
+from lrtool.executors.local import LocalProcesses, cores
+
+sys.path.insert(0, str(Path(__file__).parent))
+import executor_work as work  # the folder above makes it importable, here and in spawned processes
+
+
+def never(job, why):
+    raise AssertionError(f"{job} was lost: {why}")
+
+
+class ExecutorContract:
+    @pytest.fixture
+    def executor(self):
+        raise NotImplementedError
+
+    def test_every_job_is_done_once(self, executor):
+        results = []
+        executor.run(work.square, range(7), results.append, never)
+        assert sorted(results) == [0, 1, 4, 9, 16, 25, 36]
+
+    def test_results_of_a_job_come_in_order(self, executor):
+        results = []
+        executor.run(work.squares, [3, 0, 2], results.append, never)
+        assert [r for job, r in results if job == 3] == [0, 1, 4] and len(results) == 5
+
+    def test_no_jobs_are_no_work(self, executor):
+        executor.run(work.square, [], never, never)
+
+    def test_what_a_job_raises_is_raised(self, executor):
+        with pytest.raises((ValueError, WorkError), match="three is not liked"):
+            executor.run(work.fail_on_three, [1, 2, 3, 4], lambda result: None, never)
+
+    def test_what_a_report_raises_is_raised(self, executor):
+        def refuse(result):
+            raise OSError("disk full")
+
+        with pytest.raises(OSError, match="disk full"):
+            executor.run(work.square, [1, 2, 3], refuse, never)
+
+    def test_an_interrupt_passes(self, executor):
+        def stop(result):
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            executor.run(work.square, [1, 2, 3], stop, never)
+
+    def test_at_least_one_worker(self, executor):
+        assert executor.workers >= 1
+
+
+class TestInProcess(ExecutorContract):
+    @pytest.fixture
+    def executor(self):
+        return InProcess()
+
+    def test_it_is_this_process(self, executor):
+        seen = []
+        executor.run(work.about_itself, [0], seen.append, never)
+        assert seen[0][0] == os.getpid()
+
+
+class TestLocalProcesses(ExecutorContract):
+    @pytest.fixture
+    def executor(self):
+        return LocalProcesses(2)
+
+    def test_processes_have_their_share_of_the_cores(self, executor):
+        seen, before = [], os.environ.get("OMP_NUM_THREADS")
+        executor.run(work.about_itself, range(4), seen.append, never)
+        assert os.getpid() not in {pid for pid, _ in seen}
+        assert {threads for _, threads in seen} == {str(max(1, cores() // 2))}
+        assert os.environ.get("OMP_NUM_THREADS") == before
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="signals as POSIX has them")
+    def test_a_process_that_dies_loses_its_job_only(self, executor):
+        results, lost = [], []
+        executor.run(work.die_on_three, range(6), results.append, lambda *what: lost.append(what))
+        assert [job for job, _ in lost] == [3] and "SIGKILL" in lost[0][1]
+        assert {job for word, job in results if word == "ended"} == {0, 1, 2, 4, 5}
+        assert ("began", 3) in results
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="signals as POSIX has them")
+    def test_no_process_outlives_one_that_was_killed(self):
+        here = Path(__file__).parent
+        code = f"""
+            import os, signal, sys
+            sys.path[:0] = [{str(Path.cwd())!r}, {str(here)!r}]
+            import executor_work as work
+            from lrtool.executors.local import LocalProcesses
+            def report(pid):
+                print(pid, flush=True)
+                os.kill(os.getpid(), signal.SIGKILL)
+            if __name__ == "__main__":
+                LocalProcesses(1).run(work.long, [0], report, print)
+        """
+        done = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False, timeout=60
+        )
+        # `run` waited for the end of the pipe, which the worker holds too: it has gone.
+        assert done.returncode == -signal.SIGKILL and int(done.stdout) > 0
