@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import sqlite3
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
-
 from lrtool.errors import OutputError, UsageError
+from lrtool.runs.salvage import filled_up, moved_aside, readable, salvaged
+from lrtool.runs.stored_trial import COLUMNS, StoredTrial, row_of
+
+__all__ = ["FILE", "SCHEMA", "StoredTrial", "SweepStore", "read_trials"]
 
 #: Raised whenever a column changes its meaning or goes away.
 SCHEMA = 1
@@ -31,35 +30,9 @@ _TABLES = (
     " columns TEXT NOT NULL, curve BLOB NOT NULL, message TEXT NOT NULL, checksum INTEGER NOT NULL)",
     "CREATE TABLE facts (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
 )
-_COLUMNS = "number, variant, settings, seed, status, steps, seconds, final, columns, curve, message, checksum"
-_INSERT = f"INSERT OR REPLACE INTO trials ({_COLUMNS}) VALUES ({', '.join('?' * len(_COLUMNS.split(',')))})"
-#: Trials that are looked for one by one in a damaged file, beyond the last one found.
-_GAP = 10_000
+_INSERT = f"INSERT OR REPLACE INTO trials ({COLUMNS}) VALUES ({', '.join('?' * len(COLUMNS.split(',')))})"
 
 _LOG = logging.getLogger("lrtool")
-
-
-@dataclass(frozen=True)
-class StoredTrial:
-    """A trial that has ended.
-
-    `settings`: the dotted keys that vary in its sweep, with their values as written. `status`: finished; diverged,
-    failed or pruned, then `message` says why; or rung-1, rung-2 … while it waits for its rivals. `steps` updates took
-    `seconds`. `values`: the final `train_loss` (mean of the last 10% of updates), `val_loss` and each `val_<metric>`;
-    what was not measured or is not finite is left out. `curve`: columns of equal length, at most 200 points: `step`
-    (updates done), `lr`, `train_loss` (mean since the point before), `val_loss` (NaN where not measured).
-    """
-
-    number: int
-    variant: str
-    settings: dict[str, Any]
-    seed: int | None
-    status: str
-    steps: int
-    seconds: float
-    values: dict[str, float] = field(default_factory=dict)
-    curve: dict[str, list[float]] = field(default_factory=dict)
-    message: str = ""
 
 
 def read_trials(path: Path, said: Callable[[str], None] = _LOG.warning) -> list[StoredTrial]:
@@ -70,7 +43,7 @@ def read_trials(path: Path, said: Callable[[str], None] = _LOG.warning) -> list[
     """
     file = path / FILE if path.is_dir() else path
     with _opened(file) as database:
-        trials, damage = _readable(database, file)
+        trials, damage = readable(database)
     if damage:
         said(f"{file}: {damage}")
     return trials
@@ -115,13 +88,13 @@ class SweepStore:
         A killed process loses nothing that was recorded. Raises OutputError where the disk is full.
         """
         with _written(self.file):
-            self._database.execute(_INSERT, _row(trial))
+            self._database.execute(_INSERT, row_of(trial))
 
     def record_together(self, trials: Sequence[StoredTrial], key: str, value: Any) -> None:
         """Write several trials and remember a value, all or nothing."""
         with _written(self.file), self._database:
             self._database.execute("BEGIN")
-            self._database.executemany(_INSERT, [_row(trial) for trial in trials])
+            self._database.executemany(_INSERT, [row_of(trial) for trial in trials])
             self._database.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (key, json.dumps(value)))
 
     def statuses(self) -> dict[int, str]:
@@ -134,7 +107,7 @@ class SweepStore:
 
     def trials(self) -> list[StoredTrial]:
         """Every recorded trial, in order."""
-        return _readable(self._database, self.file)[0]
+        return readable(self._database)[0]
 
     def fact(self, key: str) -> Any:
         """What was remembered under a key, None if nothing."""
@@ -153,12 +126,12 @@ class SweepStore:
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError):
                 raise _unwritable(self.file, error) from None
-        trials, facts, damage = _salvaged(self.file)
-        aside = _moved_aside(self.file)
+        trials, facts, damage = salvaged(self.file)
+        aside = moved_aside(self.file)
         database = self._connected()
         with database:
             database.execute("BEGIN")
-            database.executemany(_INSERT, [_row(trial) for trial in trials])
+            database.executemany(_INSERT, [row_of(trial) for trial in trials])
             database.executemany("INSERT INTO facts VALUES (?, ?)", facts.items())
         said(f"{self.file}: {damage}; what is lost is trained again (the damaged file is kept as {aside.name})")
         return database
@@ -177,128 +150,12 @@ class SweepStore:
                     for table in _TABLES:
                         database.execute(table)
                     database.execute(f"PRAGMA user_version = {SCHEMA}")
-            elif _readable(database, self.file)[1]:
+            elif readable(database)[1]:
                 raise sqlite3.DatabaseError("damaged")
         except BaseException:
             database.close()
             raise
         return database
-
-
-def _row(trial: StoredTrial) -> tuple[Any, ...]:
-    curve = np.array([trial.curve[name] for name in trial.curve], dtype="<f8")
-    values = {name: value for name, value in trial.values.items() if math.isfinite(value)}
-    row = (
-        trial.number, trial.variant, json.dumps(trial.settings), trial.seed, trial.status, int(trial.steps),
-        float(trial.seconds), json.dumps(values), json.dumps(list(trial.curve)), zlib.compress(curve.tobytes(), 1),
-        trial.message,
-    )  # fmt: skip
-    return (*row, _checksum(row))
-
-
-def _checksum(row: Sequence[Any]) -> int:
-    """SQLite itself does not notice a changed byte inside a value."""
-    return zlib.crc32(repr(tuple(row)).encode("utf-8", "surrogatepass"))
-
-
-def _trial(row: Sequence[Any]) -> StoredTrial:
-    """The trial of a row; raises ValueError where the row was damaged."""
-    if _checksum(row[:-1]) != row[-1]:
-        raise ValueError("the checksum is wrong")
-    number, variant, settings, seed, status, steps, seconds, final, columns, curve, message, _ = row
-    names = json.loads(columns)
-    table = np.frombuffer(zlib.decompress(curve), dtype="<f8").reshape(len(names), -1 if names else 0).tolist()
-    curves = dict(zip(names, table, strict=True))
-    return StoredTrial(
-        number, variant, json.loads(settings), seed, status, steps, seconds, json.loads(final), curves, message
-    )
-
-
-def _readable(database: sqlite3.Connection, file: Path) -> tuple[list[StoredTrial], str]:
-    """Every trial that can be read, and in words what cannot (empty where all can)."""
-    trials: dict[int, StoredTrial] = {}
-    bad: set[int] = set()
-    try:
-        for row in database.execute(f"SELECT {_COLUMNS} FROM trials ORDER BY number"):
-            _take(row, trials, bad)
-        whole = True
-    except (sqlite3.DatabaseError, OverflowError):
-        whole = False
-        _one_by_one(database, trials, bad)
-    if whole and not bad:
-        return list(trials.values()), ""
-    lost = f"{len(bad)} trials can be seen but not read" if bad else "an unknown number of trials cannot be read"
-    damage = f"the file is damaged: {len(trials)} trials are recovered, {lost}"
-    return [trials[number] for number in sorted(trials)], damage
-
-
-def _take(row: Sequence[Any], trials: dict[int, StoredTrial], bad: set[int]) -> None:
-    try:
-        trials[row[0]] = _trial(row)
-    except (ValueError, TypeError, zlib.error):
-        bad.add(row[0])
-
-
-def _one_by_one(database: sqlite3.Connection, trials: dict[int, StoredTrial], bad: set[int]) -> None:
-    """Look for trials by their numbers, past pages that cannot be read."""
-    number, misses = 0, 0
-    while misses < _GAP:
-        try:
-            row = database.execute(f"SELECT {_COLUMNS} FROM trials WHERE number = ?", (number,)).fetchone()
-        except (sqlite3.DatabaseError, OverflowError):
-            bad.add(number)
-            row = None
-        if row is not None:
-            _take(row, trials, bad)
-        misses = 0 if row is not None else misses + 1
-        number += 1
-    # Beyond the last readable trial there may have been none at all.
-    last = max(trials, default=-1)
-    bad -= {each for each in bad if each > last}
-
-
-def _salvaged(file: Path) -> tuple[list[StoredTrial], dict[str, str], str]:
-    """What can be read of a damaged file: trials, facts, and what is lost in words."""
-    nothing = "the file is damaged and no trial of it can be read"
-    try:
-        with closing(_filled_up(file) or sqlite3.connect(file)) as database:
-            trials, damage = _readable(database, file)
-            try:
-                facts = dict(database.execute("SELECT key, value FROM facts"))
-            except sqlite3.DatabaseError:
-                facts = {}
-    except sqlite3.DatabaseError:
-        return [], {}, nothing
-    return trials, facts, damage if trials else nothing
-
-
-def _filled_up(file: Path) -> sqlite3.Connection | None:
-    """A database whose file was cut short, in memory, with empty pages for those it lacks; None where it was not.
-
-    SQLite refuses to read any of a file that is shorter than its header says.
-    """
-    with file.open("rb") as head:
-        data = bytearray(head.read(100))
-    page = int.from_bytes(data[16:18], "big")
-    length = int.from_bytes(data[28:32], "big") * (page if page > 1 else 65_536)
-    if not data.startswith(b"SQLite format 3\0") or not file.stat().st_size < length <= 2**31:
-        return None
-    data = bytearray(file.read_bytes())
-    data += bytes(length - len(data))
-    data[18:20] = b"\1\1"  # no write-ahead log: that is a file, and this is memory
-    database = sqlite3.connect(":memory:")
-    database.deserialize(bytes(data))
-    return database
-
-
-def _moved_aside(file: Path) -> Path:
-    number = 1
-    while (aside := file.with_name(f"{file.name}.damaged-{number}")).exists():
-        number += 1
-    file.replace(aside)
-    for leftover in ("-wal", "-shm"):
-        file.with_name(file.name + leftover).unlink(missing_ok=True)
-    return aside
 
 
 def _version(database: sqlite3.Connection, file: Path) -> int:
@@ -345,7 +202,7 @@ def _read_only(file: Path) -> sqlite3.Connection:
             failure = error
         else:
             return database
-    filled = _filled_up(file)
+    filled = filled_up(file)
     if filled is None:
         raise failure
     return filled

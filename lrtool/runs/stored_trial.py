@@ -1,0 +1,68 @@
+"""A trial as a sweep keeps it, and as a row of `sweep.sqlite`."""
+
+from __future__ import annotations
+
+import json
+import math
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+#: The columns of the table `trials`, in order.
+COLUMNS = "number, variant, settings, seed, status, steps, seconds, final, columns, curve, message, checksum"
+
+
+@dataclass(frozen=True)
+class StoredTrial:
+    """A trial that has ended.
+
+    `settings`: the dotted keys that vary in its sweep, with their values as written. `status`: finished; diverged,
+    failed or pruned, then `message` says why; or rung-1, rung-2 … while it waits for its rivals. `steps` updates took
+    `seconds`. `values`: the final `train_loss` (mean of the last 10% of updates), `val_loss` and each `val_<metric>`;
+    what was not measured or is not finite is left out. `curve`: columns of equal length, at most 200 points: `step`
+    (updates done), `lr`, `train_loss` (mean since the point before), `val_loss` (NaN where not measured).
+    """
+
+    number: int
+    variant: str
+    settings: dict[str, Any]
+    seed: int | None
+    status: str
+    steps: int
+    seconds: float
+    values: dict[str, float] = field(default_factory=dict)
+    curve: dict[str, list[float]] = field(default_factory=dict)
+    message: str = ""
+
+
+def row_of(trial: StoredTrial) -> tuple[Any, ...]:
+    """The values of a trial's columns."""
+    curve = np.array([trial.curve[name] for name in trial.curve], dtype="<f8")
+    values = {name: value for name, value in trial.values.items() if math.isfinite(value)}
+    row = (
+        trial.number, trial.variant, json.dumps(trial.settings), trial.seed, trial.status, int(trial.steps),
+        float(trial.seconds), json.dumps(values), json.dumps(list(trial.curve)), zlib.compress(curve.tobytes(), 1),
+        trial.message,
+    )  # fmt: skip
+    return (*row, _checksum(row))
+
+
+def _checksum(row: Sequence[Any]) -> int:
+    """SQLite itself does not notice a changed byte inside a value."""
+    return zlib.crc32(repr(tuple(row)).encode("utf-8", "surrogatepass"))
+
+
+def trial_of(row: Sequence[Any]) -> StoredTrial:
+    """The trial of a row; raises ValueError where the row was damaged."""
+    if _checksum(row[:-1]) != row[-1]:
+        raise ValueError("the checksum is wrong")
+    number, variant, settings, seed, status, steps, seconds, final, columns, curve, message, _ = row
+    names = json.loads(columns)
+    table = np.frombuffer(zlib.decompress(curve), dtype="<f8").reshape(len(names), -1 if names else 0).tolist()
+    curves = dict(zip(names, table, strict=True))
+    return StoredTrial(
+        number, variant, json.loads(settings), seed, status, steps, seconds, json.loads(final), curves, message
+    )
