@@ -42,7 +42,7 @@ class Estimate:
 class Difference:
     """`name` minus `other`, over the seeds that both have, in the metric's unit.
 
-    `percent`: of the other's mean over those seeds, None where that is 0. `better`: the probability that `name` is
+    `base`: the size of the other's mean over those seeds. `better`: the probability that `name` is
     better (paired bootstrap), None with fewer than 3 seeds. `p`: two-sided paired t; `corrected`: after Holm's
     correction, equal to `p` for a question asked beforehand. `diverged`: seeds of (name, other) without a finite
     value; with any, only they are told.
@@ -51,7 +51,7 @@ class Difference:
     name: str
     other: str
     estimate: Estimate
-    percent: float | None
+    base: float
     better: float | None
     p: float | None
     corrected: float | None
@@ -68,12 +68,17 @@ class Difference:
         return seeds_needed(self.estimate.mean, self.estimate.deviation)
 
     @property
+    def percent(self) -> float | None:
+        """The difference in percent of the other's mean, None where that is 0 or not known."""
+        return 100 * self.estimate.mean / self.base if self.base > 0 else None
+
+    @property
     def percent_interval(self) -> Interval | None:
         """The interval of the difference, in percent of the other's mean."""
-        if self.percent is None or self.estimate.interval is None or self.estimate.mean == 0:
+        if not self.base > 0 or self.estimate.interval is None:
             return None
-        low, high = (end * self.percent / self.estimate.mean for end in self.estimate.interval)
-        return low, high
+        low, high = self.estimate.interval
+        return 100 * low / self.base, 100 * high / self.base
 
 
 @dataclass(frozen=True)
@@ -148,14 +153,13 @@ def difference(
     lost = int((~np.isfinite(mine)).sum()), int((~np.isfinite(theirs)).sum())
     if any(lost) or not shared:
         nothing = Estimate(math.nan, None, math.nan, len(shared))
-        return Difference(name, other, nothing, None, None, None, None, lost)
+        return Difference(name, other, nothing, math.nan, None, None, None, lost)
     d = mine - theirs
     found = estimate(d)
-    base = abs(float(theirs.mean()))
     p = paired_p(d)
     return Difference(
         name, other, found,
-        percent=100 * found.mean / base if base else None,
+        base=abs(float(theirs.mean())),
         better=_bootstrap(d if higher_is_better else -d, sampling_seed, {} if draws is None else draws),
         p=p, corrected=p,
     )  # fmt: skip

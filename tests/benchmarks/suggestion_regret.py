@@ -5,8 +5,7 @@ only the first run is slow). Then every suggestion method, the range test's own 
 installed, torch-lr-finder's own code say an LR, with `--repeats` different seeds, and the grid says what it costs.
 
 The noise floor is the excess if the LR is chosen by one seed of the grid and judged by the others. A method that
-gives no LR counts as the config's own LR. `probed` is the range test followed by short trainings. The stability
-limit is compared with the largest LR of the grid (constant schedule) up to which trainings neither diverge nor end
+gives no LR counts as the config's own LR. The stability limit is compared with the largest LR of the grid (constant schedule) up to which trainings neither diverge nor end
 above their start.
 
     python tests/benchmarks/suggestion_regret.py [--held-out] [--tasks A,B] [--methods tune,range-test] [--quick]
@@ -23,7 +22,6 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,9 +33,6 @@ from torch.utils.data import DataLoader, TensorDataset
 from lrtool.analysis.range_test import Estimate
 from lrtool.analysis.suggest import METHODS
 from lrtool.config.schema import Config
-from lrtool.engine.trials import Trace, Trial
-from lrtool.engine.vector import VectorEngine
-from lrtool.experiments.probe import probed
 from lrtool.experiments.range_test import run_range_test
 from lrtool.experiments.setup import Setup
 from lrtool.experiments.tune import run_tune
@@ -46,12 +41,10 @@ from lrtool.tasks.base import seeded_model
 from lrtool.tasks.sources import TensorSource
 
 SCHEDULES = ("constant", "cosine")
-OURS, PROBED, TUNE, FINDER = "range-test", "probed", "tune", "torch-lr-finder"
-#: Updates of each probe that `probed` adds to the range test.
-PROBE_STEPS = 100
+OURS, TUNE, FINDER = "range-test", "tune", "torch-lr-finder"
 PEERS = tuple(kind for kind in METHODS.kinds if kind != "stability")
 #: (median, worst) that the methods of ours must reach.
-TARGETS = {TUNE: (0.05, 0.30), OURS: (0.15, 0.80), PROBED: (0.15, 0.80)}
+TARGETS = {TUNE: (0.05, 0.30), OURS: (0.15, 0.80)}
 #: Seeds of repeats lie this far apart.
 SEED_STEP = 100
 
@@ -90,15 +83,12 @@ def suggestions(
     """What each method says; the stability limit and the cost of `tune` are noted on the way."""
     said: dict[str, float | None] = {}
     with progress("", quiet=True) as watch:
-        if set(methods) & {OURS, PROBED, *PEERS}:
+        if set(methods) & {OURS, *PEERS}:
             _, result = run_range_test(setup, output, watch)
             said[OURS] = result.suggestion.value if result.suggestion is not None else None
             said.update({kind: result.methods[kind].lr for kind in PEERS})
             if limit is not None:
                 findings.limits[key[0], key[2]] = (result.stability, limit)
-            if PROBED in methods:
-                found = probed(setup, result, PROBE_STEPS, lambda trials: vectorised(setup, trials))
-                said[PROBED] = found.suggestion.value if found.suggestion is not None else None
         if FINDER in methods:
             said[FINDER] = torch_lr_finder(setup)
         if TUNE in methods:
@@ -107,11 +97,6 @@ def suggestions(
             findings.costs[key] = (tuned.runs, time.perf_counter() - began)
             said[TUNE] = tuned.best.response.lr
     return {method: said[method] for method in methods}
-
-
-def vectorised(setup: Setup, trials: Sequence[Trial]) -> list[Trace]:
-    """The trials, trained by the vector engine."""
-    return VectorEngine(slots=64, compile=False).run(setup.task, trials, setup.recipe)
 
 
 def torch_lr_finder(setup: Setup) -> float | None:
@@ -231,14 +216,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--held-out", action="store_true", help="the tasks that no constant was chosen on")
     parser.add_argument("--tasks", help="comma-separated names")
-    parser.add_argument("--methods", help=f"comma-separated, of {OURS}, {PROBED}, {TUNE}, {FINDER}, {', '.join(PEERS)}")
+    parser.add_argument("--methods", help=f"comma-separated, of {OURS}, {TUNE}, {FINDER}, {', '.join(PEERS)}")
     parser.add_argument("--repeats", type=int, default=3, help="how often each method is asked, with other seeds")
     parser.add_argument("--quick", action="store_true", help="one repeat of four tasks")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     configs = HELD_OUT if arguments.held_out else TASKS
     tasks = arguments.tasks.split(",") if arguments.tasks else list(configs)[: 4 if arguments.quick else None]
-    methods = arguments.methods.split(",") if arguments.methods else [TUNE, PROBED, OURS, *PEERS, FINDER]
+    methods = arguments.methods.split(",") if arguments.methods else [TUNE, OURS, *PEERS, FINDER]
     if FINDER in methods and importlib.util.find_spec("torch_lr_finder") is None:
         print("torch-lr-finder is not installed; its own code is left out (`steepest` is the same method)")
         methods.remove(FINDER)

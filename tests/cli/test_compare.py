@@ -24,7 +24,8 @@ def runs(tmp_path):
             folder.write_text("config.yaml", CONFIG.format(seed=seed, kind=spec))
             with folder.metrics(("val_loss",)) as writer:
                 writer.write(
-                    {"trial": 0, "step": t, "epoch": 0, "lr": 0.1, "train_loss": 1, "val_loss": final + 9 - t, "seconds": 1}
+                    {"trial": 0, "step": t, "epoch": 0, "lr": 0.1, "train_loss": 1, "seconds": 1,
+                     "val_loss": final + 9 - t}
                     for t in range(10)
                 )  # fmt: skip
             final = {"step": 10, "train_loss": 1.0, "val_loss": final, "val_accuracy": 1 - final}

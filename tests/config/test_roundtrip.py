@@ -13,7 +13,9 @@ from lrtool.config.load import load_config, validate
 from lrtool.config.problems import ConfigError
 from lrtool.tasks import datasets, losses, metrics, models
 
-CONFIGS = sorted((Path(__file__).parents[2] / "configs").rglob("*.yaml"))
+FOLDER = Path(__file__).parents[2] / "configs"
+#: Those of single runs; sweeps have a form of their own.
+CONFIGS = sorted(path for path in FOLDER.rglob("*.yaml") if path.parent != FOLDER / "claims")
 FILLED = {"path": "t.csv", "target": "y", "use": "m.py:N", "name": "MNIST", "schedule": "cosine", "lr": 0.1}
 SECTIONS = {
     "model": models.KINDS,
