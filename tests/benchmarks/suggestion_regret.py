@@ -5,8 +5,8 @@ only the first run is slow). Then every suggestion method, the range test's own 
 installed, torch-lr-finder's own code say an LR, with `--repeats` different seeds, and the grid says what it costs.
 
 The noise floor is the excess if the LR is chosen by one seed of the grid and judged by the others. A method that
-gives no LR counts as the config's own LR. The stability limit is compared with the largest LR of the grid (constant schedule) up to which trainings neither diverge nor end
-above their start.
+gives no LR counts as the config's own LR. The stability limit is compared with the largest LR of the grid (constant
+schedule) up to which trainings neither diverge nor end above their start.
 
     python tests/benchmarks/suggestion_regret.py [--held-out] [--tasks A,B] [--methods tune,range-test] [--quick]
 """
