@@ -45,7 +45,7 @@ class Difference:
     `base`: the size of the other's mean over those seeds. `better`: the probability that `name` is
     better (paired bootstrap), None with fewer than 3 seeds. `p`: two-sided paired t; `corrected`: after Holm's
     correction, equal to `p` for a question asked beforehand. `diverged`: seeds of (name, other) without a finite
-    value; with any, only they are told.
+    value; with any, only they are told. `hypotheses`: how many tests the correction counts.
     """
 
     name: str
@@ -56,6 +56,7 @@ class Difference:
     p: float | None
     corrected: float | None
     diverged: tuple[int, int] = (0, 0)
+    hypotheses: int = 1
 
     @property
     def significant(self) -> bool:
@@ -64,8 +65,14 @@ class Difference:
 
     @property
     def needed(self) -> float | None:
-        """Seeds at which a difference of this size would be seen 4 times in 5; see `seeds_needed`."""
-        return seeds_needed(self.estimate.mean, self.estimate.deviation)
+        """Seeds at which a difference of this size would be told 4 times in 5, the correction counted in full.
+
+        Where the two cannot be told apart, more than there are.
+        """
+        found = seeds_needed(self.estimate.mean, self.estimate.deviation, (1 - CONFIDENCE) / self.hypotheses)
+        if found is None or self.significant:
+            return found
+        return max(found, self.estimate.count + 1)
 
     @property
     def percent(self) -> float | None:
@@ -127,10 +134,11 @@ def compare(
     pairs = [
         difference(name, variants[name], best, variants[best], higher_is_better, sampling_seed, draws) for name in rest
     ]
-    corrected = holm([pair.p for pair in pairs], len(ranked) * len(rest) // 2)
+    hypotheses = max(1, len(ranked) * len(rest) // 2)
+    corrected = holm([pair.p for pair in pairs], hypotheses)
     standings = [Standing(best, *_summed(variants[best]), None)]
     for pair, value in zip(pairs, corrected, strict=True):
-        fair = replace(pair, corrected=value)
+        fair = replace(pair, corrected=value, hypotheses=hypotheses)
         standings.append(Standing(pair.name, *_summed(variants[pair.name]), fair))
     return Comparison(higher_is_better, tuple(standings))
 
@@ -211,9 +219,9 @@ def holm(values: Iterable[float | None], hypotheses: int) -> list[float | None]:
     return out
 
 
-@lru_cache(maxsize=4096)
-def seeds_needed(mean: float, deviation: float) -> float | None:
-    """Seeds at which a paired t-test at 5% finds a difference of `mean` ± `deviation` with 80% probability.
+@lru_cache(maxsize=65_536)
+def seeds_needed(mean: float, deviation: float, significance: float = 1 - CONFIDENCE) -> float | None:
+    """Seeds at which a paired t-test finds a difference of `mean` ± `deviation` with 80% probability.
 
     None where the deviation is not known, infinite above `MOST_SEEDS`.
 
@@ -224,32 +232,33 @@ def seeds_needed(mean: float, deviation: float) -> float | None:
     """
     if not (math.isfinite(mean) and math.isfinite(deviation)):
         return None
-    if mean == 0 or _power(abs(mean / deviation) if deviation else math.inf, MOST_SEEDS) < _POWER:
+    if mean == 0 or _power(abs(mean / deviation) if deviation else math.inf, MOST_SEEDS, significance) < _POWER:
         return math.inf
     effect = abs(mean / deviation) if deviation else math.inf
     low, high = 1, MOST_SEEDS
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if _power(effect, middle) >= _POWER else (middle, high)
+        low, high = (low, middle) if _power(effect, middle, significance) >= _POWER else (middle, high)
     return high
 
 
-def _power(effect: float, count: int) -> float:
+def _power(effect: float, count: int, significance: float) -> float:
     """The probability that `count` seeds show an effect of so many standard deviations."""
     from scipy import special
 
     shift = effect * math.sqrt(count)
-    if shift > 30:  # beyond any doubt, and beyond what the noncentral t can be computed for
-        return 1.0
-    return float(1 - special.nctdtr(count - 1, shift, _quantile(count)))
+    critical = _quantile(count, significance)
+    if shift > 30:  # beyond what the noncentral t can be computed for, and close to normal
+        return float(special.ndtr((shift - critical) / math.sqrt(1 + critical**2 / (2 * (count - 1)))))
+    return float(1 - special.nctdtr(count - 1, shift, critical))
 
 
 @lru_cache(maxsize=4096)
-def _quantile(count: int) -> float:
-    """Student's t that a mean of `count` values exceeds in 2.5% of cases."""
+def _quantile(count: int, significance: float = 1 - CONFIDENCE) -> float:
+    """Student's t that a mean of `count` values exceeds, either way, in `significance` of cases."""
     from scipy import special
 
-    return float(special.stdtrit(count - 1, (1 + CONFIDENCE) / 2))
+    return float(special.stdtrit(count - 1, 1 - significance / 2))
 
 
 def _bootstrap(gains: Array, sampling_seed: int, draws: dict[int, Draws]) -> float | None:

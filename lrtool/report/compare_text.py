@@ -62,13 +62,26 @@ def verdict(comparison: Comparison) -> str:
         return f"{best.name} is the only variant; there is nothing to compare it with"
     alike = [each.to_best for each in rest if each.to_best and not each.to_best.significant and not each.diverged]
     if not alike:
-        return f"{best.name} is best, told apart from all others with {seeds}"
+        return _first(comparison, seeds)
     if len(alike) == 1:
         return f"cannot tell {best.name} and {alike[0].name} apart: {missing(alike[0])}"
     hardest = max((pair.needed or 0 for pair in alike), default=0)
     more = f"; about {_needed(hardest)} would be needed for all of them" if hardest else ""
     names = ", ".join(pair.name for pair in alike[:4]) + (f" and {len(alike) - 4} more" if len(alike) > 4 else "")
     return f"cannot tell {best.name} apart from {names} with {seeds}{more}"
+
+
+def _first(comparison: Comparison, seeds: str) -> str:
+    """That the best is best; a variant that diverged ranks behind it, which is no finding of a test."""
+    name, rest = comparison.best.name, comparison.standings[1:]
+    diverged = [each.name for each in rest if each.diverged]
+    if not diverged:
+        return f"{name} is best, told apart from all others with {seeds}"
+    names = ", ".join(diverged[:4]) + (f" and {len(diverged) - 4} more" if len(diverged) > 4 else "")
+    behind = f"{names} diverged in some seeds and cannot be compared"
+    if len(diverged) == len(rest):
+        return f"{name} ranks first with {seeds}, untested: {behind}"
+    return f"{name} is best, told apart with {seeds} from all others that can be compared; {behind}"
 
 
 def missing(pair: Difference) -> str:
@@ -80,8 +93,7 @@ def missing(pair: Difference) -> str:
         return f"all {count} seeds give both the same value"
     if pair.needed is None or pair.p is None:
         return f"{_seeds(count)} are too few; train more"
-    needed = max(pair.needed, count + 1)
-    return f"{_seeds(count)} are too few for a difference this small; about {_needed(needed)} would be needed"
+    return f"{_seeds(count)} are too few for a difference this small; about {_needed(pair.needed)} would be needed"
 
 
 def draw_table(report: Report) -> Table:

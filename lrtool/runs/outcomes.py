@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -175,11 +174,13 @@ class _Settings:
     def _section(self, section: str, part: Mapping[str, Any]) -> dict[str, Any]:
         text = _text(part)
         if text not in self._sections:
-            document = Document(copy.deepcopy(self._document.data))
+            base = self._document.data
+            # Only this section: overriding copies all that it is given.
+            document = Document({section: base[section]} if section in base else {})
             # A section comes before what is in it.
             for key in sorted(part, key=lambda key: key.count(".")):
                 override(document, f"{key}={json.dumps(part[key])}", self._path.parent)
-            whole = dict(_flattened(_checked(self._path, document.data)))
+            whole = dict(_flattened(_checked(self._path, {**base, **document.data})))
             self._sections[text] = {key: value for key, value in whole.items() if key.partition(".")[0] == section}
         return self._sections[text]
 

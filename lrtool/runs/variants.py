@@ -136,7 +136,7 @@ def differing_keys(outcomes: Sequence[Outcome]) -> list[str]:
     Where the kind of a section differs, its other keys follow from that, unless they differ within a kind too.
     """
     tables = list({id(outcome.flat): outcome.flat for outcome in outcomes}.values())
-    keys = dict.fromkeys(key for table in tables for key in table if _compared(key))
+    keys = [key for key in dict.fromkeys(key for table in tables for key in table) if _compared(key)]
     differing = [key for key in keys if len({_text(table.get(key)) for table in tables}) > 1]
     kinds = {key for key in differing if key.endswith(".kind")}
     return [key for key in differing if key in kinds or _differs_within(tables, key, kinds)]

@@ -129,3 +129,25 @@ def test_no_variant_or_no_seed_is_an_error():
     for variants in ({}, {"a": {}}):
         with pytest.raises(ValueError, match="at least one seed"):
             compare(variants)
+
+
+def test_as_many_seeds_as_are_said_to_be_needed_tell_among_many_variants():
+    rng = np.random.default_rng(5)
+    needed = seeds_needed(0.6, np.sqrt(0.5), 0.05 / 15)
+    told = []
+    for _ in range(300):
+        table = np.array([0.0, 0.6, 3, 4, 5, 6])[:, None] + rng.normal(size=needed) + rng.normal(0, 0.5, (6, needed))
+        found = compare({str(name): dict(enumerate(row)) for name, row in enumerate(table)})
+        told.append(all(each.to_best.significant for each in found.standings[1:]))
+    assert 0.74 <= np.mean(told) <= 0.95
+    assert seeds_needed(0.6, np.sqrt(0.5)) < needed
+
+
+def test_more_seeds_than_there_are_would_be_needed_where_two_cannot_be_told():
+    rng = np.random.default_rng(6)
+    untold = []
+    for _ in range(200):
+        table = np.array([0.0, 0.8, 1.0, 1.2])[:, None] + rng.normal(size=6) + rng.normal(0, 0.5, (4, 6))
+        found = compare({str(name): dict(enumerate(row)) for name, row in enumerate(table)})
+        untold += [each.to_best for each in found.standings[1:] if not each.to_best.significant]
+    assert len(untold) > 50 and all(each.needed > 6 for each in untold)

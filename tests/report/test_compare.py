@@ -96,3 +96,13 @@ def test_the_table_for_scripts_has_no_invented_numbers():
     assert first["mean"] == 0.5 and first["low"] is None and first["steps_to_target"] == 30
     assert second["mean"] is None and second["diverged"] == 1 and second["p_holm"] is None
     assert to_csv(report).splitlines()[0].startswith("rank,variant,chosen,tried,seeds,diverged,mean,low,high")
+
+
+def test_a_variant_that_diverged_is_not_said_to_be_told_apart():
+    tables = {"a": {0: 1.0, 1: 1.1, 2: 0.9}, "b": {0: 0.5, 1: 0.4, 2: math.nan}}
+    said = "b diverged in some seeds and cannot be compared"
+    assert verdict(compare(tables)) == f"a ranks first with 3 seeds, untested: {said}"
+    tables["c"] = {0: 5.0, 1: 5.2, 2: 4.9}
+    assert verdict(compare(tables)) == (
+        f"a is best, told apart with 3 seeds from all others that can be compared; {said}"
+    )
