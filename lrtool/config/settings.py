@@ -53,7 +53,7 @@ class RangeTestSettings(Settings):
     ramp: Literal["exponential", "linear"] = Field("exponential", description="Equal steps in log LR, or in LR.")
     smoothing: float = Field(0.9, ge=0, lt=1, description="β of the bias-corrected smoothed loss that is drawn.")
     val_every: Duration = Field(Duration(0), description="Validate this often along the ramp; 0: never.")
-    probe_steps: int = Field(100, ge=0, description="Updates of each short training that checks the ramp; 0: none.")
+    probe_steps: int = Field(200, ge=0, description="Updates of each short training that checks the ramp; 0: none.")
 
     @model_validator(mode="after")
     def _rises(self) -> Self:

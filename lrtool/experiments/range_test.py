@@ -28,9 +28,6 @@ from lrtool.tasks.base import Task
 
 Array = NDArray[np.float64]
 
-#: Trainings that show where stability ends are so many times as long as probes: instability may take its time.
-LIMIT_STEPS = 2
-
 
 def ramp(settings: RangeTestSettings) -> Curve:
     """The LR of each update: from `start` to exactly `end`, equally spaced in log LR (or in LR: `linear`)."""
@@ -65,7 +62,7 @@ def run_range_test(
             result = analyse(trials[0].curves["lr"].table(), losses_of(traces, settings.steps), settings.smoothing)
             if settings.probe_steps:
                 short = _Short(setup, recorder, watch, len(trials), engines)
-                result = with_limit(setup, result, LIMIT_STEPS * settings.probe_steps, short.unvalidated)
+                result = with_limit(setup, result, settings.probe_steps, short.unvalidated)
                 result = probed(setup, result, settings.probe_steps, short.validated)
                 run.steps += short.steps
         run.results = {**result.summary(), "engine": engines.summary()}
