@@ -38,8 +38,10 @@ def can_fork(device: torch.device) -> bool:
     """Whether children may go on with what torch has set up here.
 
     Not with an accelerator in the machine, whose autograd threads a child would lack, nor on systems whose
-    libraries do not allow it.
+    libraries do not allow it, nor in a process that may have no children itself (daemonic).
     """
+    if multiprocessing.current_process().daemon:
+        return False
     return sys.platform == "linux" and device.type == "cpu" and not torch.accelerator.is_available()
 
 

@@ -200,6 +200,11 @@ def test_a_signal_stops_every_worker_and_keeps_what_was_trained(side_by_side: Ve
     assert all(0 < trace.steps < 20_000 for trace in watched.traces.values())
 
 
+def test_a_daemonic_process_forks_no_children(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(multiprocessing.current_process()._config, "daemon", True)  # type: ignore[attr-defined]
+    assert not can_fork(torch.device("cpu"))
+
+
 def test_a_process_that_is_killed_is_an_error_and_not_a_hang() -> None:
     if not can_fork(torch.device("cpu")):
         pytest.skip("processes cannot be forked on this machine")
