@@ -13,7 +13,6 @@ help:
 	@echo "make test       lint, types and every test"
 	@echo "make test-peers parity with optax (installs jax first)"
 	@echo "make test-faults kills a sweep 30 times and resumes it (minutes)"
-	@echo "make test-faults kill -9 of sweeps at random moments (four minutes)"
 	@echo "make bench      the benchmarks"
 	@echo "make format     reformat the code"
 	@echo "make clean      remove the environment and caches"
