@@ -46,8 +46,11 @@ def test_a_flat_ramp_measures_nothing(configured):
 
 
 def test_the_range_test_reports_the_measured_limit(configured, silent, tmp_path):
-    run, result = run_range_test(configured(range_test__probe_steps=20), tmp_path, silent)
+    run, result = run_range_test(configured(range_test__probe_steps=40), tmp_path, silent)
     summary = run.folder.summary()
     assert summary["stability_limit"] == result.stability.value
-    assert summary["suggested_lr"] < summary["stability_limit"]
+    # The peak of one-cycle is held for a moment only, so it may lie above what a constant LR survives, but not far.
+    assert summary["suggested_lr"] < 2 * summary["stability_limit"]
+    low, high = summary["stability_interval"]
+    assert low <= summary["stability_limit"] <= high
     assert summary["steps"] > 2 * 60
