@@ -17,7 +17,7 @@ from lrtool.engine.vector import VectorEngine, placed
 from lrtool.tasks.base import Task
 
 #: Updates of one trial that the loop engine is timed with; the first few warm up.
-_TIMED, _WARM = 12, 4
+_TIMED, _WARM = 16, 4
 
 
 class Choice(NamedTuple):
@@ -48,7 +48,7 @@ def choose_engine(
     updates = sum(trial.steps for trial in trials)
     if updates < FEW:
         return Choice(VectorEngine(said=said), f"vector: {len(trials)} trials side by side")
-    alone = _loop_seconds(there, trials[0], recipe) * updates
+    alone = loop_seconds(there, trials[0], recipe) * updates
     with math_attention():
         together = expected_seconds(Planner(there, trials, recipe))
     if together >= alone:
@@ -60,9 +60,9 @@ def choose_engine(
     )
 
 
-def _loop_seconds(task: Task, trial: Trial, recipe: Recipe) -> float:
-    """Seconds per update of one trial alone."""
+def loop_seconds(task: Task, trial: Trial, recipe: Recipe) -> float:
+    """Seconds per update of one trial alone, evaluations left out: the median of a few, as the first ones warm up."""
     short = replace(trial, steps=min(_TIMED, trial.steps))
-    quiet = replace(recipe, eval_every=0, stop_on_divergence=False)
+    quiet = replace(recipe, eval_every=0, stop_on_divergence=False, plateau=None)
     (trace,) = LoopEngine().run(replace(task, val=None), [short], quiet)
     return float(np.median(trace.seconds[min(_WARM, trace.steps - 1) :]))

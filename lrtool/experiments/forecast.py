@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 
-from lrtool.engine.loop import LoopEngine
+from lrtool.engine.choose import loop_seconds
 from lrtool.engine.planning import Planner, expected_seconds
 from lrtool.engine.stacking import math_attention, work_of
 from lrtool.engine.trials import Recipe, Trial
@@ -21,8 +20,6 @@ from lrtool.experiments.setup import Setup
 from lrtool.experiments.sweep import Options, decide
 from lrtool.tasks.base import Task, seeded_model
 
-#: Updates that one trial alone is timed with, and those of them that warm up.
-_TIMED, _WARM = 16, 4
 #: Bytes that the vector engine's stacks keep to on a CPU.
 _STACKS = 400 * 2**20
 #: Bytes of an update in a trace.
@@ -83,19 +80,14 @@ def _costs(setup: Setup, recipe: Recipe, trials: list[Trial], engine: str, optio
     if engine == "vector":
         with math_attention():
             seconds = expected_seconds(Planner(task, trials, recipe))
-        # Where so little is to be done that nothing is measured, one trial's time is an upper limit.
-        return seconds or _alone(task, recipe, trials), _bytes(task) + min(_STACKS, each * len(trials)) + traces
+        # Where so little is to be done that nothing is measured, the loop's time is an upper limit.
+        return seconds or _one_by_one(task, recipe, trials), _bytes(task) + min(_STACKS, each * len(trials)) + traces
     workers = 1 if options.executor == "in-process" else min(len(trials), options.workers or cores())
-    return _alone(task, recipe, trials) / workers, workers * (_bytes(task) + each) + traces
+    return _one_by_one(task, recipe, trials) / workers, workers * (_bytes(task) + each) + traces
 
 
-def _alone(task: Task, recipe: Recipe, trials: list[Trial]) -> float:
-    """Seconds of the trials one after the other, evaluations left out."""
-    short = replace(trials[0], steps=min(_TIMED, trials[0].steps))
-    quiet = replace(recipe, eval_every=0, stop_on_divergence=False, plateau=None)
-    (trace,) = LoopEngine().run(replace(task, val=None), [short], quiet)
-    each = float(np.median(trace.seconds[min(_WARM, trace.steps - 1) :]))
-    return each * sum(trial.steps for trial in trials)
+def _one_by_one(task: Task, recipe: Recipe, trials: list[Trial]) -> float:
+    return loop_seconds(task, trials[0], recipe) * sum(trial.steps for trial in trials)
 
 
 def _bytes(task: Task) -> int:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lrtool.analysis.divergence import RANGE_TEST
 from lrtool.analysis.range_test import RangeTestResult, analyse
 from lrtool.analysis.response import NoAnswer, Response
-from lrtool.engine.loop import LoopEngine
+from lrtool.engine.choose import loop_seconds
 from lrtool.engine.trials import Observer, Recipe, Trace, Trial
 from lrtool.errors import UsageError
 from lrtool.experiments.engines import Engines
@@ -38,8 +38,6 @@ Watch = Callable[[int, int], Observer]
 
 #: Without a budget of the user's: this many training runs, or this many seconds if that is more.
 DEFAULT_RUNS, DEFAULT_SECONDS = 3.0, 20.0
-#: Updates that show what one update of a single training costs.
-_TIMED_STEPS = 24
 #: Validation samples below which their choice matters more than the seeds', which is all that trials show.
 _FEW_SAMPLES = 50
 #: Trials that stand for those of a rung when the speed of a stack is measured.
@@ -333,13 +331,9 @@ class _Tuner:
 
 
 def _seconds_of_one_run(setup: Setup) -> float:
-    """What one training run costs by itself, from a few updates of it."""
+    """What one training run costs by itself."""
     trial = setup.trial(setup.config.seed, setup.config.optimizer.lr)
-    steps = min(_TIMED_STEPS, trial.steps)
-    task = replace(setup.task, val=None)
-    (trace,) = LoopEngine().run(task, [replace(trial, steps=steps)], replace(setup.recipe, stop_on_divergence=False))
-    # The median: first updates warm up, and other programs interrupt.
-    return float(np.median(trace.seconds)) * setup.steps
+    return loop_seconds(setup.task, trial, setup.recipe) * setup.steps
 
 
 def _centre(ramp: RangeTestResult, configured: float) -> float:

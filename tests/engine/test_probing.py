@@ -150,7 +150,7 @@ def test_the_faster_engine_is_chosen(
     monkeypatch: pytest.MonkeyPatch, tmp_path: object, loop: float, expected: type
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr("lrtool.engine.choose._loop_seconds", lambda *_: loop)
+    monkeypatch.setattr("lrtool.engine.choose.loop_seconds", lambda *_: loop)
     engine, reason, _ = choose_engine(small_task(), [trial(seed, 1000, 0.1) for seed in range(8)], RECIPE)
     assert isinstance(engine, expected)
     assert ("slower" in reason) == (expected is LoopEngine)
