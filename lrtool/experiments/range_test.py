@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,19 +11,17 @@ from numpy.typing import NDArray
 from lrtool.analysis.divergence import RANGE_TEST
 from lrtool.analysis.range_test import RangeTestResult, analyse
 from lrtool.config.settings import RangeTestSettings
-from lrtool.engine.trials import Observer, Status, Trace, Trial
+from lrtool.engine.trials import Status, Trace, Trial
 from lrtool.experiments.engines import Engines
 from lrtool.experiments.limit import with_limit
-from lrtool.experiments.observers import Observers
 from lrtool.experiments.probe import probed
-from lrtool.experiments.recording import MetricsRecorder, TrialOffset
+from lrtool.experiments.runner import TrialRunner, Watch
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.setup import Setup
 from lrtool.report.range_test import RangeTestPlot, draw_range_test
 from lrtool.report.style import save
 from lrtool.runs.folder import RunFolder
 from lrtool.schedules import Curve
-from lrtool.tasks.base import Task
 
 Array = NDArray[np.float64]
 
@@ -39,7 +36,7 @@ def ramp(settings: RangeTestSettings) -> Curve:
 
 
 def run_range_test(
-    setup: Setup, output: Path, watch: Callable[[int, int], Observer], engines: Engines | None = None
+    setup: Setup, output: Path, watch: Watch, engines: Engines | None = None
 ) -> tuple[Session, RangeTestResult]:
     """Run the config's range test into a new run folder: the ramp, then the probes that check what it says.
 
@@ -55,16 +52,13 @@ def run_range_test(
         task = setup.task if settings.val_every.amount else replace(setup.task, val=None)
         columns = (*_val_columns(setup),) if settings.val_every.amount or settings.probe_steps else ()
         with folder.metrics(columns) as writer:
-            recorder = MetricsRecorder(writer, setup.task.steps_per_epoch, recipe.accumulate)
-            observer = Observers(recorder, watch(len(trials), settings.steps))
-            traces = engines.run(task, trials, recipe, observer)
-            run.steps = sum(trace.steps for trace in traces)
+            runner = TrialRunner(setup, writer, watch, engines)
+            traces = runner.run(trials, task, recipe)
+            run.steps = runner.steps
             result = analyse(trials[0].curves["lr"].table(), losses_of(traces, settings.steps), settings.smoothing)
             if settings.probe_steps:
-                short = _Short(setup, recorder, watch, len(trials), engines)
-                result = with_limit(setup, result, settings.probe_steps, short.unvalidated)
-                result = probed(setup, result, settings.probe_steps, short.validated)
-                run.steps += short.steps
+                result = _measured(setup, result, runner)
+                run.steps = runner.steps
         run.results = {**result.summary(), "engine": engines.summary()}
         _conclude(run, result, traces)
         run.results.pop("reason")
@@ -72,36 +66,12 @@ def run_range_test(
     return run, result
 
 
-class _Short:
-    """Short trainings after the ramp, recorded as further trials of the run."""
-
-    def __init__(
-        self,
-        setup: Setup,
-        recorder: MetricsRecorder,
-        watch: Callable[[int, int], Observer],
-        trials: int,
-        engines: Engines,
-    ) -> None:
-        self._setup, self._recorder, self._watch, self._trials = setup, recorder, watch, trials
-        self._engines = engines
-        self.steps = 0
-
-    def validated(self, trials: Sequence[Trial]) -> list[Trace]:
-        """Train, and validate at the end."""
-        return self._run(trials, self._setup.task)
-
-    def unvalidated(self, trials: Sequence[Trial]) -> list[Trace]:
-        """Train only."""
-        return self._run(trials, replace(self._setup.task, val=None))
-
-    def _run(self, trials: Sequence[Trial], task: Task) -> list[Trace]:
-        watched = self._watch(len(trials), trials[0].steps)
-        observer = Observers(TrialOffset(self._recorder, self._trials), watched)
-        traces = self._engines.run(task, trials, replace(self._setup.recipe, plateau=None), observer)
-        self._trials += len(trials)
-        self.steps += sum(trace.steps for trace in traces)
-        return traces
+def _measured(setup: Setup, ramp: RangeTestResult, runner: TrialRunner) -> RangeTestResult:
+    """The range test with the stability limit and the suggestion that short trainings show."""
+    steps, recipe = setup.config.range_test.probe_steps, replace(setup.recipe, plateau=None)
+    unvalidated = replace(setup.task, val=None)
+    limited = with_limit(setup, ramp, steps, lambda trials: runner.run(trials, unvalidated, recipe))
+    return probed(setup, limited, steps, lambda trials: runner.run(trials, setup.task, recipe))
 
 
 def range_test_trials(setup: Setup) -> list[Trial]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,7 +14,6 @@ from lrtool.config.schema import Config
 from lrtool.config.sweep import Assignments
 from lrtool.config.sweep_load import Sweep, load_sweep
 from lrtool.engine.choose import choose_engine
-from lrtool.engine.trials import Observer
 from lrtool.engine.vector import VectorEngine
 from lrtool.errors import LrtoolError, OutputError, UsageError
 from lrtool.executors.base import Executor
@@ -24,6 +23,7 @@ from lrtool.experiments.grouping import Group, group_trials
 from lrtool.experiments.halving import RUNG, halve
 from lrtool.experiments.jobs import WHOLE, Advance, Job, Part, Said, recipe_of, setup_of, train, trial_of
 from lrtool.experiments.outcome import failed
+from lrtool.experiments.runner import Watch
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.setup import prepare
 from lrtool.experiments.tpe import next_samples, require_optuna
@@ -46,8 +46,6 @@ _LEADERS = 10
 _OVER = ("finished", "diverged", "failed", "pruned")
 
 _LOG = logging.getLogger("lrtool")
-
-Watch = Callable[[int, int], Observer]
 
 
 class Board(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
@@ -17,12 +17,11 @@ from lrtool.analysis.divergence import RANGE_TEST
 from lrtool.analysis.range_test import RangeTestResult, analyse
 from lrtool.analysis.response import NoAnswer, Response
 from lrtool.engine.choose import loop_seconds
-from lrtool.engine.trials import Observer, Recipe, Trace, Trial
+from lrtool.engine.trials import Trial
 from lrtool.errors import UsageError
 from lrtool.experiments.engines import Engines
-from lrtool.experiments.observers import Observers
 from lrtool.experiments.range_test import losses_of, range_test_trials
-from lrtool.experiments.recording import MetricsRecorder, TrialOffset
+from lrtool.experiments.runner import TrialRunner, Watch
 from lrtool.experiments.search import LEAST_LRS, MAX_SEEDS, Rung, Search, plan
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.setup import Setup
@@ -31,10 +30,8 @@ from lrtool.report.style import number, save
 from lrtool.report.tune import TunedCurve, TunePlot, draw_tune
 from lrtool.runs.folder import RunFolder
 from lrtool.schedules import Schedule
-from lrtool.tasks.base import Task
 
 Array = NDArray[np.float64]
-Watch = Callable[[int, int], Observer]
 
 #: Without a budget of the user's: this many training runs, or this many seconds if that is more.
 DEFAULT_RUNS, DEFAULT_SECONDS = 3.0, 20.0
@@ -107,15 +104,14 @@ def run_tune(
     rank; none: the config's own. Raises UsageError where the budget is too small for any comparison, TaskError
     where the user's code fails.
     """
-    config = setup.config
+    config, engines = setup.config, engines or Engines()
     folder = RunFolder.create(output, config.name, "tune")
     with session(folder, "tune", config, str(setup.recipe.device)) as run:
         with folder.metrics(("val_loss", *(f"val_{name}" for name in setup.task.metrics))) as writer:
-            recorder = MetricsRecorder(writer, setup.task.steps_per_epoch, setup.recipe.accumulate)
-            tuner = _Tuner(setup, recorder, watch, budget, engines or Engines())
+            tuner = _Tuner(setup, TrialRunner(setup, writer, watch, engines), engines, budget)
             result = tuner.tune(_schedules(setup, schedules))
-        run.steps = tuner.steps
-        run.results = {**summarise(result), "engine": tuner.engines.summary()}
+        run.steps = tuner.runner.steps
+        run.results = {**summarise(result), "engine": engines.summary()}
         run.reason = _reason(result)
         if result.best.response.reason is NoAnswer.ALL_DIVERGED:
             run.status = "diverged"
@@ -205,16 +201,12 @@ class _Tuner:
     stack is faster than the loop: that is measured, and rounded down to a power of 2, so that it rarely differs.
     """
 
-    def __init__(
-        self, setup: Setup, recorder: MetricsRecorder, watch: Watch, budget: float | None, engines: Engines
-    ) -> None:
-        self.setup, self.engines, self._recorder, self._watch = setup, engines, recorder, watch
+    def __init__(self, setup: Setup, runner: TrialRunner, engines: Engines, budget: float | None) -> None:
+        self.setup, self.runner, self._engines = setup, runner, engines
         self._began = time.perf_counter()
         self._speedup = self._measured_speedup()
         runs = budget if budget is not None else max(DEFAULT_RUNS, DEFAULT_SECONDS / _seconds_of_one_run(setup))
         self._limit = runs * self._speedup
-        self._trials = 0
-        self.steps = 0
 
     def tune(self, schedules: Mapping[str, Schedule]) -> TuneResult:
         """Range test, rungs, fits."""
@@ -240,11 +232,11 @@ class _Tuner:
         )
         seconds = time.perf_counter() - self._began
         runs = self._spent / self._speedup
-        return TuneResult(tuple(ranking), ramp, runs, seconds, self._trials, self._warnings(ranking[0]))
+        return TuneResult(tuple(ranking), ramp, runs, seconds, self.runner.trials, self._warnings(ranking[0]))
 
     @property
     def _spent(self) -> float:
-        return self.steps / self.setup.steps
+        return self.runner.steps / self.setup.steps
 
     @property
     def _left(self) -> float:
@@ -279,17 +271,9 @@ class _Tuner:
         seeds = [self.setup.config.seed + number for number in range(rung.seeds)]
         planned = [(name, lr, seed) for name, lrs in wanted.items() for lr in lrs for seed in seeds]
         trials = [self._trial(schedules[name], lr, seed, rung.fraction) for name, lr, seed in planned]
-        for (name, lr, seed), trace in zip(planned, self._run(trials, self.setup.task, self.setup.recipe), strict=True):
+        traces = self.runner.run(trials, self.setup.task, self.setup.recipe)
+        for (name, lr, seed), trace in zip(planned, traces, strict=True):
             searches[name].tell(lr, seed, final_loss(trace))
-
-    def _run(self, trials: Sequence[Trial], task: Task, recipe: Recipe) -> list[Trace]:
-        observer = Observers(
-            TrialOffset(self._recorder, self._trials), self._watch(len(trials), max(trial.steps for trial in trials))
-        )
-        traces = self.engines.run(task, trials, recipe, observer)
-        self._trials += len(trials)
-        self.steps += sum(trace.steps for trace in traces)
-        return traces
 
     def _warnings(self, best: Tuned) -> tuple[Warning_, ...]:
         response = best.response
@@ -311,7 +295,7 @@ class _Tuner:
     def _measured_speedup(self) -> float:
         """How many times more trials a stack trains in the time of one: a power of 2, from 1 to 8."""
         trials = [self.setup.trial(self.setup.config.seed, self.setup.config.optimizer.lr)] * _MANY
-        speedup = self.engines.choose(self.setup.task, trials, self.setup.recipe).speedup
+        speedup = self._engines.choose(self.setup.task, trials, self.setup.recipe).speedup
         return float(2 ** min(3, max(0, math.floor(math.log2(speedup)))))
 
     def _trial(self, schedule: Schedule, lr: float, seed: int, fraction: float) -> Trial:
@@ -326,7 +310,7 @@ class _Tuner:
         recipe = replace(self.setup.recipe, eval_every=0, divergence_rule=RANGE_TEST)
         each = settings.steps / self.setup.steps
         trials = range_test_trials(self.setup)[: max(1, int(self._limit / 6 / each))]
-        traces = self._run(trials, replace(self.setup.task, val=None), recipe)
+        traces = self.runner.run(trials, replace(self.setup.task, val=None), recipe)
         return analyse(trials[0].curves["lr"].table(), losses_of(traces, settings.steps), settings.smoothing)
 
 
