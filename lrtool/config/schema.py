@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
-from pydantic import Field, PrivateAttr, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from lrtool import optimizers, schedules
 from lrtool.config.document import write_yaml
-from lrtool.config.settings import RangeTestSettings, Settings, TrainSettings
+from lrtool.config.settings import InFolder, RangeTestSettings, TrainSettings, digest
 from lrtool.optimizers import Optimizer
 from lrtool.schedules import Schedule
 from lrtool.schedules.plateau import Plateau
@@ -44,7 +41,7 @@ _NOT_HASHED = frozenset({"name", "device"})
 _FILES = frozenset({"path", "file", "use"})
 
 
-class Config(Settings):
+class Config(InFolder):
     """One task and how to train it."""
 
     name: str = Field("run", min_length=1, description="Names the folder below outputs/.")
@@ -65,19 +62,6 @@ class Config(Settings):
     plateau: Plateau | None = Field(None, description="Multiply the LR when a metric stops improving.")
     train: TrainSettings = Field(default_factory=TrainSettings, description="How long and how to train.")
     range_test: RangeTestSettings = Field(default_factory=RangeTestSettings, description="The LR range test.")
-
-    _folder: Path = PrivateAttr(default_factory=Path.cwd)
-
-    @property
-    def folder(self) -> Path:
-        """The folder whose code the config may run: that of its file."""
-        return self._folder
-
-    def beside(self, folder: Path) -> Self:
-        """The same config, belonging to a folder."""
-        copy = self.model_copy()
-        copy._folder = folder
-        return copy
 
     def with_lr(self, lr: float) -> Self:
         """The same config with another peak LR."""
@@ -118,9 +102,7 @@ class Config(Settings):
 
         Files count by their names: a project computes the same in whichever folder it lies.
         """
-        data = _without_folders(self.model_dump(mode="json", exclude=set(_NOT_HASHED)))
-        text = json.dumps(data, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        return digest(_without_folders(self.model_dump(mode="json", exclude=set(_NOT_HASHED))))
 
 
 def _without_folders(data: Any) -> Any:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
 from lrtool.units import Duration
 
@@ -14,6 +17,28 @@ class Settings(BaseModel):
 
     # Infinities are written as such: null would say something else to the user's own code.
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, ser_json_inf_nan="constants")
+
+
+class InFolder(Settings):
+    """What a whole file says: it belongs to a folder, where the files and the code that it names stand."""
+
+    _folder: Path = PrivateAttr(default_factory=Path.cwd)
+
+    @property
+    def folder(self) -> Path:
+        """The folder whose code may run: that of the file."""
+        return self._folder
+
+    def beside(self, folder: Path) -> Self:
+        """The same, belonging to a folder."""
+        copy = self.model_copy()
+        copy._folder = folder
+        return copy
+
+
+def digest(data: Any) -> str:
+    """Twelve hex digits that are the same for the same plain data, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]
 
 
 class TrainSettings(Settings):

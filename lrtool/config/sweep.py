@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from lrtool.config.document import write_yaml
-from lrtool.config.settings import Settings
+from lrtool.config.settings import InFolder, Settings, digest
 
 #: What a variant, or one combination of values, sets: dotted keys of the base's config, with their values.
 Assignments = dict[str, Any]
@@ -114,7 +111,7 @@ class Prune(Settings):
         return [float(self.factor) ** -left for left in range(self.rungs, 0, -1)]
 
 
-class SweepConfig(Settings):
+class SweepConfig(InFolder):
     """Many trials of one base config.
 
     Trials are every variant × every combination of the grid × every random sample.
@@ -139,19 +136,6 @@ class SweepConfig(Settings):
     )
     tune: Tune | None = Field(None, description="`lr`: each variant is compared at its own best LR.")
     prune: Prune | None = Field(None, description="Successive halving: give up early on variants that lag behind.")
-
-    _folder: Path = PrivateAttr(default_factory=Path.cwd)
-
-    @property
-    def folder(self) -> Path:
-        """The folder whose code the base config may run."""
-        return self._folder
-
-    def beside(self, folder: Path) -> Self:
-        """The same sweep, belonging to a folder."""
-        copy = self.model_copy()
-        copy._folder = folder
-        return copy
 
     @model_validator(mode="before")
     @classmethod
@@ -211,5 +195,4 @@ class SweepConfig(Settings):
 
     def hash(self) -> str:
         """Twelve hex digits that are the same for sweeps that compute the same."""
-        text = json.dumps(self.model_dump(mode="json", exclude={"name"}), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        return digest(self.model_dump(mode="json", exclude={"name"}))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lrtool.config.combinations import PlannedTrial
 from lrtool.config.schema import Config
+from lrtool.config.settings import digest
 
 #: What trials of one group may differ in, besides the optimizer's LR and scheduled hyperparameters.
 _FREE = frozenset({"name", "seed", "schedule", "schedules", "range_test"})
@@ -38,5 +37,4 @@ def group_trials(trials: Sequence[PlannedTrial]) -> list[Group]:
 def group_key(config: Config) -> str:
     """Twelve hex digits that are the same for configs that differ only in what a stack's trials may."""
     free = {"lr", *config.optimizer.scheduled}
-    data = config.model_dump(mode="json", exclude={**dict.fromkeys(_FREE, True), "optimizer": free})
-    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]
+    return digest(config.model_dump(mode="json", exclude={**dict.fromkeys(_FREE, True), "optimizer": free}))
