@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
-from lrtool.report.live import clock_time
+from lrtool.report.live import clock_time, line_written
 from lrtool.report.progress import is_terminal
 from lrtool.report.style import number, shortened
 from lrtool.runs.leaders import Leaders
@@ -103,14 +103,7 @@ class PlainBoard(SweepBoard):
         self._line(self.text() + leader)
 
     def _line(self, text: str) -> None:
-        if self._stream is None:
-            return
-        encoding = getattr(self._stream, "encoding", None) or "utf-8"
-        try:
-            self._stream.write(text.encode(encoding, "replace").decode(encoding) + "\n")
-            self._stream.flush()
-        except (OSError, ValueError):
-            self._stream = None  # who reads it has gone
+        self._stream = line_written(self._stream, text)
 
 
 class LiveBoard(SweepBoard):

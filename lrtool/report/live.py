@@ -34,6 +34,19 @@ class Display:
         """Nothing more will come."""
 
 
+def line_written(stream: TextIO | None, line: str) -> TextIO | None:
+    """Write a line of plain text; gives the stream, None once whoever reads it has gone."""
+    if stream is None:
+        return None
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    try:
+        stream.write(line.encode(encoding, "replace").decode(encoding) + "\n")
+        stream.flush()
+    except (OSError, ValueError):
+        return None
+    return stream
+
+
 class PlainDisplay(Display):
     """A line every ten seconds and one at the end: no control characters, no colours."""
 
@@ -54,14 +67,7 @@ class PlainDisplay(Display):
         self._write(f"{state.label}: {', '.join(filter(None, [_where(state), *state.facts(), _when(state)]))}")
 
     def _write(self, line: str) -> None:
-        if self._stream is None:
-            return
-        encoding = getattr(self._stream, "encoding", None) or "utf-8"
-        try:
-            self._stream.write(line.encode(encoding, "replace").decode(encoding) + "\n")
-            self._stream.flush()
-        except (OSError, ValueError):
-            self._stream = None  # who reads it has gone
+        self._stream = line_written(self._stream, line)
 
 
 class LiveDisplay(Display):
