@@ -122,12 +122,11 @@ def compiled(graph: Graph) -> Compiled:
 
     What this process has compiled before is used again.
     """
-    key = graph.key
-    if graph.reusable and key in _KNOWN:
-        return _KNOWN[key]
+    if graph.known:
+        return _KNOWN[graph.key]
     made = _compile(graph)
     if graph.reusable:
-        _KNOWN[key] = replace(made, seconds=0.0)
+        _KNOWN[graph.key] = replace(made, seconds=0.0)
     return made
 
 

@@ -82,8 +82,7 @@ class Planner:
 
     @property
     def _largest(self) -> int:
-        per_model = max(1, 8 * self._work.parameters + 3 * self._work.bytes)
-        return max(1, _BUDGET.get(self.recipe.device.type, _BUDGET_ELSEWHERE) // per_model)
+        return max(1, stack_budget(self.recipe.device) // max(1, self._work.held))
 
     def _plain(self) -> dict[str, Any]:
         """Size, threads and seconds per trial and update of an uncompiled stack."""
@@ -174,6 +173,11 @@ class Planner:
                 step(rows, h)
 
         return once
+
+
+def stack_budget(device: torch.device) -> int:
+    """Bytes that stacks on a device may hold, activations included."""
+    return _BUDGET.get(device.type, _BUDGET_ELSEWHERE)
 
 
 def expected_seconds(planner: Planner) -> float:

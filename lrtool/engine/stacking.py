@@ -264,6 +264,11 @@ class Work:
     parameters: int
     random: bool
 
+    @property
+    def held(self) -> int:
+        """Bytes that one model in training takes, roughly: parameters, gradients, optimizer state, activations."""
+        return 8 * self.parameters + 3 * self.bytes
+
 
 def work_of(task: Task, skeleton: nn.Module, device: torch.device) -> Work:
     """Look at the forward pass of a first batch; raises TaskError where the user's code fails."""

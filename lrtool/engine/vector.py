@@ -10,7 +10,7 @@ from functools import partial
 from lrtool.engine import rng
 from lrtool.engine.calibration import intra_threads
 from lrtool.engine.device import repeatable
-from lrtool.engine.forked import Children, Elsewhere, Halt, can_fork
+from lrtool.engine.forked import Children, Elsewhere, Halt, Train, can_fork
 from lrtool.engine.interrupts import Interrupts, deferred_interrupts
 from lrtool.engine.planning import Plan, Planner
 from lrtool.engine.slots import Queue, Worker, WorkQueue
@@ -88,7 +88,7 @@ def _train(task: Task, recipe: Recipe, plan: Plan, queue: WorkQueue, check: Call
 
 
 def _run_in_processes(
-    train: Callable[[WorkQueue, Callable[[], None]], None],
+    train: Train,
     trials: Sequence[Trial],
     queue: Queue,
     plan: Plan,
@@ -106,9 +106,7 @@ def _run_in_processes(
     _raise_first(children.errors)
 
 
-def _run_in_threads(
-    train: Callable[[WorkQueue, Callable[[], None]], None], queue: Queue, plan: Plan, interrupts: Interrupts
-) -> None:
+def _run_in_threads(train: Train, queue: Queue, plan: Plan, interrupts: Interrupts) -> None:
     """The same in threads, where processes cannot be forked."""
     halt = Halt()
 

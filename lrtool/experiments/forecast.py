@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from lrtool.engine.choose import loop_seconds
-from lrtool.engine.planning import Planner, expected_seconds
+from lrtool.engine.planning import Planner, expected_seconds, stack_budget
 from lrtool.engine.stacking import math_attention, work_of
 from lrtool.engine.trials import Recipe, Trial
 from lrtool.engine.vector import placed
@@ -20,8 +20,6 @@ from lrtool.experiments.setup import Setup
 from lrtool.experiments.sweep import Options, decide
 from lrtool.tasks.base import Task, seeded_model
 
-#: Bytes that the vector engine's stacks keep to on a CPU.
-_STACKS = 400 * 2**20
 #: Bytes of an update in a trace.
 _PER_UPDATE = 24
 
@@ -75,15 +73,15 @@ def _costs(setup: Setup, recipe: Recipe, trials: list[Trial], engine: str, optio
     task = placed(setup.task, recipe)
     model = seeded_model(task, trials[0].seed).to(recipe.device)
     work = work_of(task, model, recipe.device)
-    each = 8 * work.parameters + 3 * work.bytes
     traces = len(trials) * setup.steps * _PER_UPDATE
     if engine == "vector":
         with math_attention():
             seconds = expected_seconds(Planner(task, trials, recipe))
+        stacks = min(stack_budget(recipe.device), work.held * len(trials))
         # Where so little is to be done that nothing is measured, the loop's time is an upper limit.
-        return seconds or _one_by_one(task, recipe, trials), _bytes(task) + min(_STACKS, each * len(trials)) + traces
+        return seconds or _one_by_one(task, recipe, trials), _bytes(task) + stacks + traces
     workers = 1 if options.executor == "in-process" else min(len(trials), options.workers or cores())
-    return _one_by_one(task, recipe, trials) / workers, workers * (_bytes(task) + each) + traces
+    return _one_by_one(task, recipe, trials) / workers, workers * (_bytes(task) + work.held) + traces
 
 
 def _one_by_one(task: Task, recipe: Recipe, trials: list[Trial]) -> float:
