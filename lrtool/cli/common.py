@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,6 +33,11 @@ AllowImportOption = Annotated[
     list[str] | None,
     typer.Option("--allow-import", metavar="NAME", help="Let the config run code of this package (or folder)."),
 ]
+
+
+def engine_line(results: Mapping[str, Any]) -> str:
+    """Which engine trained the most at once, and why."""
+    return f"engine: {results['engine']['name']}: {results['engine']['reason']}"
 
 
 def one_config(argument: Path | None, option: Path | None) -> Path | None:

@@ -19,6 +19,7 @@ from lrtool.cli.common import (
     SeedOption,
     SetOption,
     allowed,
+    engine_line,
     load,
     one_config,
     print_json,
@@ -67,7 +68,7 @@ def command(
 
 def _answer(run: Session, result: RangeTestResult, config: Path | None) -> str:
     """The result in a few lines."""
-    folder, engine = run.folder.path, run.results["engine"]
+    folder = run.folder.path
     lines = [
         _line("loss starts to fall at", result.lower),
         _line("loss starts to explode at", result.upper),
@@ -77,7 +78,7 @@ def _answer(run: Session, result: RangeTestResult, config: Path | None) -> str:
     if result.suggestion is None:
         lines.append(f"  no suggestion: {run.reason}")
     lines += [f"  note: {caveat.value}" for caveat in result.caveats]
-    lines.append(f"engine: {engine['name']}: {engine['reason']}")
+    lines.append(engine_line(run.results))
     lines.append(f"plot and data: {folder / 'range_test.png'}")
     if result.suggestion is not None and config is not None:
         lines.append(f"next: lrtool train {config} --lr-from {folder}")

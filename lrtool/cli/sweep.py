@@ -9,6 +9,7 @@ import typer
 
 from lrtool.cli.common import (
     AllowImportOption,
+    ConfigOption,
     JsonOption,
     OutputOption,
     QuietOption,
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 #: Variants that the result shows.
 _SHOWN = 10
-
-
 #: Who may train.
 _EXECUTORS = ("auto", "in-process", "local")
 
@@ -38,7 +37,7 @@ def command(
     sweep: Annotated[
         Path | None, typer.Argument(metavar="SWEEP", help="A YAML sweep: base, grid, …", show_default=False)
     ] = None,
-    config_option: Annotated[Path | None, typer.Option("--config", "-c", help="The same as the argument.")] = None,
+    config_option: ConfigOption = None,
     resume: Annotated[
         Path | None, typer.Option("--resume", metavar="RUN", help="Train only what is missing of a sweep.")
     ] = None,

@@ -19,6 +19,7 @@ from lrtool.cli.common import (
     SeedOption,
     SetOption,
     allowed,
+    engine_line,
     load,
     needed_config,
     print_json,
@@ -121,7 +122,7 @@ def _answer(run: Session, result: TuneResult, write: Path | None) -> str:
         f"cost: {result.seconds:.1f} s; {result.trials} trials, {run.steps:,} updates,"
         f" as costly as {result.runs:.1f} training runs by themselves"
     )
-    lines.append(f"engine: {run.results['engine']['name']}: {run.results['engine']['reason']}")
+    lines.append(engine_line(run.results))
     lines.append(f"plot and data: {run.folder.path / 'tune.png'}")
     if write is not None and result.best.response.lr is not None:
         lines.append(f"written: {write}")
