@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from lrtool.config.sweep import Prune
 from lrtool.experiments.jobs import Part
+from lrtool.runs.leaders import Leaders
 from lrtool.runs.store import StoredTrial, SweepStore
 
 #: What the status of a trial begins with that waits for its rivals.
@@ -49,7 +50,7 @@ def laggards(trials: list[StoredTrial], status: str, factor: int) -> list[Stored
 
     A variant counts with the mean over its seeds; one of which a trial diverged or failed comes last.
     """
-    metric = "val_loss" if any("val_loss" in trial.values for trial in trials) else "train_loss"
+    metric = Leaders(trials).metric
     losses: dict[str, list[float]] = {}
     for trial in trials:
         loss = trial.values.get(metric, math.inf) if trial.status == status else math.inf

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from lrtool.engine.trials import Status, Trace
+from lrtool.engine.trials import Trace
+from lrtool.experiments.outcome import final_values
 from lrtool.schedules import Curve
-
-#: Where there is no validation set, the loss of a trial is the mean of this last part of its training losses.
-_TAIL = 0.1
 
 
 def compressed(curve: Curve, steps: int) -> Curve:
@@ -17,8 +15,5 @@ def compressed(curve: Curve, steps: int) -> Curve:
 
 def final_loss(trace: Trace) -> float:
     """What a trial is judged by: its last validation loss, or its last training losses; NaN unless it finished."""
-    if trace.status is not Status.FINISHED:
-        return float("nan")
-    if trace.evaluations:
-        return float(trace.evaluations[-1].values["val_loss"])
-    return float(trace.train_loss[-max(1, int(len(trace.train_loss) * _TAIL)) :].mean())
+    values = final_values(trace)
+    return values.get("val_loss", values.get("train_loss", float("nan")))

@@ -156,7 +156,7 @@ class _Settings:
 
     def of(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """The flat config of a trial with these settings."""
-        text = _text(settings)
+        text = as_text(settings)
         if text not in self._combinations:
             by_section: dict[str, dict[str, Any]] = {}
             for key, value in settings.items():
@@ -172,7 +172,7 @@ class _Settings:
         return self._combinations[text]
 
     def _section(self, section: str, part: Mapping[str, Any]) -> dict[str, Any]:
-        text = _text(part)
+        text = as_text(part)
         if text not in self._sections:
             base = self._document.data
             # Only this section: overriding copies all that it is given.
@@ -193,5 +193,6 @@ def _flattened(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
         yield key, value
 
 
-def _text(value: Any) -> str:
+def as_text(value: Any) -> str:
+    """The same text for the same plain data, whatever the order of its keys."""
     return json.dumps(value, sort_keys=True, default=str)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrtool.errors import UsageError
-from lrtool.runs.outcomes import Outcome
+from lrtool.runs.outcomes import Outcome, as_text
 
 Array = NDArray[np.float64]
 
@@ -137,7 +137,7 @@ def differing_keys(outcomes: Sequence[Outcome]) -> list[str]:
     """
     tables = list({id(outcome.flat): outcome.flat for outcome in outcomes}.values())
     keys = [key for key in dict.fromkeys(key for table in tables for key in table) if _compared(key)]
-    differing = [key for key in keys if len({_text(table.get(key)) for table in tables}) > 1]
+    differing = [key for key in keys if len({as_text(table.get(key)) for table in tables}) > 1]
     kinds = {key for key in differing if key.endswith(".kind")}
     return [key for key in differing if key in kinds or _differs_within(tables, key, kinds)]
 
@@ -149,7 +149,7 @@ def _differs_within(tables: Sequence[Mapping[str, Any]], key: str, kinds: set[st
         return True
     seen: dict[str, set[str]] = {}
     for table in tables:
-        seen.setdefault(_text(table.get(kind)), set()).add(_text(table.get(key)))
+        seen.setdefault(as_text(table.get(kind)), set()).add(as_text(table.get(key)))
     return any(len(values) > 1 for values in seen.values())
 
 
@@ -170,7 +170,7 @@ def variants(
     repeated = 0
     for outcome in outcomes:
         combinations = groups.setdefault(_label(outcome, keys), {})
-        seeds = combinations.setdefault(_text([outcome.flat.get(key) for key in others]), {})
+        seeds = combinations.setdefault(as_text([outcome.flat.get(key) for key in others]), {})
         repeated += outcome.seed in seeds
         seeds[outcome.seed] = outcome
     notes = [f"{repeated} runs repeat another's settings and seed; the one given last counts"] if repeated else []
@@ -235,7 +235,7 @@ def require_comparable(outcomes: Sequence[Outcome], differing: Sequence[str], ke
 
 def _two_that_differ(outcomes: Sequence[Outcome], key: str) -> tuple[Outcome, Outcome]:
     first = outcomes[0]
-    second = next(each for each in outcomes if _text(each.flat.get(key)) != _text(first.flat.get(key)))
+    second = next(each for each in outcomes if as_text(each.flat.get(key)) != as_text(first.flat.get(key)))
     return first, second
 
 
@@ -257,7 +257,3 @@ def _shown(outcome: Outcome, key: str) -> str:
     if value is _MISSING:
         return "unset"
     return value if isinstance(value, str) else json.dumps(value, default=str)
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, default=str)
