@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,8 +29,9 @@ _TOUCHED_ELSEWHERE = 512 * 2**20
 FEW, SMALL = 4000, 16
 #: Part of an uncompiled update's time that compiling saves.
 _SAVES = 0.6
-#: A second worker must bring this much.
+#: A second worker must bring this much, measured this often for this many seconds.
 _WORKER_GAIN = 1.15
+_ROUNDS, _MEASURED = 4, 0.03
 
 
 @dataclass(frozen=True)
@@ -154,9 +156,13 @@ class Planner:
         most = min(self.workers or self._cores, -(-len(self.trials) // made.size))
         if most == 1 or self.workers is not None:
             return most
-        repeats = max(3, min(50, int(0.05 / max(1e-6, calibration.in_parallel(lambda: self._once(made), 1, 2)))))
-        alone = calibration.in_parallel(lambda: self._once(made), 1, repeats)
-        together = calibration.in_parallel(lambda: self._once(made), most, repeats) / most
+        first = calibration.in_parallel(lambda: self._once(made), 1, 2)
+        repeats = max(3, min(50, int(_MEASURED / max(1e-6, first))))
+        alone = together = math.inf
+        # By turns, the best of each: what else runs on the machine only ever adds.
+        for _ in range(_ROUNDS):
+            alone = min(alone, calibration.in_parallel(lambda: self._once(made), 1, repeats))
+            together = min(together, calibration.in_parallel(lambda: self._once(made), most, repeats) / most)
         return most if together * _WORKER_GAIN < alone else 1
 
     def _once(self, made: Compiled) -> Callable[[], None]:
