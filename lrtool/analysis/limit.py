@@ -6,6 +6,7 @@ Pure bookkeeping: which LRs to try next, given how the trainings before went.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,20 +22,21 @@ REACH, RATIO = 3, 2.0
 _MOVES = 3
 #: Losses that show where a training starts, and the part of it that shows where it ends.
 _FIRST, _LAST = 8, 0.1
-#: Standard errors by which a training that learns nothing may end above its start.
-_ABOVE = 2.0
+#: Standard errors by which a training must end below its start to have learned, and by which one may end above.
+_NOISE = 2.0
 
 
-def broke_down(losses: Array, steps: int, start: Array) -> bool:
-    """Whether a training failed: it diverged, or its last losses are above those it started with.
+def rise(losses: Array, steps: int, start: Array) -> float:
+    """By how many standard errors of the start a training's last losses lie above it; infinite if it diverged.
 
-    `losses`: of its updates, fewer than `steps` where it was stopped. `start`: first losses of a training at an LR
-    that hardly moves.
+    `losses`: of its updates, fewer than `steps` where it was stopped. `start`: losses of the same seed before anything
+    was learned, NaN where unknown.
     """
     if len(losses) < steps or not np.isfinite(losses).all() or first_divergence(losses) is not None:
-        return True
-    error = start.std() / math.sqrt(len(start))
-    return bool(losses[-max(1, round(_LAST * steps)) :].mean() > start.mean() + _ABOVE * error)
+        return math.inf
+    known = start[np.isfinite(start)]
+    error = max(float(known.std()) / math.sqrt(len(known)), float(np.finfo(np.float64).tiny))
+    return float(losses[-max(1, round(_LAST * steps)) :].mean() - known.mean()) / error
 
 
 def starting_losses(losses: Array) -> Array:
@@ -43,20 +45,24 @@ def starting_losses(losses: Array) -> Array:
 
 
 class LimitSearch:
-    """Brackets the limit around `start`: a grid of factors of 2, continued where it lies outside, then halved once."""
+    """Brackets the limit around `start`: a grid of factors of 2, continued where it lies outside, then halved once.
+
+    A training breaks down if it ends above its start. One that ends there by no more than noise broke down if a
+    smaller LR learned, as does a network that large updates left constant; else it has just not begun to learn.
+    """
 
     def __init__(self, start: float) -> None:
-        self._broken: dict[float, dict[int, bool]] = {}
+        self._rises: dict[float, dict[int, float]] = {}
         self._grid = [float(start * RATIO**k) for k in range(-REACH, REACH + 1)]
         self._moves, self._halved = 0, False
 
-    def tell(self, lr: float, seed: int, broke: bool) -> None:
-        """How the training with this LR and seed went."""
-        self._broken.setdefault(lr, {})[seed] = broke
+    def tell(self, lr: float, seed: int, rise: float) -> None:
+        """How far above its start the training with this LR and seed ended (`rise`)."""
+        self._rises.setdefault(lr, {})[seed] = rise
 
     def wanted(self) -> list[float]:
         """LRs to try next, ascending; none when the limit is bracketed or out of reach."""
-        if not self._broken:
+        if not self._rises:
             return self._grid
         brackets = self._brackets()
         lows, highs = [low for low, _ in brackets], [high for _, high in brackets]
@@ -91,13 +97,24 @@ class LimitSearch:
 
     def _brackets(self) -> list[tuple[float, float]]:
         """Per seed the largest LR up to which all train, 0 if none, and the smallest that breaks down."""
-        lrs = [lr for lr in self._grid if lr in self._broken]
+        lrs = [lr for lr in self._grid if lr in self._rises]
         found = []
-        for seed in sorted({seed for each in self._broken.values() for seed in each}):
-            tried = [lr for lr in lrs if seed in self._broken[lr]]
-            first = next((n for n, lr in enumerate(tried) if self._broken[lr][seed]), len(tried))
+        for seed in sorted({seed for each in self._rises.values() for seed in each}):
+            tried = [lr for lr in lrs if seed in self._rises[lr]]
+            first = _first_broken([self._rises[lr][seed] for lr in tried])
             found.append((tried[first - 1] if first else 0.0, tried[first] if first < len(tried) else math.inf))
         return found
+
+
+def _first_broken(rises: Sequence[float]) -> int:
+    """The first training, by ascending LR, that broke down; their number if none did."""
+    allowed = _NOISE
+    for number, rise in enumerate(rises):
+        if rise > allowed:
+            return number
+        if rise < -_NOISE:
+            allowed = 0.0
+    return len(rises)
 
 
 def _middle(low: float, high: float) -> float:

@@ -59,13 +59,15 @@ def with_probes(ramp: RangeTestResult, probes: Probes) -> RangeTestResult:
     lr = (least final loss of the probes, by `fit_response`) · part^0.3
 
     A ramp tries each LR for one step, under no schedule; probes measure what the schedule makes of an LR. They
-    are shorter than the real training, which favours LRs that are too large: hence the factor.
+    are shorter than the real training, which favours LRs that are too large: hence the factor. Where the interval
+    reaches below the stability limit, but the LR lies above, the limit is as good and safer.
     """
     response = fit_response(probes.lr, probes.losses)
     if response.lr is None or not probes.learned(response.lr):
         return ramp
     caveats = tuple(caveat for caveat in ramp.caveats if caveat is not Caveat.NOT_EXPLODED)
-    return replace(ramp, suggestion=_scaled(response, probes.part), reason=None, caveats=caveats)
+    suggestion = _stable(_scaled(response, probes.part), ramp.stability)
+    return replace(ramp, suggestion=suggestion, reason=None, caveats=caveats)
 
 
 def _scaled(response: Response, part: float) -> Estimate:
@@ -73,3 +75,9 @@ def _scaled(response: Response, part: float) -> Estimate:
     scale = min(part, 1.0) ** HORIZON
     low, high = response.interval
     return Estimate(response.lr * scale, min(low, response.lr) * scale, max(high, response.lr) * scale)
+
+
+def _stable(suggestion: Estimate, limit: Estimate | None) -> Estimate:
+    if limit is None or not suggestion.low <= limit.value < suggestion.value:
+        return suggestion
+    return replace(suggestion, value=limit.value)

@@ -15,6 +15,11 @@ _PER_DECADE = 60
 _BOOTSTRAPS = 400
 #: Neighbours (LRs) that a local quadratic is fitted through: three determine it, five average the noise.
 _NEIGHBOURS = 5
+#: Losses that do not depend on the LR pass for others about this often.
+_RARE = 0.01
+#: The same with a single seed, which can show far less.
+_RARE_ALONE = 0.05
+_TINY = float(np.finfo(np.float64).tiny)
 #: Losses are compared on a log scale; beyond this factor of the best they only say "bad".
 _CEILING = np.log(4.0)
 
@@ -74,7 +79,7 @@ def fit_response(lr: Array, losses: Array, matters: bool = False) -> Response:
     noise = _noise(y)
     fit = smooth @ means
     minima, refits = _resample(means, at_points @ means, noise / np.sqrt(y.shape[1]), smooth, grid)
-    if not matters and _is_flat(_without_ceiling(losses), noise):
+    if not matters and _is_flat(losses):
         return Response(None, None, None, None, np.exp(grid), back(fit), None, NoAnswer.FLAT)
     return _located(x, grid, fit, minima, refits, back)
 
@@ -159,13 +164,53 @@ def _noise_of_one(y: Array) -> float:
     return float(np.sqrt(np.mean(differences**2) / 20)) if len(differences) else float(np.std(y[low : high + 1]))
 
 
-def _is_flat(y: Array, noise: float) -> bool:
-    """Whether the LRs' means differ by no more than noise makes them (largest of n standard normals)."""
-    means = y.mean(axis=1)
-    if noise == 0:
-        return bool(np.ptp(means) <= 1e-12 * max(1.0, float(np.abs(means).max())))
-    expected = 2 * np.sqrt(2 * np.log(max(len(means), 2))) + 1
-    return bool(np.ptp(means) * np.sqrt(y.shape[1]) / noise <= expected)
+def _is_flat(losses: Array) -> bool:
+    """Whether the losses differ between LRs no more than between seeds of one LR.
+
+    Judged by the losses and, where noise differs between LRs, as where only large ones learn at all, by how each seed
+    ranks the LRs. A single seed is held against its own roughness along the LRs.
+    """
+    y = _without_ceiling(losses)
+    if np.ptp(y) <= 1e-12 * max(1.0, float(np.abs(y).max())):
+        return True
+    capped = _comparable(losses)[0]
+    if y.shape[1] < 2:
+        return min(_chance_alone(values[:, 0]) for values in (y, capped)) > _RARE_ALONE
+    return min(_chance(values) for values in (y, capped, _ranks(y))) > _RARE
+
+
+def _chance_alone(y: Array) -> float:
+    """How likely noise alone makes a parabola explain so much of one seed's losses; 1 where nothing can be judged."""
+    from scipy import special
+
+    x, spare = np.linspace(-1, 1, len(y)), len(y) - 3
+    if spare < 1:
+        return 1.0
+    rest = float(np.square(y - np.polyval(np.polyfit(x, y, 2), x)).sum())
+    explained = (float(np.square(y - y.mean()).sum()) - rest) / 2
+    return float(special.fdtrc(2, spare, explained / max(rest / spare, _TINY)))
+
+
+def _chance(y: Array) -> float:
+    """How likely seeds alone make LRs (rows) differ so much: the F test of a two-way analysis of variance.
+
+    Of ranks it is Friedman's test in the form of Iman & Davenport 1980, which holds for few seeds too.
+    """
+    from scipy import special
+
+    lrs, seeds = y.shape
+    rows = y.mean(axis=1, keepdims=True)
+    rest = y - rows - y.mean(axis=0) + y.mean()
+    between = seeds * float(np.square(rows - y.mean()).sum()) / (lrs - 1)
+    within = float(np.square(rest).sum()) / ((lrs - 1) * (seeds - 1))
+    return float(special.fdtrc(lrs - 1, (lrs - 1) * (seeds - 1), between / max(within, _TINY)))
+
+
+def _ranks(y: Array) -> Array:
+    """The rank of each LR (rows) with each seed, equal ones sharing theirs."""
+    less, alike = y[:, None] > y[None], y[:, None] == y[None]
+    ranks: Array = less.sum(axis=1) + (alike.sum(axis=1) - 1) / 2
+    return ranks
 
 
 def _fine_grid(x: Array) -> Array:

@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from lrtool.analysis.limit import LimitSearch, broke_down, starting_losses
+from lrtool.analysis.limit import LimitSearch, rise, starting_losses
 from lrtool.analysis.range_test import RangeTestResult, Reason
 from lrtool.engine.trials import Trace, Trial
 from lrtool.experiments.setup import Setup
@@ -31,14 +30,13 @@ def with_limit(
         return ramp
     steps, seeds = min(steps, setup.steps), min(SEEDS, setup.config.range_test.seeds)
     search = LimitSearch(ramp.stability.value if ramp.stability is not None else setup.config.optimizer.lr)
-    starts: dict[int, NDArray[np.float64]] = {}
+    # The ramp's smallest LRs have not moved anything yet; its trials have the same seeds.
+    starts = {setup.config.seed + number: starting_losses(row) for number, row in enumerate(ramp.losses)}
     while wanted := search.wanted():
         trials = [_trial(setup, lr, setup.config.seed + seed, steps) for lr in wanted for seed in range(seeds)]
         lrs = np.repeat(wanted, seeds).tolist()
         for lr, trial, trace in zip(lrs, trials, run(trials), strict=True):
-            # The first training of each seed is at the smallest LR.
-            start = starts.setdefault(trial.seed, starting_losses(trace.train_loss))
-            search.tell(lr, trial.seed, broke_down(trace.train_loss, steps, start))
+            search.tell(lr, trial.seed, rise(trace.train_loss, steps, starts[trial.seed]))
     return replace(ramp, stability=search.estimate())
 
 

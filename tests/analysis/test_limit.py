@@ -3,8 +3,9 @@ import math
 import numpy as np
 import pytest
 
-from lrtool.analysis.limit import LimitSearch, broke_down, starting_losses
+from lrtool.analysis.limit import LimitSearch, rise, starting_losses
 
+LEARNED, ALIKE, BROKEN = -10.0, 0.5, math.inf
 START = np.array([2.0, 2.1, 1.9, 2.0, 2.05, 1.95, 2.0, 2.0])
 
 
@@ -15,7 +16,7 @@ def searched(limits, start):
         assert wanted == sorted(wanted)
         for lr in wanted:
             for seed, limit in enumerate(limits):
-                search.tell(lr, seed, lr > limit)
+                search.tell(lr, seed, BROKEN if lr > limit else LEARNED)
                 trained += 1
     return search.estimate(), trained
 
@@ -49,23 +50,39 @@ def test_a_training_above_a_broken_one_does_not_count():
     search = LimitSearch(0.1)
     while wanted := search.wanted():
         for lr in wanted:
-            search.tell(lr, 0, 0.15 < lr < 0.3 or lr > 0.5)
+            search.tell(lr, 0, BROKEN if 0.15 < lr < 0.3 or lr > 0.5 else LEARNED)
     assert search.estimate().high <= 0.2
 
 
+def test_a_training_that_ends_where_it_starts_is_broken_only_where_a_smaller_lr_learned():
+    search = LimitSearch(0.1)
+    while wanted := search.wanted():
+        for lr in wanted:
+            # Too small to learn anything, then good, then a network that is constant.
+            search.tell(lr, 0, ALIKE if lr < 0.04 or lr > 0.3 else LEARNED)
+    found = search.estimate()
+    assert 0.2 <= found.low <= 0.3 <= found.high <= 0.4
+
+
 @pytest.mark.parametrize(
-    ("losses", "broke"),
+    ("losses", "low", "high"),
     [
-        (np.linspace(2, 1, 50), False),
-        (np.linspace(2, 2.5, 50), True),
-        (np.full(50, 2.001), False),  # within the noise of the start
-        (np.linspace(2, 1, 30), True),  # stopped early
-        (np.append(np.linspace(2, 1, 49), np.nan), True),
-        (np.append(np.linspace(2, 1, 25), np.geomspace(1, 1e6, 25)), True),
+        (np.linspace(2, 1, 50), -math.inf, -10),
+        (np.linspace(2, 2.5, 50), 10, 1e6),
+        (np.full(50, 2.01), 0, 1),  # within the noise of the start
+        (np.linspace(2, 1, 30), math.inf, math.inf),  # stopped early
+        (np.append(np.linspace(2, 1, 49), np.nan), math.inf, math.inf),
+        (np.append(np.linspace(2, 1, 25), np.geomspace(1, 1e6, 25)), 1e6, math.inf),
     ],
 )
-def test_what_counts_as_breaking_down(losses, broke):
-    assert broke_down(losses, 50, START) is broke
+def test_how_far_above_its_start_a_training_ends(losses, low, high):
+    assert low <= rise(losses, 50, START) <= high
+
+
+def test_a_start_may_be_known_in_part_or_without_noise():
+    assert rise(np.full(50, 2.01), 50, np.append(START, np.nan)) == rise(np.full(50, 2.01), 50, START)
+    assert rise(np.full(50, 2.0), 50, np.full(8, 2.0)) == 0
+    assert rise(np.full(50, 2.1), 50, np.full(8, 2.0)) > 10
 
 
 def test_only_the_first_losses_are_the_start():

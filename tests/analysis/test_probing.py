@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from lrtool.analysis.probing import HORIZON, LRS, RATIO, Probes, centre, with_probes
-from lrtool.analysis.range_test import Caveat, Reason, analyse
+from lrtool.analysis.range_test import Caveat, Estimate, Reason, analyse
 
 BEST = 0.02
 
@@ -63,3 +65,17 @@ def test_probes_lie_around_the_ramps_limit_or_the_configured_lr():
     half_span = RATIO ** ((LRS - 1) / 2)
     assert centre(ramp, 1.0) * half_span == pytest.approx(2 * ramp.stability.value)
     assert centre(ramp_of(flat), 0.3) == 0.3
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(0.9, 0.9), (0.01, 1.0), (1.5, 1.0)])
+def test_of_lrs_that_probes_cannot_tell_apart_the_stable_one_is_suggested(limit, expected):
+    asked = probes(part=1.0)
+    # Noise enough for an interval that holds the limit of the first case; the second is excluded by what they measured.
+    losses = asked.losses + 0.3 * np.abs(np.random.default_rng(3).standard_normal(asked.losses.shape))
+    asked = Probes(asked.lr, losses, asked.first, asked.last, 1.0)
+    free = with_probes(replace(ramp_of(falling), stability=None), asked).suggestion
+    stability = Estimate(free.value * limit, 0.0, 1.0)
+    found = with_probes(replace(ramp_of(falling), stability=stability), asked).suggestion
+    assert free.low < 0.9 * free.value < free.high
+    assert found.value == pytest.approx(expected * free.value)
+    assert (found.low, found.high) == (free.low, free.high)

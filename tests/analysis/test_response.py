@@ -98,3 +98,21 @@ def test_losses_that_are_alike_still_give_an_lr_where_the_loss_is_known_to_depen
     response = fit_response(near, losses, matters=True)
     assert near[0] <= response.lr <= near[-1]
     assert response.reason is None and response.interval is not None
+
+
+def test_seeds_that_agree_show_an_effect_that_the_noise_of_large_lrs_would_hide():
+    # Small LRs learn nothing, all seeds alike; large ones learn much, each seed differently (tanh on two spirals).
+    losses = np.array([
+        [0.614, 0.611, 0.607], [0.610, 0.605, 0.602], [0.603, 0.592, 0.592], [0.585, 0.551, 0.542],
+        [0.425, 0.464, 0.386], [0.355, 0.334, 0.198], [0.383, 0.167, 0.060], [0.557, 0.120, 0.323],
+    ])  # fmt: skip
+    found = fit_response(0.00716 * 2.0 ** np.arange(8), losses)
+    assert found.reason is None and 0.2 < found.lr < 0.92
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5, 8])
+def test_losses_without_any_effect_seldom_name_an_lr(seeds):
+    rng = np.random.default_rng(seeds)
+    lr = 0.01 * 2.0 ** np.arange(8)
+    named = [fit_response(lr, np.exp(0.1 * rng.standard_normal((8, seeds)))).lr is not None for _ in range(400)]
+    assert np.mean(named) < 0.025
