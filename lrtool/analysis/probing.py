@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from lrtool.analysis.range_test import Caveat, Estimate, RangeTestResult
 from lrtool.analysis.response import Response, fit_response
@@ -16,9 +16,10 @@ Array = NDArray[np.float64]
 HORIZON = 0.3
 #: Standard errors by which the training loss must have come down for probes to show anything.
 _LEARNED = 4.0
-#: LRs looked at, a factor of 2 apart: the limit that a ramp shows times 2⁻⁶ … 2.
-LRS, RATIO = 8, 2.0
-_LOWEST = 2.0**-6
+#: LRs looked at first, this factor apart: the stability limit times 2⁻¹¹ … 2. Adam's best LR is often a hundredth of
+#: its limit, and networks that large LRs leave constant let the limit appear higher still.
+LRS, RATIO = 7, 4.0
+_HIGHEST = 2.0
 
 
 @dataclass(frozen=True)
@@ -37,20 +38,29 @@ class Probes:
     part: float
 
     def learned(self, lr: float) -> bool:
-        """Whether the training loss came down by more than its noise at the probed LR next to `lr`."""
+        """Whether the mean training loss came down by more than its noise at the probed LR next to `lr`."""
         at = int(np.argmin(np.abs(np.log(self.lr / lr))))
+        return bool(self._fell(self.last[at].mean()))
+
+    @property
+    def begun(self) -> bool:
+        """Whether the training loss of every seed came down at some LR; if not, longer probes may show more."""
+        trained = self.last[np.isfinite(self.last).all(axis=1)]
+        return bool(self._fell(trained).all(axis=1).any())
+
+    def _fell(self, level: ArrayLike) -> NDArray[np.bool_]:
         first = self.first[np.isfinite(self.first)]
         if not first.size:
-            return False
+            return np.zeros(np.shape(level), dtype=bool)
         error = first.std() / np.sqrt(first.size)
-        return bool(first.mean() - self.last[at].mean() > _LEARNED * error)
+        return np.asarray(first.mean() - np.asarray(level) > _LEARNED * error)
 
 
 def centre(ramp: RangeTestResult, configured: float) -> float:
     """The middle of the LRs to probe; `configured` where the ramp shows no limit."""
     if ramp.stability is None:
         return configured
-    return float(ramp.stability.value * _LOWEST * RATIO ** ((LRS - 1) / 2))
+    return float(ramp.stability.value * _HIGHEST / RATIO ** ((LRS - 1) / 2))
 
 
 def with_probes(ramp: RangeTestResult, probes: Probes) -> RangeTestResult:

@@ -18,6 +18,8 @@ Array = NDArray[np.float64]
 
 #: Seeds of each probe; what they cost is better spent on longer probes than on more of them.
 SEEDS = 3
+#: Probes are made longer, where nothing was learned, up to this many times.
+_LONGEST = 4
 #: Training losses that show where a training starts, and the part that shows where it ends.
 _FIRST, _LAST = 8, 0.2
 
@@ -27,23 +29,38 @@ def probed(
 ) -> RangeTestResult:
     """The range test, with the suggestion that trainings of `steps` updates support.
 
-    8 LRs, 3 seeds (or as many as the range test has), the config's own schedule in `steps` updates; where the best
-    LR is at an end, further ones beyond it. `run` trains trials: one call for the grid, one for each move.
+    7 LRs, 3 seeds (or as many as the range test has), the config's own schedule in `steps` updates; where the best
+    LR is at an end, further ones beyond it; then 4 more around the best. Where some seed learns nothing at any LR,
+    all again with twice the updates, up to four times. `run` trains trials: one call for each set of LRs.
     """
-    steps = min(steps, setup.steps)
+    longest = min(_LONGEST * steps, setup.steps)
+    probes = _probe(setup, ramp, min(steps, longest), run)
+    while not probes.begun and steps < longest:
+        steps = min(2 * steps, longest)
+        probes = _probe(setup, ramp, steps, run)
+    return with_probes(ramp, probes)
+
+
+def _probe(setup: Setup, ramp: RangeTestResult, steps: int, run: Callable[[Sequence[Trial]], list[Trace]]) -> Probes:
     seeds = min(SEEDS, setup.config.range_test.seeds)
     rung = Rung(steps / setup.steps, LRS, seeds, RATIO)
     search = Search(centre(ramp, setup.config.optimizer.lr))
     traces: dict[tuple[float, int], Trace] = {}
+
+    def train(lrs: list[float]) -> None:
+        trials = [_trial(setup, lr, setup.config.seed + seed, steps) for lr in lrs for seed in range(seeds)]
+        asked = np.repeat(lrs, seeds).tolist()
+        for lr, trial, trace in zip(asked, trials, run(trials), strict=True):
+            traces[lr, trial.seed] = trace
+            search.tell(lr, trial.seed, final_loss(trace))
+
     wanted = search.grid(rung)
     while wanted:
-        trials = [_trial(setup, lr, setup.config.seed + seed, steps) for lr in wanted for seed in range(seeds)]
-        planned = [(lr, trial.seed) for lr, trial in zip(np.repeat(wanted, seeds).tolist(), trials, strict=True)]
-        for (lr, seed), trace in zip(planned, run(trials), strict=True):
-            traces[lr, seed] = trace
-            search.tell(lr, seed, final_loss(trace))
+        train(wanted)
         wanted = search.beyond(rung)
-    return with_probes(ramp, _probes(search, traces, rung.fraction))
+    if wanted := search.between():
+        train(wanted)
+    return _probes(search, traces, rung.fraction)
 
 
 def _trial(setup: Setup, lr: float, seed: int, steps: int) -> Trial:

@@ -126,6 +126,18 @@ class Search:
             return self._moved([lrs[-1] * rung.ratio, lrs[-1] * rung.ratio**2])
         return []
 
+    def between(self) -> list[float]:
+        """LRs in the middle of the two gaps on either side of the best one: the grid is twice as dense there."""
+        lrs, losses = self.table()
+        finite = np.isfinite(losses)
+        if not finite.any():
+            return []
+        best = int(np.argmin(np.where(finite.all(axis=1), losses.mean(axis=1), np.inf)))
+        near = lrs[max(0, best - 2) : best + 3]
+        middles = [float(lr) for lr in np.sqrt(near[1:] * near[:-1])]
+        self._asked |= set(middles)
+        return middles
+
     def narrow(self) -> Response:
         """Fit this rung's losses; the next rung's grid lies around the best LR."""
         lrs, losses = self.table()
