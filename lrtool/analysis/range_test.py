@@ -75,7 +75,8 @@ class RangeTestResult:
     `stability`: the largest LR that trains without diverging; `analysis.limit` measures it. Read off the ramp
     alone, which tries each LR for one step only, its interval is 3.2 times as wide either way as sampling makes
     it; it ends at infinity if the test ended first. Each is None where the curve does not support it; then
-    `reason` says why there is no suggestion. `methods`: what each method says, whatever the evidence.
+    `reason` says why there is no suggestion. `methods`: what each method says, whatever the evidence. `source`:
+    what the suggestion was read off, in words.
     """
 
     lr: Array
@@ -91,12 +92,14 @@ class RangeTestResult:
     methods: Mapping[str, Suggestion]
     reason: Reason | None
     caveats: tuple[Caveat, ...] = ()
+    source: str = "the ramp alone"
 
     def summary(self) -> dict[str, Any]:
         """The entries of `summary.json`: LRs as numbers or null."""
         return {
             "suggested_lr": self.suggestion and self.suggestion.value,
             "interval": self.suggestion and [_number(self.suggestion.low), _number(self.suggestion.high)],
+            "suggested_from": self.source if self.suggestion else None,
             "lower_lr": self.lower and self.lower.value,
             "upper_lr": self.upper and self.upper.value,
             "stability_limit": self.stability and self.stability.value,

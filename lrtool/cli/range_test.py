@@ -75,7 +75,9 @@ def _answer(run: Session, result: RangeTestResult, config: Path | None) -> str:
         _line("trains stably up to about", result.stability),
         _line("suggested peak LR", result.suggestion),
     ]
-    if result.suggestion is None:
+    if result.suggestion is not None:
+        lines.append(f"  {'':26} from {result.source}")
+    else:
         lines.append(f"  no suggestion: {run.reason}")
     lines += [f"  note: {caveat.value}" for caveat in result.caveats]
     lines.append(engine_line(run.results))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Mapping
 
 import torch
@@ -19,6 +20,14 @@ from lrtool.tasks.failures import task_error
 
 #: How far a stacked gradient may be from the model's own, as a part of its largest entry: rounding, not method.
 _TOLERANCE = 1e-3
+#: What torch says, and what it means for a model.
+_PLAIN = {
+    "data-dependent control flow": "the model looks at values, by .item(), float() or an `if` on a tensor",
+    "dynamic shape": "the shape of a result depends on values, as with boolean masks, nonzero or unique",
+    "Cannot access data pointer": "the model leaves torch, as with .numpy()",
+}
+#: Sentences of torch's messages that are for its own developers.
+_ADVICE = re.compile(r"please|we don't support|github|bug report|performance drop", re.IGNORECASE)
 
 
 def probe(task: Task, recipe: Recipe, seed: int = 0) -> str | None:
@@ -42,9 +51,20 @@ def probe(task: Task, recipe: Recipe, seed: int = 0) -> str | None:
             with math_attention():
                 return _stacked(task, recipe, model, alone, loss.detach())
         except LrtoolError as error:
-            return str(error).splitlines()[0]
+            return _to_the_point(error)
         except Exception as error:
-            return str(task_error(error, "training two models as one")).splitlines()[0]
+            return _to_the_point(task_error(error, "training two models as one"))
+
+
+def _to_the_point(error: LrtoolError) -> str:
+    """The line of the user's code, and in a few words what it does that a stack cannot."""
+    line = str(error).splitlines()[0]
+    place = re.match(r".+?:\d+: ", line)
+    for sign, words in _PLAIN.items():
+        if place and sign in line:
+            return f"{place[0]}{words}"
+    sentences = re.split(r"(?<=[.!?])\s+", line)
+    return " ".join(each for each in sentences if not _ADVICE.search(each)).rstrip(". ") or line
 
 
 def _stacked(task: Task, recipe: Recipe, model: nn.Module, alone: nn.Module, loss: Tensor) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
@@ -48,14 +49,12 @@ class Engines:
     def __init__(self, wanted: EngineName = EngineName.AUTO) -> None:
         self.wanted = wanted
         self._choices: dict[tuple[bool, bool, bool], Choice] = {}
-        self._largest, self._main = -1, Choice(LoopEngine(), "loop: nothing was trained")
+        self._trained: Counter[str] = Counter()
 
     def run(self, task: Task, trials: Sequence[Trial], recipe: Recipe, observer: Observer | None = None) -> list[Trace]:
         """Train every trial; traces in the order of the trials."""
         choice = self.choose(task, trials, recipe)
-        updates = sum(trial.steps for trial in trials)
-        if updates > self._largest:
-            self._largest, self._main = updates, choice
+        self._trained[choice.reason] += sum(trial.steps for trial in trials)
         return choice.engine.run(task, trials, recipe, observer)
 
     def choose(self, task: Task, trials: Sequence[Trial], recipe: Recipe) -> Choice:
@@ -67,9 +66,17 @@ class Engines:
         return self._choices[key]
 
     def summary(self) -> dict[str, Any]:
-        """For `summary.json`: the engine that trained the most at once, and why."""
-        name, _, reason = self._main.reason.partition(": ")
-        return {"name": name, "reason": reason}
+        """For `summary.json`: the engine that trained most updates in all, and why."""
+        updates: Counter[str] = Counter()
+        for said, trained in self._trained.items():
+            updates[said.partition(": ")[0]] += trained
+        if not updates:
+            return {"name": "loop", "reason": "nothing was trained"}
+        ((name, most),) = updates.most_common(1)
+        reasons = Counter({said: n for said, n in self._trained.items() if said.startswith(f"{name}: ")})
+        ((said, _),) = reasons.most_common(1)
+        part = most / updates.total()
+        return {"name": name, "reason": said.partition(": ")[2], "share": round(part, 3)}
 
     def _chosen(self, task: Task, trials: Sequence[Trial], recipe: Recipe) -> Choice:
         match self.wanted:

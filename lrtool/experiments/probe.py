@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,11 +35,16 @@ def probed(
     all again with twice the updates, up to four times. `run` trains trials: one call for each set of LRs.
     """
     longest = min(_LONGEST * steps, setup.steps)
-    probes = _probe(setup, ramp, min(steps, longest), run)
+    steps = min(steps, longest)
+    probes = _probe(setup, ramp, steps, run)
     while not probes.begun and steps < longest:
         steps = min(2 * steps, longest)
         probes = _probe(setup, ramp, steps, run)
-    return with_probes(ramp, probes)
+    found = with_probes(ramp, probes)
+    if found is ramp:
+        return ramp
+    lrs, seeds = probes.losses.shape
+    return replace(found, source=f"{lrs * seeds} short trainings ({lrs} LRs, {seeds} seeds, {steps} updates each)")
 
 
 def _probe(setup: Setup, ramp: RangeTestResult, steps: int, run: Callable[[Sequence[Trial]], list[Trace]]) -> Probes:

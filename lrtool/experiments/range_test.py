@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrtool.analysis.divergence import RANGE_TEST
-from lrtool.analysis.range_test import RangeTestResult, analyse
+from lrtool.analysis.range_test import RangeTestResult, Reason, analyse
 from lrtool.config.settings import RangeTestSettings
-from lrtool.engine.trials import Status, Trace, Trial
+from lrtool.engine.trials import Trace, Trial
 from lrtool.experiments.engines import Engines
 from lrtool.experiments.limit import with_limit
 from lrtool.experiments.probe import probed
@@ -60,7 +60,7 @@ def run_range_test(
                 result = _measured(setup, result, runner)
                 run.steps = runner.steps
         run.results = {**result.summary(), "engine": engines.summary()}
-        _conclude(run, result, traces)
+        _conclude(run, result)
         run.results.pop("reason")
         save(draw_range_test(RangeTestPlot.of(result, config.name, _validation(traces))), folder, "range_test")
     return run, result
@@ -93,10 +93,10 @@ def losses_of(traces: list[Trace], steps: int) -> Array:
     return losses
 
 
-def _conclude(run: Session, result: RangeTestResult, traces: list[Trace]) -> None:
+def _conclude(run: Session, result: RangeTestResult) -> None:
     if result.suggestion is None:
         run.reason = result.reason.value if result.reason else ""
-    if result.suggestion is None and all(trace.status is Status.DIVERGED for trace in traces):
+    if result.reason is Reason.ALL_DIVERGED:
         run.status = "diverged"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
@@ -30,7 +31,7 @@ class RangeTestPlot:
     """A range test as arrays: `lr` (steps,), `losses` and `smoothed` (seeds, steps), NaN after a stop.
 
     `mean`, `band_low`, `band_high`: (steps,), over seeds. `validation`: (LRs, losses) per seed. `methods`:
-    what other methods suggest. `reason`: why there is no suggestion.
+    what other methods suggest. `source`: what the suggestion was read off. `reason`: why there is none.
     """
 
     title: str
@@ -43,6 +44,7 @@ class RangeTestPlot:
     lower: Estimate | None = None
     upper: Estimate | None = None
     suggestion: Estimate | None = None
+    source: str = ""
     reason: str = ""
     validation: Sequence[tuple[Array, Array]] = ()
     methods: Mapping[str, float] = field(default_factory=dict)
@@ -63,6 +65,7 @@ class RangeTestPlot:
             lower=result.lower,
             upper=result.upper,
             suggestion=result.suggestion,
+            source=result.source,
             reason=result.reason.value if result.reason else "",
             validation=validation,
             methods={kind: lr for kind, lr in known.items() if lr is not None and lr > 0 and lr != chosen},
@@ -71,15 +74,23 @@ class RangeTestPlot:
     @property
     def answer(self) -> str:
         """What the test says, in words."""
-        seeds = f"{len(self.losses)} seed{'s' if len(self.losses) > 1 else ''}"
         if self.suggestion is None:
             return f"No suggestion: {self.reason}" if self.reason else "No suggestion"
-        parts = [f"Suggested peak LR {_interval(self.suggestion)}, from {seeds}"]
+        parts = [f"Suggested peak LR {_interval(self.suggestion)}, from {self.source}"]
         if self.lower is not None:
             parts.append(f"loss falls from {number(self.lower.value)}")
         if self.upper is not None:
             parts.append(f"explodes from {number(self.upper.value)}")
         return "; ".join(parts)
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """The LRs to draw: the ramp's, and a suggestion that probes found beyond them."""
+        ends = [float(self.lr[0]), float(self.lr[-1])]
+        if self.suggestion is not None:
+            found = (self.suggestion.low, self.suggestion.value, self.suggestion.high)
+            ends += [lr for lr in found if math.isfinite(lr) and lr > 0]
+        return min(ends) / 1.1, max(ends) * 1.1
 
 
 @styled
@@ -91,7 +102,7 @@ def draw_range_test(plot: RangeTestPlot) -> Figure:
     figure = Figure(figsize=(9, 5.4), layout="constrained")
     axes = figure.add_subplot()
     axes.set_xscale("log")
-    axes.set_xlim(plot.lr[0] / 1.1, plot.lr[-1] * 1.1)
+    axes.set_xlim(*plot.span)
     axes.xaxis.set_major_locator(LogLocator(numticks=14))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
     axes.xaxis.set_minor_formatter(NullFormatter())

@@ -74,6 +74,18 @@ def test_like_trials_are_chosen_for_once(trials, monkeypatch):
     assert engines.summary()["name"] == "vector"
 
 
+def test_the_summary_names_the_engine_of_most_updates_not_of_the_largest_call(trials):
+    setup, several = trials
+    engines = Engines()
+    engines.run(setup.task, [setup.trial(9, 0.1)], setup.recipe)
+    assert engines.summary() == {"name": "loop", "reason": "one trial has no company", "share": 1.0}
+    few = [replace(trial, steps=trial.steps * 2 // 5) for trial in several]
+    for _ in range(2):
+        engines.run(setup.task, few, setup.recipe)
+    summary = engines.summary()
+    assert summary["name"] == "vector" and 0.6 < summary["share"] < 0.8
+
+
 def test_both_engines_give_the_same_range_test(configured, silent, tmp_path):
     # Without dropout, whose masks differ between the engines.
     setup = configured(model__dropout=0.0)

@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 
+from lrtool.analysis.range_test import Reason
 from lrtool.config.settings import RangeTestSettings
 from lrtool.experiments.range_test import ramp, run_range_test
 from lrtool.runs.metrics import read_metrics
@@ -80,6 +81,16 @@ def test_when_every_seed_diverges_at_once_nothing_is_invented(configured, silent
     assert result.suggestion is None
     assert run.folder.summary()["status"] == "diverged"
     assert run.folder.summary()["suggested_lr"] is None
+
+
+def test_a_range_test_that_supports_no_suggestion_has_not_diverged(configured, silent, tmp_path):
+    # Every seed diverges, as a ramp should in the end, but only after updates that changed nothing.
+    setup = configured(range_test__start=1e-9, range_test__end=1e3, range_test__steps=200, loss="mse",
+                       data={"kind": "regression", "noise": 1000.0})  # fmt: skip
+    run, result = run_range_test(setup, tmp_path, silent)
+    assert result.suggestion is None and result.reason is Reason.ONLY_RISING
+    assert all(np.isnan(losses[-1]) for losses in result.losses)
+    assert run.folder.summary()["status"] == "finished"
 
 
 def test_the_same_seed_gives_the_same_bytes(configured, silent, tmp_path):

@@ -84,7 +84,9 @@ def test_a_range_test_says_its_answer_in_title_and_legend():
     plot = RangeTestPlot.of(result, "digits")
     figure = draw_range_test(plot)
     assert result.suggestion is not None
-    assert f"Suggested peak LR {number(result.suggestion.value)} (" in plot.answer and "3 seeds" in plot.answer
+    assert (
+        f"Suggested peak LR {number(result.suggestion.value)} (" in plot.answer and "from the ramp alone" in plot.answer
+    )
     assert f"suggested {number(result.suggestion.value)}" in labels(figure)
     assert any(label.startswith("starts to explode") for label in labels(figure))
     assert any(label.startswith("valley") for label in labels(figure))
