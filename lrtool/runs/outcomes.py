@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
+from pydantic import ConfigDict, ValidationError
 
-from lrtool.config.document import Document, read_document
-from lrtool.config.override import override
+from lrtool.config.document import read_document
+from lrtool.config.override import absolute, assign, key_path
 from lrtool.config.schema import Config
 from lrtool.errors import UsageError
 from lrtool.runs.folder import RunFolder
@@ -126,10 +128,22 @@ def _sweep(folder: RunFolder, notes: list[str]) -> Iterator[Outcome]:
     notes += [f"{count} {status} trials of {folder.path} are left out" for status, count in left_out.items()]
 
 
+class _Editable(Config):
+    """A config of which one section may be replaced, and only that one is checked again."""
+
+    model_config = ConfigDict(frozen=False, validate_assignment=True)
+
+
 def _checked(path: Path, data: Mapping[str, Any]) -> dict[str, Any]:
     """A config with every default written out, so that configs of different runs can be held side by side."""
-    try:
+    with _readable(path):
         return Config.model_validate(data).model_dump(mode="json")
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise UsageError(
@@ -147,10 +161,11 @@ class _Settings:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._document = Document(dict(read_document(path).data.get("base", {})))
-        base = _checked(path, self._document.data)
-        self.seed = int(base["seed"])
-        self._base = dict(_flattened(base))
+        self._data: dict[str, Any] = dict(read_document(path).data.get("base", {}))
+        with _readable(path):
+            self._config = _Editable.model_validate(self._data)
+        self.seed = self._config.seed
+        self._base = dict(_flattened(self._config.model_dump(mode="json")))
         self._sections: dict[str, dict[str, Any]] = {}
         self._combinations: dict[str, dict[str, Any]] = {}
 
@@ -174,14 +189,17 @@ class _Settings:
     def _section(self, section: str, part: Mapping[str, Any]) -> dict[str, Any]:
         text = as_text(part)
         if text not in self._sections:
-            base = self._document.data
-            # Only this section: overriding copies all that it is given.
-            document = Document({section: base[section]} if section in base else {})
+            data = {section: copy.deepcopy(self._data[section])} if section in self._data else {}
             # A section comes before what is in it.
             for key in sorted(part, key=lambda key: key.count(".")):
-                override(document, f"{key}={json.dumps(part[key])}", self._path.parent)
-            whole = dict(_flattened(_checked(self._path, {**base, **document.data})))
-            self._sections[text] = {key: value for key, value in whole.items() if key.partition(".")[0] == section}
+                path = key_path(key)
+                holder = {path[-1]: copy.deepcopy(part[key])}
+                absolute(holder, self._path.parent)
+                assign(data, path, holder[path[-1]], str(self._path))
+            changed = self._config.model_copy()
+            with _readable(self._path):
+                setattr(changed, section, data[section])
+            self._sections[text] = dict(_flattened(changed.model_dump(mode="json", include={section})))
         return self._sections[text]
 
 

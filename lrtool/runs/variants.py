@@ -137,7 +137,7 @@ def differing_keys(outcomes: Sequence[Outcome]) -> list[str]:
     """
     tables = list({id(outcome.flat): outcome.flat for outcome in outcomes}.values())
     keys = [key for key in dict.fromkeys(key for table in tables for key in table) if _compared(key)]
-    differing = [key for key in keys if len({as_text(table.get(key)) for table in tables}) > 1]
+    differing = [key for key in keys if any(table.get(key) != tables[0].get(key) for table in tables)]
     kinds = {key for key in differing if key.endswith(".kind")}
     return [key for key in differing if key in kinds or _differs_within(tables, key, kinds)]
 
