@@ -13,6 +13,7 @@ import numpy as np
 
 from lrtool.analysis.comparison import MOST_SEEDS, Comparison, Difference, Interval
 from lrtool.report.style import number, shortened
+from lrtool.runs.lr_response import LrResponse
 from lrtool.runs.variants import Variant
 
 if TYPE_CHECKING:
@@ -24,13 +25,17 @@ MOST_SHOWN = 20
 
 @dataclass(frozen=True)
 class Report:
-    """What a comparison found: variants in order of their rank, `target` the loss that steps are counted to."""
+    """What a comparison found: variants in order of their rank, `target` the loss that steps are counted to.
+
+    `responses`: the metric over LRs, of variants trained at several.
+    """
 
     metric: str
     comparison: Comparison
     variants: tuple[Variant, ...]
     target: float | None
     notes: tuple[str, ...] = ()
+    responses: tuple[LrResponse, ...] = ()
 
     def rows(self) -> list[dict[str, Any]]:
         """One flat mapping a variant; None where a number cannot be given."""

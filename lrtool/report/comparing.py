@@ -10,6 +10,7 @@ from pathlib import Path
 from lrtool.analysis.comparison import Difference, compare, difference
 from lrtool.errors import UsageError
 from lrtool.report.compare_text import Report, missing, verdict
+from lrtool.runs.lr_response import lr_responses
 from lrtool.runs.outcomes import read_outcomes
 from lrtool.runs.variants import Variant, chosen_metric, usual_target, variants
 
@@ -34,7 +35,8 @@ def build_report(
     seeds = {frozenset(variant.outcomes) for variant in found}
     if len(seeds) > 1:
         more.append("variants have different seeds; differences are over those that both have")
-    return Report(name, comparison, ranked, target, (*notes, *more)), found[0].name
+    responses = lr_responses(outcomes, name, ranked, by)
+    return Report(name, comparison, ranked, target, (*notes, *more), tuple(responses)), found[0].name
 
 
 def draw(report: Report, folder: Path) -> list[Path]:
@@ -54,7 +56,20 @@ def draw(report: Report, folder: Path) -> list[Path]:
     if report.target is not None:
         target = TargetPlot.of(f"{title}: steps to a target", report.target, report.variants)
         files += save(draw_target(target), folder, "steps_to_target")
-    return files
+    return [*files, *_draw_responses(report, folder, title)]
+
+
+def _draw_responses(report: Report, folder: Path, title: str) -> list[Path]:
+    """The plots over LRs, where several were trained; the heat map where they are a grid of several variants."""
+    from lrtool.report.lr_response import HeatPlot, LrPlot, draw_heat, draw_lr
+    from lrtool.report.style import save
+
+    if not report.responses:
+        return []
+    over, higher = f"{report.metric} over LR", report.comparison.higher_is_better
+    files = list(save(draw_lr(LrPlot.of(f"{title}: {over}", report.metric, higher, report.responses)), folder, "lr"))
+    heat = HeatPlot.of(f"{title}: {over}", report.metric, higher, report.responses)
+    return files if heat is None else [*files, *save(draw_heat(heat), folder, "lr_heat")]
 
 
 def unmet(report: Report, require: Iterable[str], max_regression: str | None, baseline: str) -> list[str]:

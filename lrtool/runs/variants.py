@@ -34,14 +34,15 @@ class Variant:
 
     def values(self, metric: str) -> dict[int, float]:
         """The metric's final value by seed, NaN where the seed diverged."""
-        return {seed: _value(outcome, metric) for seed, outcome in self.outcomes.items()}
+        return {seed: metric_value(outcome, metric) for seed, outcome in self.outcomes.items()}
 
     def reached(self, target: float) -> dict[int, tuple[float, float] | None]:
         """Updates and seconds until the loss was first at most `target`, by seed; None where it never was."""
         return {seed: _reached(outcome, target) for seed, outcome in self.outcomes.items()}
 
 
-def _value(outcome: Outcome, metric: str) -> float:
+def metric_value(outcome: Outcome, metric: str) -> float:
+    """The final value of a metric, NaN where the trial diverged or has none."""
     return math.nan if outcome.diverged else outcome.values.get(metric, math.nan)
 
 
@@ -123,7 +124,7 @@ _NOT_COMPARED = (
     "train.checkpoint_every",
     "train.grad_norm",
 )
-_LR = "optimizer.lr"
+LR = "optimizer.lr"
 
 
 def _compared(key: str) -> bool:
@@ -163,13 +164,12 @@ def variants(
     best mean over seeds is taken. Raises UsageError where a key is in no config or the outcomes are incomparable.
     """
     differing = differing_keys(outcomes)
-    keys = _wanted(outcomes, differing, by)
+    keys, others = variant_keys(outcomes, differing, by)
     require_comparable(outcomes, differing, keys)
-    others = [key for key in differing if not any(key == each or key.startswith(f"{each}.") for each in keys)]
     groups: dict[str, dict[str, dict[int, Outcome]]] = {}
     repeated = 0
     for outcome in outcomes:
-        combinations = groups.setdefault(_label(outcome, keys), {})
+        combinations = groups.setdefault(label(outcome, keys), {})
         seeds = combinations.setdefault(as_text([outcome.flat.get(key) for key in others]), {})
         repeated += outcome.seed in seeds
         seeds[outcome.seed] = outcome
@@ -184,11 +184,19 @@ def variants(
     return found, notes
 
 
+def variant_keys(
+    outcomes: Sequence[Outcome], differing: Sequence[str], by: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """The keys that make variants, and the others that differ; UsageError where a key of `by` is in no config."""
+    keys = _wanted(outcomes, list(differing), by)
+    return keys, [key for key in differing if not any(key == each or key.startswith(f"{each}.") for each in keys)]
+
+
 def _best(
     name: str, tried: list[dict[int, Outcome]], others: Sequence[str], metric: str, higher_is_better: bool
 ) -> Variant:
     def rank(outcomes: Mapping[int, Outcome]) -> tuple[int, int, float]:
-        values = [_value(outcome, metric) for outcome in outcomes.values()]
+        values = [metric_value(outcome, metric) for outcome in outcomes.values()]
         finite = [value for value in values if math.isfinite(value)]
         mean = sum(finite) / len(finite) if finite else math.inf
         return len(values) - len(finite), -len(values), -mean if higher_is_better and finite else mean
@@ -210,7 +218,7 @@ def _wanted(outcomes: Sequence[Outcome], differing: list[str], by: Sequence[str]
         return list(by)
     if "variant" in differing:
         return ["variant"]
-    return [key for key in differing if key != _LR] or differing or ["name"]
+    return [key for key in differing if key != LR] or differing or ["name"]
 
 
 def require_comparable(outcomes: Sequence[Outcome], differing: Sequence[str], keys: Sequence[str]) -> None:
@@ -239,7 +247,7 @@ def _two_that_differ(outcomes: Sequence[Outcome], key: str) -> tuple[Outcome, Ou
     return first, second
 
 
-def _label(outcome: Outcome, keys: Sequence[str]) -> str:
+def label(outcome: Outcome, keys: Sequence[str]) -> str:
     """What a variant is called: its kind or name bare, any other setting with its key."""
     return ", ".join(
         _shown(outcome, key) if key in ("variant", "name") or key.endswith(".kind") else f"{key}={_shown(outcome, key)}"
