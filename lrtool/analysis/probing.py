@@ -38,9 +38,9 @@ class Probes:
     part: float
 
     def learned(self, lr: float) -> bool:
-        """Whether the mean training loss came down by more than its noise at the probed LR next to `lr`."""
-        at = int(np.argmin(np.abs(np.log(self.lr / lr))))
-        return bool(self._fell(self.last[at].mean()))
+        """Whether the mean training loss came down by more than its noise at a probed LR next to `lr`."""
+        beside = np.argsort(np.abs(np.log(self.lr / lr)))[:2]
+        return bool(self._fell(self.last[beside].mean(axis=1)).any())
 
     @property
     def begun(self) -> bool:

@@ -19,6 +19,7 @@ _NEIGHBOURS = 5
 _RARE = 0.01
 #: The same with a single seed, which can show far less.
 _RARE_ALONE = 0.05
+_ROUNDING = 1e-9
 _TINY = float(np.finfo(np.float64).tiny)
 #: Losses are compared on a log scale; beyond this factor of the best they only say "bad".
 _CEILING = np.log(4.0)
@@ -60,8 +61,8 @@ def fit_response(lr: Array, losses: Array, matters: bool = False) -> Response:
     their seed. A local quadratic in log LR is fitted through the losses (their logarithm where all are
     positive), with the seeds' common offsets taken out. Its minimum is located in 400 refits under
     resampled residuals, and the LR chosen has the least loss on average over where the minimum may lie:
-    where the loss explodes on one side, the choice keeps away from it. `matters`: other trials have shown that
-    the loss depends on the LR, so losses that are alike here are no reason for no answer.
+    where the loss explodes on one side, the choice keeps away from it, within the interval. `matters`: other
+    trials have shown that the loss depends on the LR, so losses that are alike here are no reason for no answer.
     """
     order = np.argsort(lr)
     x, losses = np.log(np.asarray(lr, np.float64)[order]), np.asarray(losses, np.float64)[order]
@@ -85,11 +86,12 @@ def fit_response(lr: Array, losses: Array, matters: bool = False) -> Response:
 
 
 def _located(x: Array, grid: Array, fit: Array, minima: Array, refits: Array, back: _Back) -> Response:
-    chosen = int(np.argmin(_averaged(grid, fit, float(minima.std()))))
+    interval = np.quantile(minima, [0.025, 0.975])
+    inside = (grid >= interval[0] - _ROUNDING) & (grid <= interval[1] + _ROUNDING)
+    chosen = int(np.argmin(np.where(inside, _averaged(grid, fit, float(minima.std())), np.inf)))
     # A band, not a test at each LR: how much worse than the chosen LR each LR is, over the refits.
     worse = np.quantile(refits - refits[:, [chosen]], 0.05, axis=0)
     low, high = _contiguous(worse <= 0, chosen)
-    interval = np.quantile(minima, [0.025, 0.975])
     edge = "low" if fit.argmin() == 0 else "high" if fit.argmin() == len(fit) - 1 else None
     # Beyond an edge nothing is known, so an interval is open there.
     open_low, open_high = edge == "low", edge == "high"
@@ -243,11 +245,14 @@ def _resample(means: Array, fitted: Array, error: float, smooth: Array, grid: Ar
 
 
 def _averaged(grid: Array, fit: Array, width: float) -> Array:
-    """The fit averaged over a normal error of the LR (in log LR) of this width."""
+    """The fit averaged over a normal error of the LR (in log LR) of this width; beyond an end it is as there."""
     if width == 0:
         return fit
-    kernel = np.exp(-0.5 * ((grid[:, None] - grid[None, :]) / width) ** 2)
-    averaged: Array = kernel @ fit / kernel.sum(axis=1)
+    gap = float(grid[1] - grid[0])
+    more = int(np.ceil(3 * width / gap))
+    wide = np.arange(-more, len(grid) + more) * gap + grid[0]
+    kernel = np.exp(-0.5 * ((grid[:, None] - wide[None, :]) / width) ** 2)
+    averaged: Array = kernel @ np.pad(fit, more, mode="edge") / kernel.sum(axis=1)
     return averaged
 
 

@@ -116,3 +116,15 @@ def test_losses_without_any_effect_seldom_name_an_lr(seeds):
     lr = 0.01 * 2.0 ** np.arange(8)
     named = [fit_response(lr, np.exp(0.1 * rng.standard_normal((8, seeds)))).lr is not None for _ in range(400)]
     assert np.mean(named) < 0.025
+
+
+def test_the_choice_lies_in_its_interval_also_next_to_the_end_of_the_grid():
+    losses = np.array([
+        [0.653, 0.642, 0.647], [0.62, 0.619, 0.615], [0.612, 0.612, 0.607], [0.6, 0.597, 0.587],
+        [0.584, 0.571, 0.548], [0.547, 0.525, 0.428], [0.37, 0.428, 0.354], [0.275, 0.349, 0.35],
+        [0.046, 0.263, 0.018], [0.343, 0.67, 0.551],
+    ])  # fmt: skip
+    lr = np.array([2.7e-4, 1.1e-3, 4.3e-3, 0.0172, 0.0344, 0.0688, 0.138, 0.275, 0.551, 1.1])
+    found = fit_response(lr, losses)
+    assert found.interval[0] <= found.lr <= found.interval[1]
+    assert 0.4 < found.lr < 0.7
