@@ -1,4 +1,4 @@
-"""`lrtool check`: validate a config without training."""
+"""`lrtool check`: validate a config, or a sweep, without training."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ def command(
     allow_import: AllowImportOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check a config: every problem at once, each with file, line and column."""
+    """Check a config or a sweep: every problem at once, each with file, line and column."""
     path = needed_config(config, config_option, "check")
     try:
-        checked = load(path, overrides, seed)
-        facts = _facts(path, checked) | (_resolved(checked, allowed(allow_import)) if resolve else {})
+        checked, planned = _loaded(path, overrides, seed)
+        facts = _facts(path, checked) | planned | (_resolved(checked, allowed(allow_import)) if resolve else {})
     except LrtoolError as error:
         if as_json:
             print_json({"status": "error", "config": str(path), "problems": _problems(error)})
@@ -50,6 +50,23 @@ def command(
     typer.echo(f"{path} is fine")
     for name, value in list(facts.items())[1:]:
         typer.echo(f"  {name.replace('_', ' '):{width}}  {value}")
+
+
+def _loaded(path: Path, overrides: list[str] | None, seed: int | None) -> tuple[Config, dict[str, object]]:
+    """The config, and of a sweep (a file with a `base`) that base and what would be trained."""
+    from lrtool.config.document import read_document
+
+    if "base" not in read_document(path).data:
+        return load(path, overrides, seed), {}
+    from lrtool.config.sweep_load import load_sweep
+
+    sweep = load_sweep(path, overrides or (), seed)
+    if sweep.config.tune is not None or sweep.config.sampler == "tpe":
+        # What is tuned or drawn follows from what was trained before.
+        return sweep.base, {"sweep": sweep.config.name, "trials": "as `lrtool sweep --dry-run` predicts"}
+    trials = sweep.trials()
+    variants = len({trial.variant for trial in trials})
+    return sweep.base, {"sweep": sweep.config.name, "trials": len(trials), "variants": variants}
 
 
 def _facts(path: Path, config: Config) -> dict[str, object]:

@@ -1,17 +1,28 @@
-"""`lrtool schema`: the JSON schema of a config."""
+"""`lrtool schema`: the JSON schema of a config, or of a sweep."""
 
 from __future__ import annotations
+
+from typing import Annotated
+
+import typer
 
 from lrtool.cli.common import print_json
 
 
-def command() -> None:
-    """Print the JSON schema of a config, for completion and checks in editors.
+def command(
+    sweep: Annotated[bool, typer.Option("--sweep", help="The schema of a sweep's file instead.")] = False,
+) -> None:
+    """Print the JSON schema of a config (or a sweep), for completion and checks in editors.
 
     Write it to a file: lrtool schema > lrtool.schema.json
 
     and start configs with: # yaml-language-server: $schema=lrtool.schema.json
     """
+    if sweep:
+        from lrtool.config.sweep import sweep_schema
+
+        print_json(sweep_schema())
+        return
     from lrtool.config.schema import json_schema
 
     print_json(json_schema())

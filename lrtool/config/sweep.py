@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from lrtool.config.document import write_yaml
+from lrtool.config.schema import json_schema
 from lrtool.config.settings import InFolder, Settings, digest
 
 #: What a variant, or one combination of values, sets: dotted keys of the base's config, with their values.
@@ -196,3 +197,19 @@ class SweepConfig(InFolder):
     def hash(self) -> str:
         """Twelve hex digits that are the same for sweeps that compute the same."""
         return digest(self.model_dump(mode="json", exclude={"name"}))
+
+
+def sweep_schema() -> dict[str, Any]:
+    """JSON schema (draft 2020-12) of a sweep's file."""
+    config = json_schema()
+    schema = SweepConfig.model_json_schema()
+    written = {key: value for key, value in config.items() if key not in ("$schema", "$defs", "title")}
+    properties, described = schema["properties"], "The config that all trials start from: a file, or written out here."
+    properties["base"] = {"anyOf": [{"type": "string"}, written], "description": described}
+    # Short forms, which are taken apart before a sweep is checked.
+    properties["tune"]["anyOf"].append({"type": "string"})
+    properties["prune"]["anyOf"].append({"const": "halving"})
+    # `seed` in the grid is a number of seeds, or a list of them.
+    properties["grid"]["properties"] = {"seed": {key: properties["seeds"][key] for key in ("anyOf",)}}
+    schema["$defs"] = {**config["$defs"], **schema["$defs"]}
+    return {"$schema": config["$schema"], **schema, "title": "lrtool sweep"}

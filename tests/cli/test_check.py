@@ -60,3 +60,33 @@ def test_what_building_shows_is_json_too(cli, config):
 def test_resolve_finds_what_only_the_backward_pass_shows(cli, config, code, words):
     got, _, err = cli("check", config([OWN_MODEL], m__py=f"from torch import nn\n{code}"), "--resolve")
     assert got == 4 and words in err
+
+
+SWEEP = "base: c.yaml\ngrid: {schedule: [cosine, constant], optimizer.lr: [0.1, 0.3], seed: 2}\n"
+
+
+def test_a_sweep_is_checked_and_counted(cli, config, tmp_path):
+    config()
+    (tmp_path / "s.yaml").write_text(SWEEP)
+    code, out, _ = cli("check", "s.yaml", "--json")
+    facts = json.loads(out)
+    assert code == 0 and facts["trials"] == 8 and facts["variants"] == 4 and facts["model"] == "mlp"
+    code, out, _ = cli("check", "s.yaml", "--resolve")
+    assert code == 0 and "first loss" in out
+
+
+def test_a_sweeps_problems_have_their_place(cli, config, tmp_path):
+    config()
+    (tmp_path / "s.yaml").write_text(SWEEP.replace("optimizer.lr", "optimizer.rl").replace("grid", "gird"))
+    code, _, err = cli("check", "s.yaml")
+    assert code == 2 and "s.yaml:2:1  gird" in err and "did you mean 'grid'?" in err
+    (tmp_path / "s.yaml").write_text(SWEEP.replace("optimizer.lr", "optimizer.rl"))
+    code, _, err = cli("check", "s.yaml")
+    assert code == 2 and "optimizer.rl" in err and "s.yaml:2:" in err
+
+
+def test_a_sweep_that_tunes_is_checked_without_a_count(cli, config, tmp_path):
+    config()
+    (tmp_path / "s.yaml").write_text("base: c.yaml\nvariants: {a: {schedule: cosine}, b: {schedule: wsd}}\ntune: lr\n")
+    code, out, _ = cli("check", "s.yaml")
+    assert code == 0 and "--dry-run" in out

@@ -1,4 +1,9 @@
 import json
+from pathlib import Path
+
+import pytest
+
+from lrtool.config.document import read_document
 
 
 def test_the_schema_is_one_json_document_with_every_section(cli):
@@ -14,3 +19,15 @@ def test_every_reference_leads_somewhere(cli):
     definitions = json.loads(text)["$defs"]
     named = {part.split('"')[0] for part in text.split("#/$defs/")[1:]}
     assert named and named <= set(definitions)
+
+
+def test_the_schema_of_sweeps_admits_every_sweep_that_is_shipped(cli):
+    schema = json.loads(cli("schema", "--sweep")[1])
+    jsonschema = pytest.importorskip("jsonschema")
+    validator = jsonschema.Draft202012Validator(schema)
+    claims = sorted((Path(__file__).parents[2] / "configs" / "claims").glob("*.yaml"))
+    assert len(claims) >= 5
+    for path in claims:
+        # Read as lrtool reads it: 1e-3 is a number.
+        assert [each.message for each in validator.iter_errors(read_document(path).data)] == []
+    assert list(validator.iter_errors({"base": "c.yaml", "gird": {}}))
