@@ -69,7 +69,7 @@ def _show(report: Report, plots: list[Path]) -> None:
 
     from rich.console import Console
 
-    from lrtool.report.compare_text import MOST_SHOWN, draw_table, verdict
+    from lrtool.report.compare_text import MOST_SHOWN, draw_table, tolerance_text, verdict
 
     # A pipe has no width: nothing shall be cut or folded there.
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 200
@@ -79,6 +79,8 @@ def _show(report: Report, plots: list[Path]) -> None:
     if hidden > 0:
         typer.echo(f"… and {hidden} more (--csv FILE writes all)")
     typer.echo(f"\n{verdict(report.comparison)}")
+    for said in report.tolerances()[:MOST_SHOWN]:
+        typer.echo(tolerance_text(said))
     for note in report.notes:
         typer.echo(f"note: {note}")
     if plots:

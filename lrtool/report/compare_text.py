@@ -6,14 +6,14 @@ import csv
 import io
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lrtool.analysis.comparison import MOST_SEEDS, Comparison, Difference, Interval
 from lrtool.report.style import number, shortened
-from lrtool.runs.lr_response import LrResponse
+from lrtool.runs.lr_response import LrResponse, tolerance
 from lrtool.runs.variants import Variant
 
 if TYPE_CHECKING:
@@ -54,7 +54,29 @@ class Report:
             "target": self.target,
             "variants": self.rows(),
             "notes": list(self.notes),
+            "tolerances": self.tolerances(),
         }
+
+    def tolerances(self) -> list[dict[str, Any]]:
+        """Of each variant trained at several LRs: those within 10% of its best, and by what factor they differ."""
+        found = []
+        for response in self.responses:
+            said = tolerance(response, self.comparison.higher_is_better)
+            if said is not None:
+                found.append({"variant": response.name, **asdict(said)})
+        return found
+
+
+def tolerance_text(said: Mapping[str, Any]) -> str:
+    """One entry of `Report.tolerances` in words."""
+    least = "at least " if said["open"] else ""
+    ends = said["interval"]
+    sure = f", 95% interval [{ends[0]:.2g}, {ends[1]:.2g}]" if ends else ""
+    name = f"{said['variant']}: " if said["variant"] else ""
+    return (
+        f"LRs within 10% of the best: {name}{number(said['low'])} … {number(said['high'])},"
+        f" {least}a factor of {said['factor']:.2g}{sure}"
+    )
 
 
 def verdict(comparison: Comparison) -> str:

@@ -13,6 +13,8 @@ from lrtool.runs.variants import LR, Variant, differing_keys, label, metric_valu
 
 Array = NDArray[np.float64]
 
+_RESAMPLES = 400
+
 
 @dataclass(frozen=True)
 class LrResponse:
@@ -71,3 +73,61 @@ def _response(name: str, by_lr: dict[float, dict[int, float]], lost: dict[float,
     seeds = sorted({seed for each in by_lr.values() for seed in each})
     values = np.array([[by_lr[lr].get(seed, np.nan) for seed in seeds] for lr in lrs])
     return LrResponse(name, np.array(lrs), values, np.array([lost[lr] for lr in lrs]))
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """The LRs around the best whose mean is within a part of it: `low` … `high`, `factor` = high/low.
+
+    `interval` is the 95% interval of the factor, over resampled seeds; None with one seed. `open`: whether the range
+    reaches an end of the LRs that were trained, so that the factor is at least this.
+    """
+
+    low: float
+    high: float
+    factor: float
+    interval: tuple[float, float] | None
+    open: bool
+
+
+def tolerance(response: LrResponse, higher_is_better: bool, part: float = 0.1) -> Tolerance | None:
+    """How far the LR may be off; between LRs the mean is interpolated in the logarithm of the LR.
+
+    An LR at which a seed diverged is out of range. None where every LR diverged. Source of the interval: Efron 1979.
+    """
+    values = np.where(response.diverged[:, None] > 0, np.nan, response.values)
+    found = _range(response.lr, values.mean(axis=1), higher_is_better, part)
+    if found is None:
+        return None
+    low, high, reaches = found
+    seeds = values.shape[1]
+    interval = None
+    if seeds > 1:
+        drawn = np.random.default_rng(0).integers(seeds, size=(_RESAMPLES, seeds))
+        ranges = [_range(response.lr, values[:, each].mean(axis=1), higher_is_better, part) for each in drawn]
+        ends = np.quantile([each[1] / each[0] for each in ranges if each is not None], [0.025, 0.975])
+        interval = (float(ends[0]), float(ends[1]))
+    return Tolerance(low, high, high / low, interval, reaches)
+
+
+def _range(lr: Array, mean: Array, higher_is_better: bool, part: float) -> tuple[float, float, bool] | None:
+    if not np.isfinite(mean).any():
+        return None
+    worse = -mean if higher_is_better else mean
+    best = int(np.nanargmin(worse))
+    limit = worse[best] + part * abs(worse[best])
+    ends, reaches = [], False
+    for step in (-1, 1):
+        at = best
+        while 0 <= at + step < len(lr) and worse[at + step] <= limit:
+            at += step
+        beyond = at + step
+        if not 0 <= beyond < len(lr):
+            reaches = True
+            ends.append(float(lr[at]))
+        elif np.isfinite(worse[beyond]):
+            share = (limit - worse[at]) / (worse[beyond] - worse[at])
+            ends.append(float(lr[at] * (lr[beyond] / lr[at]) ** share))
+        else:
+            ends.append(float(lr[at]))
+    return ends[0], ends[1], reaches

@@ -5,7 +5,8 @@ import pytest
 
 from lrtool.analysis.comparison import compare
 from lrtool.report.compare import ForestPlot, OverlayPlot, TargetPlot, draw_forest, draw_overlay, draw_target
-from lrtool.report.compare_text import Report, to_csv, verdict
+from lrtool.report.compare_text import Report, to_csv, tolerance_text, verdict
+from lrtool.runs.lr_response import LrResponse
 from lrtool.runs.outcomes import Outcome
 from lrtool.runs.variants import Variant
 
@@ -96,6 +97,18 @@ def test_the_table_for_scripts_has_no_invented_numbers():
     assert first["mean"] == 0.5 and first["low"] is None and first["steps_to_target"] == 30
     assert second["mean"] is None and second["diverged"] == 1 and second["p_holm"] is None
     assert to_csv(report).splitlines()[0].startswith("rank,variant,chosen,tried,seeds,diverged,mean,low,high")
+
+
+def test_how_far_the_lr_may_be_off_is_said_of_each_variant():
+    values = np.array([[1.0, 1.2], [0.5, 0.52], [2.0, 2.1]])
+    response = LrResponse("cosine", np.array([0.01, 0.1, 1.0]), values, np.zeros(3, dtype=int))
+    result, order = ranked(variant("cosine", [0.5, 0.52]), variant("wsd", [0.7, 0.8]))
+    report = Report("val_loss", result, tuple(order), None, responses=(response,))
+    (said,) = report.document()["tolerances"]
+    assert said["variant"] == "cosine" and 0.01 < said["low"] < 0.1 < said["high"] < 1
+    text = tolerance_text(said)
+    assert text.startswith("LRs within 10% of the best: cosine: 0.0") and "95% interval [" in text
+    assert "at least" not in text and "at least" in tolerance_text({**said, "open": True})
 
 
 def test_a_variant_that_diverged_is_not_said_to_be_told_apart():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lrtool.runs.lr_response import lr_responses
+from lrtool.runs.lr_response import LrResponse, lr_responses, tolerance
 from lrtool.runs.outcomes import Outcome
 from lrtool.runs.variants import variants
 
@@ -56,3 +56,26 @@ def test_a_single_lr_shows_nothing():
     assert responses([outcome(0, 1.0, schedule__kind=kind) for kind in ("cosine", "wsd")]) == {}
     tuned = [outcome(0, 1.0, schedule__kind=kind, optimizer__lr=lr) for kind, lr in (("cosine", 0.1), ("wsd", 0.2))]
     assert responses(tuned, by=["schedule.kind"]) == {}
+
+
+def curve(means, noise=0.0, diverged=None, seeds=6):
+    values = np.array(means)[:, None] * (1 + noise * np.random.default_rng(0).standard_normal((len(means), seeds)))
+    lost = np.zeros(len(means), dtype=int) if diverged is None else np.array(diverged)
+    return LrResponse("a", 10.0 ** np.arange(len(means)), values, lost)
+
+
+def test_the_lrs_that_are_nearly_as_good_as_the_best_are_interpolated():
+    found = tolerance(curve([2.0, 1.0, 1.05, 1.15, 3.0]), False)
+    assert found.low == pytest.approx(10**0.9) and found.high == pytest.approx(10**2.5)
+    assert found.factor == pytest.approx(found.high / found.low) and not found.open
+    assert found.interval == pytest.approx((found.factor, found.factor))
+    noisy = tolerance(curve([2.0, 1.0, 1.05, 1.15, 3.0], noise=0.1), False)
+    assert noisy.interval[0] < noisy.factor < noisy.interval[1]
+
+
+def test_an_lr_that_diverged_ends_the_range_and_so_do_the_lrs_that_were_trained():
+    found = tolerance(curve([1.0, 1.0, 1.0, 9.0], diverged=[0, 0, 2, 0]), False)
+    assert (found.low, found.high, found.open) == (1.0, 10.0, True)
+    assert tolerance(curve([1.0, 1.0], diverged=[1, 1]), False) is None
+    assert tolerance(curve([0.5, 0.9, 0.85, 0.2], seeds=1), True).interval is None
+    assert tolerance(curve([0.5, 0.9, 0.85, 0.2]), True).high > 100
