@@ -38,7 +38,8 @@ class Response:
     """The fitted response.
 
     `lr` is the best peak LR and `interval` its 95% interval; `within_noise` the range of LRs that cannot
-    be told from the best; `expected` the fitted loss there. `grid` and `fit` (same shape) are the curve.
+    be told from the best, which holds the interval; `expected` the fitted loss there. `grid` and `fit` (same
+    shape) are the curve.
     `edge` says at which end of the tested LRs the minimum lies, so the caller can look beyond it; the
     interval and the range are then open on that side (0 or infinity).
     All three LRs are None where `reason` says that nothing can be concluded.
@@ -92,21 +93,30 @@ def _located(x: Array, grid: Array, fit: Array, minima: Array, refits: Array, ba
     # A band, not a test at each LR: how much worse than the chosen LR each LR is, over the refits.
     worse = np.quantile(refits - refits[:, [chosen]], 0.05, axis=0)
     low, high = _contiguous(worse <= 0, chosen)
+    sure = _at_least_half_way(x, float(grid[chosen]), interval)
+    alike = min(sure[0], float(grid[low])), max(sure[1], float(grid[high]))
     edge = "low" if fit.argmin() == 0 else "high" if fit.argmin() == len(fit) - 1 else None
     # Beyond an edge nothing is known, so an interval is open there.
     open_low, open_high = edge == "low", edge == "high"
     return Response(
         lr=float(np.exp(grid[chosen])),
-        interval=(0.0 if open_low else float(np.exp(interval[0])), np.inf if open_high else float(np.exp(interval[1]))),
-        within_noise=(
-            0.0 if open_low else float(np.exp(grid[low])),
-            np.inf if open_high else float(np.exp(grid[high])),
-        ),
+        interval=(0.0 if open_low else float(np.exp(sure[0])), np.inf if open_high else float(np.exp(sure[1]))),
+        within_noise=(0.0 if open_low else float(np.exp(alike[0])), np.inf if open_high else float(np.exp(alike[1]))),
         expected=float(back(fit[[chosen]])[0]),
         grid=np.exp(grid),
         fit=back(fit),
         edge=edge,
     )
+
+
+def _at_least_half_way(x: Array, chosen: float, interval: Array) -> tuple[float, float]:
+    """The interval, reaching at least half way from the LR tried next to the chosen one to those beside it.
+
+    Between LRs that were tried there is only the curve's shape to go by, and refits of it all share its faults.
+    """
+    near = int(np.argmin(np.abs(x - chosen)))
+    low, high = (x[max(0, near - 1)] + x[near]) / 2, (x[min(len(x) - 1, near + 1)] + x[near]) / 2
+    return min(float(interval[0]), float(low)), max(float(interval[1]), float(high))
 
 
 class _Back:

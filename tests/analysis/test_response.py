@@ -128,3 +128,12 @@ def test_the_choice_lies_in_its_interval_also_next_to_the_end_of_the_grid():
     found = fit_response(lr, losses)
     assert found.interval[0] <= found.lr <= found.interval[1]
     assert 0.4 < found.lr < 0.7
+
+
+def test_an_interval_is_no_finer_than_the_lrs_that_were_tried():
+    lr = 0.04 * 1.5 ** np.arange(7)
+    # A sharp kink at 0.135 that every refit reproduces.
+    losses = (0.06 + 0.1 * np.abs(np.log(lr / 0.135)))[:, None] + 1e-4 * np.random.default_rng(0).random((7, 4))
+    found = fit_response(lr, losses)
+    assert found.interval[0] <= found.lr / 1.1 and found.interval[1] >= found.lr * 1.1
+    assert found.within_noise[0] <= found.interval[0] and found.within_noise[1] >= found.interval[1]
