@@ -256,9 +256,10 @@ def _resample(means: Array, fitted: Array, error: float, smooth: Array, grid: Ar
 
 def _averaged(grid: Array, fit: Array, width: float) -> Array:
     """The fit averaged over a normal error of the LR (in log LR) of this width; beyond an end it is as there."""
-    if width == 0:
-        return fit
     gap = float(grid[1] - grid[0])
+    if width < gap / 10:
+        # Nothing to average over, and rounding would decide what little weight there is.
+        return fit
     more = int(np.ceil(3 * width / gap))
     wide = np.arange(-more, len(grid) + more) * gap + grid[0]
     kernel = np.exp(-0.5 * ((grid[:, None] - wide[None, :]) / width) ** 2)

@@ -1,7 +1,9 @@
+import warnings
+
 import numpy as np
 import pytest
 
-from lrtool.analysis.response import NoAnswer, fit_response
+from lrtool.analysis.response import NoAnswer, _averaged, fit_response
 
 LR = np.geomspace(1e-4, 1.0, 13)
 BEST = 0.03
@@ -137,3 +139,16 @@ def test_an_interval_is_no_finer_than_the_lrs_that_were_tried():
     found = fit_response(lr, losses)
     assert found.interval[0] <= found.lr / 1.1 and found.interval[1] >= found.lr * 1.1
     assert found.within_noise[0] <= found.interval[0] and found.within_noise[1] >= found.interval[1]
+
+
+def test_minima_that_agree_to_rounding_are_no_reason_for_a_number_that_is_none():
+    lr = 0.01 * 2.0 ** np.arange(6)
+    losses = np.array([0.9, 0.6, 0.4, 0.2, 0.5, 0.8])[:, None] * np.array([1.0, 1.0 + 1e-12, 1.0 - 1e-12])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = fit_response(lr, losses)
+    assert found.lr is not None and 0.04 < found.lr < 0.16
+    grid = np.linspace(0.1, 1.7, 60)
+    fit = (grid - 1) ** 2
+    for width in (0.0, 1e-17, 1e-9, 1e-4):
+        assert np.isfinite(_averaged(grid, fit, width)).all()
