@@ -12,14 +12,14 @@ import os
 import platform
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from lrtool.engine.stacking import Stack, Update, Work, trial_update
+from lrtool.engine.threads import intra_threads
 from lrtool.engine.trials import Recipe
 from lrtool.errors import OutputError
 from lrtool.runs.atomic import write_json
@@ -121,20 +121,6 @@ def in_parallel(work: Callable[[], Callable[[], None]], workers: int, repeats: i
     for thread in threads:
         thread.join()
     return (time.perf_counter() - began) / repeats
-
-
-@contextmanager
-def intra_threads(count: int) -> Iterator[None]:
-    """So many torch threads inside, in the calling thread."""
-    before = torch.get_num_threads()
-    if before == count:
-        yield
-        return
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _timed(once: Callable[[], None], device: torch.device) -> float:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import flop_registry
 
 _aten = torch.ops.aten
 _WORD = 0xFFFFFFFF
@@ -77,11 +78,11 @@ class Draws(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 class Witness(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts operators and the bytes they write, and notices whether any draws random values."""
+    """Counts operators, their floating-point operations and the bytes they write; notices any random draws."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.random, self.operators, self.bytes = False, 0, 0
+        self.random, self.operators, self.flops, self.bytes = False, 0, 0, 0
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
@@ -90,6 +91,9 @@ class Witness(TorchDispatchMode):  # type: ignore[no-untyped-call]
         result = func(*args, **(kwargs or {}))
         self.random = self.random or torch.Tag.nondeterministic_seeded in func.tags
         self.operators += 1
+        count = flop_registry.get(func.overloadpacket)
+        if count is not None:
+            self.flops += count(*args, **(kwargs or {}), out_val=result)
         if not func.is_view:
             self.bytes += sum(t.numel() * t.element_size() for t in tree_leaves(result) if isinstance(t, Tensor))
         return result

@@ -12,6 +12,7 @@ from lrtool.engine import rng
 from lrtool.engine.checkpoint import Checkpoint
 from lrtool.engine.device import repeatable
 from lrtool.engine.interrupts import Interrupts, deferred_interrupts
+from lrtool.engine.threads import intra_threads, worthwhile_threads
 from lrtool.engine.training import Best, Training
 from lrtool.engine.trials import Observer, Recipe, Status, Trace, Trial
 from lrtool.errors import UsageError
@@ -63,7 +64,8 @@ class LoopEngine:
         training = Training(task, trial, recipe, keep_best=self.best is not None)
         if number in self.resume:
             training.restore(self.resume[number])
-        with self._delivered(number, training, observer):
+        threads = worthwhile_threads(task, training.model, recipe.device)
+        with intra_threads(threads), self._delivered(number, training, observer):
             self._to_the_end(number, training, observer, interrupts)
         return training.trace
 

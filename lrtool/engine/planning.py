@@ -13,6 +13,7 @@ import torch
 from lrtool.engine import calibration
 from lrtool.engine.compiling import START, Compiled, compiled, missing_compiler, traced
 from lrtool.engine.stacking import Stack, Update, Work, work_of
+from lrtool.engine.threads import intra_threads
 from lrtool.engine.trials import Recipe, Trial
 from lrtool.errors import LrtoolError
 from lrtool.tasks.base import Task, seeded_model
@@ -145,13 +146,13 @@ class Planner:
         began = time.perf_counter()
         graph = traced(self._update, stack, task.train, names, rows)
         tracing = time.perf_counter() - began
-        with calibration.intra_threads(threads):
+        with intra_threads(threads):
             known = graph.known
         remembered = self._memory.get(graph.key)
         expected = remembered if isinstance(remembered, float) else graph.expected_seconds
         if self.compile is None and not known and saved < expected:
             return None, f"not compiled: it would take about {expected:.0f} s and save about {saved:.0f} s"
-        with calibration.intra_threads(threads):
+        with intra_threads(threads):
             made = compiled(graph)
         if not known:
             self._memory.put(graph.key, made.seconds)

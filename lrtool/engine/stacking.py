@@ -257,9 +257,13 @@ def obstacle(task: Task, recipe: Recipe) -> str | None:
 
 @dataclass(frozen=True)
 class Work:
-    """What one forward pass of one model does: operators, bytes they write, bytes of parameters, and any draws."""
+    """What one forward pass of one model does; `parameters`: their bytes, `random`: whether anything is drawn.
+
+    `flops`: those of matrix products, convolutions and attention; `bytes`: what all operators write.
+    """
 
     operators: int
+    flops: int
     bytes: int
     parameters: int
     random: bool
@@ -277,7 +281,7 @@ def work_of(task: Task, skeleton: nn.Module, device: torch.device) -> Work:
     with rng.preserved(device), torch.no_grad(), Witness() as seen:
         batch_loss(task, copied, batch)
     held = sum(p.numel() * p.element_size() for p in skeleton.parameters())
-    return Work(seen.operators, seen.bytes, held, seen.random)
+    return Work(seen.operators, seen.flops, seen.bytes, held, seen.random)
 
 
 def trial_update(update: Update, task: Task, recipe: Recipe, size: int) -> Callable[[], None]:

@@ -1,0 +1,56 @@
+"""How many threads torch trains one model with on a CPU.
+
+The threads of one operator wait for each other by spinning. On an idle machine that gains nothing where operators
+are small; where other programs want the same cores it makes them tens of times slower.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+
+from lrtool.engine.stacking import work_of
+from lrtool.tasks.base import Task
+
+#: What a forward pass does at most where one thread is as good as all: measured on two cores, an MLP with a tenth of
+#: this is as fast with one thread, and one with ten times as much takes 1.6 times as long.
+_FLOPS = 30e6
+_BYTES = 16 * 2**20
+#: Models with more parameters (bytes) than this are never looked at: a copy of them is not free.
+_PARAMETERS = 8 * 2**20
+
+
+@contextlib.contextmanager
+def intra_threads(count: int) -> Iterator[None]:
+    """So many torch threads inside, in the calling thread."""
+    before = torch.get_num_threads()
+    if before == count:
+        yield
+        return
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def worthwhile_threads(task: Task, model: nn.Module, device: torch.device) -> int:
+    """One thread for small models on a CPU, else as many as torch has.
+
+    It goes by what a forward pass of a first batch does, not by time, so that the same run rounds in the same way
+    every time. A model that cannot be looked at gets all threads.
+    """
+    threads = torch.get_num_threads()
+    held = sum(p.numel() * p.element_size() for p in model.parameters())
+    if device.type != "cpu" or threads == 1 or held > _PARAMETERS:
+        return threads
+    try:
+        with intra_threads(1):
+            work = work_of(task, model, device)
+    except Exception:
+        # Training it will fail in the same way, and say where.
+        return threads
+    return 1 if work.flops <= _FLOPS and work.bytes <= _BYTES else threads
