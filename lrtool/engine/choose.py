@@ -7,14 +7,18 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
+import torch
+from torch import nn
 
+from lrtool.engine.forked import can_fork
 from lrtool.engine.loop import LoopEngine
-from lrtool.engine.planning import FEW, Planner, expected_seconds
+from lrtool.engine.planning import FEW, Planner, expected_seconds, stack_budget
 from lrtool.engine.probing import probe
-from lrtool.engine.stacking import math_attention
+from lrtool.engine.stacking import math_attention, work_of
+from lrtool.engine.threads import intra_threads, worthwhile_threads
 from lrtool.engine.trials import Engine, Recipe, Trial
 from lrtool.engine.vector import VectorEngine, placed
-from lrtool.tasks.base import Task
+from lrtool.tasks.base import Task, seeded_model
 
 #: Updates of one trial that the loop engine is timed with; the first few warm up.
 _TIMED, _WARM = 16, 4
@@ -26,7 +30,8 @@ _DOUBTFUL = 4.0
 class Choice(NamedTuple):
     """An engine, and the reason as a clause for people ("loop: one trial has no company").
 
-    `speedup`: the time that the loop engine would take over what this one is expected to; 1 where not measured.
+    `speedup`: the time that the trials would take one after the other, over what they are expected to; 1 where not
+    measured.
     """
 
     engine: Engine
@@ -46,12 +51,14 @@ def choose_engine(
         return Choice(LoopEngine(), "loop: one trial has no company")
     there = placed(task, recipe)
     reason = probe(there, recipe, trials[0].seed)
-    if reason is not None:
-        return Choice(LoopEngine(), f"loop: these trials cannot be stacked: {reason}")
     updates = sum(trial.steps for trial in trials)
+    if reason is not None:
+        return looped(there, trials, recipe, f"these trials cannot be stacked: {reason}")
     if updates < FEW:
         return Choice(VectorEngine(said=said), f"vector: {len(trials)} trials side by side")
-    alone = loop_seconds(there, trials[0], recipe) * updates
+    loop = looped(there, trials, recipe, "stacking is slower for this model")
+    one = loop_seconds(there, trials[0], recipe) * updates
+    alone = one / loop.speedup
     with math_attention():
         planner = Planner(there, trials, recipe)
         together = expected_seconds(planner)
@@ -59,12 +66,39 @@ def choose_engine(
             planner.measure_again()
             together = expected_seconds(planner)
     if together >= alone:
-        return Choice(LoopEngine(), f"loop: stacking is slower for this model ({together:.1f} s against {alone:.1f} s)")
+        return loop._replace(reason=f"{loop.reason} ({together:.1f} s against {alone:.1f} s)")
     return Choice(
         VectorEngine(said=said),
-        f"vector: {len(trials)} trials side by side, in about {together:.1f} s; one by one would take {alone:.1f} s",
-        alone / together,
+        f"vector: {len(trials)} trials side by side, in about {together:.1f} s; one by one would take {one:.1f} s",
+        one / together,
     )
+
+
+def looped(task: Task, trials: Sequence[Trial], recipe: Recipe, why: str) -> Choice:
+    """The loop engine, with as many workers as there are cores where so many models fit."""
+    model = seeded_model(task, trials[0].seed).to(recipe.device)
+    workers = _workers(task, model, recipe)
+    if workers == 1:
+        return Choice(LoopEngine(), f"loop: {why}")
+    speedup = float(workers)
+    if worthwhile_threads(task, model, recipe.device) > 1:
+        one = loop_seconds(task, trials[0], recipe)
+        with intra_threads(1):
+            speedup *= one / loop_seconds(task, trials[0], recipe)
+    return Choice(LoopEngine(workers=workers), f"loop: {why}; {workers} processes with a trial each", speedup)
+
+
+def _workers(task: Task, model: nn.Module, recipe: Recipe) -> int:
+    """One for each core; a single one, with all threads, where they would not fit or cannot be started."""
+    workers = torch.get_num_threads()
+    if workers < 2 or not can_fork(recipe.device):
+        return 1
+    try:
+        held = work_of(task, model, recipe.device).held
+    except Exception:
+        # What it cannot do without a gradient it may well do in training.
+        return 1
+    return workers if workers * held <= stack_budget(recipe.device) else 1
 
 
 def loop_seconds(task: Task, trial: Trial, recipe: Recipe) -> float:

@@ -1,6 +1,6 @@
-"""Stacks trained in processes of their own: threads of one process wait for each other's Python.
+"""Trials trained in several processes: threads of one process wait for each other's Python.
 
-A child inherits the task and the compiled update by forking, so nothing has to be sent but numbers of trials, what
+A child inherits the task and any compiled update by forking, so nothing has to be sent but numbers of trials, what
 was measured, and traces. The parent keeps the queue and the observer.
 """
 
@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from lrtool.engine.interrupts import Interrupts
 from lrtool.engine.slots import Queue, WorkQueue
 from lrtool.engine.trials import Array, Evaluation, Status, Trace, Trial
 from lrtool.errors import Interrupted, LrtoolError, TaskError
@@ -26,6 +27,8 @@ from lrtool.errors import Interrupted, LrtoolError, TaskError
 #: What trains a child's share of the trials, given its queue and what is called between chunks.
 Train = Callable[[WorkQueue, Callable[[], None]], None]
 
+#: Seconds between two looks for a signal while workers train.
+LOOK = 0.2
 #: What the shared byte says besides the number of a signal: go on, or another worker has failed.
 _GO_ON, _FAILED = 0, 255
 
@@ -65,6 +68,26 @@ class Halt:
                 raise Elsewhere("another trial's failure ended the run")
             case signum:
                 raise Interrupted(signum)
+
+
+def train_in_processes(train: Train, trials: Sequence[Trial], queue: Queue, count: int, interrupts: Interrupts) -> None:
+    """Train the trials of `queue` in so many children; the first error, or a signal, stops them all between chunks."""
+    children = Children(count, trials, queue, train)
+    try:
+        while not children.wait(LOOK):
+            if interrupts.pending is not None:
+                children.halt.set(interrupts.pending)
+    finally:
+        children.end()
+    interrupts.check()
+    raise_first(children.errors)
+
+
+def raise_first(errors: Sequence[BaseException]) -> None:
+    """Raise the first error that is a worker's own, if there is one."""
+    for error in errors:
+        if not isinstance(error, Elsewhere):
+            raise error
 
 
 class Children:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from torch import nn
 
 from lrtool.engine import rng
 from lrtool.engine.checkpoint import Checkpoint
 from lrtool.engine.device import repeatable
-from lrtool.engine.interrupts import Interrupts, deferred_interrupts
+from lrtool.engine.forked import Train, can_fork, train_in_processes
+from lrtool.engine.interrupts import deferred_interrupts
+from lrtool.engine.slots import Queue, WorkQueue
 from lrtool.engine.threads import intra_threads, worthwhile_threads
 from lrtool.engine.training import Best, Training
 from lrtool.engine.trials import Observer, Recipe, Status, Trace, Trial
@@ -22,12 +25,15 @@ from lrtool.tasks.failures import guarded
 
 @dataclass(frozen=True)
 class LoopEngine:
-    """Trains trials one after the other.
+    """Trains trials one after the other, or `workers` of them at a time.
 
     Hooks get the trial's number first. `checkpoint` receives the state every `checkpoint_every` updates
     (0: never on the way), when a signal stops the run, and at the end. `resume` holds the checkpoints that
     trials go on from. `best` receives the best weights when a trial ends, `trained` the trained model of a
     trial that finished.
+
+    Several workers are processes with one thread each (one worker does where processes cannot be forked); they share
+    the task's data, and there are no hooks then: ValueError if there are.
 
     A signal (SIGINT, SIGTERM) waits for the end of the update, then raises Interrupted; the trace up to
     there goes to the observer. The global random states are afterwards as they were before.
@@ -38,57 +44,71 @@ class LoopEngine:
     resume: Mapping[int, Checkpoint] = field(default_factory=dict)
     best: Callable[[int, Best], None] | None = None
     trained: Callable[[int, nn.Module], None] | None = None
+    workers: int = 1
+
+    def __post_init__(self) -> None:
+        if self.workers > 1 and (self.checkpoint or self.resume or self.best or self.trained):
+            raise ValueError(f"hooks are called in the calling process, but got {self.workers} workers; use one")
 
     def run(self, task: Task, trials: Sequence[Trial], recipe: Recipe, observer: Observer | None = None) -> list[Trace]:
-        """Train every trial, in order.
+        """Train every trial; traces in the order of the trials.
 
         Raises TaskError where the user's code fails, UsageError where a batch does not fit the data or a
         checkpoint does not belong to its trial.
         """
-        device = recipe.device
+        device, queue = recipe.device, Queue(trials, observer)
         with deferred_interrupts() as interrupts, rng.preserved(device), repeatable(device):
-            placed = _placed(task, recipe)
-            return [
-                self._train(number, placed, trial, recipe, observer, interrupts) for number, trial in enumerate(trials)
-            ]
+            train = partial(self._share, _placed(task, recipe), recipe)
+            workers = min(self.workers, len(trials)) if can_fork(device) else 1
+            if workers > 1:
+                train_in_processes(partial(_with_one_thread, train), trials, queue, workers, interrupts)
+            else:
+                train(queue, interrupts.check)
+        return queue.traces
+
+    def _share(self, task: Task, recipe: Recipe, queue: WorkQueue, check: Callable[[], None]) -> None:
+        """Train what waits in the queue; `check` raises where the work is to stop."""
+        while (waiting := queue.next()) is not None:
+            self._train(*waiting, task, recipe, queue, check)
 
     def _train(
         self,
         number: int,
-        task: Task,
         trial: Trial,
+        task: Task,
         recipe: Recipe,
-        observer: Observer | None,
-        interrupts: Interrupts,
-    ) -> Trace:
+        queue: WorkQueue,
+        check: Callable[[], None],
+    ) -> None:
         training = Training(task, trial, recipe, keep_best=self.best is not None)
         if number in self.resume:
             training.restore(self.resume[number])
         threads = worthwhile_threads(task, training.model, recipe.device)
-        with intra_threads(threads), self._delivered(number, training, observer):
-            self._to_the_end(number, training, observer, interrupts)
-        return training.trace
+        with intra_threads(threads), self._delivered(number, training, queue):
+            self._to_the_end(number, training, queue, check)
 
-    def _to_the_end(self, number: int, training: Training, observer: Observer | None, interrupts: Interrupts) -> None:
+    def _to_the_end(self, number: int, training: Training, queue: WorkQueue, check: Callable[[], None]) -> None:
         trace = training.trace
         while training.step < training.trial.steps:
-            self._stop_if_asked(number, training, interrupts)
+            self._stop_if_asked(number, training, check)
             start, known = trace.steps, len(trace.evaluations)
             alive = training.advance(self.checkpoint_every)
-            if observer is not None and trace.steps > start:
-                observer.recorded(number, trace, start)
+            queue.recorded(number, trace, start)
             if not alive:
                 return
             training.evaluate_if_due()
-            if observer is not None and len(trace.evaluations) > known:
-                observer.evaluated(number, trace.evaluations[-1])
+            if len(trace.evaluations) > known:
+                queue.evaluated(number, trace.evaluations[-1])
             self._checkpoint_if_due(number, training)
         trace.status = Status.FINISHED
 
-    def _stop_if_asked(self, number: int, training: Training, interrupts: Interrupts) -> None:
-        if interrupts.pending is not None and self.checkpoint is not None:
-            self.checkpoint(number, training.snapshot())
-        interrupts.check()
+    def _stop_if_asked(self, number: int, training: Training, check: Callable[[], None]) -> None:
+        try:
+            check()
+        except KeyboardInterrupt:
+            if self.checkpoint is not None:
+                self.checkpoint(number, training.snapshot())
+            raise
 
     def _checkpoint_if_due(self, number: int, training: Training) -> None:
         at_end = training.step == training.trial.steps
@@ -97,7 +117,7 @@ class LoopEngine:
             self.checkpoint(number, training.snapshot())
 
     @contextlib.contextmanager
-    def _delivered(self, number: int, training: Training, observer: Observer | None) -> Iterator[None]:
+    def _delivered(self, number: int, training: Training, queue: WorkQueue) -> Iterator[None]:
         """However a trial ends, its trace up to there is delivered."""
         trace = training.trace
         try:
@@ -106,18 +126,20 @@ class LoopEngine:
             start = trace.steps
             stopped = isinstance(error, KeyboardInterrupt)
             training.give_up(Status.STOPPED if stopped else Status.FAILED, str(error))
-            if observer is not None:
-                if trace.steps > start:
-                    observer.recorded(number, trace, start)
-                observer.ended(number, trace)
+            queue.recorded(number, trace, start)
+            queue.ended(number, trace)
             raise
         if self.best is not None and training.best is not None:
             self.best(number, training.best)
         if self.trained is not None and trace.status is Status.FINISHED:
             with training.answer():
                 self.trained(number, training.model)
-        if observer is not None:
-            observer.ended(number, trace)
+        queue.ended(number, trace)
+
+
+def _with_one_thread(train: Train, queue: WorkQueue, check: Callable[[], None]) -> None:
+    with intra_threads(1):
+        train(queue, check)
 
 
 def _placed(task: Task, recipe: Recipe) -> Task:

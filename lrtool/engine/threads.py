@@ -1,4 +1,4 @@
-"""How many threads torch trains one model with on a CPU.
+"""How many threads train one model on a CPU, and how many models are trained at once.
 
 The threads of one operator wait for each other by spinning. On an idle machine that gains nothing where operators
 are small; where other programs want the same cores it makes them tens of times slower.

@@ -9,7 +9,7 @@ from functools import partial
 
 from lrtool.engine import rng
 from lrtool.engine.device import repeatable
-from lrtool.engine.forked import Children, Elsewhere, Halt, Train, can_fork
+from lrtool.engine.forked import LOOK, Halt, Train, can_fork, raise_first, train_in_processes
 from lrtool.engine.interrupts import Interrupts, deferred_interrupts
 from lrtool.engine.planning import Plan, Planner
 from lrtool.engine.slots import Queue, Worker, WorkQueue
@@ -18,9 +18,6 @@ from lrtool.engine.threads import intra_threads
 from lrtool.engine.trials import Observer, Recipe, Trace, Trial
 from lrtool.tasks.base import Task
 from lrtool.tasks.failures import guarded
-
-#: Seconds between two looks for a signal while workers train.
-_LOOK = 0.2
 
 
 @dataclass(frozen=True)
@@ -69,7 +66,7 @@ class VectorEngine:
             if plan.workers == 1:
                 train(queue, interrupts.check)
             elif can_fork(recipe.device):
-                _run_in_processes(train, trials, queue, plan, interrupts)
+                train_in_processes(train, trials, queue, plan.workers, interrupts)
             else:
                 _run_in_threads(train, queue, plan, interrupts)
         return queue.traces
@@ -87,25 +84,6 @@ def _train(task: Task, recipe: Recipe, plan: Plan, queue: WorkQueue, check: Call
         Worker(task, recipe, queue, plan.size, plan.random, plan.compiled).run(check)
 
 
-def _run_in_processes(
-    train: Train,
-    trials: Sequence[Trial],
-    queue: Queue,
-    plan: Plan,
-    interrupts: Interrupts,
-) -> None:
-    """Train in children; the first error, or a signal, stops them all between two chunks."""
-    children = Children(plan.workers, trials, queue, train)
-    try:
-        while not children.wait(_LOOK):
-            if interrupts.pending is not None:
-                children.halt.set(interrupts.pending)
-    finally:
-        children.end()
-    interrupts.check()
-    _raise_first(children.errors)
-
-
 def _run_in_threads(train: Train, queue: Queue, plan: Plan, interrupts: Interrupts) -> None:
     """The same in threads, where processes cannot be forked."""
     halt = Halt()
@@ -119,14 +97,8 @@ def _run_in_threads(train: Train, queue: Queue, plan: Plan, interrupts: Interrup
 
     with ThreadPoolExecutor(plan.workers, "lrtool") as pool:
         futures = [pool.submit(work) for _ in range(plan.workers)]
-        while wait(futures, timeout=_LOOK).not_done:
+        while wait(futures, timeout=LOOK).not_done:
             if interrupts.pending is not None:
                 halt.set(interrupts.pending)
     interrupts.check()
-    _raise_first([error for future in futures if (error := future.exception()) is not None])
-
-
-def _raise_first(errors: Sequence[BaseException]) -> None:
-    for error in errors:
-        if not isinstance(error, Elsewhere):
-            raise error
+    raise_first([error for future in futures if (error := future.exception()) is not None])

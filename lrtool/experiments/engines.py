@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
-from lrtool.engine.choose import Choice, choose_engine
-from lrtool.engine.loop import LoopEngine
+from lrtool.engine.choose import Choice, choose_engine, looped
 from lrtool.engine.planning import FEW
 from lrtool.engine.probing import probe
 from lrtool.engine.stacking import NotStackableError
@@ -81,7 +80,8 @@ class Engines:
     def _chosen(self, task: Task, trials: Sequence[Trial], recipe: Recipe) -> Choice:
         match self.wanted:
             case EngineName.LOOP:
-                return Choice(LoopEngine(), "loop: asked for")
+                # Of the same budget come the same trials, whatever the number of cores.
+                return looped(placed(task, recipe), trials, recipe, "asked for")._replace(speedup=1.0)
             case EngineName.AUTO:
                 return choose_engine(task, trials, recipe, _log)
             case EngineName.VECTOR:

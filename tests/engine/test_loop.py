@@ -34,6 +34,38 @@ class TestLoopEngine(EngineContract):
         return LoopEngine()
 
 
+class TestSideBySide(EngineContract):
+    @pytest.fixture
+    def engine(self) -> Engine:
+        return LoopEngine(workers=2)
+
+
+def test_several_workers_give_what_one_gives_to_the_last_bit() -> None:
+    task, recipe = small_task(dropout=0.3), Recipe(SGD, eval_every=7, record_grad_norm=True)
+    trials = [trial(seed, 20 + seed, 0.1) for seed in range(5)]
+    alone, together = LoopEngine().run(task, trials, recipe), LoopEngine(workers=3).run(task, trials, recipe)
+    for one, two in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one.train_loss, two.train_loss)
+        np.testing.assert_array_equal(one.recorded["grad_norm"], two.recorded["grad_norm"])
+        assert (one.trial, one.status, one.evaluations) == (two.trial, two.status, two.evaluations)
+
+
+def test_several_workers_are_processes_of_one_thread() -> None:
+    class Telling(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            raise ValueError(f"process {os.getpid()} with {torch.get_num_threads()} threads")
+
+    task = replace(small_task(), new_model=lambda: Telling(6, 3))
+    with pytest.raises(TaskError, match="with 1 threads") as failure:
+        LoopEngine(workers=2).run(task, [trial(seed, 5, 0.1) for seed in range(2)], Recipe(SGD))
+    assert f"process {os.getpid()} " not in str(failure.value)
+
+
+def test_several_workers_have_no_hooks() -> None:
+    with pytest.raises(ValueError, match="2 workers; use one"):
+        LoopEngine(workers=2, trained=lambda *_: None)
+
+
 def run(task: Task, one: Trial, recipe: Recipe, **hooks: Any) -> Trace:
     return LoopEngine(**hooks).run(task, [one], recipe)[0]
 
