@@ -214,6 +214,10 @@ class SweepConfig(InFolder):
             raise ValueError(f"where has a condition for {idle[0]}, which does not vary; vary it, or leave that out")
         if self.tune is not None and "optimizer.lr" in everywhere:
             raise ValueError("optimizer.lr is to be tuned and varies at once; leave out tune, or the LRs")
+        if not (everywhere or self.variants or self.seeds):
+            raise ValueError(
+                "nothing varies, so there is one trial; write grid: {optimizer.lr: [0.01, 0.1]}, or use lrtool train"
+            )
         return self
 
     def to_yaml(self) -> str:

@@ -1,7 +1,9 @@
-"""Kills a sweep with kill -9 at 30 random moments; what is resumed must equal the undisturbed sweep, trial by trial.
+"""Kills sweeps with kill -9 at random moments; what is resumed must equal the undisturbed sweep, trial by trial.
 
-Stacked trials and trials that train one by one, one of which always fails; resumed in this process or in several.
-Usage: sweep_faults.py [KILLS [SEED]]
+Stacked trials and trials that train one by one, one of which always fails, and the same pruned by halving, pruned by
+ASHA, and drawn by TPE and pruned; started and resumed in this process or in several. The first is killed 30 times,
+each of the others 10 times.
+Usage: sweep_faults.py [KILLS [SEED]], where KILLS are those of the first.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -20,18 +23,31 @@ from lrtool.errors import UsageError
 from lrtool.runs.store import StoredTrial, read_trials
 
 BASE = Path(__file__).parents[2] / "configs" / "digits-mlp.yaml"
-SWEEP = f"""\
+START = f"""\
 base: {{extends: {BASE}, name: faults, device: cpu, train: {{duration: 120, eval_every: 40}}}}
 variants:
   stacked: {{}}
   deep: {{model.hidden: [64, 64, 64]}}
   one-by-one: {{plateau: {{metric: val_loss, patience: 1}}}}
   impossible: {{data.batch_size: 5000}}
-grid:
-  schedule: [cosine, constant]
-  optimizer.lr: {{log: [0.01, 1], points: 4}}
-  seed: 3
 """
+GRID = "grid: {schedule: [cosine, constant], optimizer.lr: {log: [0.01, 1], points: 4}, seed: 3}\n"
+DRAWN = """\
+random: {optimizer.lr: {log: [0.001, 10]}, schedule: [cosine, constant], schedule.warmup: [0, 10%]}
+where: {schedule.warmup: {schedule.kind: [cosine]}}
+samples: 8
+batch: 4
+sampler: tpe
+seeds: 2
+"""
+SWEEPS = {
+    "grid": START + GRID,
+    "halving": START + GRID + "prune: halving\n",
+    "asha": START + GRID + "prune: asha\nbatch: 8\n",
+    "tpe": START + DRAWN + "prune: {kind: asha, factor: 2, rungs: 1}\n",
+}
+#: Kills of the first sweep, and of each other for one of those.
+KILLS, OTHERS = 30, 1 / 3
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
@@ -66,21 +82,27 @@ def equal(one: list[StoredTrial], other: list[StoredTrial]) -> None:
 class Faults:
     """Kills one sweep after the other until it has killed enough."""
 
-    def __init__(self, folder: Path, kills: int, seed: int) -> None:
-        self.folder, self.left, self.draw = folder, kills, random.Random(seed)
-        self.sweeps = self.midway = 0
+    def __init__(self, folder: Path, name: str, kills: int, seed: int) -> None:
+        self.folder, self.name, self.left, self.draw = folder, name, kills, random.Random(f"{name} {seed}")
+        self.kills, self.sweeps, self.midway = kills, 0, 0
 
     def run(self) -> None:
         """Undisturbed first, then with kills."""
-        (self.folder / "s.yaml").write_text(SWEEP)
+        (self.folder / "s.yaml").write_text(SWEEPS[self.name])
         duration = finished(self.folder, "s.yaml", "--output", "whole")
         whole = read_trials((self.folder / "whole/faults/latest").resolve())
-        print(f"undisturbed: {len(whole)} trials in {duration:.1f} s", flush=True)
+        counts = Counter(trial.status for trial in whole)
+        said = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+        print(f"{self.name}, undisturbed: {len(whole)} trials ({said}) in {duration:.1f} s", flush=True)
         while self.left:
             run = self.disturbed(f"cut-{self.sweeps}", duration)
             equal(read_trials(run), whole)
             self.sweeps += 1
-        print(f"{self.midway} of the kills came while trials were recorded; {self.sweeps} sweeps equal the undisturbed")
+        print(
+            f"{self.name}: {self.kills} kills, {self.midway} of them while trials were recorded;"
+            f" {self.sweeps} sweeps equal the undisturbed",
+            flush=True,
+        )
 
     def disturbed(self, output: str, duration: float) -> Path:
         """One sweep, killed and resumed until it ends."""
@@ -110,9 +132,10 @@ class Faults:
 
 def main() -> None:
     """Run; an inequality ends it with a traceback."""
-    kills, seed = (int(each) for each in (sys.argv[1:] + ["30", "0"][len(sys.argv) - 1 :]))
-    with tempfile.TemporaryDirectory() as folder:
-        Faults(Path(folder), kills, seed).run()
+    kills, seed = (int(each) for each in (sys.argv[1:] + [str(KILLS), "0"][len(sys.argv) - 1 :]))
+    for number, name in enumerate(SWEEPS):
+        with tempfile.TemporaryDirectory() as folder:
+            Faults(Path(folder), name, kills if not number else round(kills * OTHERS), seed).run()
 
 
 if __name__ == "__main__":

@@ -97,9 +97,9 @@ def test_a_condition_drops_a_key_and_what_is_then_alike(sweep):
 
 @pytest.mark.parametrize("written", ["asha", "{kind: asha}", "{kind: asha, factor: 3, rungs: 2}"])
 def test_pruning_may_be_written_in_short(sweep, written):
-    prune = sweep(f"base: base.yaml\nprune: {written}\n").config.prune
+    prune = sweep(f"base: base.yaml\nseeds: 2\nprune: {written}\n").config.prune
     assert (prune.kind, prune.factor, prune.rungs) == ("asha", 3, 2)
-    assert sweep("base: base.yaml\nprune: {rungs: 1}\n").config.prune.kind == "halving"
+    assert sweep("base: base.yaml\nseeds: 2\nprune: {rungs: 1}\n").config.prune.kind == "halving"
 
 
 def test_points_include_the_ends_and_are_whole_numbers_where_asked():
@@ -186,6 +186,8 @@ def test_a_mistake_is_named_with_its_place_and_remedy(sweep, text, expected):
         ("seeds: [1, 1]", "seeds are different numbers"),
         ("seeds: 2\ngrid: {seed: 3}", "seeds are given twice"),
         ("sampler: tpe\nseeds: 2", "tpe draws the values of random, but there is none"),
+        ("grid: {}", "nothing varies, so there is one trial"),
+        ("variants: {}\nprune: asha", "nothing varies, so there is one trial"),
         ("prune: hyperband", "got 'hyperband'"),
         ("prune: {kind: asha, factor: 3, rungs: 0}", "must be at least 1, but got 0"),
         (

@@ -1,4 +1,5 @@
 import math
+import os
 
 import numpy as np
 import pytest
@@ -9,8 +10,8 @@ from lrtool.experiments.jobs import rung
 from lrtool.experiments.pruning.asha import Asha
 from lrtool.experiments.pruning.base import mean_losses
 from lrtool.experiments.pruning.halving import Halving
-from lrtool.runs.store import StoredTrial, read_trials
-from tests.experiments.test_sweep import StopAfter, newest, same_results, sweep  # noqa: F401
+from lrtool.runs.store import FILE, StoredTrial, read_trials
+from tests.experiments.test_sweep import MODEL, OWN, StopAfter, newest, same_results, sweep  # noqa: F401
 
 GRID = "base: base.yaml\ngrid: {schedule: [cosine, constant, wsd], optimizer.lr: [0.003, 0.1, 1e6], seed: 2}\n"
 HALVED = GRID + "prune: {factor: 2, rungs: 2}\n"
@@ -103,3 +104,47 @@ def test_an_interrupted_one_prunes_the_same(sweep, tmp_path, text, count):  # no
     same_results(after, undisturbed)
     assert {each.status for each in after} == {"finished", "diverged", "pruned"}
     assert np.isfinite([each.values["val_loss"] for each in after if each.status == "finished"]).all()
+
+
+@pytest.mark.parametrize("kind", ["halving", "asha"])
+def test_what_failed_before_its_rung_was_decided_is_retried_to_the_end(sweep, tmp_path, kind):  # noqa: F811
+    flag = tmp_path / "lucky"
+    (tmp_path / "m.py").write_text(MODEL.format(flag=str(flag)))
+    allowed = frozenset({f"{tmp_path}/"})
+    run = sweep(OWN + f"prune: {{kind: {kind}, factor: 2, rungs: 1}}\n", allow_import=allowed)
+    before = read_trials(run.folder.path)
+    assert sorted(each.status for each in before) == ["failed", "finished", "pruned"]
+    flag.touch()
+    sweep(resume=run.folder, allow_import=allowed, retry_failed=True)
+    after = read_trials(run.folder.path)
+    assert after[1].status == "finished" and after[1].steps == 12
+    same_results(after[::2], before[::2])
+
+
+@pytest.mark.parametrize("text", [HALVED, ASHA])
+def test_a_damaged_database_prunes_the_same_once_more(sweep, text):  # noqa: F811
+    run = sweep(text, base=LONGER)
+    undisturbed = read_trials(run.folder.path)
+    file = run.folder.path / FILE
+    os.truncate(file, file.stat().st_size // 2)
+    sweep(resume=run.folder)
+    same_results(read_trials(run.folder.path), undisturbed)
+
+
+def test_a_process_that_dies_in_a_later_part_leaves_no_trial_waiting(sweep, monkeypatch):  # noqa: F811
+    class Mortal:
+        def __init__(self, workers):
+            self.workers = workers
+
+        def run(self, work, jobs, report, lost):
+            for job in jobs:
+                if job.part.status == "finished":
+                    lost(job, "its process was ended by SIGKILL")
+                else:
+                    work(job, report)
+
+    monkeypatch.setattr("lrtool.experiments.trainer.LocalProcesses", Mortal)
+    trials = read_trials(sweep(HALVED, base=LONGER, executor="local").folder.path)
+    failed = [each for each in trials if each.status == "failed"]
+    assert len(failed) == 4 and {each.message for each in failed} == {"its process was ended by SIGKILL"}
+    assert {each.status for each in trials} == {"failed", "diverged", "pruned"}
