@@ -2,7 +2,7 @@
 
 Stacked trials and trials that train one by one, one of which always fails, and the same pruned by halving, pruned by
 ASHA, and drawn by TPE and pruned; started and resumed in this process or in several. The first is killed 30 times,
-each of the others 10 times.
+each of the others 10 times: one in four at any moment, also while it starts, the others once it has recorded something.
 Usage: sweep_faults.py [KILLS [SEED]], where KILLS are those of the first.
 """
 
@@ -48,6 +48,8 @@ SWEEPS = {
 }
 #: Kills of the first sweep, and of each other for one of those.
 KILLS, OTHERS = 30, 1 / 3
+#: Part of the kills that may come before anything is recorded, and seconds between two looks whether something is.
+_ANYWHERE, _LOOK = 0.25, 0.02
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
@@ -65,12 +67,21 @@ def finished(folder: Path, *arguments: str) -> float:
     return time.perf_counter() - began
 
 
-def known(run: Path) -> int:
-    """How many trials are recorded."""
+def known(run: Path) -> dict[int, str]:
+    """The status of each trial that is recorded."""
     try:
-        return len(read_trials(run))
+        return {trial.number: trial.status for trial in read_trials(run)}
     except UsageError:
-        return 0
+        return {}
+
+
+def recorded(process: subprocess.Popen[bytes], run: Path, before: dict[int, str]) -> bool:
+    """Wait until a sweep records something; False where it ended first."""
+    while process.poll() is None:
+        if known(run) != before:
+            return True
+        time.sleep(_LOOK)
+    return False
 
 
 def equal(one: list[StoredTrial], other: list[StoredTrial]) -> None:
@@ -116,18 +127,29 @@ class Faults:
                 return latest.resolve()
             before = known(latest)
             process = start(self.folder, *target, *where)
-            try:
-                code = process.wait(self.draw.uniform(0.0, duration))
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            if self.killed(process, latest, before, duration):
                 self.left -= 1
                 after = known(latest)
-                self.midway += after > before
-                print(f"  killed with {after} trials recorded ({before} before)", flush=True)
+                self.midway += after != before
+                new = sum(before.get(number) != status for number, status in after.items())
+                print(f"  killed with {len(after)} trials recorded, {new} of them new or further", flush=True)
                 continue
-            assert code == 0, f"lrtool sweep {' '.join(target)} ended with {code}"
+            assert process.returncode == 0, f"lrtool sweep {' '.join(target)} ended with {process.returncode}"
             return latest.resolve()
+
+    def killed(self, process: subprocess.Popen[bytes], run: Path, before: dict[int, str], duration: float) -> bool:
+        """Kill a sweep at a random moment; False where it ended before."""
+        moment = self.draw.uniform(0.0, duration)
+        if self.draw.random() > _ANYWHERE:
+            recorded(process, run, before)
+            moment /= 2  # about half the time has passed
+        try:
+            process.wait(moment)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            return True
+        return False
 
 
 def main() -> None:
