@@ -94,6 +94,16 @@ def test_what_is_told_is_pruned_complete_or_neither():
 
 
 @needs_optuna
+def test_a_search_is_not_resumed_without_optuna(sweep, monkeypatch):  # noqa: F811
+    run = sweep(TPE)
+    before = read_trials(run.folder.path)
+    monkeypatch.setattr("lrtool.experiments.tpe.find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match="optuna"):
+        sweep(resume=run.folder)
+    same_results(read_trials(run.folder.path), before)
+
+
+@needs_optuna
 def test_a_search_trains_as_many_samples_as_asked_for(sweep):  # noqa: F811
     trials = read_trials(sweep(TPE).folder.path)
     assert len(trials) == 30 and len({trial.variant for trial in trials}) == 15
