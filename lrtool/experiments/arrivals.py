@@ -141,6 +141,7 @@ def outlook(sweep: Sweep) -> Outlook:
     batched = tpe or (prune is not None and prune.kind == "asha")
     arriving = config.samples if tpe and config.samples else len(sweep.planner.combinations())
     batches = ceil(arriving / config.batch) if batched else 1
-    calls = batches * (1 if prune is None else prune.rungs + 1)
+    # About as many trials reach the same rung in each batch, and about as much is trained on every rung.
+    sizes = 1 if prune is None else prune.rungs + 1
     growth = arriving / min(arriving, config.batch) if tpe else 1.0
-    return Outlook(growth * (1.0 if prune is None else prune.share), calls)
+    return Outlook(growth * (1.0 if prune is None else prune.share), batches * sizes, sizes)

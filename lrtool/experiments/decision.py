@@ -32,11 +32,13 @@ class Decision:
 class Outlook:
     """What is to come: `updates` of a group over those of its trials now, spread over `calls` of the engine.
 
-    `workers`: processes that share each call; None: this process trains all.
+    `sizes`: how many different sizes of stack the calls have; each is compiled by itself. `workers`: processes that
+    share each call; None: this process trains all.
     """
 
     updates: float = 1.0
     calls: int = 1
+    sizes: int = 1
     workers: int | None = None
 
 
@@ -57,14 +59,15 @@ def decide(group: Group, allow_import: Collection[str], outlook: Outlook) -> Dec
 
 def _compiles(task: Task, recipe: Recipe, trials: list[Trial], most: int, outlook: Outlook) -> tuple[bool, str]:
     """Whether compiling pays for the stacks of a group, and the plan in words."""
-    updates = sum(trial.steps for trial in trials) * outlook.updates
-    workers, threads = outlook.workers, torch.get_num_threads()
+    updates, threads = sum(trial.steps for trial in trials) * outlook.updates, torch.get_num_threads()
+    workers, alone, times = outlook.workers, None, outlook.sizes
     if workers is not None:
         # Processes are started for every call, and each compiles by itself.
-        updates, threads, most = updates / workers / outlook.calls, max(1, threads // workers), share(trials, workers)
+        alone, times, threads = 1, outlook.calls * workers, max(1, threads // workers)
+        most = min(most, share(trials, workers))
     with math_attention(), intra_threads(threads):
-        alone = 1 if workers is not None else None
-        plan = Planner(placed(task, recipe), trials[:most], recipe, workers=alone, updates=round(updates)).plan()
+        there = placed(task, recipe)
+        plan = Planner(there, trials[:most], recipe, workers=alone, updates=round(updates / times)).plan()
     return plan.compiled is not None, plan.reason
 
 

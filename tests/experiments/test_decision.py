@@ -39,15 +39,15 @@ def loaded(tmp_path):
 
 def test_what_is_decided_counts_all_that_is_to_come(loaded, planned):
     (group,) = group_trials(loaded().trials())
-    decision = decide(group, (), Outlook(updates=5.0))
+    decision = decide(group, (), Outlook(updates=10.0, calls=6, sizes=2))
     assert decision.engine == "vector" and decision.compiled and "compiled in" in decision.reason
-    # 12 trials of 12 updates, five times over, in this process.
+    # 12 trials of 12 updates, ten times over, in this process; half of it with stacks of one size.
     assert planned == [(12, None, 720)]
 
 
 def test_processes_compile_for_what_one_of_them_trains_in_a_call(loaded, planned):
     (group,) = group_trials(loaded().trials())
-    decide(group, (), Outlook(updates=5.0, calls=3, workers=2))
+    decide(group, (), Outlook(updates=5.0, calls=3, sizes=3, workers=2))
     assert planned == [(6, 1, 120)]
 
 
@@ -58,15 +58,15 @@ def test_a_process_gets_at_least_two_trials():
 @pytest.mark.parametrize(
     ("more", "expected"),
     [
-        ("", (1.0, 1)),
-        ("prune: {factor: 3, rungs: 2}\n", (1 / 3, 3)),
-        ("prune: {kind: asha, factor: 3, rungs: 2}\nbatch: 2\n", (1 / 3, 6)),
-        ("random: {optimizer.momentum: {linear: [0, 0.9]}}\nsamples: 50\nsampler: tpe\n", (5.0, 5)),
+        ("", (1.0, 1, 1)),
+        ("prune: {factor: 3, rungs: 2}\n", (1 / 3, 3, 3)),
+        ("prune: {kind: asha, factor: 3, rungs: 2}\nbatch: 2\n", (1 / 3, 6, 3)),
+        ("random: {optimizer.momentum: {linear: [0, 0.9]}}\nsamples: 50\nsampler: tpe\n", (5.0, 5, 1)),
     ],
 )
 def test_the_outlook_of_a_sweep(loaded, more, expected):
     made = outlook(loaded(more))
-    assert (made.updates, made.calls) == pytest.approx(expected) and made.workers is None
+    assert (made.updates, made.calls, made.sizes) == pytest.approx(expected) and made.workers is None
 
 
 def test_processes_follow_what_was_decided_once(sweep, planned, monkeypatch):  # noqa: F811
