@@ -150,7 +150,9 @@ class SweepConfig(InFolder):
         description="How many are trained at a time: samples that tpe draws for each variant and grid point,"
         " or variants that prune: asha lets in.",
     )
-    sample_seed: int = Field(0, ge=0, description="Seed of the random samples.")
+    sample_seed: int = Field(
+        0, ge=0, description="Seed of the samples, and of the order in which asha lets variants in."
+    )
     seeds: int | list[int] | None = Field(
         None, description="Seeds of every combination: how many (from the base's seed on), or which."
     )

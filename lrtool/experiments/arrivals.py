@@ -8,6 +8,7 @@ from math import ceil
 
 from lrtool.config.combinations import Combination, count, label
 from lrtool.config.planner import PlannedTrial
+from lrtool.config.settings import digest
 from lrtool.config.sweep_load import Sweep
 from lrtool.experiments.decision import Outlook
 from lrtool.experiments.jobs import WHOLE
@@ -63,17 +64,21 @@ class Arrivals:
             self.trainer.train(whole, WHOLE)
 
     def _listed(self) -> Iterator[Batch]:
-        """All at once; in batches where no rung waits for all."""
+        """All at once; in batches, whose order is drawn, where no rung waits for all."""
         trials = self._arrived(self._sweep.planner.combinations())
         self._begin(len(trials))
         variants: dict[str, list[PlannedTrial]] = {}
         for trial in trials:
             variants.setdefault(trial.variant, []).append(trial)
-        config, waiting = self._sweep.config, list(variants.values())
-        size = config.batch if config.prune is not None and config.prune.kind == "asha" else len(waiting)
-        for number, first in enumerate(range(0, len(waiting), size)):
-            rivals = [trial for seeds in waiting[first : first + size] for trial in seeds]
-            yield Batch(number, {0: rivals}, first + size >= len(waiting))
+        config, order = self._sweep.config, list(variants)
+        size = len(order)
+        if config.prune is not None and config.prune.kind == "asha":
+            size = config.batch
+            # A grid in its own order may get better and better, so that all would go on; a hash is nobody's order.
+            order.sort(key=lambda name: digest([config.sample_seed, name]))
+        for number, first in enumerate(range(0, len(order), size)):
+            rivals = [trial for name in order[first : first + size] for trial in variants[name]]
+            yield Batch(number, {0: rivals}, first + size >= len(order))
 
     def _drawn(self) -> Iterator[Batch]:
         """Batch after batch of samples for every cell, each a search of its own."""

@@ -10,7 +10,7 @@ from lrtool.experiments.jobs import rung
 from lrtool.experiments.pruning.asha import Asha
 from lrtool.experiments.pruning.base import mean_losses
 from lrtool.experiments.pruning.halving import Halving
-from lrtool.runs.store import FILE, StoredTrial, read_trials
+from lrtool.runs.store import FILE, StoredTrial, SweepStore, read_trials
 from tests.experiments.test_sweep import MODEL, OWN, StopAfter, newest, same_results, sweep  # noqa: F401
 
 GRID = "base: base.yaml\ngrid: {schedule: [cosine, constant, wsd], optimizer.lr: [0.003, 0.1, 1e6], seed: 2}\n"
@@ -84,6 +84,22 @@ def test_the_best_are_trained_to_the_end_and_equal_those_of_a_whole_sweep(sweep,
     # The winner is among the better ones of the whole sweep.
     losses = sorted(each.values["val_loss"] for each in whole.values() if each.values)
     assert min(each.values["val_loss"] for each in finished) <= losses[len(losses) // 2]
+
+
+def arrived(run):
+    """The variants of each batch that asha has decided on."""
+    with SweepStore(run.folder.path) as store:
+        return [list(store.fact(f"pruned:{number}:rung-1")["losses"]) for number in range(3)]
+
+
+def test_asha_lets_variants_in_by_batches_in_an_order_that_is_not_the_grids(sweep):  # noqa: F811
+    grid = "base: base.yaml\ngrid: {optimizer.lr: {log: [0.001, 0.1], points: 10}}\nprune: asha\nbatch: 4\n"
+    run = sweep(grid)
+    batches, plan = arrived(run), list(dict.fromkeys(each.variant for each in read_trials(run.folder.path)))
+    order = [variant for batch in batches for variant in batch]
+    assert [len(batch) for batch in batches] == [4, 4, 2] and sorted(order) == sorted(plan)
+    assert order != plan and arrived(sweep(grid)) == batches
+    assert arrived(sweep(grid + "sample_seed: 1\n")) != batches
 
 
 def test_asha_says_why_it_gives_up(sweep):  # noqa: F811

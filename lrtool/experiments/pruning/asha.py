@@ -13,8 +13,8 @@ class Asha(Pruner):
     """After each batch, whoever is among the best 1/factor (rounded down) of all that have reached a rung goes on.
 
     That may be a variant of an earlier batch. Which trials end first plays no part: variants arrive in batches, in
-    the order of the plan, so that a resumed sweep promotes the same. After the last batch at least one goes on from
-    each rung that was reached, so that a small sweep has a winner.
+    an order that the plan alone decides, so that a resumed sweep promotes the same. After the last batch at least one
+    goes on from each rung that was reached, so that a small sweep has a winner.
 
     Source: arXiv:1810.05934, algorithm 2.
     """
