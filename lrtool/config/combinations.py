@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from math import prod
 from typing import Any
@@ -28,6 +29,13 @@ class Combination:
     settings: Assignments
     origins: Mapping[str, Path_]
     cell: int
+
+    @cached_property
+    def label(self) -> str:
+        """What it is called: its variant, and what else it sets; no two combinations of a sweep share it."""
+        others = [key for key in self.settings if self.origins.get(key, ("",))[0] != "variants"]
+        said = [f"{key}={_short(self.settings[key])}" for key in others]
+        return ", ".join([*filter(None, [self.variant]), *said]) or "base"
 
 
 def count(sweep: SweepConfig) -> int:
@@ -79,16 +87,6 @@ def random_samples(sweep: SweepConfig) -> list[Assignments]:
 
 def _drawn(values: Range | list[Any], part: float) -> Any:
     return values.draw(part) if isinstance(values, Range) else values[int(part * len(values))]
-
-
-def label(combination: Combination) -> str:
-    """What a combination is called: its variant, and what else it sets; no two combinations share it."""
-    settings, origins = combination.settings, combination.origins
-    others = [key for key in settings if origins.get(key, ("",))[0] != "variants"]
-    return (
-        ", ".join([*filter(None, [combination.variant]), *(f"{key}={_short(settings[key])}" for key in others)])
-        or "base"
-    )
 
 
 def _short(value: Any) -> str:

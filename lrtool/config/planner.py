@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from lrtool.config.combinations import Combination, cells, label, random_samples
+from lrtool.config.combinations import Combination, cells, random_samples
 from lrtool.config.document import Document, Path_, Place
 from lrtool.config.load import validate
 from lrtool.config.messages import kind_of
@@ -54,7 +54,7 @@ class Planner:
         for cell in cells(self._sweep):
             for sample in samples:
                 settled = self.settled(cell, sample.__getitem__)
-                found.setdefault(label(settled), settled)
+                found.setdefault(settled.label, settled)
         return list(found.values())
 
     def settled(self, cell: Combination, value: Callable[[str], Any]) -> Combination:
@@ -84,7 +84,7 @@ class Planner:
         problems: dict[Problem, None] = {}
         failed = 0
         for combination in chosen:
-            extra = (more or {}).get(label(combination), {})
+            extra = (more or {}).get(combination.label, {})
             try:
                 config = self.config(combination, extra)
             except ConfigError as error:
@@ -116,7 +116,7 @@ class Planner:
         settings = {**named, **combination.settings, **extra}
         for number, seed in enumerate(self._seeds(config), first):
             one = config.model_copy(update={"seed": seed})
-            yield PlannedTrial(number, label(combination), settings, one, combination.cell)
+            yield PlannedTrial(number, combination.label, settings, one, combination.cell)
 
     def _seeds(self, config: Config) -> Sequence[int]:
         seeds = self._sweep.seeds

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from math import ceil
 
-from lrtool.config.combinations import Combination, count, label
+from lrtool.config.combinations import Combination, count
 from lrtool.config.planner import PlannedTrial
 from lrtool.config.settings import digest
 from lrtool.config.sweep_load import Sweep
@@ -109,7 +109,7 @@ class Arrivals:
         reached = {} if self._pruner is None else self._pruner.reached
         drawn: list[Drawn] = []
         for cell, samples in zip(planner.cells, before, strict=True):
-            names = [(each.settings, label(each)) for each in samples]
+            names = [(each.settings, each.label) for each in samples]
             known = [
                 Known(settings, losses.get(name), None if name in lost else reached.get(name))
                 for settings, name in names
@@ -121,7 +121,7 @@ class Arrivals:
 
     def _arrived(self, chosen: Iterable[Combination]) -> list[PlannedTrial]:
         """The trials of those combinations that are new, known to the trainer, each with its LR."""
-        new = {label(each): each for each in chosen if label(each) not in self._labels}
+        new = {each.label: each for each in chosen if each.label not in self._labels}
         self._labels |= new.keys()
         lrs = self._lrs.search(self._sweep.planner, list(new.values())) if self._lrs is not None else {}
         trials = self._sweep.planner.trials(new.values(), lrs, self.planned)
@@ -143,9 +143,10 @@ def outlook(sweep: Sweep) -> Outlook:
     """What the first batch of a sweep grows to."""
     config = sweep.config
     prune, tpe = config.prune, config.sampler == "tpe"
-    batched = tpe or (prune is not None and prune.kind == "asha")
-    arriving = config.samples if tpe and config.samples else len(sweep.planner.combinations())
-    batches = ceil(arriving / config.batch) if batched else 1
+    arriving = 0
+    if tpe or (prune is not None and prune.kind == "asha"):
+        arriving = config.samples if tpe and config.samples else len(sweep.planner.combinations())
+    batches = max(1, ceil(arriving / config.batch))
     # About as many trials reach the same rung in each batch, and about as much is trained on every rung.
     sizes = 1 if prune is None else prune.rungs + 1
     growth = arriving / min(arriving, config.batch) if tpe else 1.0

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lrtool.config.combinations import Combination, label
+from lrtool.config.combinations import Combination
 from lrtool.config.planner import Planner
 from lrtool.config.schema import Config
 from lrtool.config.sweep import Assignments, Tune
@@ -30,7 +30,7 @@ class TunedLRs:
         """What each of these combinations is to set, by its label."""
         lrs: dict[str, Assignments] = {}
         for combination in chosen:
-            name = label(combination)
+            name = combination.label
             found = self._store.fact(f"tuned:{name}")
             if found is None:
                 found = self._searched(planner.config(combination, {}).model_copy(update={"name": name}))
