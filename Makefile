@@ -12,7 +12,7 @@ help:
 	@echo "make demo       range test and training on real data, plots in outputs/"
 	@echo "make test       lint, types and every test"
 	@echo "make test-peers parity with optax (installs jax first)"
-	@echo "make test-faults kills a sweep 30 times and resumes it (minutes)"
+	@echo "make test-faults kills sweeps 60 times and resumes them (minutes)"
 	@echo "make bench      the benchmarks"
 	@echo "make format     reformat the code"
 	@echo "make clean      remove the environment and caches"

@@ -23,8 +23,8 @@ from lrtool.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from lrtool.config.sweep_load import Sweep
+    from lrtool.experiments.options import Options
     from lrtool.experiments.session import Session
-    from lrtool.experiments.sweep import Options
     from lrtool.runs.folder import RunFolder
 
 #: Variants that the result shows.
@@ -65,7 +65,7 @@ def command(
     --set overrides keys of the base config.
     """
     from lrtool.config.sweep_load import load_sweep
-    from lrtool.experiments.sweep import Options
+    from lrtool.experiments.options import Options
 
     if executor not in _EXECUTORS:
         raise UsageError(
@@ -129,17 +129,22 @@ def _plan(loaded: Sweep, options: Options, as_json: bool) -> None:
     from lrtool.experiments.forecast import document, forecasts
     from lrtool.experiments.grouping import group_trials
 
-    trials = loaded.trials()
-    searches = len(loaded.planner.variants()) if loaded.config.tune is not None else 0
-    found = forecasts(group_trials(trials), options)
-    plan = document(found, len(trials), searches)
+    trials, prune = loaded.trials(), loaded.config.prune
+    variants = len({trial.variant for trial in trials})
+    searches = variants if loaded.config.tune is not None else 0
+    found = forecasts(group_trials(trials), options, prune)
+    plan = document(found, len(trials), searches, prune)
     if as_json:
         print_json(plan)
         return
-    lines = [f"{loaded.config.name}: {len(trials)} trials of {len({trial.variant for trial in trials})} variants"]
+    lines = [f"{loaded.config.name}: {len(trials)} trials of {variants} variants"]
     if loaded.config.tune is not None:
         budget = loaded.config.tune.budget
         lines.append(f"  first, {searches} LR searches that cost about {budget:g} training runs each")
+    if prune is not None:
+        all_ = sum(each.trials * each.steps for each in found)
+        left = sum(each.updates for each in found)
+        lines.append(f"  pruning ({prune.kind}) leaves about {left:,} of {all_:,} updates ({prune.share:.0%})")
     for number, each in enumerate(found, 1):
         size = f", {each.bytes / 2**20:.0f} MB" if each.bytes is not None else ""
         seconds = f"about {_time(each.seconds)}" if each.seconds is not None else "time unknown"
@@ -161,7 +166,7 @@ def _answer(run: Session) -> str:
     """The result in a few lines."""
     results: dict[str, Any] = run.results
     counts = results["trials"]
-    said = ", ".join(f"{counts[name]} {name}" for name in ("finished", "diverged", "failed") if counts[name])
+    said = ", ".join(f"{counts[name]} {name}" for name in ("finished", "diverged", "failed", "pruned") if counts[name])
     lines = [f"{counts['planned']} trials: {said}" + (f" ({run.reason})" if run.status != "finished" else "")]
     leaders = results["leaders"][:_SHOWN]
     width = max((len(each["variant"]) for each in leaders), default=0)

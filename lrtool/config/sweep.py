@@ -97,12 +97,18 @@ class Tune(Settings):
 
 
 class Prune(Settings):
-    """Successive halving: train all briefly, go on with the best part, and so on up to the full length.
+    """Give up early on variants that lag behind: train all briefly, go on with the best, and so on to full length.
 
     With factor 3 and 2 rungs all train for 1/9 of the run, the best third for 1/3, the best ninth to the end. Every
     length starts anew, so that trials do not depend on what was pruned. Variants are judged with all their seeds.
+
+    halving: a rung is decided when all have reached it. asha: variants arrive in batches, and after each one whoever
+    is among the best 1/factor of those that have reached a rung so far goes on; the first finish early, and some go
+    on that would not have, had the rung waited. With sampler: tpe the samples of one variant and grid point are
+    rivals, in halving those of one batch; otherwise all are.
     """
 
+    kind: Literal["halving", "asha"] = Field("halving", description="halving waits for all variants, asha does not.")
     factor: int = Field(3, ge=2, description="One in so many variants goes on.")
     rungs: int = Field(2, ge=1, le=10, description="How often, before the full length.")
 
@@ -110,6 +116,15 @@ class Prune(Settings):
     def fractions(self) -> list[float]:
         """The part of the run that each rung trains."""
         return [float(self.factor) ** -left for left in range(self.rungs, 0, -1)]
+
+    @property
+    def share(self) -> float:
+        """About which part of all updates is left: every rung, and the full length, costs as much as the first rung.
+
+        >>> round(Prune(factor=3, rungs=2).share, 3)
+        0.333
+        """
+        return (self.rungs + 1) / float(self.factor) ** self.rungs
 
 
 class SweepConfig(InFolder):
@@ -125,10 +140,19 @@ class SweepConfig(InFolder):
     random: dict[str, Values] = Field({}, description="Keys and ranges or lists to draw from.")
     samples: int | None = Field(None, ge=1, le=_MOST_VALUES, description="How many random samples.")
     sampler: Literal["random", "tpe"] = Field(
-        "random", description="tpe: Optuna draws near what did well (needs the extra optuna)."
+        "random",
+        description="tpe: Optuna draws near what did well, for each variant and grid point by itself"
+        " (needs the extra optuna).",
     )
-    batch: int = Field(10, ge=1, description="Samples that tpe draws, and that are trained, at a time.")
-    sample_seed: int = Field(0, ge=0, description="Seed of the random samples.")
+    batch: int = Field(
+        10,
+        ge=1,
+        description="How many are trained at a time: samples that tpe draws for each variant and grid point,"
+        " or variants that prune: asha lets in.",
+    )
+    sample_seed: int = Field(
+        0, ge=0, description="Seed of the samples, and of the order in which asha lets variants in."
+    )
     seeds: int | list[int] | None = Field(
         None, description="Seeds of every combination: how many (from the base's seed on), or which."
     )
@@ -136,7 +160,7 @@ class SweepConfig(InFolder):
         {}, description="Conditions: this key varies only where other keys have one of these values."
     )
     tune: Tune | None = Field(None, description="`lr`: each variant is compared at its own best LR.")
-    prune: Prune | None = Field(None, description="Successive halving: give up early on variants that lag behind.")
+    prune: Prune | None = Field(None, description="Give up early on variants that lag behind: halving or asha.")
 
     @model_validator(mode="before")
     @classmethod
@@ -161,7 +185,7 @@ class SweepConfig(InFolder):
     @field_validator("prune", mode="before")
     @classmethod
     def _prune_in_short(cls, value: object) -> object:
-        return {} if value == "halving" else value
+        return {"kind": value} if isinstance(value, str) else value
 
     @field_validator("tune", mode="before")
     @classmethod
@@ -176,18 +200,26 @@ class SweepConfig(InFolder):
         if bool(self.random) != (self.samples is not None):
             missing = "samples" if self.random else "random"
             raise ValueError(f"random and samples belong together, but there is no {missing}; write samples: 20")
-        if self.sampler == "tpe" and (not self.random or self.grid or self.variants or self.tune or self.prune):
+        if self.sampler == "tpe" and not self.random:
             raise ValueError(
-                "tpe draws samples of random and of nothing else, each better than the last;"
-                " leave out grid, variants, tune and prune, or write sampler: random"
+                "tpe draws the values of random, but there is none;"
+                " write random: {optimizer.lr: {log: [1e-4, 1]}} and samples: 20, or leave out sampler"
             )
         varied = self.grid.keys() | self.random.keys()
         twice = sorted(self.grid.keys() & self.random.keys())
         twice += sorted({key for each in self.variants.values() for key in each} & varied)
         if twice:
             raise ValueError(f"{twice[0]} varies in two places; leave it in one of variants, grid and random")
-        if self.tune is not None and "optimizer.lr" in varied:
+        everywhere = varied.union(*self.variants.values())
+        idle = [key for key in self.where if key not in everywhere]
+        if idle:
+            raise ValueError(f"where has a condition for {idle[0]}, which does not vary; vary it, or leave that out")
+        if self.tune is not None and "optimizer.lr" in everywhere:
             raise ValueError("optimizer.lr is to be tuned and varies at once; leave out tune, or the LRs")
+        if not (everywhere or self.variants or self.seeds):
+            raise ValueError(
+                "nothing varies, so there is one trial; write grid: {optimizer.lr: [0.01, 0.1]}, or use lrtool train"
+            )
         return self
 
     def to_yaml(self) -> str:
@@ -208,7 +240,7 @@ def sweep_schema() -> dict[str, Any]:
     properties["base"] = {"anyOf": [{"type": "string"}, written], "description": described}
     # Short forms, which are taken apart before a sweep is checked.
     properties["tune"]["anyOf"].append({"type": "string"})
-    properties["prune"]["anyOf"].append({"const": "halving"})
+    properties["prune"]["anyOf"].append({"enum": schema["$defs"]["Prune"]["properties"]["kind"]["enum"]})
     # `seed` in the grid is a number of seeds, or a list of them.
     properties["grid"]["properties"] = {"seed": {key: properties["seeds"][key] for key in ("anyOf",)}}
     schema["$defs"] = {**config["$defs"], **schema["$defs"]}

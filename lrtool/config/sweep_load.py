@@ -10,14 +10,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from lrtool.config.combinations import MOST_TRIALS, PlannedTrial, Planner, count
+from lrtool.config.combinations import MOST_TRIALS, count
 from lrtool.config.document import Document, Path_, Place, read_document
 from lrtool.config.load import config_error, overridden, validate, with_bases
 from lrtool.config.messages import shown
 from lrtool.config.override import absolute, key_path
+from lrtool.config.planner import PlannedTrial, Planner
 from lrtool.config.problems import ConfigError, Problem
 from lrtool.config.schema import Config
-from lrtool.config.sweep import Assignments, Prune, Range, SweepConfig, Tune
+from lrtool.config.sweep import Prune, Range, SweepConfig, Tune
 from lrtool.errors import UsageError
 
 #: What other programs call a sweep's sections.
@@ -32,11 +33,9 @@ class Sweep:
     base: Config
     planner: Planner
 
-    def trials(
-        self, more: Mapping[str, Assignments] | None = None, samples: Sequence[Assignments] | None = None
-    ) -> list[PlannedTrial]:
-        """Every trial; see `Planner.trials`."""
-        return self.planner.trials(more, samples)
+    def trials(self) -> list[PlannedTrial]:
+        """Every trial; where TPE is to draw, with random samples in their place."""
+        return self.planner.trials(self.planner.combinations())
 
 
 def load_sweep(path: Path, overrides: Sequence[str] = (), seed: int | None = None, most: int = MOST_TRIALS) -> Sweep:

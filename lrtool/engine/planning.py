@@ -49,7 +49,10 @@ class Plan:
 
 @dataclass
 class Planner:
-    """Makes the plan of one call; `task` is on the device."""
+    """Makes the plan of one call; `task` is on the device.
+
+    `updates`: how many there will be in all, where the call is one of several that follow the same plan.
+    """
 
     task: Task
     trials: Sequence[Trial]
@@ -57,6 +60,7 @@ class Planner:
     slots: int | None = None
     compile: bool | None = None
     workers: int | None = None
+    updates: int | None = None
 
     def __post_init__(self) -> None:
         device = self.recipe.device
@@ -64,7 +68,7 @@ class Planner:
             skeleton = seeded_model(self.task, self.trials[0].seed).to(device).train()
         self._work: Work = work_of(self.task, skeleton, device)
         self._update = Update(self.task, self.recipe, skeleton, self._work.random)
-        self._updates = sum(trial.steps for trial in self.trials)
+        self._updates = self.updates if self.updates is not None else sum(trial.steps for trial in self.trials)
         self._cores = torch.get_num_threads() if device.type == "cpu" else 1
         self._memory = calibration.Memory()
 

@@ -7,29 +7,31 @@ from typing import Any
 
 import torch
 
-from lrtool.engine.choose import loop_seconds
+from lrtool.config.sweep import Prune
+from lrtool.engine.choose import choose_engine, loop_seconds
 from lrtool.engine.planning import Planner, expected_seconds, stack_budget
 from lrtool.engine.stacking import math_attention, work_of
 from lrtool.engine.trials import Recipe, Trial
-from lrtool.engine.vector import placed
+from lrtool.engine.vector import VectorEngine, placed
 from lrtool.errors import LrtoolError
 from lrtool.executors.local import cores
 from lrtool.experiments.grouping import Group
-from lrtool.experiments.jobs import recipe_of, setup_of, trial_of
+from lrtool.experiments.jobs import recipe_of, setup_of, trace_bytes, trial_of
+from lrtool.experiments.options import Options
 from lrtool.experiments.setup import Setup
-from lrtool.experiments.sweep import Options, decide
 from lrtool.tasks.base import Task, seeded_model
-
-#: Bytes of an update in a trace.
-_PER_UPDATE = 24
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """One group: how it would be trained, in about how many `seconds`, with about how many `bytes`; None: unknown."""
+    """One group: how it would be trained, in about how many `seconds`, with about how many `bytes`; None: unknown.
+
+    `updates` of all its trials, about, after what pruning saves.
+    """
 
     trials: int
     steps: int
+    updates: int
     like: str
     engine: str
     reason: str
@@ -37,32 +39,35 @@ class Forecast:
     bytes: int | None
 
 
-def forecast(group: Group, options: Options) -> Forecast:
+def forecast(group: Group, options: Options, prune: Prune | None = None) -> Forecast:
     """Look at a group: builds it, chooses its engine, times a few updates."""
-    decision = decide(group, options.allow_import)
-    like = group.trials[0].variant
+    like, count = group.trials[0].variant, len(group.trials)
     try:
         setup = setup_of(group, options.allow_import)
         recipe = recipe_of(setup)
         trials = [trial_of(setup, planned) for planned in group.trials]
-        seconds, size = _costs(setup, recipe, trials, decision.engine, options)
+        engine, reason = choose_engine(setup.task, trials, recipe)[:2]
+        name = "vector" if isinstance(engine, VectorEngine) else "loop"
+        seconds, size = _costs(setup, recipe, trials, name, options)
     except LrtoolError as error:
-        return Forecast(len(group.trials), 0, like, decision.engine, str(error).splitlines()[0], None, None)
-    return Forecast(len(trials), setup.steps, like, decision.engine, decision.reason, seconds, size)
+        return Forecast(count, 0, 0, like, "loop", f"loop: {str(error).splitlines()[0]}", None, None)
+    share = prune.share if prune is not None else 1.0
+    return Forecast(count, setup.steps, round(count * setup.steps * share), like, name, reason, seconds * share, size)
 
 
-def forecasts(groups: list[Group], options: Options) -> list[Forecast]:
+def forecasts(groups: list[Group], options: Options, prune: Prune | None = None) -> list[Forecast]:
     """Look at every group."""
-    return [forecast(group, options) for group in groups]
+    return [forecast(group, options, prune) for group in groups]
 
 
-def document(found: list[Forecast], trials: int, tuned: int) -> dict[str, Any]:
-    """The plan for scripts; `tuned` LR searches come first."""
+def document(found: list[Forecast], trials: int, tuned: int, prune: Prune | None = None) -> dict[str, Any]:
+    """The plan for scripts; `tuned` LR searches come first. `pruning` is the part of all updates that it leaves."""
     known = [each.seconds for each in found if each.seconds is not None]
     sizes = [each.bytes for each in found if each.bytes is not None]
     return {
         "trials": trials,
         "lr_searches": tuned,
+        "pruning": prune.share if prune is not None else None,
         "groups": [vars(each) for each in found],
         "seconds": sum(known) if len(known) == len(found) else None,
         "bytes": max(sizes) if sizes else None,
@@ -73,7 +78,7 @@ def _costs(setup: Setup, recipe: Recipe, trials: list[Trial], engine: str, optio
     task = placed(setup.task, recipe)
     model = seeded_model(task, trials[0].seed).to(recipe.device)
     work = work_of(task, model, recipe.device)
-    traces = len(trials) * setup.steps * _PER_UPDATE
+    traces = trace_bytes(len(trials), setup.steps)
     if engine == "vector":
         with math_attention():
             seconds = expected_seconds(Planner(task, trials, recipe))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lrtool.config.combinations import PlannedTrial
+from lrtool.config.planner import PlannedTrial
 from lrtool.config.schema import Config
 from lrtool.config.settings import digest
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from lrtool.config.combinations import PlannedTrial
+from lrtool.config.planner import PlannedTrial
 from lrtool.config.schema import Config
 from lrtool.engine.loop import LoopEngine
 from lrtool.engine.trials import Evaluation, Recipe, Status, Trace, Trial
@@ -19,6 +19,8 @@ from lrtool.runs.store import StoredTrial
 
 #: Seconds between two reports of updates done.
 _EVERY = 0.2
+#: Bytes of one update in a trace, everything recorded, and what the traces of one job may take.
+_PER_UPDATE, _TRACES = 8 * 6, 256 * 2**20
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,18 @@ class Part:
 
 
 WHOLE = Part(1.0, Status.FINISHED.value)
+#: What the status of a trial begins with that waits for its rivals.
+_RUNG = "rung-"
+
+
+def rung(number: int, fraction: float) -> Part:
+    """The part of a run after which variants are compared for the n-th time."""
+    return Part(fraction, f"{_RUNG}{number}")
+
+
+def waits(status: str) -> bool:
+    """Whether a trial with this status waits for its rivals."""
+    return status.startswith(_RUNG)
 
 
 @dataclass(frozen=True)
@@ -102,6 +116,16 @@ def trial_of(setup: Setup, planned: PlannedTrial, part: Part = WHOLE) -> Trial:
     own = replace(setup, config=planned.config)
     trial = own.trial(planned.config.seed, planned.config.optimizer.lr, planned.variant)
     return replace(trial, steps=max(1, round(trial.steps * part.fraction)))
+
+
+def most_trials(steps: int) -> int:
+    """How many trials one job may have, so that their traces fit into memory."""
+    return max(2, _TRACES // (_PER_UPDATE * steps))
+
+
+def trace_bytes(trials: int, steps: int) -> int:
+    """What the traces take that are in memory at a time."""
+    return min(trials, most_trials(steps)) * steps * _PER_UPDATE
 
 
 def train(job: Job, report: Report) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lrtool.config.combinations import PlannedTrial
+from lrtool.config.planner import PlannedTrial
 from lrtool.engine.trials import Status, Trace
 from lrtool.runs.store import StoredTrial
 

@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from lrtool.config.combinations import Combination
 from lrtool.config.sweep import Assignments, Range, SweepConfig
 from lrtool.errors import MissingExtraError
-from lrtool.runs.leaders import Leaders
-from lrtool.runs.store import StoredTrial
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
+    from optuna.study import Study
+    from optuna.trial import FrozenTrial, Trial
+
+#: A combination, given what to set each of its keys that are drawn to.
+Settled = Callable[[Callable[[str], Any]], Combination]
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a sample.
+
+    `loss`: the mean over its seeds if all have finished. `reached`: the last rung that it got through, and its loss
+    there, where it was pruned or waits. Neither where a trial diverged or failed: worse than all others.
+    """
+
+    settings: Assignments
+    loss: float | None = None
+    reached: tuple[int, float] | None = None
 
 
 def require_optuna() -> None:
@@ -21,36 +39,51 @@ def require_optuna() -> None:
         raise MissingExtraError("optuna", extra="optuna", where="sampler")
 
 
-def next_samples(
-    sweep: SweepConfig, samples: Sequence[Assignments], trials: Sequence[StoredTrial], count: int
-) -> list[Assignments]:
-    """So many further samples, given those before and their trials; the same again for the same.
+def next_samples(sweep: SweepConfig, settled: Settled, known: Sequence[Known], count: int) -> list[Combination]:
+    """So many further samples of a cell, given those before; the same again for the same.
 
-    A sample is judged by the mean over its seeds; one of which a trial diverged or failed counts as worse than all.
+    Define-by-run: `settled` asks for the value of one key after the other, and not for those that do not apply.
     """
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    space = {key: _distribution(values) for key, values in sweep.random.items()}
     # Without the constant liar the samples of one batch would lie on each other.
     sampler = optuna.samplers.TPESampler(
-        seed=sweep.sample_seed + len(samples), constant_liar=True, n_startup_trials=sweep.batch
+        seed=sweep.sample_seed + len(known), constant_liar=True, n_startup_trials=sweep.batch
     )
     study = optuna.create_study(sampler=sampler)
-    ranked = {_key(leader.settings): leader for leader in Leaders(trials).ranked()}
-    for sample in samples:
-        leader = ranked.get(_key(sample))
-        good = leader is not None and not leader.others
-        study.add_trial(
-            optuna.trial.create_trial(
-                state=optuna.trial.TrialState.COMPLETE if good else optuna.trial.TrialState.PRUNED,
-                value=leader.mean if good and leader is not None else None,
-                params={key: _told(sweep.random[key], sample[key]) for key in space},
-                distributions=space,
-            )
-        )
-    asked = [study.ask(space) for _ in range(count)]
-    return [{key: _drawn(sweep.random[key], trial.params[key]) for key in space} for trial in asked]
+    space = {key: _distribution(values) for key, values in sweep.random.items()}
+    for sample in known:
+        study.add_trial(_told(sweep, space, sample))
+    return [settled(_asked(sweep, study)) for _ in range(count)]
+
+
+def _told(sweep: SweepConfig, space: dict[str, BaseDistribution], sample: Known) -> FrozenTrial:
+    from optuna.trial import TrialState, create_trial
+
+    own = {key: values for key, values in sweep.random.items() if key in sample.settings}
+    return create_trial(
+        state=TrialState.PRUNED if sample.loss is None else TrialState.COMPLETE,
+        value=sample.loss,
+        intermediate_values=None if sample.reached is None else dict([sample.reached]),
+        params={key: _as_drawn(values, sample.settings[key]) for key, values in own.items()},
+        distributions={key: space[key] for key in own},
+    )
+
+
+def _asked(sweep: SweepConfig, study: Study) -> Callable[[str], Any]:
+    """The value of each key of a new sample, drawn when it is asked for."""
+    trial = study.ask()
+    return lambda key: _as_set(sweep.random[key], _suggested(trial, key, sweep.random[key]))
+
+
+def _suggested(trial: Trial, key: str, values: Range | list[Any]) -> Any:
+    if not isinstance(values, Range):
+        return trial.suggest_categorical(key, range(len(values)))
+    low, high = values.ends
+    if values.integer:
+        return trial.suggest_int(key, round(low), round(high), log=values.log is not None)
+    return trial.suggest_float(key, low, high, log=values.log is not None)
 
 
 def _distribution(values: Range | list[Any]) -> BaseDistribution:
@@ -64,7 +97,7 @@ def _distribution(values: Range | list[Any]) -> BaseDistribution:
     return FloatDistribution(low, high, log=values.log is not None)
 
 
-def _drawn(values: Range | list[Any], drawn: Any) -> Any:
+def _as_set(values: Range | list[Any], drawn: Any) -> Any:
     """What a trial sets: an item of a list, or a number with ten digits, as in a grid."""
     if not isinstance(values, Range):
         return values[drawn]
@@ -72,9 +105,5 @@ def _drawn(values: Range | list[Any], drawn: Any) -> Any:
     return drawn if values.integer else min(max(float(f"{drawn:.10g}"), low), high)
 
 
-def _told(values: Range | list[Any], value: Any) -> Any:
+def _as_drawn(values: Range | list[Any], value: Any) -> Any:
     return value if isinstance(values, Range) else values.index(value)
-
-
-def _key(settings: Assignments) -> str:
-    return repr(sorted(settings.items()))

@@ -26,7 +26,7 @@ class SweepBoard:
 
     def __init__(self, label: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._label, self._clock = label, clock
-        self._wanted = self._done = self._steps = self._bad = 0
+        self._wanted = self._done = self._steps = self._bad = self._pruned = 0
         self._began = self._due = clock()
         self.leaders = Leaders()
 
@@ -51,7 +51,8 @@ class SweepBoard:
     def ended(self, trial: StoredTrial) -> None:
         """A trial has ended."""
         self._done += 1
-        self._bad += trial.status != "finished"
+        self._bad += trial.status in ("diverged", "failed")
+        self._pruned += trial.status == "pruned"
         self.leaders.add(trial)
         self._draw_if_due()
 
@@ -61,6 +62,8 @@ class SweepBoard:
         parts = [f"{self._label}: {self._done}/{self._wanted} trials"]
         if self._bad:
             parts.append(f"{self._bad} diverged or failed")
+        if self._pruned:
+            parts.append(f"{self._pruned} pruned")
         if self._steps and elapsed > 0:
             parts.append(f"{self._steps / elapsed:,.0f} updates/s")
         if self._done and self._done < self._wanted:

@@ -41,7 +41,8 @@ class Leaders:
         counts = self._counts.setdefault(trial.variant, [0, 0])
         counts[trial.status != "finished"] += 1
         sums = self._sums.setdefault(trial.variant, {})
-        for name in ("val_loss", "train_loss"):
+        # What waits for its rivals has values too, but of a part of the run.
+        for name in ("val_loss", "train_loss") if trial.status == "finished" else ():
             if name in trial.values:
                 sums[name] = sums.get(name, 0.0) + trial.values[name]
 
@@ -54,3 +55,8 @@ class Leaders:
             if metric in sums
         ]
         return sorted(found, key=lambda each: (each.others > 0, each.mean))
+
+
+def metric_of(trials: Iterable[StoredTrial]) -> str:
+    """What trials are compared by, whether they have finished or wait for their rivals."""
+    return "val_loss" if any("val_loss" in trial.values for trial in trials) else "train_loss"

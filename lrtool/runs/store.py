@@ -9,20 +9,22 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
 from lrtool.errors import OutputError, UsageError
 from lrtool.runs.salvage import filled_up, moved_aside, readable, salvaged
-from lrtool.runs.stored_trial import COLUMNS, StoredTrial, row_of
+from lrtool.runs.stored_trial import COLUMNS, StoredTrial, row_of, trial_of
 
 __all__ = ["FILE", "SCHEMA", "StoredTrial", "SweepStore", "read_trials"]
 
 #: Raised whenever a column changes its meaning or goes away.
 SCHEMA = 1
 FILE = "sweep.sqlite"
+#: The fact that a part of the file was lost once.
+DAMAGED = "damaged"
 _LOCK = "sweep.lock"
 _TABLES = (
     "CREATE TABLE trials (number INTEGER PRIMARY KEY, variant TEXT NOT NULL, settings TEXT NOT NULL, seed INTEGER,"
@@ -31,6 +33,7 @@ _TABLES = (
     "CREATE TABLE facts (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
 )
 _INSERT = f"INSERT OR REPLACE INTO trials ({COLUMNS}) VALUES ({', '.join('?' * len(COLUMNS.split(',')))})"
+_ONE = f"SELECT {COLUMNS} FROM trials WHERE number = ?"
 
 _LOG = logging.getLogger("lrtool")
 
@@ -109,6 +112,11 @@ class SweepStore:
         """Every recorded trial, in order."""
         return readable(self._database)[0]
 
+    def some(self, numbers: Iterable[int]) -> list[StoredTrial]:
+        """Those of these trials that are recorded, in the order given."""
+        rows = (self._database.execute(_ONE, (number,)).fetchone() for number in numbers)
+        return [trial_of(row) for row in rows if row is not None]
+
     def fact(self, key: str) -> Any:
         """What was remembered under a key, None if nothing."""
         row = self._database.execute("SELECT value FROM facts WHERE key = ?", (key,)).fetchone()
@@ -118,6 +126,13 @@ class SweepStore:
         """Remember a JSON value for whoever resumes."""
         with _written(self.file):
             self._database.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (key, json.dumps(value)))
+
+    def forget(self, prefix: str) -> None:
+        """Forget every trial, what is remembered under keys that begin so, and that the file was damaged."""
+        with _written(self.file), self._database:
+            self._database.execute("BEGIN")
+            self._database.execute("DELETE FROM trials")
+            self._database.execute("DELETE FROM facts WHERE key GLOB ? OR key = ?", (f"{prefix}*", DAMAGED))
 
     def _ready(self, said: Callable[[str], None]) -> sqlite3.Connection:
         """The open database, with tables; what is readable of a damaged one is moved into a new one."""
@@ -132,7 +147,7 @@ class SweepStore:
         with database:
             database.execute("BEGIN")
             database.executemany(_INSERT, [row_of(trial) for trial in trials])
-            database.executemany("INSERT INTO facts VALUES (?, ?)", facts.items())
+            database.executemany("INSERT INTO facts VALUES (?, ?)", {**facts, DAMAGED: json.dumps(damage)}.items())
         said(f"{self.file}: {damage}; what is lost is trained again (the damaged file is kept as {aside.name})")
         return database
 

@@ -31,3 +31,8 @@ def test_the_schema_of_sweeps_admits_every_sweep_that_is_shipped(cli):
         # Read as lrtool reads it: 1e-3 is a number.
         assert [each.message for each in validator.iter_errors(read_document(path).data)] == []
     assert list(validator.iter_errors({"base": "c.yaml", "gird": {}}))
+
+
+def test_the_schema_of_sweeps_knows_both_ways_of_pruning_in_short(cli):
+    schema = json.loads(cli("schema", "--sweep")[1])
+    assert {"enum": ["halving", "asha"]} in schema["properties"]["prune"]["anyOf"]

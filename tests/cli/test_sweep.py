@@ -55,6 +55,21 @@ def test_a_dry_run_counts_lr_searches_and_tells_of_groups_that_cannot_be_built(c
     assert code == 0 and "first, 2 LR searches" in out and "time unknown" in out and "batch" in out
 
 
+def test_a_dry_run_tells_what_pruning_saves(cli, sweep):
+    text = SWEEP + "prune: {kind: asha, factor: 2, rungs: 3}\n"
+    code, out, _ = cli("sweep", sweep(text), "--dry-run")
+    assert code == 0 and "pruning (asha) leaves about 40 of 80 updates (50%)" in out
+    pruned = json.loads(cli("sweep", sweep(text), "--dry-run", "--json")[1])
+    whole = json.loads(cli("sweep", sweep(), "--dry-run", "--json")[1])
+    assert (pruned["pruning"], whole["pruning"]) == (0.5, None)
+    assert [each["groups"][0]["updates"] for each in (pruned, whole)] == [40, 80]
+
+
+def test_what_was_pruned_is_counted_in_the_answer(cli, sweep):
+    code, out, err = cli("sweep", sweep(SWEEP + "prune: {kind: asha, factor: 2, rungs: 1}\n"), "--output", "out")
+    assert code == 0 and "8 trials: 4 finished, 4 pruned" in out and "8/8 trials, 4 pruned" in err
+
+
 def test_set_and_seed_reach_the_base(cli, sweep, tmp_path):
     cli("sweep", sweep("base: c.yaml\nseeds: 2\n"), "--set", "train.duration=3", "--seed", 7, "-o", "out", "--quiet")
     trials = read_trials(tmp_path / "out/small/latest")

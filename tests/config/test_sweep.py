@@ -95,6 +95,13 @@ def test_a_condition_drops_a_key_and_what_is_then_alike(sweep):
     assert len(settings) == 4 and {"schedule": "constant"} in settings
 
 
+@pytest.mark.parametrize("written", ["asha", "{kind: asha}", "{kind: asha, factor: 3, rungs: 2}"])
+def test_pruning_may_be_written_in_short(sweep, written):
+    prune = sweep(f"base: base.yaml\nseeds: 2\nprune: {written}\n").config.prune
+    assert (prune.kind, prune.factor, prune.rungs) == ("asha", 3, 2)
+    assert sweep("base: base.yaml\nseeds: 2\nprune: {rungs: 1}\n").config.prune.kind == "halving"
+
+
 def test_points_include_the_ends_and_are_whole_numbers_where_asked():
     assert Range(log=(1e-4, 1), points=5).values() == [1e-4, 1e-3, 1e-2, 0.1, 1.0]
     assert Range(linear=(0, 1), points=3).values() == [0, 0.5, 1]
@@ -178,7 +185,16 @@ def test_a_mistake_is_named_with_its_place_and_remedy(sweep, text, expected):
         ("seeds: 0", "at least one seed is needed, but got 0"),
         ("seeds: [1, 1]", "seeds are different numbers"),
         ("seeds: 2\ngrid: {seed: 3}", "seeds are given twice"),
-        ("sampler: tpe\nseeds: 2", "tpe draws samples of random and of nothing else"),
+        ("sampler: tpe\nseeds: 2", "tpe draws the values of random, but there is none"),
+        ("grid: {}", "nothing varies, so there is one trial"),
+        ("variants: {}\nprune: asha", "nothing varies, so there is one trial"),
+        ("prune: hyperband", "got 'hyperband'"),
+        ("prune: {kind: asha, factor: 3, rungs: 0}", "must be at least 1, but got 0"),
+        (
+            "grid: {schedule: [cosine]}\nwhere: {schedule.warmup: {schedule.kind: [cosine]}}",
+            "where has a condition for schedule.warmup, which does not vary",
+        ),
+        ("tune: lr\nvariants: {a: {optimizer.lr: 0.1}}", "optimizer.lr is to be tuned and varies at once"),
         ("prune: {factor: 1}", "must be at least 2, but got 1"),
         ("prune: {rugs: 1}", "there is no such key"),
         ("tune: momentum", "got 'momentum'"),

@@ -11,8 +11,9 @@ from lrtool.config.sweep_load import load_sweep
 from lrtool.engine.trials import Status, Trace
 from lrtool.errors import Interrupted, OutputError, UsageError
 from lrtool.experiments.grouping import group_trials
+from lrtool.experiments.options import Options
 from lrtool.experiments.outcome import curve, final_values
-from lrtool.experiments.sweep import Options, resume_sweep, run_sweep
+from lrtool.experiments.sweep import resume_sweep, run_sweep
 from lrtool.report.board import SweepBoard
 from lrtool.runs.store import FILE, read_trials
 

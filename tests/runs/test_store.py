@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from lrtool.errors import OutputError, UsageError
-from lrtool.runs.store import FILE, SCHEMA, StoredTrial, SweepStore, read_trials
+from lrtool.runs.store import DAMAGED, FILE, SCHEMA, StoredTrial, SweepStore, read_trials
 
 CURVE = {"step": [1.0, 2.0], "lr": [0.1, 1 / 3], "train_loss": [2.0, 1e-300], "val_loss": [float("nan"), 0.5]}
 
@@ -195,3 +195,25 @@ def test_a_changed_byte_that_sqlite_does_not_notice_is_noticed(tmp_path):
 def test_a_folder_that_cannot_be_written_is_an_output_error(tmp_path):
     with pytest.raises(OutputError, match="cannot write here"):
         SweepStore(tmp_path / "missing")
+
+
+def test_some_trials_can_be_asked_for(tmp_path):
+    with SweepStore(tmp_path) as store:
+        for number in range(4):
+            store.record(trial(number))
+        assert [each.number for each in store.some([3, 1, 9])] == [3, 1]
+
+
+def test_a_store_remembers_that_it_was_damaged_until_it_forgets_its_trials(tmp_path):
+    file = recorded(tmp_path, 30)
+    with SweepStore(tmp_path) as store:
+        assert store.fact(DAMAGED) is None
+        store.remember("pruned:0", [1])
+    os.truncate(file, file.stat().st_size // 2)
+    with SweepStore(tmp_path, said=lambda text: None) as store:
+        assert "recovered" in store.fact(DAMAGED) and store.trials()
+    with SweepStore(tmp_path) as store:
+        assert store.fact(DAMAGED) is not None  # whoever is killed in between still knows
+        store.forget("pruned")
+        assert store.fact(DAMAGED) is store.fact("pruned:0") is None and store.trials() == []
+        assert store.fact("plan") == "abc"
