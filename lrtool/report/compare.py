@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from lrtool.analysis.comparison import Comparison, Interval, estimate
+from lrtool.analysis.comparison import Comparison
+from lrtool.analysis.student import Interval, estimate
 from lrtool.report.schedule import steps_below
 from lrtool.report.style import FAINT, INK, PALETTE, number, shortened, styled, titled
 from lrtool.runs.variants import Variant, loss_curve

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lrtool.analysis.comparison import MOST_SEEDS, Comparison, Difference, Interval
+from lrtool.analysis.comparison import Comparison, Difference
+from lrtool.analysis.student import MOST_SEEDS, Interval
 from lrtool.report.style import number, shortened
 from lrtool.runs.lr_response import LrResponse, tolerance
 from lrtool.runs.variants import Variant

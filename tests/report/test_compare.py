@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from lrtool.analysis.comparison import compare
+from lrtool.analysis.student import quantile
 from lrtool.report.compare import ForestPlot, OverlayPlot, TargetPlot, draw_forest, draw_overlay, draw_target
 from lrtool.report.compare_text import Report, to_csv, tolerance_text, verdict
 from lrtool.runs.lr_response import LrResponse
@@ -33,7 +34,7 @@ def test_the_band_is_the_interval_over_seeds():
     plot = OverlayPlot.of("title", "answer", [variant("a", [0.0, 0.2, 0.4])])
     (band,) = plot.bands
     assert band.step.tolist() == [10, 20, 30] and band.mean == pytest.approx([1.2, 0.7, 0.2])
-    half = 4.302653 * 0.2 / math.sqrt(3)
+    half = quantile(3) * 0.2 / math.sqrt(3)
     assert band.high - band.mean == pytest.approx([half] * 3) and band.mean - band.low == pytest.approx([half] * 3)
     figure = draw_overlay(plot)
     assert [axes.get_ylabel() for axes in figure.axes] == ["validation loss", "learning rate"]
