@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -56,14 +57,15 @@ def command(
     if as_json:
         print_json({**report.document(), "unmet": broken, "plots": [str(path) for path in plots]})
     else:
-        _show(report, plots)
+        show(report, plots)
     if broken:
         from lrtool.errors import UnmetError
 
         raise UnmetError("; ".join(broken))
 
 
-def _show(report: Report, plots: list[Path]) -> None:
+def show(report: Report, plots: Sequence[Path] = ()) -> None:
+    """Print a comparison for people: the table, the verdict, what else there is to know."""
     import shutil
     import sys
 

@@ -39,6 +39,15 @@ def build_report(
     return Report(name, comparison, ranked, target, (*notes, *more), tuple(responses)), found[0].name
 
 
+def sweep_report(folder: Path) -> Report | None:
+    """The comparison of a sweep's variants; None where there are not two with two seeds, or they are incomparable."""
+    try:
+        report, _ = build_report([str(folder)], None, None, (), None)
+    except UsageError:
+        return None
+    return report if sum(len(variant.outcomes) > 1 for variant in report.variants) > 1 else None
+
+
 def draw(report: Report, folder: Path) -> list[Path]:
     """Draw the plots into a folder, made if need be; gives the files. Raises OutputError where it cannot be written."""
     from lrtool.report.compare import ForestPlot, OverlayPlot, TargetPlot, draw_forest, draw_overlay, draw_target

@@ -19,12 +19,10 @@ from lrtool.config.override import absolute, assign, key_path
 from lrtool.config.schema import Config
 from lrtool.errors import UsageError
 from lrtool.runs.folder import RunFolder
-from lrtool.runs.metrics import read_metrics
+from lrtool.runs.metrics import final_train_loss, read_metrics
 
 Array = NDArray[np.float64]
 
-#: The part of a run's updates at its end whose mean is the final training loss, as in sweeps.
-_LAST = 0.1
 _STORE = "sweep.sqlite"
 #: How a trial can end so that it counts; the others were broken off, and their values say nothing.
 _OVER = ("finished", "diverged")
@@ -97,7 +95,7 @@ def _run(folder: RunFolder, notes: list[str]) -> Iterator[Outcome]:
     values = {name: value for name, value in final.items() if name.startswith("val_") and value is not None}
     losses = table["train_loss"]
     if len(losses):
-        values["train_loss"] = float(losses[-max(1, round(len(losses) * _LAST)) :].mean())
+        values["train_loss"] = final_train_loss(losses)
     yield Outcome(
         source=str(folder.path), seed=config["seed"], diverged=summary["status"] == "diverged",
         values=values, curve={"step": table["step"] + 1, **curve}, seconds=summary["seconds"],

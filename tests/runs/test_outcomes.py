@@ -84,6 +84,20 @@ def test_runs_are_told_apart_by_what_differs_but_the_seed(train):
     assert found["cosine"].values("train_loss") == {0: pytest.approx(1.1), 1: pytest.approx(1.1)}
 
 
+def test_the_final_training_loss_of_a_run_is_that_of_a_sweeps_trial(train):
+    from lrtool.engine.trials import Status, Trace, Trial
+    from lrtool.experiments.outcome import final_values
+
+    # Of 19 updates a tenth is 1.9: both take the same whole number of them.
+    losses = np.arange(19.0)
+    path = train()
+    rows = "".join(f"0,{t},0,0.1,{loss},,1\n" for t, loss in enumerate(losses))
+    (path / "metrics.csv").write_text(f"trial,step,epoch,lr,train_loss,val_loss,seconds\n{rows}")
+    (outcome,), _ = read_outcomes([str(path)])
+    trace = Trace(Trial(0, 19, {}), Status.FINISHED, losses, losses, losses)
+    assert outcome.values["train_loss"] == final_values(trace)["train_loss"] == 18.0
+
+
 def test_a_setting_that_differs_within_a_kind_makes_variants(train):
     paths = [train("{kind: cosine, warmup: 10%}"), train("{kind: cosine, warmup: 0}"), train("constant")]
     assert list(grouped(paths)[0]) == ["cosine, schedule.warmup=10%", "cosine, schedule.warmup=0",
