@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from lrtool.analysis.student import CONFIDENCE, Estimate, Interval, estimate, paired_p, seeds_needed
 
@@ -173,6 +173,25 @@ def holm(values: Iterable[float | None], hypotheses: int) -> list[float | None]:
         highest = max(highest, min(1.0, (hypotheses - rank) * p))
         out[place] = highest
     return out
+
+
+def median_interval(values: ArrayLike) -> Interval | None:
+    """The 95% interval of the median: the k-th smallest and the k-th largest of n values, whatever their distribution.
+
+    k is the largest with P(B < k) ≤ 2.5%, B binomial with n and ½; with fewer than 6 values there is none. Infinite
+    values, of seeds that never got there, count as the largest.
+
+    >>> median_interval([3, 1, 2, math.inf, 5, 4]), median_interval([1, 2, 3, 4, 5])
+    ((1.0, inf), None)
+
+    Source: Thompson 1936, "On confidence ranges for the median".
+    """
+    x = np.sort(np.asarray(values, dtype=np.float64))
+    count, place, tail = len(x), 0, 0.5 ** len(x)
+    while tail <= (1 - CONFIDENCE) / 2:
+        place += 1
+        tail += math.comb(count, place) * 0.5**count
+    return (float(x[place - 1]), float(x[count - place])) if place else None
 
 
 def _bootstrap(gains: Array, sampling_seed: int, draws: dict[int, Draws]) -> float | None:

@@ -55,6 +55,8 @@ def read_outcomes(patterns: Sequence[str]) -> tuple[list[Outcome], list[str]]:
     notes: list[str] = []
     for path in dict.fromkeys(found.resolve() for pattern in patterns for found in _matches(pattern)):
         folder = RunFolder.open(path)
+        if folder.path.parent == path:
+            notes.append(f"of {path} the newest run is read; write '{path}/*' for all")
         read = _sweep if (folder.path / _STORE).is_file() else _run
         outcomes += read(folder, notes)
     if not outcomes:
@@ -70,10 +72,8 @@ def _matches(pattern: str) -> list[Path]:
     found = sorted(start.glob(str(Path(pattern).relative_to(start))))
     folders = [path for path in found if path.is_dir() and (path / "config.yaml").is_file()]
     if not folders:
-        raise UsageError(
-            f"no run folder matches, of {len(found)} files and folders that do",
-            where=pattern, remedy="write for example 'outputs/digits-mlp/*-train'",
-        )  # fmt: skip
+        what = f"no run folder matches, of {len(found)} files and folders that do" if found else "nothing matches"
+        raise UsageError(what, where=pattern, remedy="write for example 'outputs/digits-mlp/*-train'")
     return folders
 
 

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from lrtool.analysis.comparison import compare, difference, holm
+from lrtool.analysis.comparison import compare, difference, holm, median_interval
 from lrtool.analysis.student import estimate, seeds_needed
 
 
@@ -91,6 +91,18 @@ def test_one_seed_says_nothing_about_noise():
     standing = compare({"a": {0: 1.0}, "b": {0: 2.0}}).standings[1]
     assert standing.estimate.interval is None and standing.to_best.needed is None and not standing.to_best.significant
     assert standing.to_best.estimate.mean == 1.0 and standing.to_best.percent == 100
+
+
+def test_the_median_lies_in_its_interval_in_95_of_100_cases():
+    rng = np.random.default_rng(0)
+    for seeds in (6, 10, 20, 35):
+        values = rng.exponential(size=(4000, seeds))
+        ends = np.array([median_interval(row) for row in values])
+        covered = np.mean((ends[:, 0] <= np.log(2)) & (np.log(2) <= ends[:, 1]))
+        # Its own distribution is discrete, so it covers at least that much.
+        assert 0.943 <= covered <= 0.985
+    assert median_interval(range(5)) is None and median_interval([]) is None
+    assert median_interval([*range(12), math.inf, math.inf]) == (2.0, 11.0)
 
 
 def test_holm_steps_down_and_never_falls():

@@ -8,7 +8,7 @@ from lrtool.errors import UsageError
 from lrtool.runs.folder import RunFolder
 from lrtool.runs.outcomes import read_outcomes
 from lrtool.runs.summary import summary
-from lrtool.runs.variants import chosen_metric, usual_target, variants
+from lrtool.runs.variants import chosen_metric, compared_loss, usual_target, variants
 
 CONFIG = """\
 name: small
@@ -113,8 +113,18 @@ def test_a_glob_finds_folders_once(train, tmp_path):
     first, second = train(seed=0), train(seed=1)
     outcomes, _ = read_outcomes([str(tmp_path / "out" / "small" / "*-train*"), str(first), str(first / ".")])
     assert sorted(outcome.source for outcome in outcomes) == sorted(map(str, (first, second)))
-    with pytest.raises(UsageError, match="no run folder matches"):
+    with pytest.raises(UsageError, match="nothing matches"):
         read_outcomes([str(tmp_path / "nothing*")])
+    with pytest.raises(UsageError, match=r"no run folder matches, of 1 files and folders that do.*write for example"):
+        read_outcomes([str(tmp_path / "o*")])
+
+
+def test_a_folder_of_runs_stands_for_its_newest_and_says_so(train):
+    train(seed=0)
+    newest = train(seed=1)
+    outcomes, notes = read_outcomes([str(newest.parent)])
+    assert [outcome.seed for outcome in outcomes] == [1] and "the newest run is read" in notes[0]
+    assert read_outcomes([str(newest.parent / "latest")])[1] == []
 
 
 @pytest.mark.parametrize(
@@ -210,6 +220,25 @@ def test_steps_to_a_target(train, sweep):
     swept, _ = grouped([sweep([({}, 0, 0.25, "finished")])])
     assert swept["run"].reached(0.3) == {0: (4.0, 2.0)}
     assert usual_target([*found.values(), *swept.values()]) == 0.5
+
+
+def test_runs_without_validation_are_compared_by_their_training_loss(train):
+    found, _ = grouped([train("cosine"), train("constant")])
+    validated, bare = found["cosine"], found["constant"]
+    outcomes = [*validated.outcomes.values(), *bare.outcomes.values()]
+    assert (
+        compared_loss(outcomes, "val_accuracy") == "val_loss" and compared_loss(outcomes, "train_loss") == "train_loss"
+    )
+    outcomes[1].curve["val_loss"][:] = np.nan
+    assert compared_loss(outcomes, "val_loss") == "train_loss"
+    # The training loss falls to 1.1 after 10 updates; a validation loss that was never measured reaches nothing.
+    assert bare.reached(1.15, "train_loss") == {0: (10.0, 5.0)} and bare.reached(99.0, "val_loss") == {0: None}
+
+
+def test_a_variant_that_was_tried_at_one_lr_says_which_if_lrs_differ(train):
+    found, _ = grouped([train("cosine", lr=0.2), train("constant", lr=0.1)], by=["schedule.kind"])
+    assert found["cosine"].chosen == {"optimizer.lr": 0.2} and found["constant"].chosen == {"optimizer.lr": 0.1}
+    assert grouped([train("cosine", seed=5)], by=["schedule.kind"])[0]["cosine"].chosen == {}
 
 
 def test_the_metric_is_one_that_every_run_has(train, sweep):
