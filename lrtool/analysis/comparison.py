@@ -112,7 +112,8 @@ def compare(
     """
     if not variants or not all(variants.values()):
         raise ValueError("every variant needs at least one seed")
-    ranked = sorted(variants, key=lambda name: _rank(variants[name], higher_is_better))
+    sums = {name: _summed(values) for name, values in variants.items()}
+    ranked = sorted(variants, key=lambda name: _rank(*sums[name], higher_is_better))
     best, rest = ranked[0], ranked[1:]
     draws: dict[int, Draws] = {}
     pairs = [
@@ -120,10 +121,10 @@ def compare(
     ]
     hypotheses = max(1, len(ranked) * len(rest) // 2)
     corrected = holm([pair.p for pair in pairs], hypotheses)
-    standings = [Standing(best, *_summed(variants[best]), None)]
+    standings = [Standing(best, *sums[best], None)]
     for pair, value in zip(pairs, corrected, strict=True):
         fair = replace(pair, corrected=value, hypotheses=hypotheses)
-        standings.append(Standing(pair.name, *_summed(variants[pair.name]), fair))
+        standings.append(Standing(pair.name, *sums[pair.name], fair))
     return Comparison(higher_is_better, tuple(standings))
 
 
@@ -219,7 +220,6 @@ def _summed(values: Mapping[int, float]) -> tuple[Estimate, int]:
     return estimate(x[finite]), int((~finite).sum())
 
 
-def _rank(values: Mapping[int, float], higher_is_better: bool) -> tuple[int, float]:
-    found, diverged = _summed(values)
+def _rank(found: Estimate, diverged: int, higher_is_better: bool) -> tuple[int, float]:
     mean = found.mean if found.count else math.inf
     return diverged, -mean if higher_is_better and found.count else mean

@@ -62,7 +62,8 @@ def command(
 ) -> None:
     """Train every combination of a sweep; a sweep that was stopped, however, goes on with --resume.
 
-    --set overrides keys of the base config.
+    With two variants and two seeds or more it ends with what `lrtool compare` says of them. --set overrides keys of the
+    base config.
     """
     from lrtool.config.sweep_load import load_sweep
     from lrtool.experiments.sweep import Options
@@ -187,6 +188,7 @@ def _answer(run: Session) -> str:
     lines += [f"  tuned: lr {lr:.3g} for {name}" for name, lr in results["tuned"].items() if lr is not None]
     if counts["failed"]:
         lines.append(f"train what failed again: lrtool sweep --resume {run.folder.path} --retry-failed")
-    lines.append(f"compare and draw them: lrtool compare {run.folder.path} --output DIR")
+    if counts["finished"]:
+        lines.append(f"compare and draw them: lrtool compare {run.folder.path} --output DIR")
     lines.append(f"data: {run.folder.path / 'trials.csv'}")
     return "\n".join(lines)

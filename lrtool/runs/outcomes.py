@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, ValidationError
+from pydantic_core import to_jsonable_python
 
 from lrtool.config.document import read_document
 from lrtool.config.override import absolute, assign, key_path
@@ -197,7 +198,7 @@ class _Settings:
             changed = self._config.model_copy()
             with _readable(self._path):
                 setattr(changed, section, data[section])
-            self._sections[text] = dict(_flattened(changed.model_dump(mode="json", include={section})))
+            self._sections[text] = dict(_flattened(to_jsonable_python(getattr(changed, section)), section))
         return self._sections[text]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -144,10 +144,15 @@ def differing_keys(outcomes: Sequence[Outcome]) -> list[str]:
     Where the kind of a section differs, its other keys follow from that, unless they differ within a kind too.
     """
     tables = list({id(outcome.flat): outcome.flat for outcome in outcomes}.values())
-    keys = [key for key in dict.fromkeys(key for table in tables for key in table) if _compared(key)]
+    keys = [key for key in _known(tables) if _compared(key)]
     differing = [key for key in keys if _vary([table.get(key) for table in tables])]
     kinds = {key for key in differing if key.endswith(".kind")}
     return [key for key in differing if key in kinds or _differs_within(tables, key, kinds)]
+
+
+def _known(tables: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Every key once; most tables have the same."""
+    return list(dict.fromkeys(key for keys in dict.fromkeys(map(tuple, tables)) for key in keys))
 
 
 def _vary(values: list[Any]) -> bool:
@@ -221,7 +226,7 @@ def _best(
 
 
 def _wanted(outcomes: Sequence[Outcome], differing: list[str], by: Sequence[str]) -> list[str]:
-    known = dict.fromkeys(key for outcome in outcomes for key in outcome.flat)
+    known = _known({id(outcome.flat): outcome.flat for outcome in outcomes}.values())
     for key in by:
         if key not in known and not any(each.startswith(f"{key}.") for each in known):
             near = difflib.get_close_matches(key, known, n=1)

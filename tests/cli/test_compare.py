@@ -1,5 +1,6 @@
 import csv
 import json
+import re
 import subprocess
 import sys
 
@@ -84,6 +85,13 @@ def test_a_folder_without_runs_is_refused(cli, tmp_path):
     assert code == 2 and "there is no such folder" in err
     code, _, err = cli("compare", "nothing/*")
     assert code == 2 and "nothing matches" in err
+
+
+def test_the_help_explains_every_column(cli, runs):
+    document = json.loads(cli("compare", runs, "--json")[1])
+    said = cli("compare", "--help")[1].partition("Columns of --csv")[2].partition("Options:")[0]
+    columns = re.findall(r"[a-z_]+", said)
+    assert set(document["variants"][0]) <= set(columns)
 
 
 def test_it_needs_no_torch(runs, tmp_path):
