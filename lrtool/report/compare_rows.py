@@ -183,7 +183,9 @@ def _forest_limits(axes: Axes, plot: ForestPlot) -> None:
     means = np.array([row.mean for row in plot.rows if math.isfinite(row.mean)])
     if not means.size:
         return
-    shown = means[np.abs(means - means[0]) <= 20 * max(float(np.median(np.abs(means - means[0]))), 1e-12)]
+    spread = max((float(np.ptp(row.values)) for row in plot.rows[:1] if len(row.values)), default=0.0)
+    apart = np.abs(means - means[0])
+    shown = means[apart <= 20 * max(float(np.median(apart)), spread, 1e-12)]
     ends = [end for row in plot.rows if row.mean in shown for end in (row.interval or ())]
     values = [value for row in plot.rows if row.mean in shown for value in row.values]
     low, high = min([*ends, *values]), max([*ends, *values])

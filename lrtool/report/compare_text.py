@@ -122,6 +122,12 @@ def _first(comparison: Comparison, seeds: str) -> str:
 
 
 def _listed(names: Sequence[str]) -> str:
+    """At most four names; in quotes where a name has a comma itself.
+
+    >>> _listed(["a", "b"]), _listed(["wsd, lr=1", "b"]), _listed(list("abcdef"))
+    ('a, b', "'wsd, lr=1', b", 'a, b, c, d and 2 more')
+    """
+    names = [repr(name) if ", " in name else name for name in names]
     return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
 
 

@@ -113,6 +113,12 @@ def test_a_mean_that_is_out_of_the_picture_is_written_at_its_edge():
     result, order = ranked(*names, variant("c", [1.2, 1.0, 1.15]))
     axes = draw_forest(ForestPlot.of("t", "a", "val_loss", order, result)).axes[0]
     assert [text.get_text() for text in axes.texts] == ["mean 907 →"] and axes.get_xlim()[1] < 10
+    close, order = ranked(
+        *(variant(name, [end, end + 0.02]) for name, end in zip("abc", (0.9, 0.9001, 0.93), strict=True))
+    )
+    axes = draw_forest(ForestPlot.of("t", "a", "val_loss", order, close)).axes[0]
+    # What lies within the seeds' own spread is drawn with its whole interval.
+    assert axes.get_xlim()[1] > close.standings[2].estimate.interval[1]
     wide, order = ranked(variant("a", [0.01, 0.012]), variant("b", [0.5, 0.6]))
     assert draw_forest(ForestPlot.of("t", "a", "val_loss", order, wide)).axes[0].get_xscale() == "log"
 
