@@ -124,7 +124,18 @@ def _sweep(folder: RunFolder, notes: list[str]) -> Iterator[Outcome]:
             diverged=trial.status == "diverged", values=trial.values, curve=curve, seconds=trial.seconds,
             flat=flat.of(trial.settings),
         )  # fmt: skip
+    if not _ended(folder):
+        more = f"lrtool sweep --resume {folder.path} trains the rest"
+        notes.append(f"{folder.path} has not ended: {len(trials)} trials so far; {more}")
     notes += [f"{count} {status} trials of {folder.path} are left out" for status, count in left_out.items()]
+
+
+def _ended(folder: RunFolder) -> bool:
+    """Whether a sweep ran to its end; one that was killed, or is running, has no summary yet."""
+    try:
+        return bool(folder.summary()["status"] != "interrupted")
+    except UsageError:
+        return False
 
 
 class _Editable(Config):

@@ -50,10 +50,14 @@ def train(tmp_path):
 def sweep(tmp_path, monkeypatch):
     """Leaves a sweep's run folder, whose store gives the trials that are listed."""
 
-    def sweep(trials, base="{model: {kind: linear}, data: {kind: digits}, optimizer: {kind: sgd, lr: 0.1}}"):
+    linear = "{model: {kind: linear}, data: {kind: digits}, optimizer: {kind: sgd, lr: 0.1}}"
+
+    def sweep(trials, base=linear, ended="finished"):
         folder = RunFolder.create(tmp_path / "out", "small", "sweep")
         folder.write_text("config.yaml", f"name: small\nbase: {base}\n")
         (folder.path / "sweep.sqlite").touch()
+        document = summary("sweep", ended, reason="", steps=4, seconds=2.0, config_hash="0")
+        folder.write_json("summary.json", document)
         store = ModuleType("lrtool.runs.store")
         store.read_trials = lambda path: [
             SimpleNamespace(
@@ -162,6 +166,17 @@ def test_runs_that_did_not_end_are_left_out_and_told(train):
         read_outcomes([str(train(status="interrupted"))])
     with pytest.raises(UsageError, match="this is a tune run"):
         read_outcomes([str(train(command="tune"))])
+
+
+def test_a_sweep_that_has_not_ended_is_compared_as_far_as_it_got(sweep):
+    trials = [({"schedule": "cosine"}, 0, 0.4, "finished")]
+    assert read_outcomes([str(sweep(trials))])[1] == []
+    path = sweep(trials, ended="interrupted")
+    outcomes, notes = read_outcomes([str(path)])
+    assert len(outcomes) == 1 and "has not ended: 1 trials so far; lrtool sweep --resume" in notes[0]
+    # A sweep that was killed, or is still running, has no summary.
+    (path / "summary.json").unlink()
+    assert "has not ended" in read_outcomes([str(path)])[1][0]
 
 
 def test_a_diverged_run_has_no_value(train):
