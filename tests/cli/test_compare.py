@@ -1,4 +1,5 @@
 import csv
+import gc
 import json
 import re
 import subprocess
@@ -92,6 +93,13 @@ def test_the_help_explains_every_column(cli, runs):
     said = cli("compare", "--help")[1].partition("Columns of --csv")[2].partition("Options:")[0]
     columns = re.findall(r"[a-z_]+", said)
     assert set(document["variants"][0]) <= set(columns)
+
+
+def test_the_garbage_collector_is_left_as_it_was(cli, runs):
+    assert gc.isenabled()
+    for pattern in (runs, "nothing"):
+        cli("compare", pattern)
+        assert gc.isenabled()
 
 
 def test_it_needs_no_torch(runs, tmp_path):
