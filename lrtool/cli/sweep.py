@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 #: Variants that the result shows.
 _SHOWN = 10
+#: Trials that are compared unasked: more would take memory and many seconds.
+_MOST_COMPARED = 10_000
 #: Who may train.
 _EXECUTORS = ("auto", "in-process", "local")
 
@@ -160,13 +162,14 @@ def _show(run: Session, as_json: bool) -> None:
     from lrtool.cli.compare import show
     from lrtool.report.comparing import sweep_report
 
-    report = sweep_report(run.folder.path)
+    if not as_json:
+        typer.echo(_answer(run))
+    large = run.results["trials"]["planned"] > _MOST_COMPARED
+    report = None if large else sweep_report(run.folder.path)
     if as_json:
         comparison = None if report is None else report.document()
         print_json({**run.summary(), "folder": str(run.folder.path), "comparison": comparison})
-        return
-    typer.echo(_answer(run))
-    if report is not None:
+    elif report is not None:
         typer.echo()
         show(report)
 

@@ -44,6 +44,12 @@ def test_a_sweep_ends_with_the_verdict_that_compare_gives(cli, sweep):
     )  # fmt: skip
 
 
+def test_a_very_large_sweep_is_only_compared_when_asked(cli, sweep, monkeypatch):
+    monkeypatch.setattr("lrtool.cli.sweep._MOST_COMPARED", 7)
+    code, out, _ = cli("sweep", sweep(), "--output", "out", "--quiet")
+    assert code == 0 and "8 trials: 8 finished" in out and "P(better)" not in out
+
+
 @pytest.mark.parametrize("text", ["base: c.yaml\ngrid: {schedule: [cosine, constant]}\n", "base: c.yaml\nseeds: 2\n"])
 def test_one_seed_or_one_variant_is_no_comparison(cli, sweep, text):
     code, out, _ = cli("sweep", sweep(text), "--output", "out", "--quiet")
