@@ -9,33 +9,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lrtool.analysis.student import CONFIDENCE, Estimate, Interval, estimate, paired_p, seeds_needed
+
 Array = NDArray[np.float64]
-Interval = tuple[float, float]
 #: Resamples for a number of seeds: weights less their mean (resamples, seeds), and how much wider they spread.
 Draws = tuple[Array, Array]
 
-#: Part of the intervals that cover the truth, and the significance that goes with it.
-CONFIDENCE = 0.95
-#: Chance of seeing a difference of the size that was measured, for which seeds are counted.
-_POWER = 0.8
-#: Seeds beyond which a difference is as good as none.
-MOST_SEEDS = 10_000
 _RESAMPLES = 4000
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A mean over `count` seeds with its 95% interval; the interval is None with fewer than 2 seeds."""
-
-    mean: float
-    interval: Interval | None
-    deviation: float
-    count: int
 
 
 @dataclass(frozen=True)
@@ -43,7 +27,7 @@ class Difference:
     """`name` minus `other`, over the seeds that both have, in the metric's unit.
 
     `base`: the size of the other's mean over those seeds. `better`: the probability that `name` is
-    better (paired bootstrap), None with fewer than 3 seeds. `p`: two-sided paired t; `corrected`: after Holm's
+    better (paired bootstrap), None with fewer than 3 seeds. `p`: `paired_p`; `corrected`: after Holm's
     correction, equal to `p` for a question asked beforehand. `diverged`: seeds of (name, other) without a finite
     value; with any, only they are told. `hypotheses`: how many tests the correction counts.
     """
@@ -128,7 +112,8 @@ def compare(
     """
     if not variants or not all(variants.values()):
         raise ValueError("every variant needs at least one seed")
-    ranked = sorted(variants, key=lambda name: _rank(variants[name], higher_is_better))
+    sums = {name: _summed(values) for name, values in variants.items()}
+    ranked = sorted(variants, key=lambda name: _rank(*sums[name], higher_is_better))
     best, rest = ranked[0], ranked[1:]
     draws: dict[int, Draws] = {}
     pairs = [
@@ -136,10 +121,10 @@ def compare(
     ]
     hypotheses = max(1, len(ranked) * len(rest) // 2)
     corrected = holm([pair.p for pair in pairs], hypotheses)
-    standings = [Standing(best, *_summed(variants[best]), None)]
+    standings = [Standing(best, *sums[best], None)]
     for pair, value in zip(pairs, corrected, strict=True):
         fair = replace(pair, corrected=value, hypotheses=hypotheses)
-        standings.append(Standing(pair.name, *_summed(variants[pair.name]), fair))
+        standings.append(Standing(pair.name, *sums[pair.name], fair))
     return Comparison(higher_is_better, tuple(standings))
 
 
@@ -173,34 +158,6 @@ def difference(
     )  # fmt: skip
 
 
-def estimate(values: ArrayLike) -> Estimate:
-    """Mean, 95% interval (mean ± t(0.975, n−1)·s/√n) and standard deviation s of n values."""
-    x = np.asarray(values, dtype=np.float64)
-    if len(x) < 2:
-        return Estimate(float(x[0]) if len(x) else math.nan, None, math.nan, len(x))
-    mean, deviation = float(x.mean()), float(x.std(ddof=1))
-    half = _quantile(len(x)) * deviation / math.sqrt(len(x))
-    return Estimate(mean, (mean - half, mean + half), deviation, len(x))
-
-
-def paired_p(differences: ArrayLike) -> float | None:
-    """The two-sided p of a t-test that the mean difference is 0; None where there is no spread to judge by.
-
-    That is with fewer than 2 differences, or where all are the same: two seeds that differ by one validation
-    sample each are no proof. Where all are 0, p is 1.
-    """
-    from scipy import special
-
-    d = np.asarray(differences, dtype=np.float64)
-    if len(d) < 2:
-        return None
-    spread = float(d.std(ddof=1)) / math.sqrt(len(d))
-    mean = float(d.mean())
-    if spread <= 1e-15 * abs(mean) or spread == 0:
-        return 1.0 if mean == 0 else None
-    return float(2 * special.stdtr(len(d) - 1, -abs(mean) / spread))
-
-
 def holm(values: Iterable[float | None], hypotheses: int) -> list[float | None]:
     """Holm's step-down correction of some p-values out of `hypotheses` tests in all; None stays None.
 
@@ -219,46 +176,23 @@ def holm(values: Iterable[float | None], hypotheses: int) -> list[float | None]:
     return out
 
 
-@lru_cache(maxsize=65_536)
-def seeds_needed(mean: float, deviation: float, significance: float = 1 - CONFIDENCE) -> float | None:
-    """Seeds at which a paired t-test finds a difference of `mean` ± `deviation` with 80% probability.
+def median_interval(values: ArrayLike) -> Interval | None:
+    """The 95% interval of the median: the k-th smallest and the k-th largest of n values, whatever their distribution.
 
-    None where the deviation is not known, infinite above `MOST_SEEDS`.
+    k is the largest with P(B < k) ≤ 2.5%, B binomial with n and ½; with fewer than 6 values there is none. Infinite
+    values, of seeds that never got there, count as the largest.
 
-    >>> seeds_needed(1.0, 1.0), seeds_needed(0.5, 1.0)
-    (10, 34)
+    >>> median_interval([3, 1, 2, math.inf, 5, 4]), median_interval([1, 2, 3, 4, 5])
+    ((1.0, inf), None)
 
-    Source: Cohen 1988, "Statistical power analysis for the behavioral sciences", ch. 2.
+    Source: Thompson 1936, "On confidence ranges for the median".
     """
-    if not (math.isfinite(mean) and math.isfinite(deviation)):
-        return None
-    if mean == 0 or _power(abs(mean / deviation) if deviation else math.inf, MOST_SEEDS, significance) < _POWER:
-        return math.inf
-    effect = abs(mean / deviation) if deviation else math.inf
-    low, high = 1, MOST_SEEDS
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if _power(effect, middle, significance) >= _POWER else (middle, high)
-    return high
-
-
-def _power(effect: float, count: int, significance: float) -> float:
-    """The probability that `count` seeds show an effect of so many standard deviations."""
-    from scipy import special
-
-    shift = effect * math.sqrt(count)
-    critical = _quantile(count, significance)
-    if shift > 30:  # beyond what the noncentral t can be computed for, and close to normal
-        return float(special.ndtr((shift - critical) / math.sqrt(1 + critical**2 / (2 * (count - 1)))))
-    return float(1 - special.nctdtr(count - 1, shift, critical))
-
-
-@lru_cache(maxsize=4096)
-def _quantile(count: int, significance: float = 1 - CONFIDENCE) -> float:
-    """Student's t that a mean of `count` values exceeds, either way, in `significance` of cases."""
-    from scipy import special
-
-    return float(special.stdtrit(count - 1, 1 - significance / 2))
+    x = np.sort(np.asarray(values, dtype=np.float64))
+    count, place, tail = len(x), 0, 0.5 ** len(x)
+    while tail <= (1 - CONFIDENCE) / 2:
+        place += 1
+        tail += math.comb(count, place) * 0.5**count
+    return (float(x[place - 1]), float(x[count - place])) if place else None
 
 
 def _bootstrap(gains: Array, sampling_seed: int, draws: dict[int, Draws]) -> float | None:
@@ -286,7 +220,6 @@ def _summed(values: Mapping[int, float]) -> tuple[Estimate, int]:
     return estimate(x[finite]), int((~finite).sum())
 
 
-def _rank(values: Mapping[int, float], higher_is_better: bool) -> tuple[int, float]:
-    found, diverged = _summed(values)
+def _rank(found: Estimate, diverged: int, higher_is_better: bool) -> tuple[int, float]:
     mean = found.mean if found.count else math.inf
     return diverged, -mean if higher_is_better and found.count else mean

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,7 +24,9 @@ def command(
         list[str] | None,
         typer.Option(metavar="KEY", help="What makes a variant, e.g. schedule.kind; unsaid: what differs; repeatable."),
     ] = None,
-    target: Annotated[float | None, typer.Option(metavar="LOSS", help="Count the steps and the time to it.")] = None,
+    target: Annotated[
+        float | None, typer.Option(metavar="LOSS", help="Count the steps and the time to this loss.")
+    ] = None,
     require: Annotated[
         list[str] | None,
         typer.Option(metavar="'A better than B'", help="Exit with 6 unless this is shown; repeatable."),
@@ -41,7 +44,37 @@ def command(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare trained runs: means, intervals, paired differences on the same seeds, and an honest verdict."""
+    """Compare trained runs: means, intervals, paired differences on the same seeds, and an honest verdict.
+
+    Seeds that a variant shares with the best share initial weights and batches; differences are over those. Intervals
+    are 95% and each for itself. P(better) is a paired bootstrap. p is corrected (Holm) for every pair of variants, and
+    decides what is told apart: at most 5%.
+
+    The target is a loss that all variants are timed to: --target, or else one that half of the variants reach with
+    every seed. It is the validation loss (the training loss for --metric train_loss or where a run has no other) and
+    is seen as often as it was measured. Shown are the median over seeds, seeds that never get there counted as the
+    slowest, its interval (from 6 seeds on) and, in brackets, how many seeds get there.
+
+    \b
+    Columns of --csv, keys of "variants" in --json; empty or null: cannot be given
+      rank, variant     1 is best; its name
+      chosen, tried     settings it stands at; the best of how many
+      seeds, diverged   how many seeds; how many of them diverged
+      mean, low, high   of the metric, with its interval
+      deviation         standard deviation over seeds
+      difference        from the best, in the metric's unit
+      difference_low, difference_high, effect_percent
+                        its interval; in percent of the best
+      probability_better
+                        that this variant is better than the best
+      p, p_holm         as measured; corrected
+      told_apart        whether the seeds tell it from the best
+      seeds_needed      to tell a difference like this 4 times in 5
+      steps_to_target, steps_low, steps_high
+                        updates, median over seeds, and its interval
+      seconds_to_target training time, median over seeds
+      reached_target    seeds that get there
+    """
     from lrtool.report.comparing import build_report, draw, unmet
 
     report, first = build_report(runs, metric, direction, by or (), target)
@@ -56,14 +89,15 @@ def command(
     if as_json:
         print_json({**report.document(), "unmet": broken, "plots": [str(path) for path in plots]})
     else:
-        _show(report, plots)
+        show(report, plots)
     if broken:
         from lrtool.errors import UnmetError
 
         raise UnmetError("; ".join(broken))
 
 
-def _show(report: Report, plots: list[Path]) -> None:
+def show(report: Report, plots: Sequence[Path] = ()) -> None:
+    """Print a comparison for people: the table, the verdict, what else there is to know."""
     import shutil
     import sys
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 #: Variants that the result shows.
 _SHOWN = 10
+#: Trials that are compared unasked: more would take memory and many seconds.
+_MOST_COMPARED = 10_000
 #: Who may train.
 _EXECUTORS = ("auto", "in-process", "local")
 
@@ -62,7 +64,8 @@ def command(
 ) -> None:
     """Train every combination of a sweep; a sweep that was stopped, however, goes on with --resume.
 
-    --set overrides keys of the base config.
+    With two variants and two seeds or more it ends with what `lrtool compare` says of them. --set overrides keys of the
+    base config.
     """
     from lrtool.config.sweep_load import load_sweep
     from lrtool.experiments.options import Options
@@ -89,10 +92,7 @@ def command(
         _plan(loaded, options, as_json)
         return
     run = _run(loaded, folder, output, options, max_trials, quiet or as_json)
-    if as_json:
-        print_json({**run.summary(), "folder": str(run.folder.path)})
-    else:
-        typer.echo(_answer(run))
+    _show(run, as_json)
     code = {"diverged": ExitCode.DIVERGED, "failed": ExitCode.TASK}.get(run.status)
     if code is not None:
         raise typer.Exit(code)
@@ -162,6 +162,23 @@ def _time(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 10 else clock_time(seconds)
 
 
+def _show(run: Session, as_json: bool) -> None:
+    """The result and, where two variants have two seeds, what `lrtool compare` says of them."""
+    from lrtool.cli.compare import show
+    from lrtool.report.comparing import sweep_report
+
+    if not as_json:
+        typer.echo(_answer(run))
+    large = run.results["trials"]["planned"] > _MOST_COMPARED
+    report = None if large else sweep_report(run.folder.path)
+    if as_json:
+        comparison = None if report is None else report.document()
+        print_json({**run.summary(), "folder": str(run.folder.path), "comparison": comparison})
+    elif report is not None:
+        typer.echo()
+        show(report)
+
+
 def _answer(run: Session) -> str:
     """The result in a few lines."""
     results: dict[str, Any] = run.results
@@ -179,6 +196,7 @@ def _answer(run: Session) -> str:
     lines += [f"  tuned: lr {lr:.3g} for {name}" for name, lr in results["tuned"].items() if lr is not None]
     if counts["failed"]:
         lines.append(f"train what failed again: lrtool sweep --resume {run.folder.path} --retry-failed")
-    lines.append(f"compare them: lrtool compare {run.folder.path}")
+    if counts["finished"]:
+        lines.append(f"compare and draw them: lrtool compare {run.folder.path} --output DIR")
     lines.append(f"data: {run.folder.path / 'trials.csv'}")
     return "\n".join(lines)

@@ -7,12 +7,11 @@ from numpy.typing import NDArray
 
 from lrtool.config.planner import PlannedTrial
 from lrtool.engine.trials import Status, Trace
+from lrtool.runs.metrics import final_train_loss
 from lrtool.runs.store import StoredTrial
 
 #: Points of a stored curve, and how many of them may be evaluations.
 POINTS, _EVALUATIONS = 200, 100
-#: The final training loss is the mean over this last part of the updates: a single batch says little.
-_TAIL = 0.1
 
 
 def stored(planned: PlannedTrial, trace: Trace) -> StoredTrial:
@@ -35,9 +34,11 @@ def final_values(trace: Trace) -> dict[str, float]:
     """`train_loss` and what the last evaluation measured; nothing unless the trial finished."""
     if trace.status is not Status.FINISHED or not trace.steps:
         return {}
-    tail = trace.train_loss[-max(1, int(trace.steps * _TAIL)) :]
     last = trace.evaluations[-1].values if trace.evaluations else {}
-    return {"train_loss": float(tail.mean()), **{name: float(value) for name, value in last.items()}}
+    return {
+        "train_loss": final_train_loss(trace.train_loss[: trace.steps]),
+        **{name: float(value) for name, value in last.items()},
+    }
 
 
 def curve(trace: Trace) -> dict[str, list[float]]:

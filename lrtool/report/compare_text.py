@@ -5,29 +5,33 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lrtool.analysis.comparison import MOST_SEEDS, Comparison, Difference, Interval
-from lrtool.report.style import number, shortened
+from lrtool.analysis.comparison import Comparison, Difference, Standing, median_interval
+from lrtool.analysis.student import MOST_SEEDS, Interval
+from lrtool.report.style import number, shortened_apart
 from lrtool.runs.lr_response import LrResponse, tolerance
 from lrtool.runs.variants import Variant
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+_TARGET_COLUMNS = ("steps_to_target", "steps_low", "steps_high", "seconds_to_target", "reached_target")
 #: Rows that a terminal's table shows; `--csv` and `--json` have all.
 MOST_SHOWN = 20
+#: Letters of a name there.
+_NAME = 48
 
 
 @dataclass(frozen=True)
 class Report:
     """What a comparison found: variants in order of their rank, `target` the loss that steps are counted to.
 
-    `responses`: the metric over LRs, of variants trained at several.
+    `responses`: the metric over LRs, of variants trained at several. `loss`: whose curves are compared.
     """
 
     metric: str
@@ -36,12 +40,14 @@ class Report:
     target: float | None
     notes: tuple[str, ...] = ()
     responses: tuple[LrResponse, ...] = ()
+    loss: str = "val_loss"
 
-    def rows(self) -> list[dict[str, Any]]:
-        """One flat mapping a variant; None where a number cannot be given."""
+    def rows(self, most: int | None = None) -> list[dict[str, Any]]:
+        """One flat mapping a variant, of the best `most` or of all; None where a number cannot be given."""
+        pairs = zip(self.comparison.standings[:most], self.variants[:most], strict=True)
         return [
-            _row(place, standing_and_variant, self.target)
-            for place, standing_and_variant in enumerate(zip(self.comparison.standings, self.variants, strict=True), 1)
+            {**_row(place, *pair), **_target_row(pair[1], self.target, self.loss)}
+            for place, pair in enumerate(pairs, 1)
         ]
 
     def document(self) -> dict[str, Any]:
@@ -71,12 +77,16 @@ def tolerance_text(said: Mapping[str, Any]) -> str:
     """One entry of `Report.tolerances` in words."""
     least = "at least " if said["open"] else ""
     ends = said["interval"]
-    sure = f", 95% interval [{ends[0]:.2g}, {ends[1]:.2g}]" if ends else ""
-    name = f"{said['variant']}: " if said["variant"] else ""
+    sure = f", 95% interval [{_factor(ends[0])}, {_factor(ends[1])}]" if ends else ""
+    name = f" of {said['variant']}" if said["variant"] else ""
     return (
-        f"LRs within 10% of the best: {name}{number(said['low'])} … {number(said['high'])},"
-        f" {least}a factor of {said['factor']:.2g}{sure}"
+        f"LRs within 10% of the best{name}: {number(said['low'])} … {number(said['high'])},"
+        f" {least}a factor of {_factor(said['factor'])}{sure}"
     )
+
+
+def _factor(value: float) -> str:
+    return f"{value:.2g}" if value < 100 else number(value)
 
 
 def verdict(comparison: Comparison) -> str:
@@ -90,12 +100,13 @@ def verdict(comparison: Comparison) -> str:
     alike = [each.to_best for each in rest if each.to_best and not each.to_best.significant and not each.diverged]
     if not alike:
         return _first(comparison, seeds)
+    worse = [each.name for each in rest if each.to_best and each.to_best.significant]
+    told = f"; {_listed(worse)} {'is' if len(worse) == 1 else 'are'} worse" if worse else ""
     if len(alike) == 1:
-        return f"cannot tell {best.name} and {alike[0].name} apart: {missing(alike[0])}"
+        return f"cannot tell {best.name} and {alike[0].name} apart: {missing(alike[0])}{told}"
     hardest = max((pair.needed or 0 for pair in alike), default=0)
-    more = f"; about {_needed(hardest)} would be needed for all of them" if hardest else ""
-    names = ", ".join(pair.name for pair in alike[:4]) + (f" and {len(alike) - 4} more" if len(alike) > 4 else "")
-    return f"cannot tell {best.name} apart from {names} with {seeds}{more}"
+    more = f"; {_needed(hardest)} would be needed for all of them" if hardest else ""
+    return f"cannot tell {best.name} apart from {_listed([pair.name for pair in alike])} with {seeds}{more}{told}"
 
 
 def _first(comparison: Comparison, seeds: str) -> str:
@@ -104,23 +115,34 @@ def _first(comparison: Comparison, seeds: str) -> str:
     diverged = [each.name for each in rest if each.diverged]
     if not diverged:
         return f"{name} is best, told apart from all others with {seeds}"
-    names = ", ".join(diverged[:4]) + (f" and {len(diverged) - 4} more" if len(diverged) > 4 else "")
-    behind = f"{names} diverged in some seeds and cannot be compared"
+    behind = f"{_listed(diverged)} diverged in some seeds and cannot be compared"
     if len(diverged) == len(rest):
         return f"{name} ranks first with {seeds}, untested: {behind}"
     return f"{name} is best, told apart with {seeds} from all others that can be compared; {behind}"
 
 
+def _listed(names: Sequence[str]) -> str:
+    """At most four names; in quotes where a name has a comma itself.
+
+    >>> _listed(["a", "b"]), _listed(["wsd, lr=1", "b"]), _listed(list("abcdef"))
+    ('a, b', "'wsd, lr=1', b", 'a, b, c, d and 2 more')
+    """
+    names = [repr(name) if ", " in name else name for name in names]
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+
+
 def missing(pair: Difference) -> str:
     """Why two variants cannot be told apart, and how many seeds would do."""
     count = pair.estimate.count
+    if not count:
+        return "they share no seed, so no difference can be paired; train both with the same seeds, at least 5"
     if count < 2:
-        return f"they share {_seeds(count)}, which says nothing about the noise; train at least 5 seeds of each"
+        return "they share 1 seed, which says nothing about the noise; train at least 5 seeds of each"
     if pair.estimate.mean == 0 and pair.estimate.deviation == 0:
         return f"all {count} seeds give both the same value"
     if pair.needed is None or pair.p is None:
         return f"{_seeds(count)} are too few; train more"
-    return f"{_seeds(count)} are too few for a difference this small; about {_needed(pair.needed)} would be needed"
+    return f"{_seeds(count)} are too few for a difference this small; {_needed(pair.needed)} would be needed"
 
 
 def draw_table(report: Report) -> Table:
@@ -134,8 +156,10 @@ def draw_table(report: Report) -> Table:
     for place, head in enumerate(heads):
         # Names and the difference with its interval may wrap; numbers may not.
         table.add_column(head, justify="right" if place else "left", overflow="fold", no_wrap=place > 1)
-    for row in report.rows()[:MOST_SHOWN]:
-        table.add_row(*_cells(row, report))
+    rows = report.rows(MOST_SHOWN)
+    names = shortened_apart([row["variant"] for row in rows], _NAME)
+    for row, name in zip(rows, names, strict=True):
+        table.add_row(*_cells({**row, "variant": name}, report))
     return table
 
 
@@ -151,8 +175,7 @@ def to_csv(report: Report) -> str:
     return text.getvalue()
 
 
-def _row(place: int, pair: tuple[Any, Variant], target: float | None) -> dict[str, Any]:
-    standing, variant = pair
+def _row(place: int, standing: Standing, variant: Variant) -> dict[str, Any]:
     found, gap = standing.estimate, standing.to_best
     low, high = found.interval or (None, None)
     gap_low, gap_high = (gap.estimate.interval if gap else None) or (None, None)
@@ -165,26 +188,30 @@ def _row(place: int, pair: tuple[Any, Variant], target: float | None) -> dict[st
         "probability_better": gap.better if gap else None, "p": gap.p if gap else None,
         "p_holm": gap.corrected if gap else None, "told_apart": gap.significant if gap else None,
         "seeds_needed": _finite(gap.needed) if gap and gap.needed is not None else None,
-        **_target_row(variant, target),
     }  # fmt: skip
 
 
-def _target_row(variant: Variant, target: float | None) -> dict[str, Any]:
-    """The median seed's way to the target; None where half of the seeds or more never reach it."""
+def _target_row(variant: Variant, target: float | None, loss: str) -> dict[str, Any]:
+    """The median seed's way to the target, with the median's interval; None where it is never reached.
+
+    Seeds that never reach it count as the slowest.
+    """
     if target is None:
-        return {"steps_to_target": None, "seconds_to_target": None, "reached_target": None}
-    reached = list(variant.reached(target).values())
-    steps, seconds = (float(np.median([each[column] if each else math.inf for each in reached])) for column in (0, 1))
-    return {
-        "steps_to_target": _finite(steps),
-        "seconds_to_target": _finite(seconds),
-        "reached_target": sum(each is not None for each in reached),
-    }
+        return dict.fromkeys(_TARGET_COLUMNS)
+    reached = list(variant.reached(target, loss).values())
+    steps = [each[0] if each else math.inf for each in reached]
+    low, high = median_interval(steps) or (math.inf, math.inf)
+    seconds = float(np.median([each[1] if each else math.inf for each in reached]))
+    found = (float(np.median(steps)), low, high, seconds)
+    return dict(zip(_TARGET_COLUMNS, (*map(_finite, found), sum(map(math.isfinite, steps))), strict=True))
 
 
 def _cells(row: Mapping[str, Any], report: Report) -> list[str]:
-    chosen = ", ".join(f"{key.rpartition('.')[2]} {_value(value)}" for key, value in row["chosen"].items())
-    name = shortened(row["variant"], 48) + (f" ({chosen})" if chosen else "")
+    chosen = ", ".join(
+        _value(value) if key.endswith(".kind") else f"{key.rpartition('.')[2]} {_value(value)}"
+        for key, value in row["chosen"].items()
+    )
+    name = row["variant"] + (f" ({chosen})" if chosen else "")
     seeds = f"{row['seeds']}" + (f", {row['diverged']} diverged" if row["diverged"] else "")
     cells = [name, seeds, _number(row["mean"]), _interval((row["low"], row["high"]))]
     if row["rank"] == 1:
@@ -194,14 +221,20 @@ def _cells(row: Mapping[str, Any], report: Report) -> list[str]:
         ends = sorted(sign * end for end in (row["difference_low"], row["difference_high"]) if end is not None)
         gap = row["difference"]
         about = f"{_number(None if gap is None else sign * gap)} {_interval(tuple(ends) or (None, None))}".strip()
-        effect = "" if row["effect_percent"] is None else f"{row['effect_percent']:+.1f}%"
+        effect = _percent(row["effect_percent"])
         cells += [about, effect, _probability(row["probability_better"]), _p(row["p_holm"])]
     if report.target is not None:
         full = row["reached_target"] == row["seeds"]
         count = "" if full else f" ({row['reached_target']} of {row['seeds']})"
         steps, seconds = row["steps_to_target"], row["seconds_to_target"]
-        cells += ["never" + count if steps is None else f"{steps:,.0f}{count}", _time(seconds)]
+        cells += ["never" + count if steps is None else f"{steps:,.0f}{_steps_between(row)}{count}", _time(seconds)]
     return cells
+
+
+def _steps_between(row: Mapping[str, Any]) -> str:
+    """The interval of the median; empty with too few seeds for one."""
+    low, high = row["steps_low"], row["steps_high"]
+    return "" if low is None else f" [{low:,.0f}, {'never' if high is None else f'{high:,.0f}'}]"
 
 
 def _finite(value: float) -> float | None:
@@ -218,6 +251,17 @@ def _number(value: float | None) -> str:
 
 def _interval(ends: Interval | tuple[None, None] | tuple[float, ...]) -> str:
     return "" if ends[0] is None else f"[{ends[0]:.4g}, {ends[1]:.4g}]"
+
+
+def _percent(value: float | None) -> str:
+    """In tenths, where those mean anything; never "-0.0%".
+
+    >>> _percent(2.34), _percent(-1e-6), _percent(-34673.04)
+    ('+2.3%', '0.0%', '-34,673%')
+    """
+    if value is None or abs(value) < 0.05:
+        return "" if value is None else "0.0%"
+    return f"{value:+.1f}%" if abs(value) < 1000 else f"{value:+,.0f}%"
 
 
 def _probability(value: float | None) -> str:
@@ -238,4 +282,4 @@ def _seeds(count: int) -> str:
 
 
 def _needed(count: float) -> str:
-    return f"more than {MOST_SEEDS:,} seeds" if math.isinf(count) else f"{count:,.0f} seeds"
+    return f"more than {MOST_SEEDS:,} seeds" if math.isinf(count) else f"about {count:,.0f} seeds"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import gc
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from lrtool.analysis.comparison import Difference, compare, difference
@@ -12,9 +14,22 @@ from lrtool.errors import UsageError
 from lrtool.report.compare_text import Report, missing, verdict
 from lrtool.runs.lr_response import lr_responses
 from lrtool.runs.outcomes import read_outcomes
-from lrtool.runs.variants import Variant, chosen_metric, usual_target, variants
+from lrtool.runs.variants import Variant, chosen_metric, compared_loss, usual_target, variants
 
 
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Nothing here is cyclic, and the collector would walk over every trial again and again: a sixth of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+@_without_collector()
 def build_report(
     runs: Sequence[str], metric: str | None, direction: str | None, by: Sequence[str], target: float | None
 ) -> tuple[Report, str]:
@@ -30,31 +45,44 @@ def build_report(
     comparison = compare({variant.name: variant.values(name) for variant in found}, higher)
     named = {variant.name: variant for variant in found}
     ranked = tuple(named[standing.name] for standing in comparison.standings)
+    loss = compared_loss([each for variant in found for each in variant.outcomes.values()], name)
     if target is None and name.endswith("loss"):
-        target = usual_target(found)
+        target = usual_target(found, loss)
     seeds = {frozenset(variant.outcomes) for variant in found}
     if len(seeds) > 1:
         more.append("variants have different seeds; differences are over those that both have")
     responses = lr_responses(outcomes, name, ranked, by)
-    return Report(name, comparison, ranked, target, (*notes, *more), tuple(responses)), found[0].name
+    return Report(name, comparison, ranked, target, (*notes, *more), tuple(responses), loss), found[0].name
+
+
+def sweep_report(folder: Path) -> Report | None:
+    """The comparison of a sweep's variants; None where there are not two with two seeds, or they are incomparable."""
+    try:
+        report, _ = build_report([str(folder)], None, None, (), None)
+    except UsageError:
+        return None
+    return report if sum(len(variant.outcomes) > 1 for variant in report.variants) > 1 else None
 
 
 def draw(report: Report, folder: Path) -> list[Path]:
     """Draw the plots into a folder, made if need be; gives the files. Raises OutputError where it cannot be written."""
-    from lrtool.report.compare import ForestPlot, OverlayPlot, TargetPlot, draw_forest, draw_overlay, draw_target
-    from lrtool.report.style import save
+    from lrtool.report.compare import OverlayPlot, draw_overlay
+    from lrtool.report.compare_rows import ForestPlot, TargetPlot, draw_forest, draw_target
+    from lrtool.report.style import metric_name, save
     from lrtool.runs.atomic import output_error
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise output_error(folder, error) from None
-    title, answer = f"{len(report.variants)} variants", verdict(report.comparison)
-    overlay = OverlayPlot.of(f"{title}: curves", answer, report.variants)
-    forest = ForestPlot.of(f"{title}: {report.metric}", answer, report.metric, report.variants, report.comparison)
+    count = len(report.variants)
+    title, answer = f"{count} variant{'' if count == 1 else 's'}", verdict(report.comparison)
+    what = metric_name(report.metric)
+    overlay = OverlayPlot.of(f"{title}: curves", answer, report.variants, report.loss)
+    forest = ForestPlot.of(f"{title}: {what}", answer, report.metric, report.variants, report.comparison)
     files = [*save(draw_overlay(overlay), folder, "curves"), *save(draw_forest(forest), folder, "final")]
     if report.target is not None:
-        target = TargetPlot.of(f"{title}: steps to a target", report.target, report.variants)
+        target = TargetPlot.of(f"{title}: steps to a target", report.target, report.variants, report.loss)
         files += save(draw_target(target), folder, "steps_to_target")
     return [*files, *_draw_responses(report, folder, title)]
 
@@ -62,11 +90,11 @@ def draw(report: Report, folder: Path) -> list[Path]:
 def _draw_responses(report: Report, folder: Path, title: str) -> list[Path]:
     """The plots over LRs, where several were trained; the heat map where they are a grid of several variants."""
     from lrtool.report.lr_response import HeatPlot, LrPlot, draw_heat, draw_lr
-    from lrtool.report.style import save
+    from lrtool.report.style import metric_name, save
 
     if not report.responses:
         return []
-    over, higher = f"{report.metric} over LR", report.comparison.higher_is_better
+    over, higher = f"{metric_name(report.metric)} over LR", report.comparison.higher_is_better
     files = list(save(draw_lr(LrPlot.of(f"{title}: {over}", report.metric, higher, report.responses)), folder, "lr"))
     heat = HeatPlot.of(f"{title}: {over}", report.metric, higher, report.responses)
     return files if heat is None else [*files, *save(draw_heat(heat), folder, "lr_heat")]

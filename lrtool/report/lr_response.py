@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from lrtool.report.style import FAINT, INK, PALETTE, number, shortened, styled, titled
+from lrtool.report.style import (
+    FAINT,
+    INK,
+    PALETTE,
+    log_subs,
+    log_ticks,
+    metric_name,
+    number,
+    shortened,
+    shortened_apart,
+    styled,
+    titled,
+)
 from lrtool.runs.lr_response import LrResponse
 
 if TYPE_CHECKING:
@@ -54,8 +66,8 @@ class LrPlot:
         for response in self.responses:
             at = self.best(response)
             best = "every LR diverged" if at is None else f"LR {number(response.lr[at])}"
-            parts.append(f"{shortened(response.name, 30)} {best}" if response.name else best)
-        return "best: " + "; ".join(parts)
+            parts.append(f"{shortened(response.name, 30)}: {best}" if response.name else best)
+        return f"best LR of each: {'; '.join(parts)}" if len(parts) > 1 else f"best: {parts[0]}"
 
 
 @dataclass(frozen=True)
@@ -101,8 +113,8 @@ class HeatPlot:
         if self.best is None:
             return "every variant diverged at every LR"
         row, column = self.best
-        what = self.metric.replace("_", " ")
-        return f"best: {self.names[row]} at LR {number(self.lr[column])}, {what} {number(self.mean[row, column])}"
+        value = f"{metric_name(self.metric)} {number(self.mean[row, column])}"
+        return f"best: {self.names[row]} at LR {number(self.lr[column])}, {value}"
 
 
 @styled
@@ -114,10 +126,11 @@ def draw_lr(plot: LrPlot) -> Figure:
     axes = figure.subplots()
     axes.set_xscale("log")
     _limit(axes, plot)
-    for response, color in zip(plot.responses, PALETTE, strict=False):
-        _draw_response(axes, plot, response, color)
+    names = shortened_apart([response.name for response in plot.responses], 34)
+    for place, (response, name) in enumerate(zip(plot.responses, names, strict=True)):
+        _draw_response(axes, plot, response, name or "all", place)
     _lr_axis(axes)
-    axes.set_ylabel(plot.metric.replace("_", " "))
+    axes.set_ylabel(metric_name(plot.metric))
     handles, labels = axes.get_legend_handles_labels()
     more = f"; {plot.left_out} worse variants are not drawn" if plot.left_out else ""
     title = f"mean and range over seeds, best LR ringed, × diverged{more}"
@@ -147,11 +160,11 @@ def draw_heat(plot: HeatPlot) -> Figure:
     if plot.mean.size <= _MOST_NUMBERS:
         _numbers(axes, plot, mesh)
     axes.set_xticks(np.arange(columns) + 0.5, [number(lr) for lr in plot.lr], rotation=45, ha="right", fontsize=8.5)
-    axes.set_yticks(np.arange(rows) + 0.5, [shortened(name, 40) for name in plot.names])
+    axes.set_yticks(np.arange(rows) + 0.5, shortened_apart(plot.names, 40))
     axes.invert_yaxis()
     axes.grid(visible=False)
     axes.set_xlabel("learning rate" + (f" ({plot.left_out} worse variants are not drawn)" if plot.left_out else ""))
-    figure.colorbar(mesh, ax=axes, label=f"{plot.metric.replace('_', ' ')}, mean over seeds", pad=0.01)
+    _colour_bar(figure, axes, plot, mesh)
     if plot.diverged.any():
         axes.annotate(
             "hatched: a seed diverged", (1, 1.01), xycoords="axes fraction", ha="right", va="bottom", fontsize=8
@@ -172,10 +185,9 @@ def _best(mean: Array, higher_is_better: bool) -> int | None:
     return int(np.nanargmax(mean) if higher_is_better else np.nanargmin(mean))
 
 
-def _draw_response(axes: Axes, plot: LrPlot, response: LrResponse, color: str) -> None:
+def _draw_response(axes: Axes, plot: LrPlot, response: LrResponse, name: str, place: int) -> None:
     known = np.isfinite(response.mean)
-    lr, mean = response.lr[known], response.mean[known]
-    name = shortened(response.name, 34) or "all"
+    lr, mean, color = response.lr[known], response.mean[known], PALETTE[place]
     axes.plot(lr, mean, "-o" if plot.shared else "o", color=color, ms=4.5, label=name, zorder=3)
     values = response.values[known]
     if plot.shared and values.shape[1] > 1 and len(lr):
@@ -184,7 +196,8 @@ def _draw_response(axes: Axes, plot: LrPlot, response: LrResponse, color: str) -
     if at is not None:
         axes.plot(response.lr[at], response.mean[at], "o", ms=11, mfc="none", mec=color, mew=2, zorder=4)
     lost = response.lr[response.diverged > 0]
-    edge = 0.02 if plot.higher_is_better else 0.98
+    # A row a variant, so that none hides another's.
+    edge = 0.02 + 0.03 * place if plot.higher_is_better else 0.98 - 0.03 * place
     axes.plot(lost, np.full(len(lost), edge), "x", color=color, ms=6, mew=1.6, transform=axes.get_xaxis_transform())
 
 
@@ -199,20 +212,18 @@ def _limit(axes: Axes, plot: LrPlot) -> None:
         axes.set_yscale("log")
         axes.set_ylim(low / 1.3, min(high, _BAD * low) * 1.5)
         return
+    values = np.concatenate([each.values[np.isfinite(each.mean)].ravel() for each in plot.responses])
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
     room = max(high - low, abs(high) * 0.02, 1e-12)
     axes.set_ylim(low - 0.08 * room, high + 0.1 * room)
 
 
 def _lr_axis(axes: Axes) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    axes.xaxis.set_major_locator(LogLocator(numticks=12))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    if axes.get_yscale() == "log":
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
     axes.set_xlabel("learning rate")
     axes.margins(x=0.04)
+    log_ticks(axes.xaxis)
+    if axes.get_yscale() == "log":
+        log_ticks(axes.yaxis)
 
 
 def _colours(plot: HeatPlot) -> str:
@@ -232,9 +243,21 @@ def _norm(plot: HeatPlot):  # type: ignore[no-untyped-def]  # matplotlib's class
     return Normalize(low, high)
 
 
+def _colour_bar(figure: Figure, axes: Axes, plot: HeatPlot, mesh) -> None:  # type: ignore[no-untyped-def]
+    from matplotlib.colors import LogNorm
+    from matplotlib.ticker import FuncFormatter, LogLocator
+
+    plain = FuncFormatter(lambda value, _: number(value))
+    norm = mesh.norm
+    ticks = LogLocator(subs=log_subs(norm.vmin or 1, norm.vmax or 1)) if isinstance(norm, LogNorm) else None
+    bar = figure.colorbar(mesh, ax=axes, label=f"{metric_name(plot.metric)}, mean over seeds", pad=0.01,
+                          ticks=ticks, format=plain)  # fmt: skip
+    bar.minorticks_off()
+
+
 def _numbers(axes: Axes, plot: HeatPlot, mesh) -> None:  # type: ignore[no-untyped-def]
     for (row, column), value in np.ndenumerate(plot.mean):
         if np.isfinite(value):
             red, green, blue, _ = mesh.cmap(mesh.norm(value))
             ink = INK if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "white"
-            axes.text(column + 0.5, row + 0.5, f"{value:.3g}", ha="center", va="center", fontsize=8, color=ink)
+            axes.text(column + 0.5, row + 0.5, number(float(value)), ha="center", va="center", fontsize=8, color=ink)

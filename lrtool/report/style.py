@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
@@ -15,6 +15,7 @@ from lrtool.runs.folder import RunFolder
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 P = ParamSpec("P")
@@ -140,7 +141,53 @@ def shortened(text: str, length: int) -> str:
     return f"{text[:head]}…{text[head + 1 - length :]}"
 
 
-def titled(figure: Figure, axes: Axes, title: str, answer: str) -> None:
-    """A bold line that names what is shown and, below it, a line or two that say what it shows."""
-    axes.set_title("\n".join(textwrap.wrap(answer, 112)), fontsize=10, linespacing=1.4)
+def shortened_apart(names: Sequence[str], length: int) -> list[str]:
+    """As `shortened`, but names that differ only in the middle keep the part in which they do.
+
+    >>> shortened_apart(["cosine with a warm-up of 5% of it", "cosine with a warm-up of 20% of it", "constant"], 20)
+    ['cosine…p of 5% of it', 'cosine…p of 20% of …', 'constant']
+    """
+    short = [shortened(name, length) for name in names]
+    return [_apart(name, {each for each, cut in zip(names, short, strict=True) if cut == own}, own, length)
+            for name, own in zip(names, short, strict=True)]  # fmt: skip
+
+
+def _apart(name: str, alike: Collection[str], short: str, length: int) -> str:
+    if len(alike) < 2:
+        return short
+    head = length // 3
+    differs = next(place for place, letters in enumerate(zip(*alike, strict=False)) if len(set(letters)) > 1)
+    shown = f"{name[:head]}…{name[max(head, differs - 5) :]}"
+    return shown if len(shown) <= length else f"{shown[: length - 1]}…"
+
+
+def log_ticks(axis: Axis, most: int = 12) -> None:
+    """Plain numbers on a log axis whose limits are set, about `most`; where it spans little, also at 2 and 5."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    low, high = sorted(axis.get_view_interval())
+    axis.set_major_locator(LogLocator(subs=log_subs(low, high), numticks=most))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def log_subs(low: float, high: float) -> tuple[float, ...]:
+    """Where a decade of a log axis from `low` to `high` has ticks."""
+    return (1.0, 2.0, 5.0) if high < 100 * low else (1.0,)
+
+
+def metric_name(metric: str) -> str:
+    """A metric's column in words.
+
+    >>> metric_name("val_loss"), metric_name("train_loss"), metric_name("val_top_5")
+    ('validation loss', 'training loss', 'validation top 5')
+    """
+    first, _, rest = metric.partition("_")
+    known = {"val": "validation", "train": "training"}
+    return f"{known.get(first, first)} {rest}".replace("_", " ").strip()
+
+
+def titled(figure: Figure, axes: Axes, title: str, answer: str, width: int = 112) -> None:
+    """A bold line that names what is shown and, below it, lines of `width` characters that say what it shows."""
+    axes.set_title("\n".join(textwrap.wrap(answer, width)), fontsize=10, linespacing=1.4)
     figure.suptitle(shortened(title, 80), x=0.01, ha="left", fontsize=12, fontweight="bold")

@@ -20,6 +20,8 @@ from lrtool.runs.atomic import output_error, write_bytes
 #: The columns every file has; others stand between `train_loss` and `seconds`.
 FIRST = ("trial", "step", "epoch", "lr", "train_loss")
 _WHOLE = frozenset({"trial", "step", "epoch"})
+#: The final training loss is the mean over this last part of the updates: a single batch says little.
+_TAIL = 0.1
 
 
 class MetricsWriter:
@@ -118,6 +120,15 @@ def read_metrics(path: Path) -> dict[str, NDArray[np.float64]]:
     if not body:
         return {name: np.empty(0) for name in names}
     return dict(zip(names, _table(path, body, len(names)).T, strict=True))
+
+
+def final_train_loss(losses: NDArray[np.float64]) -> float:
+    """The mean of the last tenth of a run's training losses, of the last one at least; NaN without any.
+
+    >>> final_train_loss(np.arange(19.0)), final_train_loss(np.arange(20.0))
+    (18.0, 18.5)
+    """
+    return float(losses[-max(1, int(len(losses) * _TAIL)) :].mean()) if len(losses) else math.nan
 
 
 def _table(path: Path, body: bytes, columns: int) -> NDArray[np.float64]:

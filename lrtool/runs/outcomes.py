@@ -13,18 +13,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, ValidationError
+from pydantic_core import to_jsonable_python
 
 from lrtool.config.document import read_document
 from lrtool.config.override import absolute, assign, key_path
 from lrtool.config.schema import Config
 from lrtool.errors import UsageError
 from lrtool.runs.folder import RunFolder
-from lrtool.runs.metrics import read_metrics
+from lrtool.runs.metrics import final_train_loss, read_metrics
 
 Array = NDArray[np.float64]
 
-#: The part of a run's updates at its end whose mean is the final training loss, as in sweeps.
-_LAST = 0.1
 _STORE = "sweep.sqlite"
 #: How a trial can end so that it counts; the others were broken off, and their values say nothing.
 _OVER = ("finished", "diverged")
@@ -57,6 +56,8 @@ def read_outcomes(patterns: Sequence[str]) -> tuple[list[Outcome], list[str]]:
     notes: list[str] = []
     for path in dict.fromkeys(found.resolve() for pattern in patterns for found in _matches(pattern)):
         folder = RunFolder.open(path)
+        if folder.path.parent == path:
+            notes.append(f"of {path} the newest run is read; write '{path}/*' for all")
         read = _sweep if (folder.path / _STORE).is_file() else _run
         outcomes += read(folder, notes)
     if not outcomes:
@@ -72,10 +73,8 @@ def _matches(pattern: str) -> list[Path]:
     found = sorted(start.glob(str(Path(pattern).relative_to(start))))
     folders = [path for path in found if path.is_dir() and (path / "config.yaml").is_file()]
     if not folders:
-        raise UsageError(
-            f"no run folder matches, of {len(found)} files and folders that do",
-            where=pattern, remedy="write for example 'outputs/digits-mlp/*-train'",
-        )  # fmt: skip
+        what = f"no run folder matches, of {len(found)} files and folders that do" if found else "nothing matches"
+        raise UsageError(what, where=pattern, remedy="write for example 'outputs/digits-mlp/*-train'")
     return folders
 
 
@@ -97,7 +96,7 @@ def _run(folder: RunFolder, notes: list[str]) -> Iterator[Outcome]:
     values = {name: value for name, value in final.items() if name.startswith("val_") and value is not None}
     losses = table["train_loss"]
     if len(losses):
-        values["train_loss"] = float(losses[-max(1, round(len(losses) * _LAST)) :].mean())
+        values["train_loss"] = final_train_loss(losses)
     yield Outcome(
         source=str(folder.path), seed=config["seed"], diverged=summary["status"] == "diverged",
         values=values, curve={"step": table["step"] + 1, **curve}, seconds=summary["seconds"],
@@ -125,7 +124,18 @@ def _sweep(folder: RunFolder, notes: list[str]) -> Iterator[Outcome]:
             diverged=trial.status == "diverged", values=trial.values, curve=curve, seconds=trial.seconds,
             flat=flat.of(trial.settings),
         )  # fmt: skip
+    if not _ended(folder):
+        more = f"lrtool sweep --resume {folder.path} trains the rest"
+        notes.append(f"{folder.path} has not ended: {len(trials)} trials so far; {more}")
     notes += [f"{count} {status} trials of {folder.path} are left out" for status, count in left_out.items()]
+
+
+def _ended(folder: RunFolder) -> bool:
+    """Whether a sweep ran to its end; one that was killed, or is running, has no summary yet."""
+    try:
+        return bool(folder.summary()["status"] != "interrupted")
+    except UsageError:
+        return False
 
 
 class _Editable(Config):
@@ -199,7 +209,7 @@ class _Settings:
             changed = self._config.model_copy()
             with _readable(self._path):
                 setattr(changed, section, data[section])
-            self._sections[text] = dict(_flattened(changed.model_dump(mode="json", include={section})))
+            self._sections[text] = dict(_flattened(to_jsonable_python(getattr(changed, section)), section))
         return self._sections[text]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +24,7 @@ _MISSING = object()
 class Variant:
     """What is compared: the outcomes of a name by seed, all with the same settings.
 
-    `chosen`: the settings that were picked as the best of `tried` combinations, empty where there was one.
+    `chosen`: the settings that were picked as the best of `tried` combinations; of one, only its LR, if LRs differ.
     """
 
     name: str
@@ -36,9 +36,9 @@ class Variant:
         """The metric's final value by seed, NaN where the seed diverged."""
         return {seed: metric_value(outcome, metric) for seed, outcome in self.outcomes.items()}
 
-    def reached(self, target: float) -> dict[int, tuple[float, float] | None]:
-        """Updates and seconds until the loss was first at most `target`, by seed; None where it never was."""
-        return {seed: _reached(outcome, target) for seed, outcome in self.outcomes.items()}
+    def reached(self, target: float, loss: str = "val_loss") -> dict[int, tuple[float, float] | None]:
+        """Updates and seconds until a loss was first at most `target`, by seed; None where it never was."""
+        return {seed: _reached(outcome, target, loss) for seed, outcome in self.outcomes.items()}
 
 
 def metric_value(outcome: Outcome, metric: str) -> float:
@@ -46,24 +46,31 @@ def metric_value(outcome: Outcome, metric: str) -> float:
     return math.nan if outcome.diverged else outcome.values.get(metric, math.nan)
 
 
-def loss_curve(outcome: Outcome) -> tuple[Array, Array, str]:
-    """Updates, losses and which loss that is: the validation loss where it was measured, else the training loss."""
-    step = outcome.curve.get("step", np.empty(0))
-    for name in ("val_loss", "train_loss"):
-        loss = outcome.curve.get(name, np.empty(0))
-        known = np.isfinite(loss)
-        if known.any():
-            return step[known], loss[known], name
-    return np.empty(0), np.empty(0), "train_loss"
+def compared_loss(outcomes: Sequence[Outcome], metric: str) -> str:
+    """The loss whose curves are held side by side: the validation loss, unless `metric` is the training loss.
+
+    Where a run that finished was never validated it is the training loss of all, for the two do not compare.
+    """
+    finished = [outcome for outcome in outcomes if not outcome.diverged] or list(outcomes)
+    validated = all(len(loss_curve(outcome, "val_loss")[1]) for outcome in finished)
+    return "val_loss" if validated and metric != "train_loss" else "train_loss"
 
 
-def usual_target(variants: Sequence[Variant]) -> float | None:
+def loss_curve(outcome: Outcome, loss: str) -> tuple[Array, Array]:
+    """Updates and the loss after them, where it was measured and is finite."""
+    values = outcome.curve.get(loss, np.empty(0))
+    known = np.isfinite(values)
+    return outcome.curve.get("step", np.empty(0))[: len(known)][known], values[known]
+
+
+def usual_target(variants: Sequence[Variant], loss: str = "val_loss") -> float | None:
     """A loss that half of the variants reach with every seed: the median of what each reaches so."""
-    lowest = [
-        float(max(loss_curve(outcome)[1].min() for outcome in variant.outcomes.values()))
+    curves = [
+        [loss_curve(outcome, loss)[1] for outcome in variant.outcomes.values()]
         for variant in variants
-        if all(len(loss_curve(outcome)[1]) and not outcome.diverged for outcome in variant.outcomes.values())
+        if not any(outcome.diverged for outcome in variant.outcomes.values())
     ]
+    lowest = [float(max(curve.min() for curve in each)) for each in curves if all(map(len, each))]
     if not lowest:
         return None
     # Rounded up, so that the number shown is the number used and the variant that set it reaches it.
@@ -72,9 +79,9 @@ def usual_target(variants: Sequence[Variant]) -> float | None:
     return float(round(math.ceil(middle * 10**digits) / 10**digits, max(digits, 0)))
 
 
-def _reached(outcome: Outcome, target: float) -> tuple[float, float] | None:
-    step, loss, _ = loss_curve(outcome)
-    below = np.flatnonzero(loss <= target)
+def _reached(outcome: Outcome, target: float, loss: str) -> tuple[float, float] | None:
+    step, values = loss_curve(outcome, loss)
+    below = np.flatnonzero(values <= target)
     if not below.size:
         return None
     at = float(step[below[0]])
@@ -137,10 +144,20 @@ def differing_keys(outcomes: Sequence[Outcome]) -> list[str]:
     Where the kind of a section differs, its other keys follow from that, unless they differ within a kind too.
     """
     tables = list({id(outcome.flat): outcome.flat for outcome in outcomes}.values())
-    keys = [key for key in dict.fromkeys(key for table in tables for key in table) if _compared(key)]
-    differing = [key for key in keys if any(table.get(key) != tables[0].get(key) for table in tables)]
+    keys = [key for key in _known(tables) if _compared(key)]
+    differing = [key for key in keys if _vary([table.get(key) for table in tables])]
     kinds = {key for key in differing if key.endswith(".kind")}
     return [key for key in differing if key in kinds or _differs_within(tables, key, kinds)]
+
+
+def _known(tables: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Every key once; most tables have the same."""
+    return list(dict.fromkeys(key for keys in dict.fromkeys(map(tuple, tables)) for key in keys))
+
+
+def _vary(values: list[Any]) -> bool:
+    """Whether any differs from the first; `count` does in one go what takes most of the time of large sweeps."""
+    return values.count(values[0]) < len(values)
 
 
 def _differs_within(tables: Sequence[Mapping[str, Any]], key: str, kinds: set[str]) -> bool:
@@ -203,12 +220,13 @@ def _best(
 
     best = min(tried, key=rank)
     first = next(iter(best.values()))
-    chosen = {key: first.flat.get(key) for key in others} if len(tried) > 1 else {}
+    # The LR is told even of a variant with only one, as after tuning or pruning.
+    chosen = {key: first.flat[key] for key in others if key in first.flat and (len(tried) > 1 or key == LR)}
     return Variant(name, dict(sorted(best.items())), chosen, len(tried))
 
 
 def _wanted(outcomes: Sequence[Outcome], differing: list[str], by: Sequence[str]) -> list[str]:
-    known = dict.fromkeys(key for outcome in outcomes for key in outcome.flat)
+    known = _known({id(outcome.flat): outcome.flat for outcome in outcomes}.values())
     for key in by:
         if key not in known and not any(each.startswith(f"{key}.") for each in known):
             near = difflib.get_close_matches(key, known, n=1)

@@ -1,5 +1,7 @@
 import csv
+import gc
 import json
+import re
 import subprocess
 import sys
 
@@ -83,7 +85,21 @@ def test_a_folder_without_runs_is_refused(cli, tmp_path):
     code, _, err = cli("compare", "nothing")
     assert code == 2 and "there is no such folder" in err
     code, _, err = cli("compare", "nothing/*")
-    assert code == 2 and "no run folder matches" in err
+    assert code == 2 and "nothing matches" in err
+
+
+def test_the_help_explains_every_column(cli, runs):
+    document = json.loads(cli("compare", runs, "--json")[1])
+    said = cli("compare", "--help")[1].partition("Columns of --csv")[2].partition("Options:")[0]
+    columns = re.findall(r"[a-z_]+", said)
+    assert set(document["variants"][0]) <= set(columns)
+
+
+def test_the_garbage_collector_is_left_as_it_was(cli, runs):
+    assert gc.isenabled()
+    for pattern in (runs, "nothing"):
+        cli("compare", pattern)
+        assert gc.isenabled()
 
 
 def test_it_needs_no_torch(runs, tmp_path):

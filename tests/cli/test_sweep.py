@@ -33,6 +33,30 @@ def test_a_sweep_shows_its_leaders_and_leaves_a_run_folder(cli, sweep, tmp_path)
     assert len(read_trials(tmp_path / "out/small/latest")) == 8
 
 
+def test_a_sweep_ends_with_the_verdict_that_compare_gives(cli, sweep):
+    code, out, _ = cli("sweep", sweep(), "--output", "out", "--quiet")
+    again = cli("compare", "out/small/latest")[1]
+    assert code == 0 and out.endswith(again) and "P(better)" in again
+    assert "apart" in again or "best" in again.split("\n\n")[1]
+    code, out, _ = cli("sweep", sweep(), "--output", "out", "--json")
+    assert [row["variant"] for row in json.loads(out)["comparison"]["variants"]] in (
+        ["cosine", "constant"], ["constant", "cosine"]
+    )  # fmt: skip
+
+
+def test_a_very_large_sweep_is_only_compared_when_asked(cli, sweep, monkeypatch):
+    monkeypatch.setattr("lrtool.cli.sweep._MOST_COMPARED", 7)
+    code, out, _ = cli("sweep", sweep(), "--output", "out", "--quiet")
+    assert code == 0 and "8 trials: 8 finished" in out and "P(better)" not in out
+
+
+@pytest.mark.parametrize("text", ["base: c.yaml\ngrid: {schedule: [cosine, constant]}\n", "base: c.yaml\nseeds: 2\n"])
+def test_one_seed_or_one_variant_is_no_comparison(cli, sweep, text):
+    code, out, _ = cli("sweep", sweep(text), "--output", "out", "--quiet")
+    assert code == 0 and "finished" in out and "P(better)" not in out
+    assert json.loads(cli("sweep", sweep(text), "--output", "out", "--json")[1])["comparison"] is None
+
+
 def test_json_is_all_that_stdout_gets(cli, sweep):
     code, out, err = cli("sweep", "--config", sweep(), "--output", "out", "--json")
     document = json.loads(out)

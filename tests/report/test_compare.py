@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from lrtool.analysis.comparison import compare
-from lrtool.report.compare import ForestPlot, OverlayPlot, TargetPlot, draw_forest, draw_overlay, draw_target
-from lrtool.report.compare_text import Report, to_csv, tolerance_text, verdict
+from lrtool.analysis.student import quantile
+from lrtool.report.compare import OverlayPlot, draw_overlay
+from lrtool.report.compare_rows import ForestPlot, TargetPlot, draw_forest, draw_target
+from lrtool.report.compare_text import Report, draw_table, to_csv, tolerance_text, verdict
 from lrtool.runs.lr_response import LrResponse
 from lrtool.runs.outcomes import Outcome
 from lrtool.runs.variants import Variant
@@ -33,7 +35,7 @@ def test_the_band_is_the_interval_over_seeds():
     plot = OverlayPlot.of("title", "answer", [variant("a", [0.0, 0.2, 0.4])])
     (band,) = plot.bands
     assert band.step.tolist() == [10, 20, 30] and band.mean == pytest.approx([1.2, 0.7, 0.2])
-    half = 4.302653 * 0.2 / math.sqrt(3)
+    half = quantile(3) * 0.2 / math.sqrt(3)
     assert band.high - band.mean == pytest.approx([half] * 3) and band.mean - band.low == pytest.approx([half] * 3)
     figure = draw_overlay(plot)
     assert [axes.get_ylabel() for axes in figure.axes] == ["validation loss", "learning rate"]
@@ -49,7 +51,10 @@ def test_curves_leave_out_seeds_that_diverged():
 def test_only_as_many_curves_as_can_be_told_apart():
     plot = OverlayPlot.of("t", "a", [variant(str(place), [place]) for place in range(11)])
     assert len(plot.bands) == 8 and plot.left_out == 3
-    assert "3 worse variants" in draw_overlay(plot).axes[0].get_legend().get_title().get_text()
+    # So many names would cover the curves: they stand below.
+    figure = draw_overlay(plot)
+    assert figure.axes[0].get_legend() is None
+    assert "3 worse variants" in figure.legends[0].get_title().get_text()
 
 
 def test_the_forest_has_each_seed_the_mean_and_what_diverged():
@@ -66,7 +71,7 @@ def test_the_forest_has_each_seed_the_mean_and_what_diverged():
 def test_bars_to_the_target_count_seeds_that_never_arrive():
     plot = TargetPlot.of("t", 0.75, [variant("a", [0.1, 0.2, 0.7]), variant("b", [0.7, 0.8, 0.9])])
     assert [steps.tolist() for steps in plot.steps] == [[20, 20, 30], [30]] and plot.seeds == (3, 3)
-    assert plot.answer == "a reaches a loss of 0.75 first, after 20 updates (median of seeds)"
+    assert plot.answer == "a reaches a validation loss of 0.75 first, after 20 updates (median of seeds)"
     axes = draw_target(plot).axes[0]
     assert [bar.get_width() for bar in axes.patches] == [20]
     assert "1 of 3 seeds reach it" in [text.get_text() for text in axes.texts]
@@ -79,6 +84,11 @@ def test_bars_to_the_target_count_seeds_that_never_arrive():
         ({"a": [1.0], "b": [2.0]}, "cannot tell a and b apart: they share 1 seed, which says nothing about the noise"),
         ({"a": [1.0, 1.4, 0.9], "b": [1.1, 1.0, 1.6]}, r"cannot tell .* 3 seeds are too few .* about \d+ seeds would"),
         ({"a": [1.0, 2.0], "b": [1.0, 2.0]}, "all 2 seeds give both the same value"),
+        (
+            {"a": [1.0, 1.4, 0.9], "b": [1.1, 1.0, 1.6], "c": [90.0, 90.5, 89.8]},
+            "cannot tell a and b apart: .* would be needed; c is worse$",
+        ),
+        ({"a": [1.0, 1.2, 1.1], "b": [1.2, 1.0, 1.1]}, "difference this small; more than 10,000 seeds would be needed"),
         ({"a": [1.0, 1.4], "b": [1.1, 1.0], "c": [1.2, 1.3]}, "cannot tell .* apart from .*, .* with 2 seeds; about"),
         ({"a": [1.0]}, "the only variant"),
         ({"a": [math.nan], "b": [math.nan]}, "every seed of every variant diverged"),
@@ -88,6 +98,78 @@ def test_the_verdict_says_what_the_seeds_can_tell(values, said):
     import re
 
     assert re.search(said, verdict(compare({name: dict(enumerate(each)) for name, each in values.items()})))
+
+
+def test_those_that_arrive_first_are_all_named_and_no_seed_hides_another():
+    plot = TargetPlot.of("t", 0.75, [variant("a", [0.1, 0.2, 0.2]), variant("b", [0.1, 0.2]), variant("c", [0.9])])
+    assert plot.answer == "a, b reach a validation loss of 0.75 after 20 updates (median of seeds)"
+    assert TargetPlot.of("t", 0.01, [variant("a", [0.5])]).answer.startswith("no variant reaches")
+    dots = draw_target(plot).axes[0].lines[0]
+    assert dots.get_xdata().tolist() == [20] * 3 and len(set(dots.get_ydata())) == 3
+
+
+def test_a_mean_that_is_out_of_the_picture_is_written_at_its_edge():
+    names = [variant("a", [1.0, 1.1, 1.05]), variant("b", [1.1, 1.2, 1.15]), variant("wild", [900.0, 950.0, 870.0])]
+    result, order = ranked(*names, variant("c", [1.2, 1.0, 1.15]))
+    axes = draw_forest(ForestPlot.of("t", "a", "val_loss", order, result)).axes[0]
+    assert [text.get_text() for text in axes.texts] == ["mean 907 →"] and axes.get_xlim()[1] < 10
+    close, order = ranked(
+        *(variant(name, [end, end + 0.02]) for name, end in zip("abc", (0.9, 0.9001, 0.93), strict=True))
+    )
+    axes = draw_forest(ForestPlot.of("t", "a", "val_loss", order, close)).axes[0]
+    # What lies within the seeds' own spread is drawn with its whole interval.
+    assert axes.get_xlim()[1] > close.standings[2].estimate.interval[1]
+    wide, order = ranked(variant("a", [0.01, 0.012]), variant("b", [0.5, 0.6]))
+    assert draw_forest(ForestPlot.of("t", "a", "val_loss", order, wide)).axes[0].get_xscale() == "log"
+
+
+def test_long_names_stay_different_and_leave_room(tmp_path):
+    long = [f"cosine decay with a linear warm-up of {part} percent of all updates" for part in ("five", "twenty")]
+    result, order = ranked(*(variant(name, [0.1, 0.3]) for name in long))
+    figures = [
+        draw_overlay(OverlayPlot.of("t", "a" * 30, order)),
+        draw_forest(ForestPlot.of("t", "cannot tell " * 20, "val_loss", order, result)),
+        draw_target(TargetPlot.of("t", 0.5, order)),
+    ]
+    rows = [tick.get_text() for tick in figures[1].axes[0].get_yticklabels()]
+    assert len(set(rows)) == 2 and "five" in rows[0] and "twenty" in rows[1]
+    for figure in figures:
+        figure.draw_without_rendering()
+        width = figure.bbox.width
+        for axes in figure.axes:
+            for text in (axes.title, axes._left_title, axes.xaxis.label, axes.yaxis.label, *axes.get_yticklabels()):
+                box = text.get_window_extent()
+                assert not text.get_text() or (box.x0 >= -1 and box.x1 <= width + 1), text.get_text()
+    report = Report("val_loss", result, tuple(order), None)
+    assert "five" in cells(report) and "twenty" in cells(report)
+
+
+def cells(report):
+    from rich.console import Console
+
+    console = Console(width=200)
+    with console.capture() as caught:
+        console.print(draw_table(report))
+    return caught.get()
+
+
+def test_the_steps_to_a_target_have_an_interval_with_enough_seeds():
+    result, order = ranked(variant("a", [0.1, 0.1, 0.7, 0.1, 0.1, 0.7, 0.9]), variant("b", [0.1, 0.2]))
+    report = Report("val_loss", result, tuple(order), 0.75)
+    rows = {row["variant"]: row for row in report.rows()}
+    assert (rows["a"]["steps_to_target"], rows["a"]["steps_low"], rows["a"]["steps_high"]) == (20, 20, None)
+    assert rows["a"]["reached_target"] == 6 and rows["b"]["steps_low"] is None
+    assert "20 [20, never] (6 of 7)" in cells(report)
+    assert [row["variant"] for row in report.rows(1)] == [order[0].name]
+
+
+def test_losses_far_apart_get_a_log_axis_and_lrs_too():
+    plot = OverlayPlot.of("t", "a", [variant("a", [0.01])])
+    assert draw_overlay(plot).axes[0].get_yscale() == "log"
+    small, large = variant("a", [0.01]), variant("b", [0.01])
+    large.outcomes[0].curve["lr"][:] = 100.0
+    assert draw_overlay(OverlayPlot.of("t", "a", [small, large])).axes[1].get_yscale() == "log"
+    assert draw_overlay(plot).axes[1].get_yscale() == "linear"
 
 
 def test_the_table_for_scripts_has_no_invented_numbers():
@@ -107,8 +189,12 @@ def test_how_far_the_lr_may_be_off_is_said_of_each_variant():
     (said,) = report.document()["tolerances"]
     assert said["variant"] == "cosine" and 0.01 < said["low"] < 0.1 < said["high"] < 1
     text = tolerance_text(said)
-    assert text.startswith("LRs within 10% of the best: cosine: 0.0") and "95% interval [" in text
+    assert text.startswith("LRs within 10% of the best of cosine: 0.0") and "95% interval [" in text
     assert "at least" not in text and "at least" in tolerance_text({**said, "open": True})
+
+
+def test_variants_without_a_common_seed_are_told_what_to_do():
+    assert "they share no seed" in verdict(compare({"a": {0: 1.0, 1: 1.1}, "b": {2: 1.2, 3: 1.3}}))
 
 
 def test_a_variant_that_diverged_is_not_said_to_be_told_apart():

@@ -15,7 +15,7 @@ def response(name, means, lr=LRS, diverged=None):
 
 def test_the_best_lr_of_each_variant_is_ringed_and_named():
     plot = LrPlot.of("t", "val_loss", False, [response("a", [3, 1, 2]), response("b", [1, 2, 9], diverged=[0, 0, 1])])
-    assert plot.answer == "best: a LR 0.1; b LR 0.01"
+    assert plot.answer == "best LR of each: a: LR 0.1; b: LR 0.01"
     axes = draw_lr(plot).axes[0]
     rings = [line for line in axes.lines if line.get_markersize() == 11]
     assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in rings] == [(0.1, 1.0), (0.01, 1.0)]
@@ -42,12 +42,12 @@ def test_the_heat_map_has_a_row_a_variant_and_outlines_the_best():
     plot = HeatPlot.of("t", "val_loss", False, rows)
     np.testing.assert_allclose(plot.mean, [[3, 1, 2], [np.nan, 4, np.nan]])
     assert plot.diverged.tolist() == [[False] * 3, [False, False, True]]
-    assert plot.best == (0, 1) and plot.answer == "best: a at LR 0.1, val loss 1"
+    assert plot.best == (0, 1) and plot.answer == "best: a at LR 0.1, validation loss 1"
     figure = draw_heat(plot)
     axes, bar = figure.axes
     assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b"]
     assert {text.get_text() for text in axes.texts} >= {"3", "1", "2", "4"}
-    assert "val loss" in bar.get_ylabel()
+    assert "validation loss" in bar.get_ylabel()
     assert [patch.get_xy() for patch in axes.patches if patch.get_hatch()] == [(2, 1)]
 
 

@@ -8,7 +8,7 @@ from lrtool.errors import UsageError
 from lrtool.runs.folder import RunFolder
 from lrtool.runs.outcomes import read_outcomes
 from lrtool.runs.summary import summary
-from lrtool.runs.variants import chosen_metric, usual_target, variants
+from lrtool.runs.variants import chosen_metric, compared_loss, usual_target, variants
 
 CONFIG = """\
 name: small
@@ -50,10 +50,14 @@ def train(tmp_path):
 def sweep(tmp_path, monkeypatch):
     """Leaves a sweep's run folder, whose store gives the trials that are listed."""
 
-    def sweep(trials, base="{model: {kind: linear}, data: {kind: digits}, optimizer: {kind: sgd, lr: 0.1}}"):
+    linear = "{model: {kind: linear}, data: {kind: digits}, optimizer: {kind: sgd, lr: 0.1}}"
+
+    def sweep(trials, base=linear, ended="finished"):
         folder = RunFolder.create(tmp_path / "out", "small", "sweep")
         folder.write_text("config.yaml", f"name: small\nbase: {base}\n")
         (folder.path / "sweep.sqlite").touch()
+        document = summary("sweep", ended, reason="", steps=4, seconds=2.0, config_hash="0")
+        folder.write_json("summary.json", document)
         store = ModuleType("lrtool.runs.store")
         store.read_trials = lambda path: [
             SimpleNamespace(
@@ -84,6 +88,20 @@ def test_runs_are_told_apart_by_what_differs_but_the_seed(train):
     assert found["cosine"].values("train_loss") == {0: pytest.approx(1.1), 1: pytest.approx(1.1)}
 
 
+def test_the_final_training_loss_of_a_run_is_that_of_a_sweeps_trial(train):
+    from lrtool.engine.trials import Status, Trace, Trial
+    from lrtool.experiments.outcome import final_values
+
+    # Of 19 updates a tenth is 1.9: both take the same whole number of them.
+    losses = np.arange(19.0)
+    path = train()
+    rows = "".join(f"0,{t},0,0.1,{loss},,1\n" for t, loss in enumerate(losses))
+    (path / "metrics.csv").write_text(f"trial,step,epoch,lr,train_loss,val_loss,seconds\n{rows}")
+    (outcome,), _ = read_outcomes([str(path)])
+    trace = Trace(Trial(0, 19, {}), Status.FINISHED, losses, losses, losses)
+    assert outcome.values["train_loss"] == final_values(trace)["train_loss"] == 18.0
+
+
 def test_a_setting_that_differs_within_a_kind_makes_variants(train):
     paths = [train("{kind: cosine, warmup: 10%}"), train("{kind: cosine, warmup: 0}"), train("constant")]
     assert list(grouped(paths)[0]) == ["cosine, schedule.warmup=10%", "cosine, schedule.warmup=0",
@@ -99,8 +117,18 @@ def test_a_glob_finds_folders_once(train, tmp_path):
     first, second = train(seed=0), train(seed=1)
     outcomes, _ = read_outcomes([str(tmp_path / "out" / "small" / "*-train*"), str(first), str(first / ".")])
     assert sorted(outcome.source for outcome in outcomes) == sorted(map(str, (first, second)))
-    with pytest.raises(UsageError, match="no run folder matches"):
+    with pytest.raises(UsageError, match="nothing matches"):
         read_outcomes([str(tmp_path / "nothing*")])
+    with pytest.raises(UsageError, match=r"no run folder matches, of 1 files and folders that do.*write for example"):
+        read_outcomes([str(tmp_path / "o*")])
+
+
+def test_a_folder_of_runs_stands_for_its_newest_and_says_so(train):
+    train(seed=0)
+    newest = train(seed=1)
+    outcomes, notes = read_outcomes([str(newest.parent)])
+    assert [outcome.seed for outcome in outcomes] == [1] and "the newest run is read" in notes[0]
+    assert read_outcomes([str(newest.parent / "latest")])[1] == []
 
 
 @pytest.mark.parametrize(
@@ -138,6 +166,17 @@ def test_runs_that_did_not_end_are_left_out_and_told(train):
         read_outcomes([str(train(status="interrupted"))])
     with pytest.raises(UsageError, match="this is a tune run"):
         read_outcomes([str(train(command="tune"))])
+
+
+def test_a_sweep_that_has_not_ended_is_compared_as_far_as_it_got(sweep):
+    trials = [({"schedule": "cosine"}, 0, 0.4, "finished")]
+    assert read_outcomes([str(sweep(trials))])[1] == []
+    path = sweep(trials, ended="interrupted")
+    outcomes, notes = read_outcomes([str(path)])
+    assert len(outcomes) == 1 and "has not ended: 1 trials so far; lrtool sweep --resume" in notes[0]
+    # A sweep that was killed, or is still running, has no summary.
+    (path / "summary.json").unlink()
+    assert "has not ended" in read_outcomes([str(path)])[1][0]
 
 
 def test_a_diverged_run_has_no_value(train):
@@ -196,6 +235,25 @@ def test_steps_to_a_target(train, sweep):
     swept, _ = grouped([sweep([({}, 0, 0.25, "finished")])])
     assert swept["run"].reached(0.3) == {0: (4.0, 2.0)}
     assert usual_target([*found.values(), *swept.values()]) == 0.5
+
+
+def test_runs_without_validation_are_compared_by_their_training_loss(train):
+    found, _ = grouped([train("cosine"), train("constant")])
+    validated, bare = found["cosine"], found["constant"]
+    outcomes = [*validated.outcomes.values(), *bare.outcomes.values()]
+    assert (
+        compared_loss(outcomes, "val_accuracy") == "val_loss" and compared_loss(outcomes, "train_loss") == "train_loss"
+    )
+    outcomes[1].curve["val_loss"][:] = np.nan
+    assert compared_loss(outcomes, "val_loss") == "train_loss"
+    # The training loss falls to 1.1 after 10 updates; a validation loss that was never measured reaches nothing.
+    assert bare.reached(1.15, "train_loss") == {0: (10.0, 5.0)} and bare.reached(99.0, "val_loss") == {0: None}
+
+
+def test_a_variant_that_was_tried_at_one_lr_says_which_if_lrs_differ(train):
+    found, _ = grouped([train("cosine", lr=0.2), train("constant", lr=0.1)], by=["schedule.kind"])
+    assert found["cosine"].chosen == {"optimizer.lr": 0.2} and found["constant"].chosen == {"optimizer.lr": 0.1}
+    assert grouped([train("cosine", seed=5)], by=["schedule.kind"])[0]["cosine"].chosen == {}
 
 
 def test_the_metric_is_one_that_every_run_has(train, sweep):
