@@ -142,5 +142,6 @@ def shortened(text: str, length: int) -> str:
 
 def titled(figure: Figure, axes: Axes, title: str, answer: str) -> None:
     """A bold line that names what is shown and, below it, a line or two that say what it shows."""
-    axes.set_title("\n".join(textwrap.wrap(answer, 112)), fontsize=10, linespacing=1.4)
+    lines = [line for part in answer.splitlines() for line in textwrap.wrap(part, 112)]
+    axes.set_title("\n".join(lines), fontsize=10, linespacing=1.4)
     figure.suptitle(shortened(title, 80), x=0.01, ha="left", fontsize=12, fontweight="bold")
