@@ -12,6 +12,7 @@ from lrtool.report.curves import TrainingPlot, draw_training
 from lrtool.report.range_test import RangeTestPlot, draw_range_test
 from lrtool.report.schedule import SchedulePlot, draw_schedule, outline
 from lrtool.report.style import number, render, save, shortened
+from tests.report.reading import assert_every_label_can_be_read
 
 
 def table(steps=60, per_epoch=10):
@@ -129,19 +130,6 @@ SITUATIONS = {
     },
     "one seed": {"seeds": 1, "suggestion": (0.5, 0.1, 2.0), "stability": (0.3, 0.2, 0.4)},
 }  # fmt: skip
-
-
-def assert_every_label_can_be_read(figure):
-    """No text of a figure overlaps another, and none is cropped."""
-    figure.set_dpi(150)  # that of the file
-    render(figure, "png")
-    texts = [text for axes in figure.axes for text in [*axes.texts, axes.title, axes._left_title]]
-    texts += [text for legend in figure.legends for text in legend.get_texts()] + [figure._suptitle]
-    boxes = {text.get_text(): text.get_window_extent() for text in texts if text.get_text()}
-    for name, box in boxes.items():
-        assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1, name
-        for other, where in boxes.items():
-            assert other == name or not box.padded(-1).overlaps(where), (name, other)
 
 
 @pytest.mark.parametrize("situation", SITUATIONS)
