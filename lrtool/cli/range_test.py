@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from lrtool.cli.advice import Given
 from lrtool.cli.common import (
     AllowImportOption,
     ConfigArgument,
@@ -61,14 +62,15 @@ def command(
     if as_json:
         print_json({**run.summary(), "folder": str(run.folder.path)})
     else:
-        typer.echo(_answer(run, result, path))
+        typer.echo(_answer(run, result))
+        if result.suggestion is not None:
+            typer.echo(Given(path, overrides, seed, allow_import, output).training(run.folder.path))
     if run.status == "diverged":
         raise typer.Exit(ExitCode.DIVERGED)
 
 
-def _answer(run: Session, result: RangeTestResult, config: Path | None) -> str:
+def _answer(run: Session, result: RangeTestResult) -> str:
     """The result in a few lines."""
-    folder = run.folder.path
     lines = [
         _line("loss starts to fall at", result.lower),
         _line("loss starts to explode at", result.upper),
@@ -81,9 +83,7 @@ def _answer(run: Session, result: RangeTestResult, config: Path | None) -> str:
         lines.append(f"  no suggestion: {run.reason}")
     lines += [f"  note: {caveat.value}" for caveat in result.caveats]
     lines.append(engine_line(run.results))
-    lines.append(f"plot and data: {folder / 'range_test.png'}")
-    if result.suggestion is not None and config is not None:
-        lines.append(f"next: lrtool train {config} --lr-from {folder}")
+    lines.append(f"plot and data: {run.folder.path / 'range_test.png'}")
     return "\n".join(line for line in lines if line)
 
 
