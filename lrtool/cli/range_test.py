@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,5 +89,7 @@ def _answer(run: Session, result: RangeTestResult) -> str:
 def _line(label: str, estimate: Estimate | None) -> str:
     if estimate is None:
         return ""
-    high = f"{estimate.high:.2g}" if math.isfinite(estimate.high) else "unknown"
-    return f"  {label:26} {estimate.value:8.3g}   ({estimate.low:.2g} … {high})"
+    from lrtool.report.marks import between
+    from lrtool.report.style import number
+
+    return f"  {label:26} {number(estimate.value):>8}   ({between((estimate.low, estimate.high))})"

@@ -62,7 +62,7 @@ def between(interval: Interval) -> str:
 def with_rows(figure: Figure, rows: int) -> tuple[Axes, Axes]:
     """The axes of a plot over LRs, and above it those for so many marks."""
     grid = figure.add_gridspec(2, 1, height_ratios=(max(_ROW * rows, 0.01), _PLOT), hspace=0)
-    figure.get_layout_engine().set(hspace=0, h_pad=0.03)  # type: ignore[union-attr]
+    figure.get_layout_engine().set(hspace=0, h_pad=0.03)  # type: ignore[union-attr,call-arg]
     axes = figure.add_subplot(grid[1])
     above = figure.add_subplot(grid[0], sharex=axes)
     above.set_axis_off()
@@ -87,7 +87,8 @@ def draw_marks(axes: Axes, above: Axes, marks: Sequence[Mark]) -> None:
     """A line down the plot for each mark, smallest first, and above it its label and its interval as a bar."""
     low, high = axes.get_xlim()
     for row, mark in enumerate(sorted(marks, key=lambda mark: mark.value)):
-        at, style = float(np.clip(mark.value, low, high)), {"color": mark.color, "clip_on": False}
+        at = float(np.clip(mark.value, low, high))
+        style: dict[str, Any] = {"color": mark.color, "clip_on": False}
         if at == mark.value:
             width = 2.2 if mark.bold else 1.5
             axes.axvline(at, color=mark.color, ls=mark.line, lw=width, zorder=4 + mark.bold)

@@ -130,10 +130,13 @@ def _draw_off(axes: Axes, curve: TunedCurve, color: str, most: float, place: int
 
 def _shade(axes: Axes, plot: TunePlot) -> None:
     """The interval of the best schedule, and the LRs that cannot be told from its best."""
-    best, bands = plot.curves[0], ()
-    if best.best is not None:
-        bands = ((best.interval, 0.14, "95% interval"), (best.within_noise, 0.07, "cannot be told from the best"))
-    for band, alpha, label in bands:
+    best = plot.curves[0]
+    if best.best is None:
+        return
+    for band, alpha, label in (
+        (best.interval, 0.14, "95% interval"),
+        (best.within_noise, 0.07, "cannot be told from the best"),
+    ):
         if band is not None:
             axes.axvspan(*np.clip(band, *plot.span), color=PALETTE[0], alpha=alpha, lw=0, label=label)
 
