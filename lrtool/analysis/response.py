@@ -30,9 +30,18 @@ _CEILING = np.log(4.0)
 class NoAnswer(Enum):
     """Why the points name no best LR; the text is the message."""
 
-    ALL_DIVERGED = "every trial diverged or gave a non-finite loss"
-    TOO_FEW = "fewer than three LRs gave a finite loss, so no minimum can be located"
-    FLAT = "the loss does not depend on the LR beyond its noise"
+    ALL_DIVERGED = (
+        "every trial diverged or gave a non-finite loss; look for NaN or infinite values in the model and the data,"
+        " or start from a smaller optimizer.lr"
+    )
+    TOO_FEW = (
+        "fewer than three LRs gave a finite loss, so no minimum can be located; raise the budget,"
+        " or start from a smaller optimizer.lr"
+    )
+    FLAT = (
+        "the loss does not depend on the LR beyond its noise; raise the budget, data.val_fraction or train.duration,"
+        " or see whether any parameter is trained"
+    )
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,7 @@ def command(
     engines = Engines(EngineName.parse(engine))
     setup = prepare(checked, allowed(allow_import))
     with progress(f"{checked.name}: LR range test", quiet=quiet or as_json) as watch:
+        watch.say("measuring how fast this model trains")
         run, result = run_range_test(setup, output, watch, engines=engines)
     if as_json:
         print_json({**run.summary(), "folder": str(run.folder.path)})

@@ -38,13 +38,21 @@ def command(
     config_option: ConfigOption = None,
     budget: Annotated[
         str | None,
-        typer.Option(metavar="N[x]", help="Cost at most, in times of one training run; unsaid: 3x or 20 s."),
+        typer.Option(
+            metavar="N[x]",
+            help="Cost at most, in times of one training run by itself; unsaid: 3x or 20 s, whichever is more.",
+        ),
     ] = None,
     schedules: Annotated[
         str | None, typer.Option(metavar="A,B,…", help="Tune each of these schedules and rank them.")
     ] = None,
     write: Annotated[
-        Path | None, typer.Option("--write", metavar="FILE", help="Write the config with the LR that was found.")
+        Path | None,
+        typer.Option(
+            "--write",
+            metavar="FILE",
+            help="Write the config with the LR (and schedule) that was found; comments stay where they can.",
+        ),
     ] = None,
     engine: EngineOption = "auto",
     overrides: SetOption = None,
@@ -69,6 +77,7 @@ def command(
     engines = Engines(EngineName.parse(engine))
     setup = prepare(checked, allowed(allow_import))
     with progress(f"{checked.name}: tuning the LR", quiet=quiet or as_json) as watch:
+        watch.say("measuring how fast this model trains")
         run, result = run_tune(setup, output, watch, runs, kinds, engines=engines)
     given = Given(path, overrides, seed, allow_import, output)
     found = result.best.response.lr is not None
