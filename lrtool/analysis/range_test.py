@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -52,6 +52,10 @@ class Caveat(Enum):
         " raise range_test.end to find out"
     )
     ONE_SEED = "with one seed the interval shows the noise within the test, not how much seeds differ"
+    ABOVE_LIMIT = (
+        "the suggested LR lies above the stability limit, which is that of constant LRs: the schedule may pass through"
+        " it, but training at it throughout would break down"
+    )
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,13 @@ class RangeTestResult:
     reason: Reason | None
     caveats: tuple[Caveat, ...] = ()
     source: str = "the ramp alone"
+
+    def cautioned(self) -> Self:
+        """The same, with what to know of a suggestion that is more than trains stably if it is held."""
+        chosen, limit = self.suggestion, self.stability
+        if chosen is None or limit is None or chosen.value <= limit.value:
+            return self
+        return replace(self, caveats=(*self.caveats, Caveat.ABOVE_LIMIT))
 
     def summary(self) -> dict[str, Any]:
         """The entries of `summary.json`: LRs as numbers or null."""

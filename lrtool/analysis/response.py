@@ -20,6 +20,8 @@ _RARE = 0.01
 #: The same with a single seed, which can show far less.
 _RARE_ALONE = 0.05
 _ROUNDING = 1e-9
+#: Losses that differ by no more than this part differ by the rounding of single precision.
+_SINGLE = 1e-6
 _TINY = float(np.finfo(np.float64).tiny)
 #: Losses are compared on a log scale; beyond this factor of the best they only say "bad".
 _CEILING = np.log(4.0)
@@ -28,9 +30,18 @@ _CEILING = np.log(4.0)
 class NoAnswer(Enum):
     """Why the points name no best LR; the text is the message."""
 
-    ALL_DIVERGED = "every trial diverged or gave a non-finite loss"
-    TOO_FEW = "fewer than three LRs gave a finite loss, so no minimum can be located"
-    FLAT = "the loss does not depend on the LR beyond its noise"
+    ALL_DIVERGED = (
+        "every trial diverged or gave a non-finite loss; look for NaN or infinite values in the model and the data,"
+        " or start from a smaller optimizer.lr"
+    )
+    TOO_FEW = (
+        "fewer than three LRs gave a finite loss, so no minimum can be located; raise the budget,"
+        " or start from a smaller optimizer.lr"
+    )
+    FLAT = (
+        "the loss does not depend on the LR beyond its noise; raise the budget, data.val_fraction or train.duration,"
+        " or see whether any parameter is trained"
+    )
 
 
 @dataclass(frozen=True)
@@ -183,7 +194,8 @@ def _is_flat(losses: Array) -> bool:
     ranks the LRs. A single seed is held against its own roughness along the LRs.
     """
     y = _without_ceiling(losses)
-    if np.ptp(y) <= 1e-12 * max(1.0, float(np.abs(y).max())):
+    # Each seed by itself: what its losses differ by from another's says nothing about LRs.
+    if np.ptp(y, axis=0).max() <= _SINGLE * max(1.0, float(np.abs(y).max())):
         return True
     capped = _comparable(losses)[0]
     if y.shape[1] < 2:

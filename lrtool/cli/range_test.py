@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
+from lrtool.cli.advice import Given
 from lrtool.cli.common import (
     AllowImportOption,
     ConfigArgument,
@@ -57,18 +57,20 @@ def command(
     engines = Engines(EngineName.parse(engine))
     setup = prepare(checked, allowed(allow_import))
     with progress(f"{checked.name}: LR range test", quiet=quiet or as_json) as watch:
+        watch.say("measuring how fast this model trains")
         run, result = run_range_test(setup, output, watch, engines=engines)
     if as_json:
         print_json({**run.summary(), "folder": str(run.folder.path)})
     else:
-        typer.echo(_answer(run, result, path))
+        typer.echo(_answer(run, result))
+        if result.suggestion is not None:
+            typer.echo(Given(path, overrides, seed, allow_import, output).training(run.folder.path))
     if run.status == "diverged":
         raise typer.Exit(ExitCode.DIVERGED)
 
 
-def _answer(run: Session, result: RangeTestResult, config: Path | None) -> str:
+def _answer(run: Session, result: RangeTestResult) -> str:
     """The result in a few lines."""
-    folder = run.folder.path
     lines = [
         _line("loss starts to fall at", result.lower),
         _line("loss starts to explode at", result.upper),
@@ -81,14 +83,14 @@ def _answer(run: Session, result: RangeTestResult, config: Path | None) -> str:
         lines.append(f"  no suggestion: {run.reason}")
     lines += [f"  note: {caveat.value}" for caveat in result.caveats]
     lines.append(engine_line(run.results))
-    lines.append(f"plot and data: {folder / 'range_test.png'}")
-    if result.suggestion is not None and config is not None:
-        lines.append(f"next: lrtool train {config} --lr-from {folder}")
+    lines.append(f"plot and data: {run.folder.path / 'range_test.png'}")
     return "\n".join(line for line in lines if line)
 
 
 def _line(label: str, estimate: Estimate | None) -> str:
     if estimate is None:
         return ""
-    high = f"{estimate.high:.2g}" if math.isfinite(estimate.high) else "unknown"
-    return f"  {label:26} {estimate.value:8.3g}   ({estimate.low:.2g} … {high})"
+    from lrtool.report.marks import between
+    from lrtool.report.style import number
+
+    return f"  {label:26} {number(estimate.value):>8}   ({between((estimate.low, estimate.high))})"

@@ -74,13 +74,13 @@ def _fresh(
     """The setup of a config, with the LR that another run suggests."""
     if lr_from is not None and any(text.startswith("optimizer.lr=") for text in overrides or ()):
         raise UsageError("--lr-from and --set optimizer.lr both give the LR", remedy="leave one out")
-    # The suggestion is read first: where there is none, nothing need be built.
-    from lrtool.experiments.train import lr_from as suggested
-
-    lr = suggested(lr_from) if lr_from is not None else None
     checked = load(path, overrides, seed)
 
     from lrtool.experiments.setup import prepare
+    from lrtool.experiments.train import lr_from as suggested
+
+    # The suggestion is read first: where there is none, nothing need be built.
+    lr = suggested(lr_from, checked.schedule.kind) if lr_from is not None else None
 
     return prepare(checked.with_lr(lr) if lr is not None else checked, allowed)
 

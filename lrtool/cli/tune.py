@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lrtool.cli.advice import Given
 from lrtool.cli.common import (
     AllowImportOption,
     ConfigArgument,
@@ -27,8 +28,9 @@ from lrtool.cli.common import (
 from lrtool.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from lrtool.config.schema import Config
     from lrtool.experiments.session import Session
-    from lrtool.experiments.tune import TuneResult
+    from lrtool.experiments.tune import Tuned, TuneResult
 
 
 def command(
@@ -36,13 +38,21 @@ def command(
     config_option: ConfigOption = None,
     budget: Annotated[
         str | None,
-        typer.Option(metavar="N[x]", help="Cost at most, in times of one training run; unsaid: 3x or 20 s."),
+        typer.Option(
+            metavar="N[x]",
+            help="Cost at most, in times of one training run by itself; unsaid: 3x or 20 s, whichever is more.",
+        ),
     ] = None,
     schedules: Annotated[
         str | None, typer.Option(metavar="A,B,…", help="Tune each of these schedules and rank them.")
     ] = None,
     write: Annotated[
-        Path | None, typer.Option("--write", metavar="FILE", help="Write the config with the LR that was found.")
+        Path | None,
+        typer.Option(
+            "--write",
+            metavar="FILE",
+            help="Write the config with the LR (and schedule) that was found; comments stay where they can.",
+        ),
     ] = None,
     engine: EngineOption = "auto",
     overrides: SetOption = None,
@@ -57,6 +67,7 @@ def command(
     runs = _runs(budget)
     kinds = _kinds(schedules)
     checked = load(path, overrides, seed)
+    _target(write)
 
     from lrtool.experiments.engines import EngineName, Engines
     from lrtool.experiments.setup import prepare
@@ -66,17 +77,21 @@ def command(
     engines = Engines(EngineName.parse(engine))
     setup = prepare(checked, allowed(allow_import))
     with progress(f"{checked.name}: tuning the LR", quiet=quiet or as_json) as watch:
+        watch.say("measuring how fast this model trains")
         run, result = run_tune(setup, output, watch, runs, kinds, engines=engines)
-    best = result.best
-    if write is not None and best.response.lr is not None:
-        from lrtool.runs.atomic import write_text
-
-        tuned = checked.with_lr(best.response.lr).model_copy(update={"schedule": best.schedule})
-        write_text(write, tuned.to_yaml())
+    given = Given(path, overrides, seed, allow_import, output)
+    found = result.best.response.lr is not None
+    if write is not None and found:
+        _write(write, given, checked, result.best)
     if as_json:
         print_json({**run.summary(), "folder": str(run.folder.path)})
     else:
-        typer.echo(_answer(run, result, write))
+        typer.echo(_answer(run, result))
+        if write is not None:
+            typer.echo(f"written: {write}" if found else f"not written: {write}, as there is no LR to write")
+        if found:
+            next_ = _next(given, run.folder.path, checked, result.best) if write is None else given.training_of(write)
+            typer.echo(next_)
     if run.status == "diverged":
         raise typer.Exit(ExitCode.DIVERGED)
 
@@ -103,14 +118,42 @@ def _kinds(schedules: str | None) -> tuple[str, ...]:
     return kinds
 
 
-def _answer(run: Session, result: TuneResult, write: Path | None) -> str:
+def _target(write: Path | None) -> None:
+    """Refuse a place that nothing can be written to before hours are spent."""
+    if write is not None and (write.is_dir() or not write.absolute().parent.is_dir()):
+        what = "this is a folder" if write.is_dir() else f"there is no folder {write.parent}"
+        raise UsageError(what, where=f"--write {write}", remedy="give the path of a file in a folder that exists")
+
+
+def _write(write: Path, given: Given, checked: Config, best: Tuned) -> None:
+    """Write the config with the LR, and the schedule, that were found."""
+    from lrtool.config.edit import as_changes, edited, in_short
+    from lrtool.runs.atomic import write_text
+
+    assert best.response.lr is not None and given.config is not None
+    changes = {**as_changes(given.overrides or (), given.seed), "optimizer.lr": best.response.lr}
+    if best.schedule != checked.schedule:
+        changes["schedule"] = in_short(best.schedule)
+    wanted = checked.with_lr(best.response.lr).model_copy(update={"schedule": best.schedule})
+    write_text(write, edited(given.config, write, wanted, changes))
+
+
+def _next(given: Given, run: Path, checked: Config, best: Tuned) -> str:
+    from lrtool.config.edit import in_short, inline
+
+    other = best.schedule != checked.schedule
+    return given.training(run, [f"schedule={inline(in_short(best.schedule))}"] if other else [])
+
+
+def _answer(run: Session, result: TuneResult) -> str:
     """The result in a few lines."""
     from lrtool.experiments.tune import answer
+    from lrtool.report.marks import between
 
     lines = [answer(result)]
     within = result.best.response.within_noise
     if within is not None:
-        lines.append(f"  cannot be told from the best   {within[0]:.3g} … {within[1]:.3g}")
+        lines.append(f"  cannot be told from the best   {between(within)}")
     lines += [f"  note: {warning.value}" for warning in result.warnings]
     if len(result.ranking) > 1:
         lines.append("  each schedule at its own best LR:")
@@ -124,6 +167,4 @@ def _answer(run: Session, result: TuneResult, write: Path | None) -> str:
     )
     lines.append(engine_line(run.results))
     lines.append(f"plot and data: {run.folder.path / 'tune.png'}")
-    if write is not None and result.best.response.lr is not None:
-        lines.append(f"written: {write}")
     return "\n".join(lines)

@@ -136,6 +136,11 @@ def parse_document(text: str, source: str) -> Document:
     return Document(data, dict(_places(node, source, ())))
 
 
+def parse_node(text: str, source: str) -> yaml.Node | None:
+    """The syntax tree of the text of a config; None where it is empty."""
+    return _parsed(text, source)[0]
+
+
 def parse_value(text: str, source: str) -> Any:
     """The value of a `--set KEY=VALUE`, read as YAML."""
     return _parsed(text, source)[1]

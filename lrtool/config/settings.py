@@ -11,6 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator,
 
 from lrtool.units import Duration
 
+#: Updates below which no training breaks down or learns by more than its noise.
+_SHORTEST_PROBE = 20
+
 
 class Settings(BaseModel):
     """A section of a config: frozen, every default checked, unknown keys refused."""
@@ -79,6 +82,15 @@ class RangeTestSettings(Settings):
     smoothing: float = Field(0.9, ge=0, lt=1, description="β of the bias-corrected smoothed loss that is drawn.")
     val_every: Duration = Field(Duration(0), description="Validate this often along the ramp; 0: never.")
     probe_steps: int = Field(200, ge=0, description="Updates of each short training that checks the ramp; 0: none.")
+
+    @field_validator("probe_steps")
+    @classmethod
+    def _long_enough(cls, value: int) -> int:
+        if 0 < value < _SHORTEST_PROBE:
+            raise ValueError(
+                f"trainings of {value} updates show nothing; write at least {_SHORTEST_PROBE}, or 0 for none"
+            )
+        return value
 
     @model_validator(mode="after")
     def _rises(self) -> Self:

@@ -71,7 +71,7 @@ def _measured(setup: Setup, ramp: RangeTestResult, runner: TrialRunner) -> Range
     steps, recipe = setup.config.range_test.probe_steps, replace(setup.recipe, plateau=None)
     unvalidated = replace(setup.task, val=None)
     limited = with_limit(setup, ramp, steps, lambda trials: runner.run(trials, unvalidated, recipe))
-    return probed(setup, limited, steps, lambda trials: runner.run(trials, setup.task, recipe))
+    return probed(setup, limited, steps, lambda trials: runner.run(trials, setup.task, recipe)).cautioned()
 
 
 def range_test_trials(setup: Setup) -> list[Trial]:

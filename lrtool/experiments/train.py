@@ -181,11 +181,15 @@ def _results(folder: RunFolder) -> dict[str, Any]:
     return {"final": at(int(measured[-1])), "best": at(int(measured[np.argmin(loss[measured])]))}
 
 
-def lr_from(path: Path) -> float:
-    """The LR that a range test or a tune suggests; UsageError where it suggests none, with its reason."""
+def lr_from(path: Path, schedule: str = "") -> float:
+    """The LR that a range test or a tune suggests; UsageError where it suggests none, with its reason.
+
+    `schedule`: the kind that it is for; where the run tuned several, it is that one's, else the best one's.
+    """
     folder = RunFolder.open(path)
     found = folder.summary()
-    lr = found.get("suggested_lr")
+    own = {each["name"]: each["suggested_lr"] for each in found.get("schedules", ())}
+    lr = own.get(schedule) or found.get("suggested_lr")
     if isinstance(lr, int | float):
         return float(lr)
     if "suggested_lr" in found:

@@ -26,6 +26,7 @@ from lrtool.experiments.search import LEAST_LRS, MAX_SEEDS, Rung, Search, plan
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.setup import Setup
 from lrtool.experiments.short import compressed, final_loss
+from lrtool.report.marks import between
 from lrtool.report.style import number, save
 from lrtool.report.tune import TunedCurve, TunePlot, draw_tune
 from lrtool.runs.folder import RunFolder
@@ -188,7 +189,7 @@ def answer(result: TuneResult) -> str:
     if best.lr is None or best.interval is None or best.expected is None:
         return f"no LR can be named: {_reason(result)}"
     return (
-        f"best peak LR {number(best.lr)} (95% interval {number(best.interval[0])} … {number(best.interval[1])})"
+        f"best peak LR {number(best.lr)} (95% interval {between(best.interval)})"
         f" under {result.best.name}, expected loss {number(best.expected)}"
     )
 

@@ -24,6 +24,9 @@ class Display:
     def __init__(self) -> None:
         self.due = math.inf
 
+    def say(self, line: str) -> None:
+        """Something goes on that cannot be counted."""
+
     def begin(self, state: State) -> None:
         """A group of trials starts."""
 
@@ -56,6 +59,10 @@ class PlainDisplay(Display):
     def __init__(self, stream: TextIO) -> None:
         super().__init__()
         self._stream: TextIO | None = stream
+
+    def say(self, line: str) -> None:
+        """Write the line."""
+        self._write(line)
 
     def begin(self, state: State) -> None:
         """Say what starts."""
@@ -92,13 +99,22 @@ class LiveDisplay(Display):
         )
         self._blocks = "utf" in (getattr(stream, "encoding", None) or "").lower()
 
+    def say(self, line: str) -> None:
+        """Show the line until there is more to show."""
+        from rich.text import Text
+
+        self._show(Text(line, style="bold"))
+
     def draw(self, state: State) -> None:
         """Draw the display anew."""
+        self._show(self._lines(state))
+
+    def _show(self, content: Any) -> None:
         if self._live is None:
             return
         try:
             self._live.start()
-            self._live.update(self._lines(state), refresh=True)
+            self._live.update(content, refresh=True)
         except (OSError, ValueError):
             self._live = None
 

@@ -147,6 +147,10 @@ class Watch:
     def __init__(self, label: str, display: Display, clock: Clock) -> None:
         self._label, self._display, self._clock = label, display, clock
 
+    def say(self, what: str) -> None:
+        """Show what goes on before the first trial, as long as nothing can be counted."""
+        self._display.say(f"{self._label}: {what}")
+
     def __call__(self, trials: int, steps: int, done: int = 0) -> Progress:
         """The observer of `trials` trials of `steps` updates each, `done` of the first one made before."""
         state = State(self._label, trials, trials * steps, done)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lrtool.analysis.range_test import Estimate, RangeTestResult
-from lrtool.report.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, VERMILION, number, styled, titled
+from lrtool.report.marks import Mark, between, draw_marks, draw_peers, lr_axis, with_rows
+from lrtool.report.style import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILION, VIOLET, number, styled, titled
 from lrtool.report.thinning import thin
 
 if TYPE_CHECKING:
@@ -22,8 +22,11 @@ Array = NDArray[np.float64]
 
 #: What is drawn at most: blocks of a seed's line, points of the mean, raw points over all seeds.
 _BLOCKS, _LINE, _POINTS = 300, 1000, 4000
-#: Methods of others are drawn as ticks of these shapes, in one grey: they are not the answer.
-_MARKERS = ("v", "s", "D", "^", "P", "X", "o", "<", ">")
+#: The answers, and those whose interval is shaded down the plot.
+_FALLS, _SUGGESTED, _STABLE, _EXPLODES = "starts to fall", "suggested", "stable up to", "starts to explode"
+_SHADED = (_SUGGESTED, _STABLE)
+#: Intervals that reach this many times further than all else end at the edge of the plot.
+_FAR = 4.0
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,8 @@ class RangeTestPlot:
     """A range test as arrays: `lr` (steps,), `losses` and `smoothed` (seeds, steps), NaN after a stop.
 
     `mean`, `band_low`, `band_high`: (steps,), over seeds. `validation`: (LRs, losses) per seed. `methods`:
-    what other methods suggest. `source`: what the suggestion was read off. `reason`: why there is none.
+    what other methods suggest. `source`: what the suggestion was read off; `caveats`: what to know about it.
+    `reason`: why there is none. `stability`: up to which LR training is stable.
     """
 
     title: str
@@ -48,6 +52,8 @@ class RangeTestPlot:
     reason: str = ""
     validation: Sequence[tuple[Array, Array]] = ()
     methods: Mapping[str, float] = field(default_factory=dict)
+    stability: Estimate | None = None
+    caveats: Sequence[str] = ()
 
     @classmethod
     def of(cls, result: RangeTestResult, name: str, validation: Sequence[tuple[Array, Array]] = ()) -> Self:
@@ -65,6 +71,8 @@ class RangeTestPlot:
             lower=result.lower,
             upper=result.upper,
             suggestion=result.suggestion,
+            stability=result.stability,
+            caveats=[caveat.value for caveat in result.caveats],
             source=result.source,
             reason=result.reason.value if result.reason else "",
             validation=validation,
@@ -73,48 +81,56 @@ class RangeTestPlot:
 
     @property
     def answer(self) -> str:
-        """What the test says, in words."""
+        """What the test says, in words, and what to know about it."""
         if self.suggestion is None:
             return f"No suggestion: {self.reason}" if self.reason else "No suggestion"
-        parts = [f"Suggested peak LR {_interval(self.suggestion)}, from {self.source}"]
-        if self.lower is not None:
-            parts.append(f"loss falls from {number(self.lower.value)}")
-        if self.upper is not None:
-            parts.append(f"explodes from {number(self.upper.value)}")
-        return "; ".join(parts)
+        interval = between((self.suggestion.low, self.suggestion.high))
+        said = f"Suggested peak LR {number(self.suggestion.value)} ({interval}), from {self.source}"
+        return "\n".join([said, *(f"Note: {caveat}" for caveat in self.caveats)])
+
+    @property
+    def marks(self) -> list[Mark]:
+        """The LRs that were found, named."""
+        found = (
+            (_FALLS, self.lower, ORANGE, "--"),
+            (_SUGGESTED, self.suggestion, GREEN, "-"),
+            (_STABLE, self.stability, VIOLET, (0, (1, 1))),
+            (_EXPLODES, self.upper, VERMILION, "-."),
+        )
+        return [
+            Mark(name, said.value, color, line, (said.low, said.high), bold=name == _SUGGESTED)
+            for name, said, color, line in found
+            if said is not None
+        ]
 
     @property
     def span(self) -> tuple[float, float]:
-        """The LRs to draw: the ramp's, and a suggestion that probes found beyond them."""
-        ends = [float(self.lr[0]), float(self.lr[-1])]
-        if self.suggestion is not None:
-            found = (self.suggestion.low, self.suggestion.value, self.suggestion.high)
-            ends += [lr for lr in found if math.isfinite(lr) and lr > 0]
-        return min(ends) / 1.1, max(ends) * 1.1
+        """The LRs to draw: the ramp's, what was found beyond them, and intervals unless they reach far."""
+        known = [mark.value for mark in self.marks] + [float(self.lr[0]), float(self.lr[-1])]
+        low, high = min(known), max(known)
+        ends = [end for mark in self.marks for end in mark.interval or () if low / _FAR < end < high * _FAR]
+        return min([low, *ends]) / 1.1, max([high, *ends]) * 1.1
 
 
 @styled
 def draw_range_test(plot: RangeTestPlot) -> Figure:
-    """Raw points, smoothed seeds, their mean and band; bounds, suggestion and other methods marked."""
+    """Raw points, smoothed seeds, their mean and band; the answers in rows above, other methods below."""
     from matplotlib.figure import Figure
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    figure = Figure(figsize=(9, 5.4), layout="constrained")
-    axes = figure.add_subplot()
-    axes.set_xscale("log")
-    axes.set_xlim(*plot.span)
-    axes.xaxis.set_major_locator(LogLocator(numticks=14))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    low, high = _limits(plot)
-    axes.set_ylim(low, high)
+    marks = plot.marks
+    figure = Figure(figsize=(9, 5.4 + 0.25 * len(marks)), layout="constrained")
+    axes, above = with_rows(figure, len(marks))
+    lr_axis(axes, *plot.span)
+    axes.set_ylim(*_limits(plot))
     _draw_curves(axes, plot)
-    _draw_answers(axes, plot)
-    _draw_methods(axes, plot.methods)
-    axes.set_xlabel("learning rate")
+    draw_marks(axes, above, marks)
+    for mark in marks:
+        if mark.interval is not None and mark.name in _SHADED:
+            axes.axvspan(*np.clip(mark.interval, *plot.span), color=mark.color, alpha=0.13, lw=0)
+    draw_peers(axes, plot.methods)
     axes.set_ylabel("training loss" if not plot.validation else "loss")
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, columnspacing=1.6)
-    titled(figure, axes, plot.title, plot.answer)
+    titled(figure, above, plot.title, plot.answer)
     if plot.suggestion is None and not np.isfinite(plot.losses).any():
         axes.text(0.5, 0.5, "no finite loss was measured", transform=axes.transAxes, ha="center", fontsize=12)
     return figure
@@ -162,31 +178,3 @@ def _draw_curves(axes: Axes, plot: RangeTestPlot) -> None:
     for rates, loss in plot.validation:
         axes.plot(rates, loss, "-o", color=PURPLE, ms=3, lw=1, alpha=0.8, label=label, zorder=4)
         label = ""
-
-
-def _draw_answers(axes: Axes, plot: RangeTestPlot) -> None:
-    if plot.lower is not None:
-        axes.axvline(
-            plot.lower.value, color=ORANGE, ls="--", lw=1.5, label=f"starts to fall {number(plot.lower.value)}"
-        )
-    if plot.upper is not None:
-        label = f"starts to explode {number(plot.upper.value)}"
-        axes.axvline(plot.upper.value, color=VERMILION, ls="-.", lw=1.5, label=label)
-    chosen = plot.suggestion
-    if chosen is None:
-        return
-    axes.axvspan(chosen.low, chosen.high, color=GREEN, alpha=0.15, lw=0, label="interval of the suggestion")
-    axes.axvline(chosen.value, color=GREEN, lw=2.2, label=f"suggested {number(chosen.value)}", zorder=6)
-
-
-def _draw_methods(axes: Axes, methods: Mapping[str, float]) -> None:
-    """Other methods as marks on the lower edge, so that they do not cover the curve."""
-    for place, (name, lr) in enumerate(sorted(methods.items(), key=lambda pair: pair[1])):
-        marker = _MARKERS[place % len(_MARKERS)]
-        style: dict[str, Any] = {"ms": 6.5, "mfc": "white", "mec": INK, "mew": 1.1, "ls": "none", "zorder": 7}
-        label = f"{name.replace('_', ' ')} {number(lr)}"
-        axes.plot(lr, 0.025, marker, transform=axes.get_xaxis_transform(), label=label, **style)
-
-
-def _interval(estimate: Estimate) -> str:
-    return f"{number(estimate.value)} ({number(estimate.low)} … {number(estimate.high)})"

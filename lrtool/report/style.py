@@ -189,5 +189,6 @@ def metric_name(metric: str) -> str:
 
 def titled(figure: Figure, axes: Axes, title: str, answer: str, width: int = 112) -> None:
     """A bold line that names what is shown and, below it, lines of `width` characters that say what it shows."""
-    axes.set_title("\n".join(textwrap.wrap(answer, width)), fontsize=10, linespacing=1.4)
+    lines = [line for part in answer.splitlines() for line in textwrap.wrap(part, width)]
+    axes.set_title("\n".join(lines), fontsize=10, linespacing=1.4)
     figure.suptitle(shortened(title, 80), x=0.01, ha="left", fontsize=12, fontweight="bold")

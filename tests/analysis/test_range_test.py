@@ -1,10 +1,11 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from lrtool.analysis.divergence import RANGE_TEST, DivergenceMonitor
-from lrtool.analysis.range_test import Caveat, Reason, analyse
+from lrtool.analysis.range_test import Caveat, Estimate, Reason, analyse
 from lrtool.analysis.suggest import METHODS
 
 
@@ -183,3 +184,18 @@ def test_summary_is_json(curves):
 def test_wrong_shapes_and_lrs_are_refused(lr, losses):
     with pytest.raises(ValueError, match=r"LRs|shape"):
         analyse(lr, losses)
+
+
+@pytest.mark.parametrize(("factor", "said"), [(0.5, False), (1.0, False), (1.01, True), (30.0, True)])
+def test_a_suggestion_above_the_limit_is_given_with_a_caveat(curves, factor, said):
+    result = analyse(*curves.typical(), resamples=0)
+    limit = result.stability.value
+    result = replace(result, suggestion=Estimate(limit * factor, limit * factor, limit * factor)).cautioned()
+    assert (Caveat.ABOVE_LIMIT in result.caveats) == said
+    assert any("above the stability limit" in caveat for caveat in result.summary()["caveats"]) == said
+
+
+def test_without_a_limit_or_a_suggestion_there_is_nothing_to_be_above(curves):
+    result = analyse(*curves.typical(), resamples=0)
+    for changed in (replace(result, stability=None), replace(result, suggestion=None)):
+        assert changed.cautioned() == changed

@@ -152,3 +152,12 @@ def test_minima_that_agree_to_rounding_are_no_reason_for_a_number_that_is_none()
     fit = (grid - 1) ** 2
     for width in (0.0, 1e-17, 1e-9, 1e-4):
         assert np.isfinite(_averaged(grid, fit, width)).all()
+
+
+@pytest.mark.parametrize("rounding", [0.0, 1e-16, 1e-8])
+@pytest.mark.parametrize("seed", range(5))
+def test_losses_that_only_seeds_and_rounding_tell_apart_do_not_depend_on_the_lr(rounding, seed):
+    # As with frozen weights: each seed has the same loss at every LR, and seeds differ.
+    rng = np.random.default_rng(seed)
+    losses = np.tile(rng.uniform(0.6, 0.8, 3), (9, 1)) * (1 + rounding * rng.standard_normal((9, 3)))
+    assert fit_response(np.geomspace(1e-3, 1, 9), losses).reason is NoAnswer.FLAT

@@ -35,9 +35,18 @@ def test_tune_finds_an_lr_with_evidence_and_leaves_a_run_folder(configured, sile
 
 
 def test_schedules_are_ranked_each_at_its_own_best_lr(configured, silent, tmp_path):
-    _, result = run_tune(configured(), tmp_path, silent, budget=60, schedules=("constant", "cosine"))
+    run, result = run_tune(
+        configured(train__duration="10ep", data__samples=600),
+        tmp_path,
+        silent,
+        budget=60,
+        schedules=("constant", "cosine"),
+    )
     assert {each.name for each in result.ranking} == {"constant", "cosine"}
     assert [each.expected for each in result.ranking] == sorted(each.expected for each in result.ranking)
+    for each in result.ranking:
+        assert lr_from(run.folder.path, each.name) == each.response.lr
+    assert lr_from(run.folder.path, "wsd") == result.best.response.lr
 
 
 def test_a_budget_that_holds_nothing_is_refused_with_one_that_would(configured, silent, tmp_path):

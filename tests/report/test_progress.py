@@ -56,6 +56,15 @@ def test_plain_lines_say_loss_lr_and_time_to_go(monkeypatch):
     assert all(sign.isprintable() for line in lines for sign in line)
 
 
+def test_what_cannot_be_counted_is_said():
+    for out in (io.StringIO(), Terminal()):
+        with progress("digits", stream=out) as watch:
+            watch.say("measuring")
+            assert "digits: measuring" in out.getvalue()
+    with progress("digits", quiet=True, stream=io.StringIO()) as watch:
+        watch.say("measuring")
+
+
 def test_what_was_done_before_a_resume_is_done_but_no_speed():
     out, clock = io.StringIO(), Clock()
     with progress("digits", stream=out, clock=clock) as watch:
