@@ -8,7 +8,7 @@ The noise floor is the excess if the LR is chosen by one seed of the grid and ju
 gives no LR counts as the config's own LR. The stability limit is compared with the largest LR of the grid (constant
 schedule) up to which trainings neither diverge nor end above their start.
 
-    python tests/benchmarks/suggestion_regret.py [--held-out] [--tasks A,B] [--methods tune,range-test] [--quick]
+    python tests/benchmarks/suggestion_regret.py [--held-out | --unseen] [--tasks A,B] [--methods A,B] [--quick]
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from regret_tasks import HELD_OUT, TASKS
+from regret_tasks import HELD_OUT, TASKS, UNSEEN
 from regret_truth import Truth, setup_of, truth
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -45,6 +45,7 @@ OURS, TUNE, FINDER = "range-test", "tune", "torch-lr-finder"
 PEERS = tuple(kind for kind in METHODS.kinds if kind != "stability")
 #: (median, worst) that the methods of ours must reach.
 TARGETS = {TUNE: (0.05, 0.30), OURS: (0.15, 0.80)}
+ALL = {**TASKS, **HELD_OUT, **UNSEEN}
 #: Seeds of repeats lie this far apart.
 SEED_STEP = 100
 
@@ -135,7 +136,7 @@ def summary(values: list[float]) -> tuple[float, float, float]:
 def print_details(findings: Findings, methods: list[str], tasks: list[str]) -> None:
     """Per task and schedule: the best LR, the noise floor, and each method's worst repeat."""
     print(f"\n{'task':<25}{'schedule':<10}{'best LR':>9}{'floor':>7}", *(f"{m[:12]:>13}" for m in methods), sep="")
-    configs = {**TASKS, **HELD_OUT}
+    configs = ALL
     for name in tasks:
         for schedule in SCHEDULES:
             known = truth(configs[name], schedule)
@@ -151,7 +152,7 @@ def print_details(findings: Findings, methods: list[str], tasks: list[str]) -> N
 
 def print_summary(findings: Findings, methods: list[str], tasks: list[str]) -> bool:
     """The table of the methods; whether ours reach their targets."""
-    configs, reached = {**TASKS, **HELD_OUT}, True
+    configs, reached = ALL, True
     floors = {s: [float(f) for n in tasks for f in truth(configs[n], s).noise_floor] for s in SCHEDULES}
     print(f"\n{'method':<18}" + "".join(f"{s + ': median / p90 / worst':>36}" for s in SCHEDULES) + f"{'both':>28}")
     for method in [*methods, "noise floor"]:
@@ -170,7 +171,7 @@ def print_summary(findings: Findings, methods: list[str], tasks: list[str]) -> b
 
 def verdict(findings: Findings, method: str, floors: list[float]) -> bool:
     """Print whether a method reaches its targets: each case may be as bad as its own task's noise floor."""
-    configs, targets, regrets = {**TASKS, **HELD_OUT}, TARGETS[method], findings.regrets[method]
+    configs, targets, regrets = ALL, TARGETS[method], findings.regrets[method]
     middle, _, worst = summary(list(regrets.values()))
     beyond = {
         f"{name} {schedule}"
@@ -214,14 +215,16 @@ def print_limits(findings: Findings) -> bool:
 def main() -> int:
     """Print the tables; 1 where a target is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--held-out", action="store_true", help="the tasks that no constant was chosen on")
+    lists = parser.add_mutually_exclusive_group()
+    lists.add_argument("--held-out", action="store_true", help="the tasks that methods were not improved on")
+    lists.add_argument("--unseen", action="store_true", help="the tasks written when nothing was changed any more")
     parser.add_argument("--tasks", help="comma-separated names")
     parser.add_argument("--methods", help=f"comma-separated, of {OURS}, {TUNE}, {FINDER}, {', '.join(PEERS)}")
     parser.add_argument("--repeats", type=int, default=3, help="how often each method is asked, with other seeds")
     parser.add_argument("--quick", action="store_true", help="one repeat of four tasks")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    configs = HELD_OUT if arguments.held_out else TASKS
+    configs = UNSEEN if arguments.unseen else HELD_OUT if arguments.held_out else TASKS
     tasks = arguments.tasks.split(",") if arguments.tasks else list(configs)[: 4 if arguments.quick else None]
     methods = arguments.methods.split(",") if arguments.methods else [TUNE, OURS, *PEERS, FINDER]
     if FINDER in methods and importlib.util.find_spec("torch_lr_finder") is None:
