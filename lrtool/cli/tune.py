@@ -159,7 +159,8 @@ def _answer(run: Session, result: TuneResult) -> str:
         lines.append("  each schedule at its own best LR:")
         for each in result.ranking:
             lr = each.response.lr
-            said = f"lr {lr:.3g}   loss {each.expected:.4g}" if lr is not None else str(each.response.reason)
+            reason = each.response.reason.value if each.response.reason else ""
+            said = f"lr {lr:.3g}   loss {each.expected:.4g}" if lr is not None else reason
             lines.append(f"    {each.name:18} {said}")
     lines.append(
         f"cost: {result.seconds:.1f} s; {result.trials} trials, {run.steps:,} updates,"

@@ -44,7 +44,8 @@ def probed(
     if found is ramp:
         return ramp
     lrs, seeds = probes.losses.shape
-    return replace(found, source=f"{lrs * seeds} short trainings ({lrs} LRs, {seeds} seeds, {steps} updates each)")
+    counted = "1 seed" if seeds == 1 else f"{seeds} seeds"
+    return replace(found, source=f"{lrs * seeds} short trainings ({lrs} LRs, {counted}, {steps} updates each)")
 
 
 def _probe(setup: Setup, ramp: RangeTestResult, steps: int, run: Callable[[Sequence[Trial]], list[Trace]]) -> Probes:

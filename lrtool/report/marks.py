@@ -76,7 +76,7 @@ def lr_axis(axes: Axes, low: float, high: float, label: str = "learning rate") -
 
     axes.set_xscale("log")
     axes.set_xlim(low, high)
-    subs = (1.0,) if high / low > 2000 else (1.0, 2.0, 5.0)
+    subs = (1.0,) if high / low > 2000 else (1.0, 2.0, 5.0) if high / low > 12 else (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)
     axes.xaxis.set_major_locator(LogLocator(subs=subs, numticks=14))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
     axes.xaxis.set_minor_formatter(NullFormatter())

@@ -25,8 +25,8 @@ _BLOCKS, _LINE, _POINTS = 300, 1000, 4000
 #: The answers, and those whose interval is shaded down the plot.
 _FALLS, _SUGGESTED, _STABLE, _EXPLODES = "starts to fall", "suggested", "stable up to", "starts to explode"
 _SHADED = (_SUGGESTED, _STABLE)
-#: Intervals that reach this many times further than all else end at the edge of the plot.
-_FAR = 4.0
+#: What lies this many times further than ramp and suggestion is an arrow at the edge of the plot.
+_FAR = 10.0
 
 
 @dataclass(frozen=True)
@@ -105,11 +105,12 @@ class RangeTestPlot:
 
     @property
     def span(self) -> tuple[float, float]:
-        """The LRs to draw: the ramp's, what was found beyond them, and intervals unless they reach far."""
-        known = [mark.value for mark in self.marks] + [float(self.lr[0]), float(self.lr[-1])]
+        """The LRs to draw: the ramp's, the suggestion, and all else that was found unless it lies far from them."""
+        known = [float(self.lr[0]), float(self.lr[-1]), *([self.suggestion.value] if self.suggestion else [])]
         low, high = min(known), max(known)
-        ends = [end for mark in self.marks for end in mark.interval or () if low / _FAR < end < high * _FAR]
-        return min([low, *ends]) / 1.1, max([high, *ends]) * 1.1
+        found = [lr for mark in self.marks for lr in (mark.value, *(mark.interval or ()))]
+        near = [lr for lr in found if low / _FAR < lr < high * _FAR]
+        return min([low, *near]) / 1.1, max([high, *near]) * 1.1
 
 
 @styled

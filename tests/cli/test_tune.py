@@ -112,3 +112,11 @@ def test_small_range_tests_give_an_lr_or_a_reason(cli, config, settings):
     code, out, _ = cli("range-test", config([LONG]), *sets, "-q", "--json")
     document = json.loads(out)
     assert code == 0 and (document["suggested_lr"] is None) == bool(document["reason"])
+
+
+def test_a_schedule_without_an_answer_is_listed_with_its_reason(cli, config):
+    frozen = ("lr: 0.3, momentum: 0.9}", "lr: 0.3, groups: [{match: '*', lr_scale: 0.0}]}")
+    code, out, _ = cli("tune", config([frozen]), "--schedules", "constant,cosine", "--budget", "30", "-q")
+    listed = out.partition("each schedule at its own best LR:\n")[2].splitlines()[:2]
+    assert code == 0 and {line.split()[0] for line in listed} == {"constant", "cosine"}
+    assert all(line[23:].startswith("the loss does not depend on the LR") for line in listed)

@@ -148,6 +148,11 @@ def test_what_lies_beyond_the_axis_is_an_arrow_and_open_ends_are_unknown():
     figure = draw_range_test(measured(suggestion=(0.1, 0.08, 0.2), stability=(0.35, 0.3, np.inf)))
     assert any(text.get_text() == "stable up to 0.35 (0.3 … unknown)" for text in figure.axes[1].texts)
     assert [line.get_marker() for line in figure.axes[1].lines].count(">") == 1
+    far = measured(end=0.1, suggestion=(0.02, 0.01, 0.03), stability=(60.0, 20.0, 80.0))
+    assert far.span[1] < 0.2
+    figure = draw_range_test(far)
+    assert any(text.get_text() == "stable up to 60 (20 … 80)" for text in figure.axes[1].texts)
+    assert ">" in [line.get_marker() for line in figure.axes[1].lines]
 
 
 def test_the_plot_says_that_the_suggestion_lies_above_the_limit():
