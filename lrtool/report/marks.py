@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lrtool.report.style import INK, number
+from lrtool.report.style import INK, log_ticks, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -72,14 +72,9 @@ def with_rows(figure: Figure, rows: int) -> tuple[Axes, Axes]:
 
 def lr_axis(axes: Axes, low: float, high: float, label: str = "learning rate") -> None:
     """A logarithmic axis from `low` to `high`, with numbers as people write them."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
     axes.set_xscale("log")
     axes.set_xlim(low, high)
-    subs = (1.0,) if high / low > 2000 else (1.0, 2.0, 5.0) if high / low > 12 else (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)
-    axes.xaxis.set_major_locator(LogLocator(subs=subs, numticks=14))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    log_ticks(axes.xaxis, 14, dense=2000)
     axes.set_xlabel(label)
 
 

@@ -161,19 +161,21 @@ def _apart(name: str, alike: Collection[str], short: str, length: int) -> str:
     return shown if len(shown) <= length else f"{shown[: length - 1]}…"
 
 
-def log_ticks(axis: Axis, most: int = 12) -> None:
-    """Plain numbers on a log axis whose limits are set, about `most`; where it spans little, also at 2 and 5."""
+def log_ticks(axis: Axis, most: int = 12, dense: float = 100) -> None:
+    """Plain numbers on a log axis whose limits are set, about `most`, as `log_subs` places them."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     low, high = sorted(axis.get_view_interval())
-    axis.set_major_locator(LogLocator(subs=log_subs(low, high), numticks=most))
+    axis.set_major_locator(LogLocator(subs=log_subs(low, high, dense), numticks=most))
     axis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
     axis.set_minor_formatter(NullFormatter())
 
 
-def log_subs(low: float, high: float) -> tuple[float, ...]:
-    """Where a decade of a log axis from `low` to `high` has ticks."""
-    return (1.0, 2.0, 5.0) if high < 100 * low else (1.0,)
+def log_subs(low: float, high: float, dense: float = 100) -> tuple[float, ...]:
+    """Where a decade of a log axis from `low` to `high` has ticks: more where it spans less than `dense` times."""
+    if high >= dense * low:
+        return (1.0,)
+    return (1.0, 2.0, 5.0) if high > 12 * low else (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)
 
 
 def metric_name(metric: str) -> str:
