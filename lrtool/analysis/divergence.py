@@ -8,7 +8,9 @@ from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[np.float64]
 
 #: The median of |y − y′| of two independent normal values is this many standard deviations.
 _MEDIAN_DIFFERENCE = 0.9539
@@ -16,6 +18,8 @@ _MEDIAN_DIFFERENCE = 0.9539
 _WEIGHT = 0.1
 #: Differences that the noise is estimated from.
 _WINDOW = 128
+#: Losses this near to the threshold, as a part of the levels it is made of, are looked at one by one.
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -85,13 +89,36 @@ class DivergenceMonitor:
 
         The index counts from the first loss ever given. Once diverged, later losses change nothing.
         """
-        for loss in np.asarray(losses, dtype=np.float64).ravel().tolist():
+        values = np.asarray(losses, dtype=np.float64).ravel()
+        if self._calm(values):
+            self._take(values)
+            return None
+        for loss in values.tolist():
             if self.diverged_at is not None:
                 break
             if not math.isfinite(loss) or self._exploded(loss):
                 self.diverged_at = self.steps
             self.steps += 1
         return self.diverged_at
+
+    def _calm(self, values: Array) -> bool:
+        """Whether none of these losses can be `over`, however small the noise: most chunks of most trainings.
+
+        As m only falls and k is at least 1, best + k·scale is at least k·start − (k − 1)·best with today's best.
+        """
+        if self.diverged_at is not None or len(self._first) < self.rule.warmup or not self._smoothed.settled:
+            return False
+        if not len(values) or not math.isfinite(values.sum()):
+            return False
+        least = self.rule.factor * self._start - (self.rule.factor - 1) * self._best
+        return bool(values.max() < least - _ROUNDING * (abs(self._start) + abs(self._best)) * self.rule.factor)
+
+    def _take(self, values: Array) -> None:
+        """What `_exploded` does for each of these, in less time."""
+        self._over = max(self._over - len(values), 0)
+        self._noise.extend(values)
+        self._best = min(self._best, self._smoothed.lowest(values.tolist()))
+        self.steps += len(values)
 
     def _exploded(self, loss: float) -> bool:
         if len(self._first) < self.rule.warmup:
@@ -121,32 +148,60 @@ class _Smoothed:
     def __init__(self) -> None:
         self.count, self.value = 0, 0.0
 
+    @property
+    def settled(self) -> bool:
+        """Whether the weight stays as it is."""
+        return self.count >= 1 / _WEIGHT
+
     def add(self, loss: float) -> float:
         self.count += 1
         self.value += max(_WEIGHT, 1 / self.count) * (loss - self.value)
         return self.value
 
+    def lowest(self, losses: list[float]) -> float:
+        """Add all of them, once settled; the lowest value on the way."""
+        value, lowest = self.value, math.inf
+        for loss in losses:
+            value += _WEIGHT * (loss - value)
+            if value < lowest:
+                lowest = value
+        self.count, self.value = self.count + len(losses), value
+        return lowest
+
 
 class _Noise:
-    """Standard deviation from the running median of absolute differences."""
+    """Standard deviation from the running median of absolute differences; these are sorted when it is asked for."""
 
     def __init__(self) -> None:
         self._last: float | None = None
         self._recent: deque[float] = deque()
-        self._sorted: list[float] = []
+        self._sorted: list[float] | None = None
 
     def add(self, loss: float) -> None:
         if self._last is not None:
             difference = abs(loss - self._last)
             self._recent.append(difference)
-            insort(self._sorted, difference)
+            if self._sorted is not None:
+                insort(self._sorted, difference)
             if len(self._recent) > _WINDOW:
-                del self._sorted[bisect_left(self._sorted, self._recent.popleft())]
+                oldest = self._recent.popleft()
+                if self._sorted is not None:
+                    del self._sorted[bisect_left(self._sorted, oldest)]
         self._last = loss
+
+    def extend(self, losses: Array) -> None:
+        """Add all of them."""
+        before = [] if self._last is None else [self._last]
+        self._recent.extend(np.abs(np.diff(np.concatenate([before, losses])))[-_WINDOW:].tolist())
+        while len(self._recent) > _WINDOW:
+            self._recent.popleft()
+        self._sorted, self._last = None, float(losses[-1])
 
     @property
     def sigma(self) -> float:
         """0 while there is no difference yet."""
+        if self._sorted is None:
+            self._sorted = sorted(self._recent)
         n = len(self._sorted)
         return (self._sorted[(n - 1) // 2] + self._sorted[n // 2]) / 2 / _MEDIAN_DIFFERENCE if n else 0.0
 

@@ -20,7 +20,8 @@ from lrtool.tasks.sources import TensorSource
 START, _PER_OPERATOR = 3.0, 0.015
 #: The compiler goes by the processor's flags; by itself it would build a program per instruction set to be sure,
 #: twice the time of all the rest. Where the flags are wrong, compiling fails, and the plain update goes on.
-_OPTIONS = {"cpp.vec_isa_ok": True}
+#: Strides are what they were when it was traced, at every call, so that the compiled code need not check them.
+_OPTIONS = {"cpp.vec_isa_ok": True, "size_asserts": False}
 
 
 #: What this process has compiled, by the graph's key.

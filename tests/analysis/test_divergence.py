@@ -115,6 +115,42 @@ def test_verdict_does_not_depend_on_chunks(seed: int, cuts: list[int]) -> None:
         assert found == first_divergence(losses, rule)
 
 
+@given(
+    seed=st.integers(0, 1000),
+    kind=st.sampled_from(["flat", "falling", "negative", "near zero", "heavy tails", "skewed", "spikes", "exploding"]),
+    size=st.integers(2, 200),
+)
+@settings(max_examples=200, deadline=None)
+def test_calm_chunks_taken_at_once_leave_what_single_losses_leave(seed: int, kind: str, size: int) -> None:
+    losses = exploding(seed) if kind == "exploding" else fine(kind, seed)
+    for rule in (RANGE_TEST, TRAINING):
+        whole, single = DivergenceMonitor(rule), DivergenceMonitor(rule)
+        for start in range(0, len(losses), size):
+            whole.update(losses[start : start + size])
+        # One at a time, and never all at once.
+        single._calm = lambda values: False  # type: ignore[method-assign]
+        single.update(losses)
+        assert _state(whole) == _state(single)
+
+
+def test_most_chunks_of_a_training_that_learns_are_taken_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[float] = []
+    original = DivergenceMonitor._exploded
+    monkeypatch.setattr(DivergenceMonitor, "_exploded", lambda self, y: looked_at.append(y) or original(self, y))
+    monitor = DivergenceMonitor()
+    for chunk in np.split(fine("falling", 0, 1920), 30):
+        assert monitor.update(chunk) is None
+    assert len(looked_at) <= 128
+
+
+def _state(monitor: DivergenceMonitor) -> tuple[object, ...]:
+    smoothed, noise = monitor._smoothed, monitor._noise
+    return (
+        monitor.steps, monitor.diverged_at, monitor._over, monitor._best, smoothed.count, smoothed.value, noise.sigma,
+        list(noise._recent),
+    )  # fmt: skip
+
+
 def test_verdict_never_changes_once_given() -> None:
     monitor = DivergenceMonitor()
     assert monitor.update([1.0, np.nan, 1.0]) == 1
