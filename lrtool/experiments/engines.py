@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import Counter
 from collections.abc import Sequence
 from enum import StrEnum
@@ -41,13 +42,13 @@ class EngineName(StrEnum):
 class Engines:
     """Trains trials by the engine that is asked for, or the faster one, and remembers why.
 
-    Trials that are alike (as many or as few, validated or not) are chosen for once. Raises NotStackableError
+    Trials that are alike (validated or not, about as much to do) are chosen for once. Raises NotStackableError
     where the vector engine is asked for and the model cannot be stacked.
     """
 
     def __init__(self, wanted: EngineName = EngineName.AUTO) -> None:
         self.wanted = wanted
-        self._choices: dict[tuple[bool, bool, bool], Choice] = {}
+        self._choices: dict[tuple[bool, int, bool], Choice] = {}
         self._trained: Counter[str] = Counter()
 
     def run(self, task: Task, trials: Sequence[Trial], recipe: Recipe, observer: Observer | None = None) -> list[Trace]:
@@ -58,7 +59,9 @@ class Engines:
 
     def choose(self, task: Task, trials: Sequence[Trial], recipe: Recipe) -> Choice:
         """The engine for these trials."""
-        key = (len(trials) > 1, sum(trial.steps for trial in trials) >= FEW, task.val is not None)
+        # Compiling pays only where there is much to do, so four times as much is another matter.
+        amount = math.ceil(math.log(max(1.0, sum(trial.steps for trial in trials) / FEW), 4))
+        key = (len(trials) > 1, amount, task.val is not None)
         if key not in self._choices:
             self._choices[key] = choice = self._chosen(task, trials, recipe)
             _LOG.info("engine %s", choice.reason)

@@ -38,7 +38,7 @@ Array = NDArray[np.float64]
 DEFAULT_RUNS, DEFAULT_SECONDS = 3.0, 20.0
 #: Validation samples below which their choice matters more than the seeds', which is all that trials show.
 _FEW_SAMPLES = 50
-#: Trials that stand for those of a rung when the speed of a stack is measured.
+#: Trials, at least, that stand for all of a tune's when its speed is measured.
 _MANY = 32
 
 
@@ -205,8 +205,8 @@ class _Tuner:
     def __init__(self, setup: Setup, runner: TrialRunner, engines: Engines, budget: float | None) -> None:
         self.setup, self.runner, self._engines = setup, runner, engines
         self._began = time.perf_counter()
-        self._speedup = self._measured_speedup()
         runs = budget if budget is not None else max(DEFAULT_RUNS, DEFAULT_SECONDS / _seconds_of_one_run(setup))
+        self._speedup = self._measured_speedup(runs)
         self._limit = runs * self._speedup
 
     def tune(self, schedules: Mapping[str, Schedule]) -> TuneResult:
@@ -293,9 +293,9 @@ class _Tuner:
             warnings.append(Warning_.FEW_SAMPLES)
         return tuple(warnings)
 
-    def _measured_speedup(self) -> float:
-        """How many times more trials a stack trains in the time of one: a power of 2, from 1 to 8."""
-        trials = [self.setup.trial(self.setup.config.seed, self.setup.config.optimizer.lr)] * _MANY
+    def _measured_speedup(self, runs: float) -> float:
+        """How many times more trials are trained in the time of one by itself: a power of 2, from 1 to 8."""
+        trials = [self.setup.trial(self.setup.config.seed, self.setup.config.optimizer.lr)] * max(_MANY, int(runs))
         speedup = self._engines.choose(self.setup.task, trials, self.setup.recipe).speedup
         return float(2 ** min(3, max(0, math.floor(math.log2(speedup)))))
 
