@@ -30,7 +30,7 @@ from lrtool.errors import ExitCode, UsageError
 if TYPE_CHECKING:
     from lrtool.config.schema import Config
     from lrtool.experiments.session import Session
-    from lrtool.experiments.tune import Tuned, TuneResult
+    from lrtool.experiments.tune_result import Tuned, TuneResult
 
 
 def command(
@@ -147,7 +147,7 @@ def _next(given: Given, run: Path, checked: Config, best: Tuned) -> str:
 
 def _answer(run: Session, result: TuneResult) -> str:
     """The result in a few lines."""
-    from lrtool.experiments.tune import answer
+    from lrtool.experiments.tune_result import answer, said_of
     from lrtool.report.marks import between
 
     lines = [answer(result)]
@@ -160,8 +160,9 @@ def _answer(run: Session, result: TuneResult) -> str:
         for each in result.ranking:
             lr = each.response.lr
             reason = each.response.reason.value if each.response.reason else ""
-            said = f"lr {lr:.3g}   loss {each.expected:.4g}" if lr is not None else reason
-            lines.append(f"    {each.name:18} {said}")
+            said = f"lr {lr:<8.3g} loss {each.expected:<8.4g}" if lr is not None else reason
+            behind = result.behind(each)
+            lines.append(f"    {each.name:18} {said} {said_of(behind) if behind is not None else ''}".rstrip())
     lines.append(
         f"cost: {result.seconds:.1f} s; {result.trials} trials, {run.steps:,} updates,"
         f" as costly as {result.runs:.1f} training runs by themselves"

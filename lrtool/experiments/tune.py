@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import Enum
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +24,8 @@ from lrtool.experiments.search import LEAST_LRS, MAX_SEEDS, Rung, Search, plan
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.setup import Setup
 from lrtool.experiments.short import compressed, final_loss
-from lrtool.report.marks import between
-from lrtool.report.style import number, save
+from lrtool.experiments.tune_result import Tuned, TuneResult, Warning_, answer, no_answer, summarise
+from lrtool.report.style import save
 from lrtool.report.tune import TunedCurve, TunePlot, draw_tune
 from lrtool.runs.folder import RunFolder
 from lrtool.schedules import Schedule
@@ -40,54 +38,6 @@ DEFAULT_RUNS, DEFAULT_SECONDS = 3.0, 20.0
 _FEW_SAMPLES = 50
 #: Trials, at least, that stand for all of a tune's when its speed is measured.
 _MANY = 32
-
-
-class Warning_(Enum):  # noqa: N801  # `Warning` is Python's own
-    """What to know about an answer; the value is the message."""
-
-    SHORT = "the budget holds no training of full length; the LR was measured on shorter ones"
-    EDGE = "the best LR lies at the end of those that could be tried; more budget would look further"
-    ALIKE = "no LR of this range can be told from the best with these trials; more seeds or validation data would"
-    FEW_SAMPLES = (
-        "the validation set is very small: the interval is for these samples, and others may prefer another LR;"
-        " raise data.val_fraction"
-    )
-
-
-@dataclass(frozen=True)
-class Tuned:
-    """One schedule at its own best LR: the fit of its last rung and all that was measured."""
-
-    name: str
-    schedule: Schedule
-    search: Search
-    response: Response
-    fraction: float
-
-    @property
-    def expected(self) -> float:
-        """The fitted loss at the best LR; infinite where there is none."""
-        return self.response.expected if self.response.expected is not None else float("inf")
-
-
-@dataclass(frozen=True)
-class TuneResult:
-    """What `tune` found: schedules from best to worst, what it cost, and the range test it began with.
-
-    `runs`: the training runs that could have been made one by one in its place, `seconds` what it really took.
-    """
-
-    ranking: tuple[Tuned, ...]
-    range_test: RangeTestResult
-    runs: float
-    seconds: float
-    trials: int
-    warnings: tuple[Warning_, ...]
-
-    @property
-    def best(self) -> Tuned:
-        """The schedule with the least expected loss."""
-        return self.ranking[0]
 
 
 def run_tune(
@@ -113,37 +63,11 @@ def run_tune(
             result = tuner.tune(_schedules(setup, schedules))
         run.steps = tuner.runner.steps
         run.results = {**summarise(result), "engine": engines.summary()}
-        run.reason = _reason(result)
+        run.reason = no_answer(result)
         if result.best.response.reason is NoAnswer.ALL_DIVERGED:
             run.status = "diverged"
         save(draw_tune(_plot(result, config.name)), folder, "tune")
     return run, result
-
-
-def summarise(result: TuneResult) -> dict[str, Any]:
-    """The entries of `summary.json`."""
-    best = result.best.response
-    return {
-        "suggested_lr": best.lr,
-        "interval": best.interval and list(best.interval),
-        "lower_lr": best.within_noise and best.within_noise[0],
-        "upper_lr": best.within_noise and best.within_noise[1],
-        "expected_loss": best.expected,
-        "suggested_schedule": result.best.schedule.model_dump(mode="json"),
-        "schedules": [
-            {
-                "name": each.name,
-                "suggested_lr": each.response.lr,
-                "interval": each.response.interval and list(each.response.interval),
-                "expected_loss": each.response.expected,
-                "reason": each.response.reason and each.response.reason.value,
-            }
-            for each in result.ranking
-        ],
-        "cost": {"runs": round(result.runs, 3), "seconds": round(result.seconds, 3), "trials": result.trials},
-        "warnings": [warning.value for warning in result.warnings],
-        "methods": result.range_test.summary()["methods"],
-    }
 
 
 def _schedules(setup: Setup, kinds: Sequence[str]) -> dict[str, Schedule]:
@@ -154,11 +78,6 @@ def _schedules(setup: Setup, kinds: Sequence[str]) -> dict[str, Schedule]:
     if not kinds:
         return {own.kind: own}
     return {kind: own if kind == own.kind else KINDS[kind].model_validate({"warmup": own.warmup}) for kind in kinds}
-
-
-def _reason(result: TuneResult) -> str:
-    reason = result.best.response.reason
-    return reason.value if reason is not None else ""
 
 
 def _plot(result: TuneResult, name: str) -> TunePlot:
@@ -181,17 +100,6 @@ def _plot(result: TuneResult, name: str) -> TunePlot:
         )
     peers = {kind: said.lr for kind, said in result.range_test.methods.items() if said.lr is not None}
     return TunePlot(f"{name}: final loss against peak LR", answer(result), curves, peers)
-
-
-def answer(result: TuneResult) -> str:
-    """The result in one sentence."""
-    best = result.best.response
-    if best.lr is None or best.interval is None or best.expected is None:
-        return f"no LR can be named: {_reason(result)}"
-    return (
-        f"best peak LR {number(best.lr)} (95% interval {between(best.interval)})"
-        f" under {result.best.name}, expected loss {number(best.expected)}"
-    )
 
 
 class _Tuner:

@@ -15,7 +15,7 @@ from lrtool.config.schema import Config
 from lrtool.engine.trials import Trace
 from lrtool.engine.vector import VectorEngine
 from lrtool.experiments.setup import Setup, prepare
-from lrtool.experiments.tune import final_loss
+from lrtool.experiments.short import final_loss
 
 Array = NDArray[np.float64]
 

@@ -5,9 +5,12 @@ import numpy as np
 import pytest
 from torch import nn
 
+from lrtool.analysis.comparison import difference
 from lrtool.errors import UsageError
+from lrtool.experiments.short import compressed
 from lrtool.experiments.train import lr_from
-from lrtool.experiments.tune import Warning_, compressed, run_tune
+from lrtool.experiments.tune import run_tune
+from lrtool.experiments.tune_result import Warning_, said_of
 from lrtool.runs.metrics import read_metrics
 
 
@@ -47,6 +50,30 @@ def test_schedules_are_ranked_each_at_its_own_best_lr(configured, silent, tmp_pa
     for each in result.ranking:
         assert lr_from(run.folder.path, each.name) == each.response.lr
     assert lr_from(run.folder.path, "wsd") == result.best.response.lr
+
+
+def test_schedules_are_told_apart_only_by_their_seeds(configured, silent, tmp_path):
+    run, result = run_tune(configured(train__duration="10ep"), tmp_path, silent, budget=80, schedules=("cosine", "rex"))
+    best, other = result.ranking
+    assert result.behind(best) is None
+    behind = result.behind(other)
+    (_, listed) = json.loads((run.folder.path / "summary.json").read_text())["schedules"]
+    assert listed["worse_by"] == pytest.approx(behind.estimate.mean)
+    assert listed["told_apart"] == behind.significant == (not said_of(behind).startswith("cannot be told"))
+    # Between two LRs that were tried, a seed's loss lies between its own two.
+    lrs, losses = other.search.table()
+    place = int(np.searchsorted(lrs, other.response.lr))
+    beside = losses[max(0, place - 1) : place + 1]
+    for seed, loss in other.by_seed.items():
+        assert beside[:, seed].min() - 1e-12 <= loss <= beside[:, seed].max() + 1e-12
+
+
+def test_a_schedule_is_worse_by_what_its_seeds_agree_on():
+    apart = difference("b", {0: 2.0, 1: 2.1, 2: 2.05}, "a", {0: 1.0, 1: 1.1, 2: 1.06})
+    assert said_of(apart) == "worse by 0.997 (0.981 … 1.01), 3 seeds"
+    alike = difference("b", {0: 2.0, 1: 1.0}, "a", {0: 1.0, 1: 1.9})
+    assert said_of(alike) == "cannot be told from the best with 2 seeds"
+    assert said_of(difference("b", {0: 2.0}, "a", {0: 1.0})) == "cannot be told from the best with 1 seed"
 
 
 def test_a_budget_that_holds_nothing_is_refused_with_one_that_would(configured, silent, tmp_path):

@@ -1,0 +1,147 @@
+"""What `tune` found, and how it is said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import numpy as np
+
+from lrtool.analysis.comparison import Difference, difference
+from lrtool.analysis.range_test import RangeTestResult
+from lrtool.analysis.response import Response
+from lrtool.experiments.search import Search
+from lrtool.report.marks import between
+from lrtool.report.style import number
+from lrtool.schedules import Schedule
+
+
+class Warning_(Enum):  # noqa: N801  # `Warning` is Python's own
+    """What to know about an answer; the value is the message."""
+
+    SHORT = "the budget holds no training of full length; the LR was measured on shorter ones"
+    EDGE = "the best LR lies at the end of those that could be tried; more budget would look further"
+    ALIKE = "no LR of this range can be told from the best with these trials; more seeds or validation data would"
+    FEW_SAMPLES = (
+        "the validation set is very small: the interval is for these samples, and others may prefer another LR;"
+        " raise data.val_fraction"
+    )
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """One schedule at its own best LR: the fit of its last rung and all that was measured."""
+
+    name: str
+    schedule: Schedule
+    search: Search
+    response: Response
+    fraction: float
+
+    @property
+    def by_seed(self) -> Mapping[int, float]:
+        """Each seed's loss at the best LR, on a straight line in log LR between those tried beside it."""
+        lrs, losses = self.search.table()
+        assert self.response.lr is not None
+        at = np.log(self.response.lr)
+        # A seed that diverged beside the best LR has no loss there.
+        return {seed: float(np.interp(at, np.log(lrs), column)) for seed, column in enumerate(losses.T)}
+
+    @property
+    def expected(self) -> float:
+        """The fitted loss at the best LR; infinite where there is none."""
+        return self.response.expected if self.response.expected is not None else float("inf")
+
+
+@dataclass(frozen=True)
+class TuneResult:
+    """What `tune` found: schedules from best to worst, what it cost, and the range test it began with.
+
+    `runs`: the training runs that could have been made one by one in its place, `seconds` what it really took.
+    """
+
+    ranking: tuple[Tuned, ...]
+    range_test: RangeTestResult
+    runs: float
+    seconds: float
+    trials: int
+    warnings: tuple[Warning_, ...]
+
+    @property
+    def best(self) -> Tuned:
+        """The schedule with the least expected loss."""
+        return self.ranking[0]
+
+    def behind(self, other: Tuned) -> Difference | None:
+        """By how much another schedule is behind the best, each at its own best LR, over the seeds they share.
+
+        None for the best itself, and where either has no best LR.
+        """
+        if other is self.best or other.response.lr is None or self.best.response.lr is None:
+            return None
+        return difference(other.name, other.by_seed, self.best.name, self.best.by_seed)
+
+
+def summarise(result: TuneResult) -> dict[str, Any]:
+    """The entries of `summary.json`."""
+    best = result.best.response
+    return {
+        "suggested_lr": best.lr,
+        "interval": best.interval and list(best.interval),
+        "lower_lr": best.within_noise and best.within_noise[0],
+        "upper_lr": best.within_noise and best.within_noise[1],
+        "expected_loss": best.expected,
+        "suggested_schedule": result.best.schedule.model_dump(mode="json"),
+        "schedules": [
+            {
+                "name": each.name,
+                "suggested_lr": each.response.lr,
+                "interval": each.response.interval and list(each.response.interval),
+                "expected_loss": each.response.expected,
+                "reason": each.response.reason and each.response.reason.value,
+                **_told(result.behind(each)),
+            }
+            for each in result.ranking
+        ],
+        "cost": {"runs": round(result.runs, 3), "seconds": round(result.seconds, 3), "trials": result.trials},
+        "warnings": [warning.value for warning in result.warnings],
+        "methods": result.range_test.summary()["methods"],
+    }
+
+
+def _told(behind: Difference | None) -> dict[str, Any]:
+    if behind is None:
+        return {}
+    interval = behind.estimate.interval
+    return {
+        "worse_by": behind.estimate.mean,
+        "worse_by_interval": interval and list(interval),
+        "told_apart": behind.significant,
+    }
+
+
+def said_of(behind: Difference) -> str:
+    """A schedule against the best, as a clause."""
+    count, interval = behind.estimate.count, behind.estimate.interval
+    if behind.significant and interval is not None:
+        return f"worse by {number(behind.estimate.mean)} ({number(interval[0])} … {number(interval[1])}), {count} seeds"
+    return f"cannot be told from the best with {count} seed{'s' * (count != 1)}"
+
+
+def no_answer(result: TuneResult) -> str:
+    """Why there is no LR; empty where there is one."""
+    reason = result.best.response.reason
+    return reason.value if reason is not None else ""
+
+
+def answer(result: TuneResult) -> str:
+    """The result in one sentence."""
+    best = result.best.response
+    if best.lr is None or best.interval is None or best.expected is None:
+        return f"no LR can be named: {no_answer(result)}"
+    return (
+        f"best peak LR {number(best.lr)} (95% interval {between(best.interval)})"
+        f" under {result.best.name}, expected loss {number(best.expected)}"
+    )
