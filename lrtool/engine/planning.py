@@ -12,6 +12,7 @@ import torch
 
 from lrtool.engine import calibration
 from lrtool.engine.compiling import START, Compiled, compiled, missing_compiler, traced
+from lrtool.engine.forked import can_fork
 from lrtool.engine.stacking import Stack, Update, Work, work_of
 from lrtool.engine.threads import intra_threads
 from lrtool.engine.trials import Recipe, Trial
@@ -30,7 +31,7 @@ _TOUCHED_ELSEWHERE = 512 * 2**20
 FEW, SMALL = 4000, 16
 #: Part of an uncompiled update's time that compiling saves.
 _SAVES = 0.6
-#: A second worker must bring this much, measured this often for this many seconds.
+#: A second thread must bring this much, measured this often for this many seconds.
 _WORKER_GAIN = 1.15
 _ROUNDS, _MEASURED = 4, 0.03
 
@@ -173,9 +174,15 @@ class Planner:
         return min(size, -(-len(self.trials) // (self.workers or self._cores)))
 
     def _workers(self, made: Compiled) -> int:
-        """How many stacks to train at once: as many as there are cores, if that is measurably faster."""
+        """How many stacks to train at once: as many as there are cores, in threads only if that is measurably faster.
+
+        Processes share nothing that they could wait for; threads share the interpreter's lock, and how much they lose
+        by it depends on the model.
+        """
         most = min(self.workers or self._cores, -(-len(self.trials) // made.size))
-        if most == 1 or self.workers is not None:
+        if self.workers is None:
+            most = min(most, max(1, self._largest // made.size))
+        if most == 1 or self.workers is not None or can_fork(self.recipe.device):
             return most
         first = calibration.in_parallel(lambda: self._once(made), 1, 2)
         repeats = max(3, min(50, int(_MEASURED / max(1e-6, first))))

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from lrtool.engine.forked import can_fork
 from lrtool.engine.loop import LoopEngine
 from lrtool.engine.stacking import NotStackableError
+from lrtool.engine.threads import intra_threads
 from lrtool.engine.trials import Recipe, Status, Trace, Trial
 from lrtool.engine.vector import VectorEngine
 from lrtool.errors import Interrupted, TaskError
@@ -168,6 +169,25 @@ def test_workers_give_what_one_gives(side_by_side: VectorEngine) -> None:
     same(got, VectorEngine(compile=False).run(task, various(9), recipe), 1e-10)
     assert watched.gaps == 0 and sorted(watched.traces) == list(range(9))
     assert [trace.trial.seed for trace in got] == [trial.seed for trial in various(9)]
+
+
+def _planned(monkeypatch: pytest.MonkeyPatch, forks: bool, parallel: Callable[..., float]) -> str:
+    """What an engine that decides by itself says, on a machine with two cores."""
+    monkeypatch.setattr("lrtool.engine.planning.can_fork", lambda device: forks)
+    monkeypatch.setattr("lrtool.engine.calibration.in_parallel", parallel)
+    said: list[str] = []
+    with intra_threads(2):
+        VectorEngine(compile=True, said=said.append).run(small_task(), various(8), SGD)
+    return said[0]
+
+
+def test_processes_take_every_core_and_threads_only_what_gains(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not can_fork(torch.device("cpu")):
+        pytest.skip("processes cannot be forked on this machine")
+    assert "2 x 4 trials" in _planned(monkeypatch, True, lambda *_: pytest.fail("processes are not measured"))
+    # The time of so many threads that each do the same work: all at once, or one after the other.
+    assert "2 x 4 trials" in _planned(monkeypatch, False, lambda work, workers, repeats: 1.0)
+    assert "1 x 4 trials" in _planned(monkeypatch, False, lambda work, workers, repeats: float(workers))
 
 
 def test_a_failing_worker_stops_the_others(side_by_side: VectorEngine) -> None:
