@@ -78,9 +78,13 @@ def _fresh(
 
     from lrtool.experiments.setup import prepare
     from lrtool.experiments.train import lr_from as suggested
+    from lrtool.experiments.train import lr_is_of
 
     # The suggestion is read first: where there is none, nothing need be built.
     lr = suggested(lr_from, checked.schedule.kind) if lr_from is not None else None
+    if lr_from is not None and (tuned := lr_is_of(lr_from, checked.schedule.kind)) != checked.schedule.kind:
+        own = checked.schedule.kind
+        typer.echo(f"note: {lr_from} did not tune {own}; the LR is that of {tuned}, and may not suit {own}", err=True)
 
     return prepare(checked.with_lr(lr) if lr is not None else checked, allowed)
 

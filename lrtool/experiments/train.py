@@ -203,3 +203,9 @@ def lr_from(path: Path, schedule: str = "") -> float:
         where=str(folder.path),
         remedy="give the folder of a range-test or tune run",
     )
+
+
+def lr_is_of(path: Path, schedule: str) -> str:
+    """The kind of schedule whose LR `lr_from` gives: the one asked for, unless a tune ranked others only."""
+    ranked = [each["name"] for each in RunFolder.open(path).summary().get("schedules", ())]
+    return schedule if schedule in ranked or not ranked else str(ranked[0])

@@ -8,7 +8,7 @@ from torch import nn
 from lrtool.analysis.comparison import difference
 from lrtool.errors import UsageError
 from lrtool.experiments.short import compressed
-from lrtool.experiments.train import lr_from
+from lrtool.experiments.train import lr_from, lr_is_of
 from lrtool.experiments.tune import run_tune
 from lrtool.experiments.tune_result import Warning_, said_of
 from lrtool.runs.metrics import read_metrics
@@ -50,6 +50,7 @@ def test_schedules_are_ranked_each_at_its_own_best_lr(configured, silent, tmp_pa
     for each in result.ranking:
         assert lr_from(run.folder.path, each.name) == each.response.lr
     assert lr_from(run.folder.path, "wsd") == result.best.response.lr
+    assert lr_is_of(run.folder.path, "wsd") == result.best.name and lr_is_of(run.folder.path, "cosine") == "cosine"
 
 
 def test_schedules_are_told_apart_only_by_their_seeds(configured, silent, tmp_path):
