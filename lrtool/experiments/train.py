@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -188,8 +188,7 @@ def lr_from(path: Path, schedule: str = "") -> float:
     """
     folder = RunFolder.open(path)
     found = folder.summary()
-    own = {each["name"]: each["suggested_lr"] for each in found.get("schedules", ())}
-    lr = own.get(schedule) or found.get("suggested_lr")
+    lr = _tuned(found).get(schedule, found.get("suggested_lr"))
     if isinstance(lr, int | float):
         return float(lr)
     if "suggested_lr" in found:
@@ -206,6 +205,12 @@ def lr_from(path: Path, schedule: str = "") -> float:
 
 
 def lr_is_of(path: Path, schedule: str) -> str:
-    """The kind of schedule whose LR `lr_from` gives: the one asked for, unless a tune ranked others only."""
-    ranked = [each["name"] for each in RunFolder.open(path).summary().get("schedules", ())]
-    return schedule if schedule in ranked or not ranked else str(ranked[0])
+    """The kind of schedule whose LR `lr_from` gives: the one asked for, unless a tune found LRs for others only."""
+    tuned = _tuned(RunFolder.open(path).summary())
+    return schedule if schedule in tuned or not tuned else next(iter(tuned))
+
+
+def _tuned(summary: Mapping[str, Any]) -> dict[str, float]:
+    """The LRs that a tune found, by kind of schedule, the best one first; none of a range test."""
+    found = {each["name"]: each["suggested_lr"] for each in summary.get("schedules", ())}
+    return {kind: lr for kind, lr in found.items() if lr is not None}

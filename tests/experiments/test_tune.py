@@ -11,6 +11,7 @@ from lrtool.experiments.short import compressed
 from lrtool.experiments.train import lr_from, lr_is_of
 from lrtool.experiments.tune import run_tune
 from lrtool.experiments.tune_result import Warning_, said_of
+from lrtool.runs.folder import RunFolder
 from lrtool.runs.metrics import read_metrics
 
 
@@ -51,6 +52,14 @@ def test_schedules_are_ranked_each_at_its_own_best_lr(configured, silent, tmp_pa
         assert lr_from(run.folder.path, each.name) == each.response.lr
     assert lr_from(run.folder.path, "wsd") == result.best.response.lr
     assert lr_is_of(run.folder.path, "wsd") == result.best.name and lr_is_of(run.folder.path, "cosine") == "cosine"
+
+
+def test_an_lr_that_stands_in_for_a_schedule_without_one_is_named_as_such(tmp_path):
+    folder = RunFolder.create(tmp_path, "task", "tune")
+    ranked = [{"name": "wsd", "suggested_lr": 0.2}, {"name": "cosine", "suggested_lr": None}]
+    folder.write_text("config.yaml", "")
+    folder.write_json("summary.json", {"command": "tune", "suggested_lr": 0.2, "schedules": ranked})
+    assert lr_from(folder.path, "cosine") == 0.2 and lr_is_of(folder.path, "cosine") == "wsd"
 
 
 def test_schedules_are_told_apart_only_by_their_seeds(configured, silent, tmp_path):
