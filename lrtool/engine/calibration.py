@@ -18,8 +18,8 @@ from typing import Any
 
 import torch
 
+from lrtool.engine.device import intra_threads
 from lrtool.engine.stacking import Stack, Update, Work, trial_update
-from lrtool.engine.threads import intra_threads
 from lrtool.engine.trials import Recipe
 from lrtool.errors import OutputError
 from lrtool.runs.atomic import write_json

@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from torch import nn
 
+from lrtool.engine.device import intra_threads
 from lrtool.engine.forked import can_fork
 from lrtool.engine.loop import LoopEngine
 from lrtool.engine.planning import FEW, Planner, expected_seconds, stack_budget
 from lrtool.engine.probing import probe
 from lrtool.engine.stacking import math_attention, work_of
-from lrtool.engine.threads import intra_threads, worthwhile_threads
+from lrtool.engine.threads import worthwhile_threads
 from lrtool.engine.trials import Engine, Recipe, Trial
 from lrtool.engine.vector import VectorEngine, placed
 from lrtool.tasks.base import Task, seeded_model
@@ -56,8 +57,9 @@ def choose_engine(
         return looped(there, trials, recipe, f"these trials cannot be stacked: {reason}")
     if updates < FEW:
         return Choice(VectorEngine(said=said), f"vector: {len(trials)} trials side by side")
-    loop = looped(there, trials, recipe, "stacking is slower for this model")
-    one = loop_seconds(there, trials[0], recipe) * updates
+    seconds = loop_seconds(there, trials[0], recipe)
+    loop = looped(there, trials, recipe, "stacking is slower for this model", seconds)
+    one = seconds * updates
     alone = one / loop.speedup
     with math_attention():
         planner = Planner(there, trials, recipe)
@@ -74,15 +76,18 @@ def choose_engine(
     )
 
 
-def looped(task: Task, trials: Sequence[Trial], recipe: Recipe, why: str) -> Choice:
-    """The loop engine, with as many workers as there are cores where so many models fit."""
+def looped(task: Task, trials: Sequence[Trial], recipe: Recipe, why: str, seconds: float | None = None) -> Choice:
+    """The loop engine, with as many workers as there are cores where so many models fit.
+
+    `seconds`: those of an update of one trial alone, where they are known already.
+    """
     model = seeded_model(task, trials[0].seed).to(recipe.device)
     workers = _workers(task, model, recipe)
     if workers == 1:
         return Choice(LoopEngine(), f"loop: {why}")
     speedup = float(workers)
     if worthwhile_threads(task, model, recipe.device) > 1:
-        one = loop_seconds(task, trials[0], recipe)
+        one = seconds if seconds is not None else loop_seconds(task, trials[0], recipe)
         with intra_threads(1):
             speedup *= one / loop_seconds(task, trials[0], recipe)
     return Choice(LoopEngine(workers=workers), f"loop: {why}; {workers} processes with a trial each", speedup)

@@ -1,4 +1,4 @@
-"""Devices: which one a name means on this machine, and what there is."""
+"""Devices: which one a name means on this machine, what there is, and how it is to compute."""
 
 from __future__ import annotations
 
@@ -48,3 +48,17 @@ def repeatable(device: torch.device) -> Iterator[None]:
         return
     with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
         yield
+
+
+@contextlib.contextmanager
+def intra_threads(count: int) -> Iterator[None]:
+    """So many torch threads inside, in the calling thread."""
+    before = torch.get_num_threads()
+    if before == count:
+        yield
+        return
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -11,11 +11,11 @@ from torch import nn
 
 from lrtool.engine import rng
 from lrtool.engine.checkpoint import Checkpoint
-from lrtool.engine.device import repeatable
+from lrtool.engine.device import intra_threads, repeatable
 from lrtool.engine.forked import Train, can_fork, train_in_processes
 from lrtool.engine.interrupts import deferred_interrupts
 from lrtool.engine.slots import Queue, WorkQueue
-from lrtool.engine.threads import intra_threads, worthwhile_threads
+from lrtool.engine.threads import worthwhile_threads
 from lrtool.engine.training import Best, Training
 from lrtool.engine.trials import Observer, Recipe, Status, Trace, Trial
 from lrtool.errors import UsageError

@@ -12,9 +12,9 @@ import torch
 
 from lrtool.engine import calibration
 from lrtool.engine.compiling import START, Compiled, compiled, missing_compiler, traced
+from lrtool.engine.device import intra_threads
 from lrtool.engine.forked import can_fork
 from lrtool.engine.stacking import Stack, Update, Work, work_of
-from lrtool.engine.threads import intra_threads
 from lrtool.engine.trials import Recipe, Trial
 from lrtool.errors import LrtoolError
 from lrtool.tasks.base import Task, seeded_model

@@ -13,6 +13,7 @@ from torch.func import functional_call, grad_and_value, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from lrtool.engine import rng
+from lrtool.engine.device import intra_threads
 from lrtool.engine.draws import Draws, Witness, key_of, mixed
 from lrtool.engine.evaluate import batch_loss, take
 from lrtool.engine.trials import Recipe
@@ -278,7 +279,8 @@ def work_of(task: Task, skeleton: nn.Module, device: torch.device) -> Work:
     """Look at the forward pass of a first batch; raises TaskError where the user's code fails."""
     copied = copy.deepcopy(skeleton)  # running statistics change
     batch = take(task.train, torch.arange(task.batch_size, device=device))
-    with rng.preserved(device), torch.no_grad(), Witness() as seen:
+    # Threads that wait for each other would only make it slower on a busy machine.
+    with rng.preserved(device), intra_threads(1), torch.no_grad(), Witness() as seen:
         batch_loss(task, copied, batch)
     held = sum(p.numel() * p.element_size() for p in skeleton.parameters())
     return Work(seen.operators, seen.flops, seen.bytes, held, seen.random)

@@ -1,13 +1,10 @@
-"""How many threads train one model on a CPU, and how many models are trained at once.
+"""How many threads train one model on a CPU.
 
 The threads of one operator wait for each other by spinning. On an idle machine that gains nothing where operators
 are small; where other programs want the same cores it makes them tens of times slower.
 """
 
 from __future__ import annotations
-
-import contextlib
-from collections.abc import Iterator
 
 import torch
 from torch import nn
@@ -23,20 +20,6 @@ _BYTES = 16 * 2**20
 _PARAMETERS = 8 * 2**20
 
 
-@contextlib.contextmanager
-def intra_threads(count: int) -> Iterator[None]:
-    """So many torch threads inside, in the calling thread."""
-    before = torch.get_num_threads()
-    if before == count:
-        yield
-        return
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def worthwhile_threads(task: Task, model: nn.Module, device: torch.device) -> int:
     """One thread for small models on a CPU, else as many as torch has.
 
@@ -48,8 +31,7 @@ def worthwhile_threads(task: Task, model: nn.Module, device: torch.device) -> in
     if device.type != "cpu" or threads == 1 or held > _PARAMETERS:
         return threads
     try:
-        with intra_threads(1):
-            work = work_of(task, model, device)
+        work = work_of(task, model, device)
     except Exception:
         # Training it will fail in the same way, and say where.
         return threads

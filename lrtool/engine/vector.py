@@ -8,13 +8,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from lrtool.engine import rng
-from lrtool.engine.device import repeatable
+from lrtool.engine.device import intra_threads, repeatable
 from lrtool.engine.forked import LOOK, Halt, Train, can_fork, raise_first, train_in_processes
 from lrtool.engine.interrupts import Interrupts, deferred_interrupts
 from lrtool.engine.planning import Plan, Planner
 from lrtool.engine.slots import Queue, Worker, WorkQueue
 from lrtool.engine.stacking import NotStackableError, math_attention, obstacle
-from lrtool.engine.threads import intra_threads
 from lrtool.engine.trials import Observer, Recipe, Trace, Trial
 from lrtool.tasks.base import Task
 from lrtool.tasks.failures import guarded

@@ -19,7 +19,7 @@ from lrtool.experiments.pruning.base import Batch
 from lrtool.experiments.runner import Watch
 from lrtool.experiments.tpe import Known, next_samples
 from lrtool.experiments.trainer import Trainer
-from lrtool.experiments.tuned import TunedLRs
+from lrtool.experiments.variant_lrs import TunedLRs
 from lrtool.runs.folder import RunFolder
 from lrtool.runs.leaders import Leaders
 from lrtool.runs.store import SweepStore

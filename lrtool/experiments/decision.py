@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 
 from lrtool.engine.choose import choose_engine
+from lrtool.engine.device import intra_threads
 from lrtool.engine.planning import Planner
 from lrtool.engine.stacking import math_attention
-from lrtool.engine.threads import intra_threads
 from lrtool.engine.trials import Recipe, Trial
 from lrtool.engine.vector import VectorEngine, placed
 from lrtool.errors import LrtoolError

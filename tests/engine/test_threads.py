@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from lrtool.engine.device import intra_threads
 from lrtool.engine.loop import LoopEngine
-from lrtool.engine.threads import intra_threads, worthwhile_threads
+from lrtool.engine.threads import worthwhile_threads
 from lrtool.engine.trials import Recipe
 from lrtool.errors import TaskError
 from lrtool.optimizers import KINDS

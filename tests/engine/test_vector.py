@@ -17,10 +17,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from lrtool.engine.device import intra_threads
 from lrtool.engine.forked import can_fork
 from lrtool.engine.loop import LoopEngine
 from lrtool.engine.stacking import NotStackableError
-from lrtool.engine.threads import intra_threads
 from lrtool.engine.trials import Recipe, Status, Trace, Trial
 from lrtool.engine.vector import VectorEngine
 from lrtool.errors import Interrupted, TaskError
