@@ -13,6 +13,7 @@ from lrtool.experiments.tune import run_tune
 from lrtool.experiments.tune_result import Warning_, said_of
 from lrtool.runs.folder import RunFolder
 from lrtool.runs.metrics import read_metrics
+from lrtool.runs.summary import summary as summarised
 
 
 def test_a_compressed_curve_has_the_shape_of_the_whole(configured):
@@ -58,7 +59,9 @@ def test_an_lr_that_stands_in_for_a_schedule_without_one_is_named_as_such(tmp_pa
     folder = RunFolder.create(tmp_path, "task", "tune")
     ranked = [{"name": "wsd", "suggested_lr": 0.2}, {"name": "cosine", "suggested_lr": None}]
     folder.write_text("config.yaml", "")
-    folder.write_json("summary.json", {"command": "tune", "suggested_lr": 0.2, "schedules": ranked})
+    results = {"suggested_lr": 0.2, "schedules": ranked}
+    done = summarised("tune", "finished", reason="", steps=1, seconds=1.0, config_hash="", **results)
+    folder.write_json("summary.json", done)
     assert lr_from(folder.path, "cosine") == 0.2 and lr_is_of(folder.path, "cosine") == "wsd"
 
 
