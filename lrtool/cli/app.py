@@ -13,6 +13,7 @@ import typer
 from lrtool import __version__
 from lrtool.cli import check, compare, doctor, init, range_test, schedule, schema, sweep, train, tune
 from lrtool.errors import ExitCode, Interrupted, LrtoolError
+from lrtool.memory import keep_freed_memory
 
 #: What the system says where a disk, or a user's share of it, has no room left.
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -61,6 +62,7 @@ def _options(
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    keep_freed_memory()
     sys.exit(run(sys.argv[1:]))
 
 

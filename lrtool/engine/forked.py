@@ -23,6 +23,7 @@ from lrtool.engine.interrupts import Interrupts
 from lrtool.engine.slots import Queue, WorkQueue
 from lrtool.engine.trials import Array, Evaluation, Status, Trace, Trial
 from lrtool.errors import Interrupted, LrtoolError, TaskError
+from lrtool.memory import keep_freed_memory
 
 #: What trains a child's share of the trials, given its queue and what is called between chunks.
 Train = Callable[[WorkQueue, Callable[[], None]], None]
@@ -238,6 +239,7 @@ def _child(
     connection: Connection, ends: Sequence[Connection], trials: Sequence[Trial], watched: bool, halt: Halt, train: Train
 ) -> None:
     """A child's life: train, and say how it ended."""
+    keep_freed_memory()
     # The parent hears signals, and tells.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)

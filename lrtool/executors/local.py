@@ -16,6 +16,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from lrtool.executors.base import J, R, Work, WorkError
+from lrtool.memory import keep_freed_memory
 
 #: What numerical libraries read, when they are loaded, to know how many threads to use.
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -133,6 +134,7 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
 
 def _serve(connection: Connection, work: Callable[[Any, Callable[[Any], None]], None]) -> None:
     """A worker's life: job after job, until there are no more, or whoever gives them has gone."""
+    keep_freed_memory()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     # Ctrl-C reaches every process of a terminal; the parent ends its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,27 @@
+"""What a process does with memory that was freed."""
+
+from __future__ import annotations
+
+import ctypes
+
+#: glibc's names of its settings (malloc.h), and what they are set to, in bytes.
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+_KEPT = 512 * 2**20
+#: The most that glibc takes: blocks beyond this are returned at once, whatever is said.
+_LARGEST = 32 * 2**20
+
+
+def keep_freed_memory() -> bool:
+    """Keep freed memory (up to 512 MiB) for what is needed next; whether the C library can be told so.
+
+    glibc gives it back to the system and takes it again, page by page and zeroed. Every update of a stack of models
+    frees and needs the same tens of MiB, and for a stack of CNNs that was a third of the time. It concerns the whole
+    process and cannot be undone, so it is for processes that are lrtool's own.
+
+    Source: mallopt(3).
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, TypeError, AttributeError):
+        return False  # not glibc
+    return bool(mallopt(_MMAP_THRESHOLD, _LARGEST) and mallopt(_TRIM_THRESHOLD, _KEPT))
