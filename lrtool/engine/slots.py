@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from lrtool.engine.batches import Batches
 from lrtool.engine.compiling import Compiled
+from lrtool.engine.device import flushed_denormals
 from lrtool.engine.recorder import Recorder
 from lrtool.engine.stacking import Stack, Update, Validation
 from lrtool.engine.trials import Array, Evaluation, Observer, Recipe, Status, Trace, Trial
@@ -23,8 +24,10 @@ from lrtool.tasks.sources import TensorSource
 
 #: Updates between two looks at the losses.
 _CHUNK = 64
-#: Freshly built models that a worker keeps, for further trials of the same seeds.
-_MODELS = 8
+#: Seeds whose freshly built models and batches a worker keeps, for further trials of the same seeds.
+_SEEDS = 8
+#: Sample indices that are kept of each.
+_INDICES = 2**19
 
 
 class WorkQueue(Protocol):
@@ -99,9 +102,9 @@ class Queue:
 class _Slot:
     """A trial in training: its curves as tables, its batches, its trace."""
 
-    def __init__(self, number: int, trial: Trial, task: Task, recipe: Recipe) -> None:
+    def __init__(self, number: int, trial: Trial, batches: Batches, recipe: Recipe) -> None:
         self.number, self.trial, self.step = number, trial, 0
-        self._batches, self._many = Batches(task, trial.seed, recipe.device), recipe.accumulate
+        self._batches, self._many = batches, recipe.accumulate
         fixed = {**recipe.optimizer.hyperparameters(), **trial.hyperparameters}
         self.tables: dict[str, Any] = {name: np.full(trial.steps, value) for name, value in fixed.items()}
         self.curves = {name: curve(np.arange(trial.steps)) for name, curve in trial.curves.items()}
@@ -142,17 +145,17 @@ class Worker:
         self._task, self._recipe, self._queue = task, recipe, queue
         with queue.lock, guarded("building the model", "model"):
             skeleton = seeded_model(task, 0).to(recipe.device).train()
-        self._names = ("lr", *recipe.optimizer.hyperparameters())
+        self._names = recipe.per_update
         self._update = Update(task, recipe, skeleton, random)
         self._validate = Validation(task, skeleton)
         self._stack = Stack(skeleton, recipe, size)
         self._fixed_size = compiled is not None
         assert isinstance(task.train, TensorSource)
         self._source = task.train
-        self._step: Callable[[Tensor, Sequence[Tensor]], tuple[Tensor, Tensor]]
+        self._step: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
         self._step = compiled.bind(self._stack, task.train) if compiled is not None else self._plain
         self._slots: list[_Slot | None] = [None] * size
-        self._models: dict[int, nn.Module] = {}
+        self._starts: dict[int, tuple[nn.Module, Batches]] = {}
 
     def run(self, check: Callable[[], None]) -> None:
         """Train to the end; `check` is called between chunks, and what it raises ends the work."""
@@ -165,8 +168,8 @@ class Worker:
             self._give_up(error)
             raise
 
-    def _plain(self, rows: Tensor, h: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        values = dict(zip(self._names, h, strict=True))
+    def _plain(self, rows: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+        values = dict(zip(self._names, h.unbind(), strict=True))
         self._stack.state, losses, norms = self._update(self._source, self._stack.state, rows, values)
         return losses, norms
 
@@ -203,10 +206,9 @@ class Worker:
 
     def _updates(self, columns: Mapping[str, Array], rows: Tensor) -> tuple[Array, Array]:
         """Do the updates; losses and gradient norms, both (count, size), on the host."""
-        dtype = torch.float64 if self._stack.precise else torch.float32
-        h = torch.from_numpy(np.stack(list(columns.values()), 1)).to(dtype).to(rows.device)
-        with torch.no_grad():
-            done = [self._step(index, values.unbind()) for index, values in zip(rows.unbind(), h.unbind(), strict=True)]
+        h = torch.from_numpy(np.stack(list(columns.values()), 1)).to(self._stack.hyperparameter_type).to(rows.device)
+        with flushed_denormals(), torch.no_grad():
+            done = [self._step(*given) for given in zip(rows.unbind(), h.unbind(), strict=True)]
         losses, norms = (torch.stack(list(values)).cpu().double().numpy() for values in zip(*done, strict=True))
         return losses, norms
 
@@ -253,20 +255,23 @@ class Worker:
         for index, slot in enumerate(self._slots):
             if slot is None and (waiting := self._queue.next()) is not None:
                 number, trial = waiting
-                self._stack.load(index, self._initial(trial.seed), trial.seed)
-                self._slots[index] = _Slot(number, trial, self._task, self._recipe)
+                model, batches = self._start(trial.seed)
+                self._stack.load(index, model, trial.seed)
+                self._slots[index] = _Slot(number, trial, batches, self._recipe)
         self._close_gaps()
 
-    def _initial(self, seed: int) -> nn.Module:
-        """The model that training with this seed starts from; the last few are kept, as trials share seeds."""
-        model = self._models.pop(seed, None)
-        if model is None:
+    def _start(self, seed: int) -> tuple[nn.Module, Batches]:
+        """The model and the batches of a seed; those of the last few are kept, as trials share seeds."""
+        start = self._starts.pop(seed, None)
+        if start is None:
             with self._queue.lock, guarded("building the model", "model"):
                 model = seeded_model(self._task, seed)
-        self._models[seed] = model
-        if len(self._models) > _MODELS:
-            del self._models[next(iter(self._models))]
-        return model
+            kept = max(2, _INDICES // len(self._task.train))
+            start = model, Batches(self._task, seed, self._recipe.device, kept)
+        self._starts[seed] = start
+        if len(self._starts) > _SEEDS:
+            del self._starts[next(iter(self._starts))]
+        return start
 
     def _close_gaps(self) -> None:
         taken = [index for index, slot in enumerate(self._slots) if slot is not None]

@@ -74,9 +74,10 @@ class Stack:
         self.keys = torch.zeros(size, dtype=torch.int64, device=recipe.device)
 
     @property
-    def precise(self) -> bool:
-        """Whether hyperparameters are wanted in double precision."""
-        return any(param.dtype == torch.float64 for param in self.parameters.values())
+    def hyperparameter_type(self) -> torch.dtype:
+        """Double precision where a parameter has it."""
+        precise = any(param.dtype == torch.float64 for param in self.parameters.values())
+        return torch.float64 if precise else torch.float32
 
     @property
     def state(self) -> State:
@@ -292,7 +293,7 @@ def trial_update(update: Update, task: Task, recipe: Recipe, size: int) -> Calla
     source = task.train
     assert isinstance(source, TensorSource)
     rows = torch.arange(task.batch_size, device=recipe.device).repeat(recipe.accumulate, size, 1)
-    h = {name: torch.zeros(size, device=recipe.device) for name in ("lr", *recipe.optimizer.hyperparameters())}
+    h = {name: torch.zeros(size, device=recipe.device) for name in recipe.per_update}
 
     def one() -> None:
         with torch.no_grad():

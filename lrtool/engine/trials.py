@@ -65,6 +65,11 @@ class Recipe:
     divergence_rule: DivergenceRule = TRAINING
     plateau: Plateau | None = None
 
+    @property
+    def per_update(self) -> tuple[str, ...]:
+        """What an update is told anew each time: the LR first, then the optimizer's other hyperparameters."""
+        return ("lr", *self.optimizer.hyperparameters())
+
 
 @dataclass(frozen=True)
 class Evaluation:

@@ -140,4 +140,4 @@ class BatchOrder:
         """Indices of a whole epoch, shape (batches, batch_size)."""
         rng = np.random.Generator(np.random.Philox(key=[self.seed, epoch]))
         order = rng.permutation(self.size)[: self.per_epoch * self.batch_size]
-        return order.reshape(self.per_epoch, self.batch_size).astype(np.int64)
+        return order.reshape(self.per_epoch, self.batch_size).astype(np.int64, copy=False)

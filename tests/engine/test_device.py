@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lrtool.engine.device import available_devices, resolve_device
+from lrtool.engine.device import available_devices, flushed_denormals, resolve_device
 from lrtool.errors import UsageError
 
 
@@ -53,3 +53,19 @@ def test_a_gpu_beyond_the_last_is_an_error(machine: pytest.MonkeyPatch) -> None:
 def test_an_unknown_name_is_an_error(name: str) -> None:
     with pytest.raises(UsageError, match="write auto, cpu, cuda, cuda:N or mps"):
         resolve_device(name)
+
+
+def test_denormals_are_zero_inside_and_as_before_outside() -> None:
+    tiny = torch.tensor(1e-39)
+    if not torch.set_flush_denormal(True):
+        pytest.skip("this processor cannot flush denormals")
+    torch.set_flush_denormal(False)
+    with flushed_denormals():
+        assert tiny * 1 == 0
+        with flushed_denormals():
+            assert tiny * 1 == 0
+        assert tiny * 1 == 0
+    assert tiny * 1 != 0
+    with pytest.raises(ZeroDivisionError), flushed_denormals():
+        raise ZeroDivisionError
+    assert tiny * 1 != 0

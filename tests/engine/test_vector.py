@@ -262,7 +262,7 @@ def test_where_compiling_fails_it_trains_uncompiled(monkeypatch: pytest.MonkeyPa
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("internal compiler error")
 
-    monkeypatch.setattr("torch._inductor.compile", fail)
+    monkeypatch.setattr("torch._inductor.compile_fx.compile_fx", fail)
     assert "compiling failed (RuntimeError: internal compiler error)" in said_by(
         small_task(), VectorEngine(compile=True)
     )
