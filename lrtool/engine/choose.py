@@ -18,7 +18,7 @@ from lrtool.engine.probing import probe
 from lrtool.engine.stacking import math_attention, work_of
 from lrtool.engine.threads import worthwhile_threads
 from lrtool.engine.trials import Engine, Recipe, Trial
-from lrtool.engine.vector import VectorEngine, placed
+from lrtool.engine.vector import VectorEngine
 from lrtool.tasks.base import Task, seeded_model
 
 #: Updates of one trial that the loop engine is timed with; the first few warm up.
@@ -50,7 +50,7 @@ def choose_engine(
     """
     if len(trials) < 2:
         return Choice(LoopEngine(), "loop: one trial has no company")
-    there = placed(task, recipe)
+    there = task.to(recipe.device)
     reason = probe(there, recipe, trials[0].seed)
     updates = sum(trial.steps for trial in trials)
     if reason is not None:

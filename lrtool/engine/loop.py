@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 from torch import nn
@@ -20,7 +20,6 @@ from lrtool.engine.training import Best, Training
 from lrtool.engine.trials import Observer, Recipe, Status, Trace, Trial
 from lrtool.errors import UsageError
 from lrtool.tasks.base import Task
-from lrtool.tasks.failures import guarded
 
 
 @dataclass(frozen=True)
@@ -56,9 +55,10 @@ class LoopEngine:
         Raises TaskError where the user's code fails, UsageError where a batch does not fit the data or a
         checkpoint does not belong to its trial.
         """
+        _check_plateau(recipe)
         device, queue = recipe.device, Queue(trials, observer)
         with deferred_interrupts() as interrupts, rng.preserved(device), repeatable(device):
-            train = partial(self._share, _placed(task, recipe), recipe)
+            train = partial(self._share, task.to(device), recipe)
             workers = min(self.workers, len(trials)) if can_fork(device) else 1
             if workers > 1:
                 train_in_processes(partial(_with_one_thread, train), trials, queue, workers, interrupts)
@@ -142,14 +142,10 @@ def _with_one_thread(train: Train, queue: WorkQueue, check: Callable[[], None]) 
         train(queue, check)
 
 
-def _placed(task: Task, recipe: Recipe) -> Task:
-    """The task with its data on the device, and the recipe checked against it."""
+def _check_plateau(recipe: Recipe) -> None:
     if recipe.plateau is not None and not recipe.eval_every:
         raise UsageError(
             "a plateau follows evaluations, but there is none before the end",
             where="train.eval_every",
             remedy="write eval_every: 1ep",
         )
-    with guarded("moving the data to the device", "data"):
-        val = task.val.to(recipe.device) if task.val is not None else None
-        return replace(task, train=task.train.to(recipe.device), val=val)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from lrtool.engine import rng
@@ -16,7 +16,6 @@ from lrtool.engine.slots import Queue, Worker, WorkQueue
 from lrtool.engine.stacking import NotStackableError, math_attention, obstacle
 from lrtool.engine.trials import Observer, Recipe, Trace, Trial
 from lrtool.tasks.base import Task
-from lrtool.tasks.failures import guarded
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class VectorEngine:
             repeatable(recipe.device),
             math_attention(),
         ):
-            there = placed(task, recipe)
+            there = task.to(recipe.device)
             rng.seed_training(trials[0].seed, recipe.device)
             plan = Planner(there, trials, recipe, self.slots, self.compile, self.workers).plan()
             if self.said is not None:
@@ -69,13 +68,6 @@ class VectorEngine:
             else:
                 _run_in_threads(train, queue, plan, interrupts)
         return queue.traces
-
-
-def placed(task: Task, recipe: Recipe) -> Task:
-    """The task with its data on the recipe's device."""
-    with guarded("moving the data to the device", "data"):
-        val = task.val.to(recipe.device) if task.val is not None else None
-        return replace(task, train=task.train.to(recipe.device), val=val)
 
 
 def _train(task: Task, recipe: Recipe, plan: Plan, queue: WorkQueue, check: Callable[[], None]) -> None:

@@ -12,7 +12,7 @@ from lrtool.engine.device import intra_threads
 from lrtool.engine.planning import Planner
 from lrtool.engine.stacking import math_attention
 from lrtool.engine.trials import Recipe, Trial
-from lrtool.engine.vector import VectorEngine, placed
+from lrtool.engine.vector import VectorEngine
 from lrtool.errors import LrtoolError
 from lrtool.experiments.grouping import Group
 from lrtool.experiments.jobs import most_trials, recipe_of, setup_of, trial_of
@@ -66,7 +66,7 @@ def _compiles(task: Task, recipe: Recipe, trials: list[Trial], most: int, outloo
         alone, times, threads = 1, outlook.calls * workers, max(1, threads // workers)
         most = min(most, share(trials, workers))
     with math_attention(), intra_threads(threads):
-        there = placed(task, recipe)
+        there = task.to(recipe.device)
         plan = Planner(there, trials[:most], recipe, workers=alone, updates=round(updates / times)).plan()
     return plan.compiled is not None, plan.reason
 

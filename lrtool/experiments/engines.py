@@ -14,7 +14,7 @@ from lrtool.engine.planning import FEW
 from lrtool.engine.probing import probe
 from lrtool.engine.stacking import NotStackableError
 from lrtool.engine.trials import Observer, Recipe, Trace, Trial
-from lrtool.engine.vector import VectorEngine, placed
+from lrtool.engine.vector import VectorEngine
 from lrtool.errors import UsageError
 from lrtool.tasks.base import Task
 
@@ -84,11 +84,11 @@ class Engines:
         match self.wanted:
             case EngineName.LOOP:
                 # Of the same budget come the same trials, whatever the number of cores.
-                return looped(placed(task, recipe), trials, recipe, "asked for")._replace(speedup=1.0)
+                return looped(task.to(recipe.device), trials, recipe, "asked for")._replace(speedup=1.0)
             case EngineName.AUTO:
                 return choose_engine(task, trials, recipe, _log)
             case EngineName.VECTOR:
-                reason = probe(placed(task, recipe), recipe, trials[0].seed)
+                reason = probe(task.to(recipe.device), recipe, trials[0].seed)
                 if reason is not None:
                     raise NotStackableError(reason)
                 choice = choose_engine(task, trials, recipe, _log)

@@ -12,7 +12,7 @@ from lrtool.engine.choose import choose_engine, loop_seconds
 from lrtool.engine.planning import Planner, expected_seconds, stack_budget
 from lrtool.engine.stacking import math_attention, work_of
 from lrtool.engine.trials import Recipe, Trial
-from lrtool.engine.vector import VectorEngine, placed
+from lrtool.engine.vector import VectorEngine
 from lrtool.errors import LrtoolError
 from lrtool.executors.local import cores
 from lrtool.experiments.grouping import Group
@@ -75,7 +75,7 @@ def document(found: list[Forecast], trials: int, tuned: int, prune: Prune | None
 
 
 def _costs(setup: Setup, recipe: Recipe, trials: list[Trial], engine: str, options: Options) -> tuple[float, int]:
-    task = placed(setup.task, recipe)
+    task = setup.task.to(recipe.device)
     model = seeded_model(task, trials[0].seed).to(recipe.device)
     work = work_of(task, model, recipe.device)
     traces = trace_bytes(len(trials), setup.steps)

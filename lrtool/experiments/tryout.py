@@ -7,7 +7,6 @@ from dataclasses import replace
 from lrtool.engine.loop import LoopEngine
 from lrtool.engine.probing import probe
 from lrtool.engine.trials import Status
-from lrtool.engine.vector import placed
 from lrtool.errors import TaskError
 from lrtool.experiments.setup import Setup
 
@@ -32,5 +31,5 @@ def try_update(setup: Setup) -> float:
 
 def stacks(setup: Setup) -> str:
     """Whether many trials can train as one stack: "yes", or "no: " and the line, operator or setting in the way."""
-    reason = probe(placed(setup.task, setup.recipe), setup.recipe, setup.config.seed)
+    reason = probe(setup.task.to(setup.recipe.device), setup.recipe, setup.config.seed)
     return "yes" if reason is None else f"no: {reason}"

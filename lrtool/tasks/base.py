@@ -6,7 +6,7 @@ Specifications (`Model`, `Dataset`) are what a config holds: pydantic fields, no
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,7 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from lrtool.tasks.failures import guarded
+
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor, nn
 
     from lrtool.tasks.sources import Source
@@ -137,6 +140,12 @@ class Task:
     def steps_per_epoch(self) -> int:
         """Full batches per epoch; the remainder is dropped, so every update sees `batch_size` samples."""
         return len(self.train) // self.batch_size
+
+    def to(self, device: torch.device) -> Task:
+        """The same with its data on a device. Raises TaskError where the data cannot be moved."""
+        with guarded("moving the data to the device", "data"):
+            val = self.val.to(device) if self.val is not None else None
+            return replace(self, train=self.train.to(device), val=val)
 
 
 def seeded_model(task: Task, seed: int) -> nn.Module:
