@@ -46,6 +46,8 @@ PEERS = tuple(kind for kind in METHODS.kinds if kind != "stability")
 #: (median, worst) that the methods of ours must reach.
 TARGETS = {TUNE: (0.05, 0.30), OURS: (0.15, 0.80)}
 ALL = {**TASKS, **HELD_OUT, **UNSEEN}
+#: What `tune` may cost: so many training runs, or so many seconds, whichever is more.
+MOST_RUNS, MOST_SECONDS = 3.0, 20.0
 #: Seeds of repeats lie this far apart.
 SEED_STEP = 100
 
@@ -194,6 +196,21 @@ def verdict(findings: Findings, method: str, floors: list[float]) -> bool:
     return passed and not beaten
 
 
+def print_costs(findings: Findings) -> bool:
+    """What `tune` took; whether that was within 3 training runs or 20 seconds everywhere."""
+    if not findings.costs:
+        return True
+    runs, seconds = np.median(list(findings.costs.values()), axis=0)
+    most = max(taken for _, taken in findings.costs.values())
+    dear = {key: cost for key, cost in findings.costs.items() if cost[0] > MOST_RUNS and cost[1] > MOST_SECONDS}
+    print(
+        f"{'FAIL' if dear else 'PASS'}: tune cost: median {runs:.1f} training runs, {seconds:.1f} s,"
+        f" at most {most:.1f} s (target {MOST_RUNS:g} runs or {MOST_SECONDS:g} s)"
+        + "".join(f"; {key[0]} {key[1]}: {cost[0]:.1f} runs, {cost[1]:.1f} s" for key, cost in dear.items())
+    )
+    return not dear
+
+
 def print_limits(findings: Findings) -> bool:
     """How often the stability limit is within a factor of 2 of the grid's; whether that is often enough."""
     if not findings.limits:
@@ -238,9 +255,7 @@ def main() -> int:
             judge(configs[name], seeds, methods, findings, Path(output))
     print_details(findings, methods, tasks)
     reached = print_summary(findings, methods, tasks)
-    if findings.costs:
-        runs, seconds = np.median(list(findings.costs.values()), axis=0)
-        print(f"tune cost: median {runs:.1f} training runs, {seconds:.1f} s")
+    reached &= print_costs(findings)
     return 0 if print_limits(findings) and reached else 1
 
 
