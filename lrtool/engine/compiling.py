@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from unittest import mock
 
 import torch
 from torch import Tensor
@@ -17,9 +19,9 @@ from lrtool.engine.stacking import Stack, State, Update
 from lrtool.tasks.sources import TensorSource
 
 #: Seconds that compiling takes, roughly: to start the compiler, and per operator of the graph.
-START, _PER_OPERATOR = 3.0, 0.015
-#: The compiler goes by the processor's flags; by itself it would build a program per instruction set to be sure,
-#: twice the time of all the rest. Where the flags are wrong, compiling fails, and the plain update goes on.
+START, _PER_OPERATOR = 3.0, 0.01
+#: The compiler goes by the processor's flags (see `_plain_instructions`). Where they are wrong, compiling fails, and
+#: the plain update goes on.
 #: Strides are what they were when it was traced, at every call, so that the compiled code need not check them.
 #: What takes three reads is computed once and not again for everything that uses it: 2-3% of an MLP's or CNN's update.
 _OPTIONS = {"cpp.vec_isa_ok": True, "size_asserts": False, "realize_reads_threshold": 2}
@@ -151,10 +153,22 @@ def _compile(graph: Graph) -> Compiled:
         cores.append((compile_fx_inner(module, inputs, **options), inputs))
         return cores[-1][0]
 
-    with torch.no_grad():
+    with torch.no_grad(), _plain_instructions():
         whole: Any = compile_fx(graph.module, list(graph.example), inner_compile=kept, config_patches=_OPTIONS)
         function = _innermost(graph, lambda given: whole(*given), cores)
     return Compiled(function, graph.size, time.perf_counter() - began)
+
+
+@contextlib.contextmanager
+def _plain_instructions() -> Iterator[None]:
+    """Without the instruction sets that a compiler may not know (for int8 and bfloat16, of no use here).
+
+    To see whether it does, torch builds and loads up to six programs: as long as it takes to compile a small model.
+    """
+    from torch._inductor.cpu_vec_isa import VecISA
+
+    with mock.patch.object(VecISA, "check_build", lambda *_: False):
+        yield
 
 
 def _innermost(graph: Graph, whole: Function, cores: Sequence[tuple[Any, Sequence[Tensor]]]) -> Function:
