@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-from unittest import mock
 
 import torch
 from torch import Tensor
@@ -165,10 +164,20 @@ def _plain_instructions() -> Iterator[None]:
 
     To see whether it does, torch builds and loads up to six programs: as long as it takes to compile a small model.
     """
-    from torch._inductor.cpu_vec_isa import VecISA
+    from torch._inductor import cpu_vec_isa
 
-    with mock.patch.object(VecISA, "check_build", lambda *_: False):
+    tried = cpu_vec_isa.VecISA.check_build
+    cpu_vec_isa.VecISA.check_build = lambda *_: False  # type: ignore[method-assign]
+    try:
         yield
+    finally:
+        cpu_vec_isa.VecISA.check_build = tried  # type: ignore[method-assign]
+        # Whoever else compiles in this process finds out for himself.
+        for known in (
+            cpu_vec_isa.valid_vec_isa_list,
+            *(type(isa).__bool__ for isa in cpu_vec_isa.supported_vec_isa_list),
+        ):
+            getattr(known, "cache_clear", lambda: None)()
 
 
 def _innermost(graph: Graph, whole: Function, cores: Sequence[tuple[Any, Sequence[Tensor]]]) -> Function:
