@@ -109,7 +109,6 @@ def missing_compiler(device: torch.device) -> str | None:
 def traced(update: Update, stack: Stack, source: TensorSource, names: Sequence[str], rows: Tensor) -> Graph:
     """Trace an update of a scratch stack, whose state it changes; raises what the model raises under tracing."""
     state, spec = tree_flatten(stack.state)
-    data = [*source.inputs, source.target]
     # Not 0, so that whether two updates do the same is seen.
     h = torch.full((len(names), stack.size), 0.01, dtype=stack.hyperparameter_type, device=rows.device)
 
@@ -123,7 +122,7 @@ def traced(update: Update, stack: Stack, source: TensorSource, names: Sequence[s
                 old.copy_(new)
         return losses, norms
 
-    example: list[Tensor] = [*state, *data, rows, h]
+    example: list[Tensor] = [*state, *source.inputs, source.target, rows, h]
     with torch.no_grad():
         return Graph(make_fx(flat)(*example), example, stack.size, len(state))
 

@@ -14,7 +14,7 @@ from lrtool.engine import calibration
 from lrtool.engine.compiling import START, Compiled, compiled, missing_compiler, traced
 from lrtool.engine.device import intra_threads
 from lrtool.engine.forked import can_fork
-from lrtool.engine.stacking import Stack, Update, Work, work_of
+from lrtool.engine.stacking import Stack, Update, Work, first_rows, work_of
 from lrtool.engine.trials import Recipe, Trial
 from lrtool.errors import LrtoolError
 from lrtool.tasks.base import Task, seeded_model
@@ -146,7 +146,7 @@ class Planner:
         size, task, recipe = self._compiled_size(), self.task, self.recipe
         assert isinstance(task.train, TensorSource)
         stack = Stack(self._update.skeleton, recipe, size)
-        rows = torch.arange(task.batch_size, device=recipe.device).repeat(recipe.accumulate, size, 1)
+        rows = first_rows(task, recipe, size)
         threads = 1 if recipe.device.type == "cpu" else torch.get_num_threads()
         began = time.perf_counter()
         graph = traced(self._update, stack, task.train, recipe.per_update, rows)
@@ -197,7 +197,7 @@ class Planner:
         task, recipe = self.task, self.recipe
         assert isinstance(task.train, TensorSource)
         stack = Stack(self._update.skeleton, recipe, made.size)
-        rows = torch.arange(task.batch_size, device=recipe.device).repeat(recipe.accumulate, made.size, 1)
+        rows = first_rows(task, recipe, made.size)
         h = torch.zeros(len(recipe.per_update), made.size, dtype=stack.hyperparameter_type, device=recipe.device)
         step = made.bind(stack, task.train)
 

@@ -287,12 +287,17 @@ def work_of(task: Task, skeleton: nn.Module, device: torch.device) -> Work:
     return Work(seen.operators, seen.flops, seen.bytes, held, seen.random)
 
 
+def first_rows(task: Task, recipe: Recipe, size: int) -> Tensor:
+    """Rows for an update that is only tried: the first samples for every model, (accumulate, size, batch)."""
+    return torch.arange(task.batch_size, device=recipe.device).repeat(recipe.accumulate, size, 1)
+
+
 def trial_update(update: Update, task: Task, recipe: Recipe, size: int) -> Callable[[], None]:
     """One update of a scratch stack, to try it, or to see how long it takes."""
     stack = Stack(update.skeleton, recipe, size)
     source = task.train
     assert isinstance(source, TensorSource)
-    rows = torch.arange(task.batch_size, device=recipe.device).repeat(recipe.accumulate, size, 1)
+    rows = first_rows(task, recipe, size)
     h = {name: torch.zeros(size, device=recipe.device) for name in recipe.per_update}
 
     def one() -> None:
