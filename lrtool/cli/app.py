@@ -14,6 +14,8 @@ from lrtool import __version__
 from lrtool.cli import check, compare, doctor, init, range_test, schedule, schema, sweep, train, tune
 from lrtool.errors import ExitCode, Interrupted, LrtoolError
 from lrtool.memory import keep_freed_memory
+from lrtool.printable import printable
+from lrtool.safe_path import make_children_safe
 
 #: What the system says where a disk, or a user's share of it, has no room left.
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -63,6 +65,7 @@ def _options(
 def main() -> None:
     """Run the command line and exit with its code."""
     keep_freed_memory()
+    make_children_safe()
     sys.exit(run(sys.argv[1:]))
 
 
@@ -145,7 +148,7 @@ def _listed(error: LrtoolError) -> str:
 
 
 def _say(message: str, code: int, prefix: str = "error: ") -> int:
-    sys.stderr.write(f"{prefix}{message}\n")
+    sys.stderr.write(f"{prefix}{printable(message, keep=chr(10))}\n")
     return int(code)
 
 

@@ -18,6 +18,7 @@ from lrtool.cli.common import (
     load,
     needed_config,
     print_json,
+    say,
 )
 from lrtool.errors import LrtoolError
 
@@ -47,9 +48,9 @@ def command(
         print_json({"status": "ok", **facts})
         return
     width = max(map(len, facts))
-    typer.echo(f"{path} is fine")
+    say(f"{path} is fine")
     for name, value in list(facts.items())[1:]:
-        typer.echo(f"  {name.replace('_', ' '):{width}}  {value}")
+        say(f"  {name.replace('_', ' '):{width}}  {value}")
 
 
 def _loaded(path: Path, overrides: list[str] | None, seed: int | None) -> tuple[Config, dict[str, object]]:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lrtool.printable import printable
+
 if TYPE_CHECKING:
     from lrtool.config.schema import Config
 
@@ -73,6 +75,11 @@ def allowed(names: Iterable[str] | None) -> frozenset[str]:
     """Packages and folders whose code may run, from the option and LRTOOL_ALLOW_IMPORT."""
     listed = os.environ.get("LRTOOL_ALLOW_IMPORT", "").split(",")
     return frozenset(name.strip() for name in [*listed, *(names or ())] if name.strip())
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print lines for people; names and texts from configs and run folders cannot move the cursor."""
+    typer.echo(printable(text, keep="\n"), err=err)
 
 
 def print_json(document: Any) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lrtool.cli.common import JsonOption, print_json
+from lrtool.cli.common import JsonOption, print_json, say
 
 if TYPE_CHECKING:
     from lrtool.report.compare_text import Report
@@ -111,11 +111,11 @@ def show(report: Report, plots: Sequence[Path] = ()) -> None:
     console.print(draw_table(report))
     hidden = len(report.variants) - MOST_SHOWN
     if hidden > 0:
-        typer.echo(f"… and {hidden} more (--csv FILE writes all)")
-    typer.echo(f"\n{verdict(report.comparison)}")
+        say(f"… and {hidden} more (--csv FILE writes all)")
+    say(f"\n{verdict(report.comparison)}")
     for said in report.tolerances()[:MOST_SHOWN]:
-        typer.echo(tolerance_text(said))
+        say(tolerance_text(said))
     for note in report.notes:
-        typer.echo(f"note: {note}")
+        say(f"note: {note}")
     if plots:
-        typer.echo(f"plots: {', '.join(str(path) for path in plots if path.suffix == '.png')}")
+        say(f"plots: {', '.join(str(path) for path in plots if path.suffix == '.png')}")

@@ -23,6 +23,7 @@ from lrtool.cli.common import (
     load,
     one_config,
     print_json,
+    say,
 )
 from lrtool.errors import ExitCode
 
@@ -62,9 +63,9 @@ def command(
     if as_json:
         print_json({**run.summary(), "folder": str(run.folder.path)})
     else:
-        typer.echo(_answer(run, result))
+        say(_answer(run, result))
         if result.suggestion is not None:
-            typer.echo(Given(path, overrides, seed, allow_import, output).training(run.folder.path))
+            say(Given(path, overrides, seed, allow_import, output).training(run.folder.path))
     if run.status == "diverged":
         raise typer.Exit(ExitCode.DIVERGED)
 

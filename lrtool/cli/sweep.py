@@ -18,6 +18,7 @@ from lrtool.cli.common import (
     allowed,
     needed_config,
     print_json,
+    say,
 )
 from lrtool.errors import ExitCode, UsageError
 
@@ -69,6 +70,7 @@ def command(
     """
     from lrtool.config.sweep_load import load_sweep
     from lrtool.experiments.options import Options
+    from lrtool.runs.started import allowed_again, remember
 
     if executor not in _EXECUTORS:
         raise UsageError(
@@ -86,11 +88,15 @@ def command(
         if retry_failed:
             raise UsageError("--retry-failed needs --resume RUN: a new sweep has no failures yet")
         loaded = load_sweep(needed_config(sweep, config_option, "sweep"), list(overrides or ()), seed, max_trials)
-    names = allowed(allow_import) | ({f"{Path.cwd()}/"} if folder is not None else set())
-    options = Options(frozenset(names), executor, workers, retry_failed)
+    names = allowed(allow_import)
+    if folder is not None:
+        names = allowed_again(loaded.config, names)
+    options = Options(names, executor, workers, retry_failed)
     if dry_run:
         _plan(loaded, options, as_json)
         return
+    if folder is None:
+        remember(loaded.config, names)
     run = _run(loaded, folder, output, options, max_trials, quiet or as_json)
     _show(run, as_json)
     code = {"diverged": ExitCode.DIVERGED, "failed": ExitCode.TASK}.get(run.status)
@@ -109,7 +115,7 @@ def _resumed(path: Path, most: int) -> tuple[RunFolder, Sweep]:
         raise UsageError(
             "this is not the run of a sweep", where=str(folder.path), remedy="give a folder that `lrtool sweep` made"
         )
-    return folder, load_sweep(folder.config, most=most)
+    return folder, load_sweep(folder.config, most=most, code_beside=False)
 
 
 def _run(loaded: Sweep, folder: RunFolder | None, output: Path, options: Options, most: int, quiet: bool) -> Session:
@@ -153,7 +159,7 @@ def _plan(loaded: Sweep, options: Options, as_json: bool) -> None:
         lines.append(f"    the first: {each.like}")
     if plan["seconds"] is not None:
         lines.append(f"predicted: {_time(plan['seconds'])}, {(plan['bytes'] or 0) / 2**20:.0f} MB besides torch itself")
-    typer.echo("\n".join(lines))
+    say("\n".join(lines))
 
 
 def _time(seconds: float) -> str:
@@ -168,7 +174,7 @@ def _show(run: Session, as_json: bool) -> None:
     from lrtool.report.comparing import sweep_report
 
     if not as_json:
-        typer.echo(_answer(run))
+        say(_answer(run))
     large = run.results["trials"]["planned"] > _MOST_COMPARED
     report = None if large else sweep_report(run.folder.path)
     if as_json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +21,7 @@ from lrtool.cli.common import (
     load,
     needed_config,
     print_json,
+    say,
 )
 from lrtool.errors import ExitCode, UsageError
 
@@ -53,17 +55,22 @@ def command(
     from lrtool.report.progress import progress
 
     folder: RunFolder | None = None
-    if resume is not None:
-        _alone(config or config_option, lr_from, overrides, seed, smoke)
-        folder, setup = _resumed(resume, allowed(allow_import))
-    else:
-        setup = _fresh(needed_config(config, config_option, "train"), lr_from, overrides, seed, allowed(allow_import))
-    with progress(f"{setup.config.name}: training", quiet=quiet or as_json) as watch:
-        run = _run(setup, folder, output, smoke, watch)
+    with ExitStack() as held:
+        if resume is not None:
+            _alone(config or config_option, lr_from, overrides, seed, smoke)
+            folder = _opened(resume)
+            # Before the model and the data are built: that may take a while, and a refusal should not.
+            held.enter_context(folder.held())
+            setup = _resumed(folder, allowed(allow_import))
+        else:
+            path = needed_config(config, config_option, "train")
+            setup = _fresh(path, lr_from, overrides, seed, allowed(allow_import))
+        with progress(f"{setup.config.name}: training", quiet=quiet or as_json) as watch:
+            run = _run(setup, folder, output, smoke, watch)
     if as_json:
         print_json({**run.session.summary(), "folder": str(run.session.folder.path)})
     else:
-        typer.echo(_answer(run))
+        say(_answer(run))
     if run.session.status == "diverged":
         raise typer.Exit(ExitCode.DIVERGED)
 
@@ -79,24 +86,36 @@ def _fresh(
     from lrtool.experiments.setup import prepare
     from lrtool.experiments.train import lr_from as suggested
     from lrtool.experiments.train import lr_is_of
+    from lrtool.runs.started import remember
 
     # The suggestion is read first: where there is none, nothing need be built.
     lr = suggested(lr_from, checked.schedule.kind) if lr_from is not None else None
     if lr_from is not None and (tuned := lr_is_of(lr_from, checked.schedule.kind)) != checked.schedule.kind:
         own = checked.schedule.kind
-        typer.echo(f"note: {lr_from} did not tune {own}; the LR is that of {tuned}, and may not suit {own}", err=True)
+        say(f"note: {lr_from} did not tune {own}; the LR is that of {tuned}, and may not suit {own}", err=True)
 
-    return prepare(checked.with_lr(lr) if lr is not None else checked, allowed)
+    setup = prepare(checked.with_lr(lr) if lr is not None else checked, allowed)
+    remember(setup.config, allowed)
+    return setup
 
 
-def _resumed(path: Path, allowed: frozenset[str]) -> tuple[RunFolder, Setup]:
-    """A run folder and the setup of the config in it."""
-    from lrtool.experiments.setup import prepare
+def _opened(path: Path) -> RunFolder:
     from lrtool.runs.folder import RunFolder
 
-    folder = RunFolder.open(path)
-    # Its config names the user's own files by whole path; those below the working folder may run, as before.
-    return folder, prepare(load(folder.config, None, None), allowed | {f"{Path.cwd()}/"})
+    return RunFolder.open(path)
+
+
+def _resumed(folder: RunFolder, allowed: frozenset[str]) -> Setup:
+    """The setup of the config in a run folder; it may run the code that the run was started with."""
+    from lrtool.config.load import load_config
+    from lrtool.runs.started import allowed_again
+
+    config = load_config(folder.config, code_beside=False)
+    known = allowed_again(config, allowed)
+
+    from lrtool.experiments.setup import prepare
+
+    return prepare(config, known)
 
 
 def _alone(*others: object) -> None:

@@ -24,6 +24,7 @@ from lrtool.cli.common import (
     load,
     needed_config,
     print_json,
+    say,
 )
 from lrtool.errors import ExitCode, UsageError
 
@@ -86,12 +87,12 @@ def command(
     if as_json:
         print_json({**run.summary(), "folder": str(run.folder.path)})
     else:
-        typer.echo(_answer(run, result))
+        say(_answer(run, result))
         if write is not None:
-            typer.echo(f"written: {write}" if found else f"not written: {write}, as there is no LR to write")
+            say(f"written: {write}" if found else f"not written: {write}, as there is no LR to write")
         if found:
             next_ = _next(given, run.folder.path, checked, result.best) if write is None else given.training_of(write)
-            typer.echo(next_)
+            say(next_)
     if run.status == "diverged":
         raise typer.Exit(ExitCode.DIVERGED)
 

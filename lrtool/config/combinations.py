@@ -13,6 +13,7 @@ import numpy as np
 
 from lrtool.config.document import Path_, write_yaml
 from lrtool.config.sweep import Assignments, Range, SweepConfig
+from lrtool.printable import one_line
 
 #: Trials of a sweep, unless more are allowed.
 MOST_TRIALS = 100_000
@@ -34,8 +35,8 @@ class Combination:
     def label(self) -> str:
         """What it is called: its variant, and what else it sets; no two combinations of a sweep share it."""
         others = [key for key in self.settings if self.origins.get(key, ("",))[0] != "variants"]
-        said = [f"{key}={_short(self.settings[key])}" for key in others]
-        return ", ".join([*filter(None, [self.variant]), *said]) or "base"
+        said = [one_line(f"{key}={_short(self.settings[key])}") for key in others]
+        return ", ".join([*filter(None, [one_line(self.variant)]), *said]) or "base"
 
 
 def count(sweep: SweepConfig) -> int:

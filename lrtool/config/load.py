@@ -20,10 +20,12 @@ from lrtool.config.schema import Config
 __all__ = ["config_error", "load_config", "overridden", "validate", "with_bases"]
 
 
-def load_config(path: Path | None, overrides: Sequence[str] = (), seed: int | None = None) -> Config:
+def load_config(
+    path: Path | None, overrides: Sequence[str] = (), seed: int | None = None, *, code_beside: bool = True
+) -> Config:
     """The config of a file (None: the embedded default), with `KEY=VALUE` overrides applied in order.
 
-    Raises ConfigError with every problem and its place.
+    `code_beside`: whether code in the file's folder may run. Raises ConfigError with every problem and its place.
     """
     document = _inherited(path, ()) if path is not None else _preset("default")
     folder = path.resolve().parent if path is not None else Path.cwd()
@@ -37,7 +39,7 @@ def load_config(path: Path | None, overrides: Sequence[str] = (), seed: int | No
         raise ConfigError([*error.problems, *refused]) from None
     if refused:
         raise ConfigError(refused)
-    return config.beside(folder)
+    return config.beside(folder, code_beside)
 
 
 def validate(document: Document) -> Config:

@@ -107,7 +107,7 @@ class Planner:
         except ConfigError:
             # Once more, with the places of what the sweep sets: only errors need them.
             config = validate(Document(data, self._places(settings, combination.origins)))
-        return config.beside(self._sweep.folder)
+        return config.beside(self._sweep.folder, self._sweep.code_beside)
 
     def _seeded(
         self, combination: Combination, config: Config, extra: Assignments, first: int

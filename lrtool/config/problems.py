@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from lrtool.errors import UsageError
+from lrtool.printable import printable
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Problem:
 
     def __str__(self) -> str:
         parts = (self.place, self.key, self.what, self.remedy)
-        return "  ".join(part for part in parts if part)
+        return "  ".join(printable(part) for part in parts if part)
 
 
 class ConfigError(UsageError):

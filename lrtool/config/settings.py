@@ -26,22 +26,28 @@ class InFolder(Settings):
     """What a whole file says: it belongs to a folder, where the files and the code that it names stand."""
 
     _folder: Path = PrivateAttr(default_factory=Path.cwd)
+    _code_beside: bool = PrivateAttr(True)
 
     @property
     def folder(self) -> Path:
-        """The folder whose code may run: that of the file."""
+        """The folder that paths start from: that of the file."""
         return self._folder
 
-    def beside(self, folder: Path) -> Self:
+    @property
+    def code_beside(self) -> bool:
+        """Whether code in that folder may run: where the user named the file; not where lrtool wrote it into a run."""
+        return self._code_beside
+
+    def beside(self, folder: Path, code_beside: bool = True) -> Self:
         """The same, belonging to a folder."""
         copy = self.model_copy()
-        copy._folder = folder
+        copy._folder, copy._code_beside = folder, code_beside
         return copy
 
 
-def digest(data: Any) -> str:
-    """Twelve hex digits that are the same for the same plain data, whatever the order of its keys."""
-    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]
+def digest(data: Any, length: int = 12) -> str:
+    """Twelve hex digits (or more) that are the same for the same plain data, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:length]
 
 
 class TrainSettings(Settings):

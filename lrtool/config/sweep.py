@@ -63,6 +63,16 @@ class Range(Settings):
         return round(value) if self.integer else float(f"{value:.10g}")
 
 
+def drawable(values: Range | list[Any], value: Any) -> bool:
+    """Whether a value can have been drawn from a list or a range."""
+    if not isinstance(values, Range):
+        return value in values
+    low, high = values.ends
+    # Whole numbers near an end are rounded beyond it.
+    slack = 0.5 if values.integer else 0.0
+    return isinstance(value, int | float) and low - slack <= value <= high + slack
+
+
 def _as_values(value: object) -> object:
     """A mapping is a range; any other value is to be a list."""
     if isinstance(value, Range):

@@ -38,10 +38,18 @@ class Sweep:
         return self.planner.trials(self.planner.combinations())
 
 
-def load_sweep(path: Path, overrides: Sequence[str] = (), seed: int | None = None, most: int = MOST_TRIALS) -> Sweep:
+def load_sweep(
+    path: Path,
+    overrides: Sequence[str] = (),
+    seed: int | None = None,
+    most: int = MOST_TRIALS,
+    *,
+    code_beside: bool = True,
+) -> Sweep:
     """The sweep of a file, with `KEY=VALUE` overrides of its base.
 
-    Raises ConfigError with every problem and its place, UsageError where there would be more than `most` trials.
+    `code_beside`: whether code in the file's folder may run. Raises ConfigError with every problem and its place,
+    UsageError where there would be more than `most` trials.
     """
     document = read_document(path)
     here = path.resolve()
@@ -60,8 +68,9 @@ def load_sweep(path: Path, overrides: Sequence[str] = (), seed: int | None = Non
     except ValidationError as error:
         raise config_error(error, document) from None
     _check_size(config, path, most)
-    named = config.model_copy(update={"name": config.name or str(base.data.get("name", "sweep"))}).beside(here.parent)
-    return Sweep(named, checked.beside(here.parent), Planner(named, document, base))
+    name = config.name or str(base.data.get("name", "sweep"))
+    named = config.model_copy(update={"name": name}).beside(here.parent, code_beside)
+    return Sweep(named, checked.beside(here.parent, code_beside), Planner(named, document, base))
 
 
 def _base(document: Document, here: Path) -> Document:

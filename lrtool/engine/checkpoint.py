@@ -20,6 +20,7 @@ from torch import Tensor
 
 from lrtool.errors import UsageError
 from lrtool.runs.atomic import output_error, write_bytes
+from lrtool.runs.links import check_folder
 
 SCHEMA = 1
 _NAME = re.compile(r"step-(\d+)\.json")
@@ -46,7 +47,8 @@ class Checkpoint:
 def save(folder: Path, checkpoint: Checkpoint, keep: int = 1) -> Path:
     """Write a checkpoint into a folder, then remove all but the newest `keep`; gives the path of its JSON file.
 
-    Raises OutputError where the folder cannot be written; the older checkpoints are then still there.
+    Raises OutputError where the folder cannot be written, UsageError where it is a link; the older checkpoints are then
+    still there.
     """
     data = safetensors.torch.save({name: tensor.contiguous() for name, tensor in checkpoint.tensors.items()})
     path = folder / f"step-{checkpoint.step:08d}.json"
@@ -57,6 +59,7 @@ def save(folder: Path, checkpoint: Checkpoint, keep: int = 1) -> Path:
         "details": checkpoint.details,
     }
     text = json.dumps(document, indent=1)
+    check_folder(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

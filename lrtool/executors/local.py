@@ -17,6 +17,7 @@ from typing import Any
 
 from lrtool.executors.base import J, R, Work, WorkError
 from lrtool.memory import keep_freed_memory
+from lrtool.safe_path import SAFE
 
 #: What numerical libraries read, when they are loaded, to know how many threads to use.
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -31,7 +32,8 @@ def cores() -> int:
 class LocalProcesses:
     """Does as many jobs at once as there are workers (unsaid: cores), each in a fresh process that takes job after job.
 
-    Processes are spawned, not forked: torch and CUDA do not survive a fork. Each uses cores/workers threads.
+    Processes are spawned, not forked: torch and CUDA do not survive a fork. Each uses cores/workers threads,
+    and imports nothing from the working folder.
     """
 
     workers: int = field(default_factory=cores)
@@ -72,7 +74,7 @@ class _Worker:
         self.process: BaseProcess = context.Process(target=_serve, args=(theirs, work), daemon=True)
         self.job: Any = None
         self.alive = True
-        with _environment({name: str(threads) for name in _THREADS}):
+        with _environment({**dict.fromkeys(_THREADS, str(threads)), **SAFE}):
             self.process.start()
         theirs.close()
 

@@ -7,9 +7,12 @@ from functools import partial
 from math import ceil
 
 from lrtool.config.combinations import Combination, count
+from lrtool.config.messages import shown
 from lrtool.config.planner import PlannedTrial
 from lrtool.config.settings import digest
+from lrtool.config.sweep import SweepConfig, drawable
 from lrtool.config.sweep_load import Sweep
+from lrtool.errors import UsageError
 from lrtool.experiments.decision import Outlook
 from lrtool.experiments.jobs import WHOLE
 from lrtool.experiments.options import Board, Options
@@ -92,6 +95,7 @@ class Arrivals:
                 samples = self._next(before, min(config.batch, config.samples - first))
                 # Before any of them is trained: a resumed sweep trains the same.
                 self._store.remember(f"drawn:{number}", samples)
+            _check_drawn(config, len(planner.cells), samples)
             made = [planner.settled(planner.cells[cell], sample.__getitem__) for cell, sample in samples]
             for each in made:
                 before[each.cell].append(each)
@@ -137,6 +141,22 @@ class Arrivals:
     def _begin(self, trials: int) -> None:
         over = [trial for trial in self._store.trials() if self.trainer.is_over(trial.number)]
         self._board.begin(trials - len(over), over)
+
+
+def _check_drawn(config: SweepConfig, cells: int, samples: Sequence[Drawn]) -> None:
+    """Raise UsageError where samples that a store remembers are none of its sweep's.
+
+    They become settings of trials, arguments of the user's code among them, and a store may come from anywhere.
+    """
+    for cell, sample in samples:
+        if cell not in range(cells) or any(
+            key not in config.random or not drawable(config.random[key], value) for key, value in sample.items()
+        ):
+            raise UsageError(
+                f"sweep.sqlite says that {shown(sample)} was drawn, which the sweep's `random` does not hold",
+                where="sweep",
+                remedy="start the sweep anew",
+            )
 
 
 def outlook(sweep: Sweep) -> Outlook:

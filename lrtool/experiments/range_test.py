@@ -48,7 +48,7 @@ def run_range_test(
     engines = engines or Engines()
     trials = range_test_trials(setup)
     recipe = replace(setup.recipe, eval_every=_val_every(setup), divergence_rule=RANGE_TEST, plateau=None)
-    with session(folder, "range-test", config, str(recipe.device)) as run:
+    with folder.held(), session(folder, "range-test", config, str(recipe.device)) as run:
         task = setup.task if settings.val_every.amount else replace(setup.task, val=None)
         columns = (*_val_columns(setup),) if settings.val_every.amount or settings.probe_steps else ()
         with folder.metrics(columns) as writer:

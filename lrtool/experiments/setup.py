@@ -97,7 +97,7 @@ def _inside(key: str) -> Iterator[None]:
 
 def prepare(config: Config, allow_import: Collection[str] = ()) -> Setup:
     """Build the task and the recipe of a config; raises UsageError and TaskError as the builders do."""
-    context = BuildContext(folder=config.folder, allow_import=frozenset(allow_import))
+    context = BuildContext(config.folder, frozenset(allow_import), config.code_beside)
     device = resolve_device(config.device)
     task = build_task(config.name, config.model, config.data, config.loss, config.metrics, context)
     train = config.train

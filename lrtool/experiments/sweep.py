@@ -42,16 +42,18 @@ def run_sweep(sweep: Sweep, output: Path, options: Options, board: Board, watch:
 def resume_sweep(folder: RunFolder, options: Options, board: Board, watch: Watch, most: int) -> Session:
     """Train what is missing of a sweep, in its own folder; the results equal those of never having stopped.
 
-    Raises UsageError where another process works on it, or the folder is not a sweep's.
+    Raises UsageError where another process works on it, something in the folder leads out of it, or it is no sweep's.
     """
-    sweep = load_sweep(folder.config, most=most)
+    sweep = load_sweep(folder.config, most=most, code_beside=False)
     if sweep.config.sampler == "tpe":
         require_optuna()
     return _carry_out(sweep, folder, options, board, watch)
 
 
 def _carry_out(sweep: Sweep, folder: RunFolder, options: Options, board: Board, watch: Watch) -> Session:
+    folder.check()
     with (
+        # It has the folder's lock.
         SweepStore(folder.path, board.said) as store,
         session(folder, "sweep", sweep.config, sweep.base.device) as run,
     ):

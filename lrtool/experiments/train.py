@@ -47,15 +47,18 @@ def run_training(setup: Setup, output: Path, watch: Watch) -> TrainingRun:
     """
     plan = _Plan.of(setup)
     folder = RunFolder.create(output, setup.config.name, "train")
-    return _train(plan, folder, watch, None)
+    with folder.held():
+        return _train(plan, folder, watch, None)
 
 
 def resume_training(setup: Setup, folder: RunFolder, watch: Watch) -> TrainingRun:
     """Go on from a run folder's newest checkpoint, in the same folder; the result equals never having stopped.
 
-    Raises UsageError where there is no usable checkpoint.
+    Raises UsageError where there is no usable checkpoint, another process works on the run, or something in the folder
+    leads out of it.
     """
-    return _train(_Plan.of(setup), folder, watch, checkpoint.load(folder.checkpoints))
+    with folder.held():
+        return _train(_Plan.of(setup), folder, watch, checkpoint.load(folder.checkpoints))
 
 
 def run_smoke(setup: Setup, output: Path, watch: Watch) -> TrainingRun:
@@ -73,10 +76,11 @@ def run_smoke(setup: Setup, output: Path, watch: Watch) -> TrainingRun:
         checkpoint_every=half,
     )
     folder = RunFolder.create(output, setup.config.name, "smoke")
-    _train(replace(short, trial=replace(short.trial, steps=half)), folder, watch, None)
-    saved = checkpoint.load(folder.checkpoints)
-    details = {**saved.details, "trial": {**saved.details["trial"], "steps": steps}}
-    return _train(short, folder, watch, replace(saved, details=details))
+    with folder.held():
+        _train(replace(short, trial=replace(short.trial, steps=half)), folder, watch, None)
+        saved = checkpoint.load(folder.checkpoints)
+        details = {**saved.details, "trial": {**saved.details["trial"], "steps": steps}}
+        return _train(short, folder, watch, replace(saved, details=details))
 
 
 @dataclass(frozen=True)

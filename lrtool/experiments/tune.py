@@ -57,7 +57,7 @@ def run_tune(
     """
     config, engines = setup.config, engines or Engines()
     folder = RunFolder.create(output, config.name, "tune")
-    with session(folder, "tune", config, str(setup.recipe.device)) as run:
+    with folder.held(), session(folder, "tune", config, str(setup.recipe.device)) as run:
         with folder.metrics(("val_loss", *(f"val_{name}" for name in setup.task.metrics))) as writer:
             tuner = _Tuner(setup, TrialRunner(setup, writer, watch, engines), engines, budget)
             result = tuner.tune(_schedules(setup, schedules))

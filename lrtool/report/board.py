@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
+from lrtool.printable import printable
 from lrtool.report.live import clock_time, line_written
 from lrtool.report.progress import is_terminal
 from lrtool.report.style import number, shortened
@@ -25,7 +26,7 @@ class SweepBoard:
     every: float = float("inf")
 
     def __init__(self, label: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self._label, self._clock = label, clock
+        self._label, self._clock = printable(label), clock
         self._wanted = self._done = self._steps = self._bad = self._pruned = 0
         self._began = self._due = clock()
         self.leaders = Leaders()
@@ -139,7 +140,7 @@ class LiveBoard(SweepBoard):
     def _line(self, text: str) -> None:
         if self._live is not None:
             with suppress(OSError, ValueError):
-                self._live.console.print(text, markup=False, highlight=False)
+                self._live.console.print(printable(text), markup=False, highlight=False)
 
     def _table(self) -> Any:
         from rich.table import Table
@@ -150,7 +151,7 @@ class LiveBoard(SweepBoard):
             table.add_column(name, justify="right")
         for each in self.leaders.ranked()[:_SHOWN]:
             bad = str(each.others) if each.others else ""
-            table.add_row(shortened(each.variant, 60), number(each.mean), str(each.finished), bad)
+            table.add_row(shortened(printable(each.variant), 60), number(each.mean), str(each.finished), bad)
         return table
 
 

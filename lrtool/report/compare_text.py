@@ -13,6 +13,7 @@ import numpy as np
 
 from lrtool.analysis.comparison import Comparison, Difference, Standing, median_interval
 from lrtool.analysis.student import MOST_SEEDS, Interval
+from lrtool.printable import printable
 from lrtool.report.style import number, shortened_apart
 from lrtool.runs.lr_response import LrResponse, tolerance
 from lrtool.runs.variants import Variant
@@ -155,11 +156,11 @@ def draw_table(report: Report) -> Table:
         heads += [f"steps to {number(report.target)}", "time"]
     for place, head in enumerate(heads):
         # Names and the difference with its interval may wrap; numbers may not.
-        table.add_column(head, justify="right" if place else "left", overflow="fold", no_wrap=place > 1)
+        table.add_column(printable(head), justify="right" if place else "left", overflow="fold", no_wrap=place > 1)
     rows = report.rows(MOST_SHOWN)
     names = shortened_apart([row["variant"] for row in rows], _NAME)
     for row, name in zip(rows, names, strict=True):
-        table.add_row(*_cells({**row, "variant": name}, report))
+        table.add_row(*map(printable, _cells({**row, "variant": name}, report)))
     return table
 
 

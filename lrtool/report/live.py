@@ -6,6 +6,7 @@ import math
 import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
+from lrtool.printable import printable
 from lrtool.report.sparkline import sparkline
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def line_written(stream: TextIO | None, line: str) -> TextIO | None:
         return None
     encoding = getattr(stream, "encoding", None) or "utf-8"
     try:
-        stream.write(line.encode(encoding, "replace").decode(encoding) + "\n")
+        stream.write(printable(line).encode(encoding, "replace").decode(encoding) + "\n")
         stream.flush()
     except (OSError, ValueError):
         return None

@@ -14,6 +14,7 @@ from typing import Any, Protocol, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
+from lrtool.printable import printable
 from lrtool.report.live import Display, LiveDisplay, PlainDisplay
 from lrtool.report.style import number
 
@@ -145,7 +146,7 @@ class Watch:
     """Makes the observer of a group of trials; a command with several groups shows one after the other."""
 
     def __init__(self, label: str, display: Display, clock: Clock) -> None:
-        self._label, self._display, self._clock = label, display, clock
+        self._label, self._display, self._clock = printable(label), display, clock
 
     def say(self, what: str) -> None:
         """Show what goes on before the first trial, as long as nothing can be counted."""

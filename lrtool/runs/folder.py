@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
 from lrtool.errors import UsageError
-from lrtool.runs import atomic
+from lrtool.runs import atomic, links
+from lrtool.runs.lock import FolderLock
 from lrtool.runs.metrics import MetricsWriter
 from lrtool.runs.summary import read_summary
 
@@ -22,6 +24,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._holds = 0
 
     @classmethod
     def create(cls, output: Path, name: str, command: str) -> Self:
@@ -47,7 +50,7 @@ class RunFolder:
             target = _followed(candidate)
             if (target / "config.yaml").is_file():
                 found = cls(target.resolve())
-                if (found.path / "summary.json").exists():
+                if (found.path / "summary.json").is_file():
                     found.summary()
                 return found
         what = "there is no such folder" if not path.exists() else "this is not a run folder (it has no config.yaml)"
@@ -65,6 +68,30 @@ class RunFolder:
         """Where checkpoints go."""
         return self.path / "checkpoints"
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Nobody else changes the run while this lasts; may be nested.
+
+        Raises UsageError, before anything is changed, where another process does, or where something in the folder
+        leads out of it.
+        """
+        if self._holds:
+            lock = None
+        else:
+            self.check()
+            lock = FolderLock(self.path / "run.lock", "run")
+        self._holds += 1
+        try:
+            yield
+        finally:
+            self._holds -= 1
+            if lock is not None:
+                lock.close()
+
+    def check(self) -> None:
+        """Raise UsageError where something in the folder leads out of it, as a link does."""
+        links.check_all(self.path)
+
     def metrics(self, columns: tuple[str, ...], resume_at: int | None = None) -> MetricsWriter:
         """The writer of `metrics.csv`; with `resume_at`, rows from that step on are dropped first."""
         return MetricsWriter(self.path / "metrics.csv", columns, resume_at)
@@ -79,6 +106,7 @@ class RunFolder:
 
     def write_bytes(self, name: str, data: bytes) -> None:
         """Write a file whole or not at all."""
+        links.check_folder((self.path / name).parent)
         atomic.write_bytes(self.path / name, data)
 
     def write_json(self, name: str, document: Mapping[str, Any]) -> None:
@@ -112,5 +140,6 @@ def _point_latest(parent: Path, path: Path) -> None:
 def _followed(path: Path) -> Path:
     """Where a `latest` points that is a file with a name in it."""
     if path.name == "latest" and path.is_file():
-        return path.parent / path.read_text().strip()
+        # A name beside it, and no way to elsewhere.
+        return path.parent / Path(path.read_text().strip()).name
     return path

@@ -3,27 +3,51 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 
+from lrtool.printable import printable
 from lrtool.runs.atomic import output_error
+from lrtool.runs.links import opened
 
 _FORMAT = "%(asctime)s %(levelname)s %(message)s"
+
+
+class _OwnFile(logging.FileHandler):
+    """Appends to a file that is no link."""
+
+    def _open(self) -> TextIOWrapper:
+        handle = opened(Path(self.baseFilename), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        return os.fdopen(handle, "a", encoding="utf-8", errors="backslashreplace")
+
+
+class _OneLine(logging.Formatter):
+    """A line a message: names and texts of a config cannot begin another. Tracebacks are indented below theirs."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        record.message = printable(record.message)
+        return super().formatMessage(record)
+
+    def formatException(self, ei: object) -> str:  # noqa: N802
+        lines = super().formatException(ei).splitlines()  # type: ignore[arg-type]
+        return "\n".join(f"    {printable(line)}" for line in lines)
 
 
 @contextmanager
 def logged(path: Path) -> Iterator[None]:
     """Messages of the logger `lrtool` and those below it are appended to a file while this lasts.
 
-    Raises OutputError where the file cannot be opened.
+    Raises OutputError where the file cannot be opened, UsageError where it would lead out of its folder.
     """
     logger = logging.getLogger("lrtool")
     try:
-        handler = logging.FileHandler(path, encoding="utf-8")
+        handler = _OwnFile(path)
     except OSError as error:
         raise output_error(path, error) from None
-    handler.setFormatter(logging.Formatter(_FORMAT))
+    handler.setFormatter(_OneLine(_FORMAT))
     level = logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from lrtool.errors import UsageError
 from lrtool.runs.atomic import output_error, write_bytes
+from lrtool.runs.links import opened
 
 #: The columns every file has; others stand between `train_loss` and `seconds`.
 FIRST = ("trial", "step", "epoch", "lr", "train_loss")
@@ -39,7 +40,7 @@ class MetricsWriter:
                 write_bytes(path, self._line(self.columns))
             else:
                 self._keep_before(resume_at)
-            self._file = path.open("ab", buffering=0)
+            self._file = os.fdopen(opened(path, os.O_WRONLY | os.O_APPEND), "ab", buffering=0)
         except OSError as error:
             raise output_error(path, error) from None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -15,6 +16,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from lrtool.errors import OutputError, UsageError
+from lrtool.runs.atomic import output_error
+from lrtool.runs.links import check_file, opened
+from lrtool.runs.lock import FolderLock
 from lrtool.runs.salvage import filled_up, moved_aside, readable, salvaged
 from lrtool.runs.stored_trial import COLUMNS, StoredTrial, row_of, trial_of
 
@@ -58,11 +62,11 @@ class SweepStore:
     def __init__(self, folder: Path, said: Callable[[str], None] = _LOG.warning) -> None:
         """Open the store of a run folder, or make it.
 
-        Raises UsageError where another process has it, or a newer lrtool wrote it. A damaged file is kept aside;
-        `said` hears what is lost.
+        Raises UsageError where another process has it, a newer lrtool wrote it, or it is a link or some other
+        program's database. A damaged file is kept aside; `said` hears what is lost.
         """
         self.file = folder / FILE
-        self._lock = _locked(folder / _LOCK)
+        self._lock = FolderLock(folder / _LOCK, "sweep")
         try:
             self._database = self._ready(said)
         except BaseException:
@@ -152,13 +156,22 @@ class SweepStore:
         return database
 
     def _connected(self) -> sqlite3.Connection:
+        _check_files(self.file, in_place=True)
+        try:
+            os.close(opened(self.file, os.O_RDWR | os.O_CREAT))
+        except OSError as error:
+            raise output_error(self.file, error) from None
         # Autocommit: every statement outside BEGIN is a transaction of its own.
         database = sqlite3.connect(self.file, isolation_level=None, timeout=30, check_same_thread=False)
         try:
+            version = _version(database, self.file)
+            if version == 0 and database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                raise UsageError("this is not a sweep's database: it has no schema number", where=str(self.file))
+            # Views and triggers that somebody put there may call nothing.
+            database.execute("PRAGMA trusted_schema = OFF")
             database.execute("PRAGMA journal_mode = WAL")
             # What is committed survives the death of the process; `close` makes it survive a power cut.
             database.execute("PRAGMA synchronous = NORMAL")
-            version = _version(database, self.file)
             if version == 0:
                 with database:
                     database.execute("BEGIN")
@@ -191,6 +204,7 @@ def _opened(file: Path) -> Iterator[sqlite3.Connection]:
         raise UsageError(
             "there is no sweep's database", where=str(file), remedy="give the folder of a run that `lrtool sweep` made"
         )
+    _check_files(file, in_place=False)
     try:
         with closing(_read_only(file)) as database:
             if _version(database, file) == 0:
@@ -223,23 +237,10 @@ def _read_only(file: Path) -> sqlite3.Connection:
     return filled
 
 
-def _locked(file: Path) -> sqlite3.Connection:
-    """A lock that ends with the process that has it, on every system: an open transaction of an empty database."""
-    database = None
-    try:
-        database = sqlite3.connect(file, isolation_level=None, timeout=0, check_same_thread=False)
-        database.execute("BEGIN EXCLUSIVE")
-    except sqlite3.OperationalError as error:
-        if database is not None:
-            database.close()
-        if "locked" not in str(error):
-            raise _unwritable(file, error) from None
-        raise UsageError(
-            "another process is working on this sweep",
-            where=str(file.parent),
-            remedy="wait until it ends, or stop it; then resume",
-        ) from None
-    return database
+def _check_files(file: Path, *, in_place: bool) -> None:
+    """Raise UsageError where the database, or a file that SQLite keeps beside it, is a link."""
+    for ending in ("", "-wal", "-shm", "-journal"):
+        check_file(file.with_name(file.name + ending), in_place=in_place)
 
 
 @contextmanager

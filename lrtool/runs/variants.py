@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrtool.errors import UsageError
+from lrtool.printable import one_line
 from lrtool.runs.outcomes import Outcome, as_text
 
 Array = NDArray[np.float64]
@@ -268,7 +269,7 @@ def _two_that_differ(outcomes: Sequence[Outcome], key: str) -> tuple[Outcome, Ou
 def label(outcome: Outcome, keys: Sequence[str]) -> str:
     """What a variant is called: its kind or name bare, any other setting with its key."""
     return ", ".join(
-        _shown(outcome, key) if key in ("variant", "name") or key.endswith(".kind") else f"{key}={_shown(outcome, key)}"
+        ("" if key in ("variant", "name") or key.endswith(".kind") else f"{one_line(key)}=") + _shown(outcome, key)
         for key in keys
     )
 
@@ -282,4 +283,4 @@ def _shown(outcome: Outcome, key: str) -> str:
         value = below or _MISSING
     if value is _MISSING:
         return "unset"
-    return value if isinstance(value, str) else json.dumps(value, default=str)
+    return one_line(value) if isinstance(value, str) else json.dumps(value, default=str)

@@ -27,10 +27,14 @@ TargetKind = Literal["class", "value", "token", "unknown"]
 
 @dataclass(frozen=True)
 class BuildContext:
-    """What a specification may need to be built: where relative paths start, and which packages may run."""
+    """What a specification may need to be built: where relative paths start, and which code may run.
+
+    That is code in or beneath the folder (if `code_beside`), and the packages and folders of `allow_import`.
+    """
 
     folder: Path = field(default_factory=Path.cwd)
     allow_import: frozenset[str] = frozenset()
+    code_beside: bool = True
 
 
 @dataclass(frozen=True)

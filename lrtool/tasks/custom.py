@@ -2,21 +2,24 @@
 
 A config alone can never run code that does not stand beside it: files must lie in or beneath the config's folder,
 and anything else only runs if it is named by `--allow-import` or LRTOOL_ALLOW_IMPORT, as a package (`torchvision`) or
-as a folder (`/home/me/models`).
+as a folder (`/home/me/models`); a `.venv` in such a folder is not part of it. Where a file really lies counts, whatever
+links or `..` lead to it. The config in a run folder, which a resumed run reads, has no code beside it.
 """
 
 from __future__ import annotations
 
+import ast
 import difflib
 import functools
 import hashlib
 import importlib
 import importlib.util
 import inspect
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,6 +27,8 @@ from typing import Any
 from lrtool.errors import UsageError
 from lrtool.tasks.base import BuildContext
 from lrtool.tasks.failures import guarded
+
+_LOG = logging.getLogger("lrtool")
 
 _FORMS = "write 'file.py:Name' for a file beside the config, or 'package.module:Name'"
 
@@ -39,6 +44,8 @@ def resolve(target: str, context: BuildContext, where: str) -> Any:
     module = _from_file(code, context, where) if _is_path(code) else _from_package(code, context, where)
     found: Any = module
     for part in name.split("."):
+        if found is not module and isinstance(found, ModuleType):
+            _check_module(found, target, context, where)
         if not hasattr(found, part):
             raise UsageError(f"{code} has no {name!r}", where=f"{where}.use", remedy=_suggest(part, found))
         found = getattr(found, part)
@@ -104,15 +111,39 @@ def check_arguments(found: Any, positional: tuple[Any, ...], args: Mapping[str, 
         ) from None
 
 
+def allows(target: str, context: BuildContext) -> bool:
+    """Whether the code of a target may run; whether it is there is another question."""
+    code = target.rpartition(":")[0] or target
+    if _is_path(code):
+        path = (context.folder / code).resolve()
+        return any(_is_within(path, folder) for folder in _folders(context))
+    return any(code == entry or code.startswith(f"{entry}.") for entry in context.allow_import)
+
+
+def needed(target: str, context: BuildContext) -> str:
+    """What `--allow-import` has to name for a target: the folder of its file, or its package."""
+    code = target.rpartition(":")[0] or target
+    return str((context.folder / code).resolve().parent) if _is_path(code) else code.partition(".")[0]
+
+
+def whole(entry: str) -> str:
+    """A package, or a folder by its whole path: from wherever it is looked at later, it is the same."""
+    return f"{Path(entry).resolve()}{os.sep}" if _is_folder(entry) else entry
+
+
 @contextmanager
 def importable(target: str, context: BuildContext) -> Iterator[None]:
-    """Within, modules beside a target's file can be imported, as they can beside a script."""
+    """Within, modules beside a target's file can be imported, unless Python or a package has one of that name.
+
+    They come last, not first as beside a script: torch and others import the standard library and each other at any
+    time, and would otherwise get the user's `random.py` or `signal.py`.
+    """
     code = target.rpartition(":")[0]
     folder = str((context.folder / code).resolve().parent) if _is_path(code) else None
     if folder is None or folder in sys.path:
         yield
         return
-    sys.path.insert(0, folder)
+    sys.path.append(folder)
     try:
         yield
     finally:
@@ -140,18 +171,42 @@ def article(value: Any) -> str:
 
 def _from_file(code: str, context: BuildContext, where: str) -> ModuleType:
     path = (context.folder / code).resolve()
-    folders = [context.folder, *(Path(entry) for entry in context.allow_import if _is_folder(entry))]
-    if not any(path.is_relative_to(folder.resolve()) for folder in folders):
+    if not allows(f"{code}:", context):
+        what, remedy = f"{code} is not among the code that this run may run", "allow"
+        if context.code_beside and path.is_relative_to(context.folder.resolve()):
+            what = f"{code} belongs to an environment's installed packages, and a config may not run those unasked"
+        elif context.code_beside:
+            what = f"{code} does not stand beside the config, in or beneath {context.folder.resolve()}"
+            remedy = "move it there, or allow"
         raise UsageError(
-            f"{code} does not stand beside the config, in or beneath {context.folder.resolve()}",
+            what,
             where=f"{where}.use",
-            remedy=f"move it there, or allow its folder with --allow-import {path.parent} or LRTOOL_ALLOW_IMPORT",
+            remedy=f"{remedy} its folder with --allow-import {path.parent} or LRTOOL_ALLOW_IMPORT",
         )
     if not path.is_file():
         near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.py")], n=1)
         hint = f"did you mean {near[0]!r}?" if near else "file paths start from the config's folder"
         raise UsageError(f"there is no file {path}", where=f"{where}.use", remedy=hint)
     return _run(path, code, context, where)
+
+
+def _folders(context: BuildContext) -> list[Path]:
+    """The folders whose files may run."""
+    allowed = [Path(entry) for entry in context.allow_import if _is_folder(entry)]
+    return [folder.resolve() for folder in ([context.folder] * context.code_beside + allowed)]
+
+
+def _is_within(path: Path, folder: Path) -> bool:
+    """Whether a file lies in or beneath a folder; an environment of installed packages there is not part of it."""
+    if not path.is_relative_to(folder):
+        return False
+    between = [above for above in path.parents if above != folder and above.is_relative_to(folder)]
+    return not any(map(_is_environment, between))
+
+
+def _is_environment(folder: Path) -> bool:
+    marks = ("pyvenv.cfg", "conda-meta")
+    return folder.name in ("site-packages", "dist-packages") or any((folder / mark).exists() for mark in marks)
 
 
 def _is_folder(entry: str) -> bool:
@@ -176,11 +231,34 @@ def _run(path: Path, code: str, context: BuildContext, where: str) -> ModuleType
     except BaseException:
         del sys.modules[name]
         raise
+    finally:
+        for hidden in _hidden(path):
+            _LOG.warning(
+                "%s imports %s, which is not %s.py beside it: Python or an installed package has that name; rename it",
+                path, hidden, hidden,
+            )  # fmt: skip
     return module
 
 
+def _hidden(path: Path) -> list[str]:
+    """Modules beside a file that it imports by name, and does not get."""
+    with suppress(OSError, SyntaxError, ValueError):
+        nodes = list(ast.walk(ast.parse(path.read_bytes())))
+        named = {each.name for node in nodes if isinstance(node, ast.Import) for each in node.names}
+        named |= {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom) and not node.level}
+        return [name for name in sorted({each.partition(".")[0] for each in named}) if _is_elsewhere(name, path.parent)]
+    return []
+
+
+def _is_elsewhere(name: str, folder: Path) -> bool:
+    beside = [folder / f"{name}.py", folder / name / "__init__.py"]
+    if name not in sys.modules or not any(path.is_file() for path in beside):
+        return False
+    return str(getattr(sys.modules[name], "__file__", None)) not in {str(path) for path in beside}
+
+
 def _from_package(code: str, context: BuildContext, where: str) -> ModuleType:
-    if not any(code == entry or code.startswith(f"{entry}.") for entry in context.allow_import):
+    if not allows(f"{code}:", context):
         package = code.partition(".")[0]
         raise UsageError(
             f"{code} is an installed package, and a config may not run those unasked",
@@ -199,6 +277,17 @@ def _from_package(code: str, context: BuildContext, where: str) -> ModuleType:
         where=f"{where}.use",
         remedy=f"check the name, or install the package {missing.partition('.')[0]!r}",
     )
+
+
+def _check_module(module: ModuleType, target: str, context: BuildContext, where: str) -> None:
+    """A name may not lead through what a file merely imports: `net.py:os.system` is no code of net.py's."""
+    name, file = module.__name__, getattr(module, "__file__", None)
+    if not (allows(f"{name}:", context) or (file and allows(f"{Path(file).resolve()}:", context))):
+        raise UsageError(
+            f"{target} leads into the module {name}, which a config may not run unasked",
+            where=f"{where}.use",
+            remedy=f"write it as a target of its own, and allow it with --allow-import {name.partition('.')[0]}",
+        )
 
 
 def _suggest(name: str, owner: Any) -> str:

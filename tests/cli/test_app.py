@@ -10,6 +10,8 @@ import pytest
 
 from lrtool import __version__
 from lrtool.cli import app
+from lrtool.errors import UsageError
+from lrtool.runs.folder import RunFolder
 
 HEAVY = ("torch", "numpy", "pydantic", "yaml", "matplotlib", "rich")
 
@@ -151,6 +153,57 @@ def test_a_signal_stops_a_run_resumably(config, sent, code):
     assert "--resume" in err and "Traceback" not in err
     assert list((metrics.parent / "checkpoints").glob("step-*.json"))
     assert json.loads((metrics.parent / "summary.json").read_text())["status"] == "interrupted"
+
+
+def started(folder, path, command):
+    """A command that goes on in a process of its own."""
+    words = [sys.executable, "-m", "lrtool", command, str(path), "--output", "out", "--quiet"]
+    return subprocess.Popen(words, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def waited_for(process, condition):
+    """Wait until a condition holds, as long as the process lives: on a busy machine it takes long to start."""
+    while not condition():
+        assert process.poll() is None
+        time.sleep(0.02)
+
+
+def test_a_run_that_goes_on_is_not_resumed_beside_it(cli, config, tmp_path):
+    path = config([("duration: 3ep", "duration: 200000, eval_every: 0, checkpoint_every: 100")])
+    process, folder = started(tmp_path, path, "train"), tmp_path / "out" / "small" / "latest"
+    try:
+        waited_for(process, lambda: list(folder.glob("checkpoints/step-*.json")))
+        for _ in range(2):
+            code, out, err = cli("train", "--resume", folder)
+            assert code == 2 and out == ""
+            assert f"another process is working on this run (process {process.pid} on " in err
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=300) == 130
+    finally:
+        process.kill()
+    assert json.loads((folder / "summary.json").read_text())["status"] == "interrupted"
+    rows = (folder / "metrics.csv").read_text().splitlines()[1:]
+    assert len(rows) > 100 and [row.split(",")[1] for row in rows] == [str(step) for step in range(len(rows))]
+    with RunFolder.open(folder).held():
+        pass
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="kills as POSIX does")
+@pytest.mark.parametrize("command", ["range-test", "tune", "train"])
+def test_every_command_has_its_run_folder_to_itself_until_it_dies(config, tmp_path, command):
+    path = config([("duration: 3ep", "duration: 200000, eval_every: 0"), ("steps: 40", "steps: 100000")])
+    process, latest = started(tmp_path, path, command), tmp_path / "out" / "small" / "latest"
+    try:
+        waited_for(process, (latest / "log.txt").exists)
+        folder = RunFolder.open(latest)
+        said = rf"another process is working on this run \(process {process.pid} "
+        with pytest.raises(UsageError, match=said), folder.held():
+            pass
+    finally:
+        process.kill()
+        process.wait()
+    with folder.held():
+        pass
 
 
 def test_exit_codes_are_those_of_the_errors():

@@ -92,6 +92,32 @@ class TestLocalProcesses(ExecutorContract):
         assert {job for word, job in results if word == "ended"} == {0, 1, 2, 4, 5}
         assert ("began", 3) in results
 
+    def test_processes_import_nothing_from_the_working_folder(self, tmp_path):
+        for name in ("signal", "random", "pickle", "socket", "executor_work"):
+            (tmp_path / f"{name}.py").write_text(
+                f"open({str(tmp_path / 'ran')!r}, 'w')\nraise RuntimeError('planted')\n"
+            )
+        script = tmp_path / "bin" / "script.py"
+        script.parent.mkdir()
+        script.write_text(
+            f"import sys\nsys.path += [{str(Path(__file__).parents[2])!r}, {str(Path(__file__).parent)!r}]\n"
+            "import executor_work\nfrom lrtool.executors.local import LocalProcesses\n"
+            "if __name__ == '__main__':\n    LocalProcesses(1).run(executor_work.square, [3], print, print)\n"
+        )
+        environment = {
+            name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONSAFEPATH")
+        }
+        done = subprocess.run(
+            [sys.executable, script],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=tmp_path,
+            env=environment,
+            timeout=600,
+        )
+        assert done.stdout == "9\n" and not (tmp_path / "ran").exists(), done.stderr
+
     @pytest.mark.skipif(sys.platform == "win32", reason="signals as POSIX has them")
     def test_no_process_outlives_one_that_was_killed(self):
         here = Path(__file__).parent

@@ -1,6 +1,7 @@
 """Bring your own code: what may run, and what is said when it fails."""
 
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -74,6 +75,39 @@ def test_a_folder_can_be_allowed(tmp_path: Path, write: Write) -> None:
     elsewhere.mkdir()
     allowed = BuildContext(folder=elsewhere, allow_import=frozenset({str(tmp_path)}))
     assert isinstance(build(f"{tmp_path}/net.py:Net", allowed), torch.nn.Module)
+
+
+@pytest.mark.parametrize("mark", ["env/lib/site-packages/pkg", "env/pyvenv.cfg", "env/conda-meta"])
+def test_an_environment_beneath_the_config_is_not_beside_it(context: BuildContext, write: Write, mark: str) -> None:
+    write(f"{mark}/mark.txt", "")
+    folder = write("env/lib/site-packages/pkg/net.py" if "pkg" in mark else "env/lib/net.py", NET).parent
+    target = f"{folder.relative_to(context.folder)}/net.py:Net"
+    for allowed in ((), (f"{context.folder}/",)):
+        with pytest.raises(UsageError, match=f"installed packages.*--allow-import {folder}"):
+            build(target, BuildContext(context.folder, frozenset(allowed)))
+    assert build(target, BuildContext(context.folder, frozenset({str(folder)}))).layer.in_features == 3
+
+
+def test_a_name_leads_through_no_module_but_those_that_may_run(context: BuildContext, write: Write) -> None:
+    write("neighbour_of_net.py", NET)
+    write("net.py", "import os, neighbour_of_net, torch.nn as nn\nclass Group:\n    Net = neighbour_of_net.Net")
+    assert build("net.py:Group.Net", context).layer.in_features == 3
+    assert build("net.py:neighbour_of_net.Net", context).layer.in_features == 3
+    for target in ("net.py:os.system", "net.py:os.path.join", "net.py:nn.Linear", "net.py:neighbour_of_net.nn.Linear"):
+        with pytest.raises(UsageError, match="leads into the module"):
+            custom.resolve(target, context, "model")
+    allowed = BuildContext(context.folder, frozenset({"torch"}))
+    assert build("net.py:nn.Linear", allowed, in_features=2, out_features=3).out_features == 3
+
+
+def test_modules_beside_a_file_come_after_pythons_own_and_installed_ones(
+    context: BuildContext, write: Write, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("colorsys", "numpy", "token"):
+        write(f"{name}.py", "raise RuntimeError('this ran')")
+    write("net.py", "import colorsys, token, numpy.linalg\n" + textwrap.dedent(NET))
+    assert build("net.py:Net", context).layer.in_features == 3
+    assert [name in caplog.text for name in ("colorsys.py beside it", "numpy.py", "token.py")] == [True] * 3
 
 
 def test_an_installed_package_runs_only_when_named(context: BuildContext) -> None:

@@ -1,0 +1,27 @@
+"""Text from files and configs, made safe to show: what would move a cursor or begin a line is written out."""
+
+from __future__ import annotations
+
+import json
+import re
+
+#: Control characters, line separators, marks that change the direction of writing, halves of surrogate pairs.
+_HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: str, keep: str = "") -> str:
+    r"""The text with every control character written as an escape, but for those to `keep`.
+
+    >>> print(printable("a\nb\x1b[2J"))
+    a\nb\x1b[2J
+    """
+    return _HIDDEN.sub(lambda found: found[0] if found[0] in keep else ascii(found[0])[1:-1], text)
+
+
+def one_line(name: str) -> str:
+    r"""A name as it is, or as a JSON string where it has control characters: different names stay different.
+
+    >>> print(one_line("cosine"), one_line("a\nb"))
+    cosine "a\nb"
+    """
+    return json.dumps(name).replace("\x7f", "\\u007f") if _HIDDEN.search(name) else name
