@@ -1,13 +1,16 @@
 import json
 import os
 import signal
+import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from lrtool.config.load import load_config
+from lrtool.engine import checkpoint, training
 from lrtool.errors import ExitCode, Interrupted, OutputError, UsageError
+from lrtool.experiments import train
 from lrtool.experiments.range_test import run_range_test
 from lrtool.experiments.setup import prepare
 from lrtool.experiments.train import lr_from, resume_training, run_smoke, run_training
@@ -97,6 +100,82 @@ def test_resuming_without_a_checkpoint_says_so(configured, tmp_path, silent):
         path.unlink()
     with pytest.raises(UsageError, match="no checkpoint"):
         resume_training(configured(), folder, silent)
+
+
+@pytest.mark.parametrize("failed", [False, True])
+def test_a_run_killed_before_its_first_checkpoint_begins_again(configured, silent, tmp_path, failed):
+    setup = configured(train__checkpoint_every="auto")
+    whole = run_training(setup, tmp_path / "whole", silent).session.folder.path
+    folder = run_training(setup, tmp_path / "cut", silent).session.folder
+    # As a kill leaves it: a config, some rows, the last one torn, and no summary; or that of code that failed.
+    for path in folder.checkpoints.iterdir():
+        path.unlink()
+    metrics = folder.path / "metrics.csv"
+    metrics.write_text(metrics.read_text()[:500])
+    summary = folder.path / "summary.json"
+    if failed:
+        summary.write_text(summary.read_text().replace('"finished"', '"failed"'))
+    else:
+        summary.unlink()
+    run = resume_training(prepare(load_config(folder.config)), folder, silent)
+    assert bytes_without_seconds(folder.path) == bytes_without_seconds(whole)
+    assert "began again" in run.notes[0]
+
+
+def test_auto_changes_no_result_and_stays_in_the_config(configured, silent, tmp_path):
+    runs = [
+        run_training(configured(train__checkpoint_every=every), tmp_path / f"{every}", silent).session.folder
+        for every in ("auto", "1ep", 3, 0)
+    ]
+    rows = [bytes_without_seconds(folder.path) for folder in runs]
+    assert rows[0] == rows[1] == rows[2] == rows[3]
+    assert "checkpoint_every: auto" in runs[0].config.read_text()
+    assert all((folder.checkpoints / "step-00000040.json").exists() for folder in runs)
+    assert (runs[0].checkpoints / "best.safetensors").read_bytes() == (
+        runs[1].checkpoints / "best.safetensors"
+    ).read_bytes()
+
+
+def saved_steps(monkeypatch, setup, output, watch):
+    """After how many updates a run saved."""
+    steps, save = [], checkpoint.save
+    monkeypatch.setattr(checkpoint, "save", lambda folder, state: steps.append(state.step) or save(folder, state))
+    run_training(setup, output, watch)
+    return steps
+
+
+def test_auto_saves_at_ends_of_epochs_where_there_is_time(configured, silent, tmp_path, monkeypatch):
+    """Epochs of 8 updates; time enough for all saves if they may take all of it, for none in a run so short."""
+    setup = configured(train__checkpoint_every="auto")
+    assert saved_steps(monkeypatch, setup, tmp_path, silent) == [40]
+    monkeypatch.setattr(train, "_SAVING", 1e9)
+    assert saved_steps(monkeypatch, setup, tmp_path, silent) == [8, 16, 24, 32, 40]
+
+
+@pytest.mark.parametrize("stop", [1, 13])
+def test_an_interrupted_run_saves_though_there_is_no_time(configured, silent, tmp_path, stop):
+    setup = configured(train__checkpoint_every="auto")
+    whole = run_training(setup, tmp_path / "whole", silent).session.folder.path
+    with pytest.raises(Interrupted):
+        run_training(setup, tmp_path / "cut", lambda *_: StopAt(stop))
+    folder = RunFolder.open(tmp_path / "cut" / "small")
+    assert checkpoint.latest(folder.checkpoints) is not None
+    resume_training(prepare(load_config(folder.config)), folder, silent)
+    assert bytes_without_seconds(folder.path) == bytes_without_seconds(whole)
+
+
+def test_the_share_of_validation_is_measured_and_said_where_it_is_much(configured, silent, tmp_path, monkeypatch):
+    seldom = run_training(configured(train__eval_every=0), tmp_path / "seldom", silent)
+    slow, evaluate = 0.02, training.evaluate
+    monkeypatch.setattr(training, "evaluate", lambda *given: time.sleep(slow) or evaluate(*given))
+    often = run_training(configured(train__eval_every=1), tmp_path / "often", silent)
+    assert 0 < seldom.session.summary()["validation_share"] < often.session.summary()["validation_share"] < 1
+    taken = sum(each.seconds for each in often.trace.evaluations)
+    assert len(often.trace.evaluations) == 40 and taken >= 40 * slow
+    assert f"validation took {often.session.summary()['validation_share']:.0%} of the time" in often.notes[0]
+    assert often.notes[0] in (often.session.folder.path / "log.txt").read_text()
+    nothing = run_training(configured(data__val_fraction=0.0), tmp_path / "nothing", silent)
+    assert nothing.session.summary()["validation_share"] is None and nothing.notes == ()
 
 
 def test_a_smoke_run_goes_through_every_stage_in_a_few_updates(configured, silent, tmp_path):
