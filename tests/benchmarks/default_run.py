@@ -1,4 +1,4 @@
-"""What an update of a whole default `lrtool train` costs, against a hand-written PyTorch loop that does the same updates.
+"""What an update of a whole default `lrtool train` costs, against a hand-written loop that does the same updates.
 
 Each task is trained by the command line as it stands, with metrics, checkpoints, validation, progress and plots, at two
 lengths; the difference over the updates between them is what an update costs, and starting up cancels. The plain loop
@@ -160,7 +160,10 @@ def validation(setup: Setup, model: nn.Module) -> list[float]:
             source.inputs[0].split(2 * task.batch_size), source.target.split(2 * task.batch_size), strict=True
         ):
             output = model(x)
-            values = [loss_fn(output, y), *(each.per_sample(output, y).float().mean() for each in task.metrics.values())]
+            values = [
+                loss_fn(output, y),
+                *(each.per_sample(output, y).float().mean() for each in task.metrics.values()),
+            ]
             totals = [total + len(y) * value.item() for total, value in zip(totals, values, strict=True)]
     model.train()
     return [total / len(source) for total in totals]
@@ -207,11 +210,13 @@ def report(case: Case, watch: Stopwatch, folder: Path, rounds: int) -> float:
         plain(setup, 1, True, watch)
         found = [measure(case, watch, folder, number) for number in range(rounds)]
     ratios = sorted(each.without for each in found)
-    middle = {name: statistics.median(getattr(each, name) for each in found) for name in Spent.__annotations__}
+    names = ("lrtool", "plain", "validated", "gross", "whole")
+    ours, trained, validated, gross, whole = (
+        statistics.median(getattr(each, name) for each in found) for name in names
+    )
     print(
-        f"{case.config.stem:14}{threads:8}{middle['lrtool']:10.4f}{middle['plain']:10.4f}{middle['validated']:12.4f}"
-        f"{statistics.median(each.gross for each in found):10.3f}{statistics.median(each.whole for each in found):12.3f}"
-        f"{statistics.median(ratios):10.3f}   ({ratios[0]:.3f} to {ratios[-1]:.3f})",
+        f"{case.config.stem:14}{threads:8}{ours:10.4f}{trained:10.4f}{validated:12.4f}{gross:10.3f}{whole:12.3f}"
+        f"{statistics.median(ratios):12.3f}   ({ratios[0]:.3f} to {ratios[-1]:.3f})",
         flush=True,
     )
     return statistics.median(ratios)
@@ -232,7 +237,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         chosen = [case for case in cases(Path(folder), options.scale) if options.only in (None, case.config.stem)]
         worst = max(report(case, watch, Path(folder), options.rounds) for case in chosen)
-    print(f"{'PASS' if worst <= LIMIT else 'FAIL'}: at most {worst:.3f} without validation's own cost, limit {LIMIT:.2f}")
+    verdict = "PASS" if worst <= LIMIT else "FAIL"
+    print(f"{verdict}: at most {worst:.3f} without validation's own cost, limit {LIMIT:.2f}")
     return 0 if worst <= LIMIT else 1
 
 

@@ -307,8 +307,8 @@ def main() -> int:
     models, loops = max(each[0] for each in found), max(each[1] for each in found)
     passed = models <= LIMIT and loops <= LIMIT_OF_ENGINE and all(each[2] for each in found)
     print(
-        f"{'PASS' if passed else 'FAIL'}: shipped over by hand at most {models:.3f} (limit {LIMIT:.2f}), the engine over"
-        f" the plain loop at most {loops:.3f} (limit {LIMIT_OF_ENGINE:.2f})"
+        f"{'PASS' if passed else 'FAIL'}: shipped over by hand at most {models:.3f} (limit {LIMIT:.2f}),"
+        f" the engine over the plain loop at most {loops:.3f} (limit {LIMIT_OF_ENGINE:.2f})"
     )
     return 0 if passed else 1
 

@@ -28,7 +28,7 @@ class Clock:
 
 
 def saves(costs: list[float], epoch: float, epochs: int, small_file: float, size: int = 0) -> list[tuple[float, float]]:
-    """When a run of so many epochs saves, and what it has spent by then; save n takes costs[n], the last one the rest."""
+    """When a run of so many epochs saves, and what it has spent by then; save n takes costs[n], later ones the last."""
     clock = Clock()
     budget, made, spent = SaveBudget(0.02, small_file, clock), [], 0.0
     for _ in range(epochs):

@@ -18,6 +18,13 @@ from lrtool.runs.folder import RunFolder
 from lrtool.runs.metrics import read_metrics
 
 
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Runs leave no plots, which take longer than such short trainings."""
+    monkeypatch.setattr(train, "draw_training", lambda *_: None)
+    monkeypatch.setattr(train, "save", lambda *_: None)
+
+
 def bytes_without_seconds(folder):
     lines = (folder / "metrics.csv").read_text().splitlines()
     return [line.rpartition(",")[0] for line in lines]
@@ -102,6 +109,7 @@ def test_resuming_without_a_checkpoint_says_so(configured, tmp_path, silent):
         resume_training(configured(), folder, silent)
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("failed", [False, True])
 def test_a_run_killed_before_its_first_checkpoint_begins_again(configured, silent, tmp_path, failed):
     setup = configured(train__checkpoint_every="auto")
@@ -122,6 +130,7 @@ def test_a_run_killed_before_its_first_checkpoint_begins_again(configured, silen
     assert "began again" in run.notes[0]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_auto_changes_no_result_and_stays_in_the_config(configured, silent, tmp_path):
     runs = [
         run_training(configured(train__checkpoint_every=every), tmp_path / f"{every}", silent).session.folder
@@ -144,6 +153,7 @@ def saved_steps(monkeypatch, setup, output, watch):
     return steps
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_auto_saves_at_ends_of_epochs_where_there_is_time(configured, silent, tmp_path, monkeypatch):
     """Epochs of 8 updates; time enough for all saves if they may take all of it, for none in a run so short."""
     setup = configured(train__checkpoint_every="auto")
@@ -152,6 +162,7 @@ def test_auto_saves_at_ends_of_epochs_where_there_is_time(configured, silent, tm
     assert saved_steps(monkeypatch, setup, tmp_path, silent) == [8, 16, 24, 32, 40]
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("stop", [1, 13])
 def test_an_interrupted_run_saves_though_there_is_no_time(configured, silent, tmp_path, stop):
     setup = configured(train__checkpoint_every="auto")
@@ -164,6 +175,7 @@ def test_an_interrupted_run_saves_though_there_is_no_time(configured, silent, tm
     assert bytes_without_seconds(folder.path) == bytes_without_seconds(whole)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_share_of_validation_is_measured_and_said_where_it_is_much(configured, silent, tmp_path, monkeypatch):
     seldom = run_training(configured(train__eval_every=0), tmp_path / "seldom", silent)
     slow, evaluate = 0.02, training.evaluate
