@@ -1,8 +1,8 @@
 import json
 import os
 import signal
-import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -145,26 +145,21 @@ def test_auto_changes_no_result_and_stays_in_the_config(configured, silent, tmp_
     ).read_bytes()
 
 
-def saved_steps(monkeypatch, setup, output, watch):
-    """After how many updates a run saved."""
+@pytest.mark.parametrize(("share", "expected"), [(1e-9, [40]), (1e9, [8, 16, 24, 32, 40])])
+def test_auto_saves_at_ends_of_epochs_where_there_is_time(
+    configured, silent, tmp_path, monkeypatch, undrawn, share, expected
+):
     steps, save = [], checkpoint.save
     monkeypatch.setattr(checkpoint, "save", lambda folder, state: steps.append(state.step) or save(folder, state))
-    run_training(setup, output, watch)
-    return steps
-
-
-@pytest.mark.usefixtures("undrawn")
-def test_auto_saves_at_ends_of_epochs_where_there_is_time(configured, silent, tmp_path, monkeypatch):
-    """Epochs of 8 updates; time enough for all saves if they may take all of it, for none in a run so short."""
-    setup = configured(train__checkpoint_every="auto")
-    assert saved_steps(monkeypatch, setup, tmp_path, silent) == [40]
-    monkeypatch.setattr(train, "_SAVING", 1e9)
-    assert saved_steps(monkeypatch, setup, tmp_path, silent) == [8, 16, 24, 32, 40]
+    monkeypatch.setattr(train, "_SAVING", share)
+    run_training(configured(train__checkpoint_every="auto"), tmp_path, silent)
+    assert steps == expected
 
 
 @pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("stop", [1, 13])
-def test_an_interrupted_run_saves_though_there_is_no_time(configured, silent, tmp_path, stop):
+def test_an_interrupted_run_saves_though_there_is_no_time(configured, silent, tmp_path, monkeypatch, stop):
+    monkeypatch.setattr(train, "_SAVING", 1e-9)
     setup = configured(train__checkpoint_every="auto")
     whole = run_training(setup, tmp_path / "whole", silent).session.folder.path
     with pytest.raises(Interrupted):
@@ -177,14 +172,20 @@ def test_an_interrupted_run_saves_though_there_is_no_time(configured, silent, tm
 
 @pytest.mark.usefixtures("undrawn")
 def test_the_share_of_validation_is_measured_and_said_where_it_is_much(configured, silent, tmp_path, monkeypatch):
+    """By a clock that moves on by a millisecond whenever it is looked at, and by a second in a slow validation."""
+    now, evaluate = [0.0], training.evaluate
+
+    def passed(seconds):
+        now[0] += seconds
+        return now[0]
+
+    monkeypatch.setattr(training, "time", SimpleNamespace(perf_counter=lambda: passed(0.001)))
     seldom = run_training(configured(train__eval_every=0), tmp_path / "seldom", silent)
-    slow, evaluate = 0.02, training.evaluate
-    monkeypatch.setattr(training, "evaluate", lambda *given: time.sleep(slow) or evaluate(*given))
-    often = run_training(configured(train__eval_every=1), tmp_path / "often", silent)
-    assert 0 < seldom.session.summary()["validation_share"] < often.session.summary()["validation_share"] < 1
-    taken = sum(each.seconds for each in often.trace.evaluations)
-    assert len(often.trace.evaluations) == 40 and taken >= 40 * slow
-    assert f"validation took {often.session.summary()['validation_share']:.0%} of the time" in often.notes[0]
+    assert seldom.session.summary()["validation_share"] == pytest.approx(1 / 41, rel=1e-3) and seldom.notes == ()
+    monkeypatch.setattr(training, "evaluate", lambda *given: passed(1) and evaluate(*given))
+    often = run_training(configured(train__eval_every=8), tmp_path / "often", silent)
+    assert often.session.summary()["validation_share"] == pytest.approx(5.005 / 5.045, rel=1e-3)
+    assert "validation took 99% of the time" in often.notes[0]
     assert often.notes[0] in (often.session.folder.path / "log.txt").read_text()
     nothing = run_training(configured(data__val_fraction=0.0), tmp_path / "nothing", silent)
     assert nothing.session.summary()["validation_share"] is None and nothing.notes == ()
