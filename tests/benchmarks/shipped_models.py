@@ -1,10 +1,10 @@
 """Every shipped model in the loop engine, against the same network put together by hand from torch's own layers.
 
 By hand means nn.Sequential, nn.GRU, nn.TransformerEncoder and the like, trained by a plain loop that records nothing.
-Both start from the same weights and see the same batches, so their last losses must agree. Three times are taken by
-turns: the network by hand and the shipped model, both in the plain loop, and the shipped model in the engine. What is
-judged is the shipped model over the one by hand in the same loop, and the engine over the plain loop with the limit of
-`loop_overhead.py`. Processor time of one thread, so that other programs matter little; medians over the rounds.
+Both start from the same weights and see the same batches, so their last losses must agree. Three times are taken: those
+of the network by hand and of the shipped model in the plain loop, update by update in turns, and that of the shipped
+model in the engine. What is judged is the shipped model over the one by hand in the same loop, and the engine over the
+plain loop with the limit of `loop_overhead.py`. Processor time of one thread, so that other programs matter little.
 
     python tests/benchmarks/shipped_models.py [--rounds 9] [--seconds 0.3] [--only transformer]
 """
@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
 import math
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,6 +39,8 @@ from lrtool.tasks.sources import BatchOrder, TensorSource
 
 #: Allowed of the shipped model over the one by hand, and of the engine over the plain loop.
 LIMIT, LIMIT_OF_ENGINE = 1.03, 1.10
+#: Updates before the clock counts.
+WARM = 5
 OPTIMIZER = OPTIMIZERS["sgd"](lr=0.05, momentum=0.9)
 
 
@@ -221,25 +224,37 @@ def alike(case: Case, shipped: nn.Module) -> nn.Module:
     return made
 
 
-def plain(task: Task, model: nn.Module, steps: int) -> tuple[float, float]:
-    """The hand-written loop: milliseconds per update, and the last loss."""
+def updates(task: Task, model: nn.Module) -> Iterator[Tensor]:
+    """The hand-written loop: an update at every step, and its loss."""
     assert isinstance(task.train, TensorSource) and task.loss is not None
     (inputs,), target, loss_fn = task.train.inputs, task.train.target, task.loss
     optimizer = OPTIMIZER.build(model.named_parameters())
     order = BatchOrder(0, len(target), task.batch_size)
-    epochs = range(steps // order.per_epoch + 1)
-    batches = [rows for epoch in epochs for rows in torch.from_numpy(order.epoch(epoch))][:steps]
-    began = time.process_time()
-    for rows in batches:
-        optimizer.zero_grad(set_to_none=True)
-        loss = loss_fn(model(inputs.index_select(0, rows)), target.index_select(0, rows))
-        loss.backward()
-        optimizer.step()
-    return 1000 * (time.process_time() - began) / steps, loss.item()
+    for epoch in itertools.count():
+        for rows in torch.from_numpy(order.epoch(epoch)):
+            optimizer.zero_grad(set_to_none=True)
+            loss = loss_fn(model(inputs.index_select(0, rows)), target.index_select(0, rows))
+            loss.backward()
+            optimizer.step()
+            yield loss.detach()
+
+
+def plain(task: Task, models: Sequence[nn.Module], steps: int) -> list[tuple[float, float]]:
+    """Of each model, milliseconds per update and the last loss; they take turns at every update."""
+    loops = [updates(task, model) for model in models]
+    spent, losses = [0.0] * len(loops), [torch.empty(())] * len(loops)
+    for step in range(steps + WARM):
+        # Who goes first changes, so that a drift of the machine's speed favours none.
+        for number in range(len(loops)) if step % 2 else reversed(range(len(loops))):
+            began = time.process_time()
+            losses[number] = next(loops[number])
+            spent[number] += (time.process_time() - began) * (step >= WARM)
+    return [(1000 * seconds / steps, loss.item()) for seconds, loss in zip(spent, losses, strict=True)]
 
 
 def engine(task: Task, steps: int) -> tuple[float, float]:
     """The loop engine: milliseconds per update, and the last loss. Starting it is left out, as the plain loop's is."""
+    steps += WARM
     curve = SCHEDULES["constant"]().bind(OPTIMIZER.lr, steps)
     began = last = 0.0
 
@@ -261,31 +276,25 @@ def engine(task: Task, steps: int) -> tuple[float, float]:
 def measure(case: Case, rounds: int, seconds: float) -> tuple[float, float, bool]:
     """Print a case; the ratios of models and of loops, and whether losses agree."""
     task = case.task()
-    shipped = seeded_model(task, 0)
-    once, _ = plain(task, seeded_model(task, 0), 20)
-    steps = max(30, round(1000 * seconds / once))
-    runs: dict[str, Callable[[], tuple[float, float]]] = {
-        "by hand": lambda: plain(task, alike(case, shipped).train(), steps),
-        "shipped": lambda: plain(task, seeded_model(task, 0).train(), steps),
-        "engine": lambda: engine(task, steps),
-    }
-    found: dict[str, list[float]] = {name: [] for name in runs}
+    once, _ = plain(task, [seeded_model(task, 0)], 10)[0]
+    steps = max(20, round(1000 * seconds / once))
+    found: list[tuple[float, float, float]] = []
     losses: dict[str, float] = {}
     for number in range(rounds):
-        # The order turns, so that a drift of the machine's speed favours none.
-        for name in (*list(runs)[number % 3 :], *list(runs)[: number % 3]):
-            spent, losses[name] = runs[name]()
-            found[name].append(spent)
-    middle = {name: statistics.median(values) for name, values in found.items()}
-    models, loops = (
-        statistics.median(a / b for a, b in zip(found[one], found[other], strict=True))
-        for one, other in (("shipped", "by hand"), ("engine", "shipped"))
-    )
+        looped = engine(task, steps) if number % 2 else None
+        shipped = seeded_model(task, 0).train()
+        pair = plain(task, [alike(case, shipped).train(), shipped], steps)
+        three = (*pair, looped or engine(task, steps))
+        losses = {name: loss for name, (_, loss) in zip(("by hand", "shipped", "in loop"), three, strict=True)}
+        found.append((three[0][0], three[1][0], three[2][0]))
+    hand, own, looping = (statistics.median(column) for column in zip(*found, strict=True))
+    models = statistics.median(own / hand for hand, own, _ in found)
+    loops = statistics.median(looping / own for _, own, looping in found)
     # Rounding grows over the updates; dropout draws what the global generator gives.
     drawn = "dropout" in case.name
     agree = drawn or all(math.isclose(loss, losses["by hand"], rel_tol=0.02, abs_tol=1e-3) for loss in losses.values())
     print(
-        f"{case.name:22}{steps:7}{middle['by hand']:10.4f}{middle['shipped']:10.4f}{middle['engine']:10.4f}"
+        f"{case.name:22}{steps:7}{hand:10.4f}{own:10.4f}{looping:10.4f}"
         f"{models:12.3f}{loops:10.3f}   {'' if agree else 'the losses differ: ' + str(losses)}",
         flush=True,
     )
