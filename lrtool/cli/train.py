@@ -143,5 +143,6 @@ def _answer(run: TrainingRun) -> str:
         if entry:
             values = "  ".join(f"{key} {value:.4g}" for key, value in entry.items() if key != "step")
             lines.append(f"  {name:6} after {entry['step']:6} updates   {values}")
+    lines += [f"note: {note}" for note in run.notes]
     lines.append(f"plots and data: {session.folder.path / 'curves.png'}")
     return "\n".join(lines)

@@ -7,7 +7,16 @@ import json
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
 
 from lrtool.units import Duration
 
@@ -57,8 +66,9 @@ class TrainSettings(Settings):
     eval_every: Duration = Field(
         Duration(1, "epochs"), description="Validate this often; 0: only after the last update."
     )
-    checkpoint_every: Duration = Field(
-        Duration(1, "epochs"), description="Save a checkpoint this often; 0: only at the end."
+    checkpoint_every: Duration | Literal["auto"] = Field(
+        "auto",
+        description="Save a checkpoint this often; auto: at ends of epochs, in 2% of the time; 0: only at the end.",
     )
     clip_norm: float | None = Field(
         None, gt=0, allow_inf_nan=False, description="Clip the gradient's global norm to this."
@@ -66,6 +76,17 @@ class TrainSettings(Settings):
     accumulate: int = Field(1, ge=1, description="Batches whose gradients make one update.")
     precision: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="Autocast precision; weights stay fp32.")
     grad_norm: bool = Field(False, description="Record the gradient's norm at every update.")
+
+    @field_validator("checkpoint_every", mode="wrap")
+    @classmethod
+    def _auto_or_often(cls, value: object, handler: ValidatorFunctionWrapHandler) -> object:
+        try:
+            return handler(value)
+        except ValidationError:
+            raise ValueError(
+                f"this is auto or a duration, but got {value!r}; write auto, 500 (updates), '5ep', '10%',"
+                " or 0 for a checkpoint at the end only"
+            ) from None
 
     @field_validator("duration")
     @classmethod

@@ -14,6 +14,7 @@ from lrtool.engine.checkpoint import Checkpoint
 from lrtool.engine.device import intra_threads, repeatable
 from lrtool.engine.forked import Train, can_fork, train_in_processes
 from lrtool.engine.interrupts import deferred_interrupts
+from lrtool.engine.saving import SaveBudget
 from lrtool.engine.slots import Queue, WorkQueue
 from lrtool.engine.threads import worthwhile_threads
 from lrtool.engine.training import Best, Training
@@ -21,15 +22,18 @@ from lrtool.engine.trials import Observer, Recipe, Status, Trace, Trial
 from lrtool.errors import UsageError
 from lrtool.tasks.base import Task
 
+#: A chunk takes less than so many seconds, so it need not end for a save for which there is no time by then.
+_AHEAD = 0.5
+
 
 @dataclass(frozen=True)
 class LoopEngine:
     """Trains trials one after the other, or `workers` of them at a time.
 
     Hooks get the trial's number first. `checkpoint` receives the state every `checkpoint_every` updates
-    (0: never on the way), when a signal stops the run, and at the end. `resume` holds the checkpoints that
-    trials go on from. `best` receives the best weights when a trial ends, `trained` the trained model of a
-    trial that finished.
+    (0: never on the way), when a signal stops the run, and at the end. `save_budget` leaves out those on the way for
+    which there is no time. `resume` holds the checkpoints that trials go on from. `best` receives the best weights when
+    a trial ends, `trained` the trained model of a trial that finished.
 
     Several workers are processes with one thread each (one worker does where processes cannot be forked); they share
     the task's data, and there are no hooks then: ValueError if there are.
@@ -40,6 +44,7 @@ class LoopEngine:
 
     checkpoint: Callable[[int, Checkpoint], None] | None = None
     checkpoint_every: int = 0
+    save_budget: SaveBudget | None = None
     resume: Mapping[int, Checkpoint] = field(default_factory=dict)
     best: Callable[[int, Best], None] | None = None
     trained: Callable[[int, nn.Module], None] | None = None
@@ -92,7 +97,7 @@ class LoopEngine:
         while training.step < training.trial.steps:
             self._stop_if_asked(number, training, check)
             start, known = trace.steps, len(trace.evaluations)
-            alive = training.advance(self.checkpoint_every)
+            alive = training.advance(self.checkpoint_every if self._may_save(training, _AHEAD) else 0)
             queue.recorded(number, trace, start)
             if not alive:
                 return
@@ -106,14 +111,23 @@ class LoopEngine:
         try:
             check()
         except KeyboardInterrupt:
-            if self.checkpoint is not None:
-                self.checkpoint(number, training.snapshot())
+            self._save(number, training)
             raise
 
     def _checkpoint_if_due(self, number: int, training: Training) -> None:
         at_end = training.step == training.trial.steps
         due = self.checkpoint_every and training.step % self.checkpoint_every == 0
-        if self.checkpoint is not None and (due or at_end):
+        if at_end or (due and self._may_save(training)):
+            self._save(number, training)
+
+    def _may_save(self, training: Training, ahead: float = 0.0) -> bool:
+        """Whether there is time to save on the way, `ahead` seconds from now."""
+        return self.save_budget is None or self.save_budget.allows(training.size, ahead)
+
+    def _save(self, number: int, training: Training) -> None:
+        if self.checkpoint is None:
+            return
+        with self.save_budget.spending() if self.save_budget is not None else contextlib.nullcontext():
             self.checkpoint(number, training.snapshot())
 
     @contextlib.contextmanager

@@ -59,11 +59,17 @@ def restore(states: Mapping[str, Tensor], device: torch.device) -> None:
 @contextlib.contextmanager
 def preserved(device: torch.device) -> Iterator[None]:
     """Whatever is drawn inside, the states afterwards are those from before."""
-    before = capture(device)
+    # As the libraries give them: to make tensors of them, as a checkpoint needs, takes longer than all else here.
+    torchs, numpys, pythons = torch.get_rng_state(), np.random.get_state(legacy=False), random.getstate()
+    devices = _device_state(device) if device.type != "cpu" else None
     try:
         yield
     finally:
-        restore(before, device)
+        torch.set_rng_state(torchs)
+        np.random.set_state(numpys)
+        random.setstate(pythons)
+        if devices is not None:
+            _set_device_state(device, devices)
 
 
 def seed_training(seed: int, device: torch.device) -> None:

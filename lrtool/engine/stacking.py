@@ -280,8 +280,9 @@ def work_of(task: Task, skeleton: nn.Module, device: torch.device) -> Work:
     """Look at the forward pass of a first batch; raises TaskError where the user's code fails."""
     copied = copy.deepcopy(skeleton)  # running statistics change
     batch = take(task.train, torch.arange(task.batch_size, device=device))
-    # Threads that wait for each other would only make it slower on a busy machine.
-    with rng.preserved(device), intra_threads(1), torch.no_grad(), Witness() as seen:
+    # Threads that wait for each other would only make it slower on a busy machine. Of fused attention not every
+    # kernel's operations are known.
+    with rng.preserved(device), intra_threads(1), math_attention(), torch.no_grad(), Witness() as seen:
         batch_loss(task, copied, batch)
     held = sum(p.numel() * p.element_size() for p in skeleton.parameters())
     return Work(seen.operators, seen.flops, seen.bytes, held, seen.random)

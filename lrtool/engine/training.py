@@ -66,6 +66,11 @@ class Training:
         """What the trial has produced so far."""
         return self._recorder.trace
 
+    @property
+    def size(self) -> int:
+        """Bytes of a snapshot, roughly: the model, and twice as much of the optimizer and the best weights."""
+        return 3 * sum(t.numel() * t.element_size() for t in (*self.model.parameters(), *self.model.buffers()))
+
     def advance(self, stop_every: int = 0) -> bool:
         """Do a chunk of updates; False if the trial diverged in it.
 
@@ -110,8 +115,9 @@ class Training:
         since = (self.step - 1) // every * every if every else 0
         values = {"train_loss": float(self.trace.train_loss[since:].mean())}
         if self.task.val is not None:
+            began = time.perf_counter()
             measured = evaluate(self.task, self.model, self.task.val, self.recipe.device, self._precision.autocast)
-            self.trace.evaluations.append(Evaluation(self.step, measured))
+            self.trace.evaluations.append(Evaluation(self.step, measured, time.perf_counter() - began))
             values |= measured
         value = values.get("val_loss", values["train_loss"])
         if self._keep_best and (value < self.best.value if self.best else np.isfinite(value)):

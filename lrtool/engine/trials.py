@@ -73,10 +73,14 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Validation after `step` updates: `val_loss` and each metric as `val_<name>`."""
+    """Validation after `step` updates: `val_loss` and each metric as `val_<name>`.
+
+    `seconds`: what it took; 0 where it was not measured, as of one trial among many.
+    """
 
     step: int
     values: Mapping[str, float]
+    seconds: float = field(default=0.0, compare=False)
 
 
 @dataclass

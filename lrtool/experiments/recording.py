@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import repeat
+
 from lrtool.engine.trials import Evaluation, Trace
 from lrtool.runs.metrics import MetricsWriter
 
@@ -19,11 +22,10 @@ class MetricsRecorder:
 
     def recorded(self, trial: int, trace: Trace, start: int) -> None:
         """Write the waiting row and all new ones but the last."""
-        self._release(trial)
-        rows = [self._row(trial, trace, step) for step in range(start, trace.steps)]
+        before, rows = self._waiting.pop(trial, None), self._rows(trial, trace, start)
         if rows:
-            self._writer.write(rows[:-1])
-            self._waiting[trial] = rows[-1]
+            self._waiting[trial] = rows.pop()
+        self._writer.write(rows if before is None else [before, *rows])
 
     def evaluated(self, trial: int, evaluation: Evaluation) -> None:
         """Complete the waiting row."""
@@ -48,18 +50,20 @@ class MetricsRecorder:
         if row is not None:
             self._writer.write([row])
 
-    def _row(self, trial: int, trace: Trace, step: int) -> dict[str, float]:
-        epoch = step * self._accumulate // self._batches_per_epoch
-        row = {
-            "trial": trial,
-            "step": step,
-            "epoch": epoch,
-            "lr": float(trace.lr[step]),
-            "train_loss": float(trace.train_loss[step]),
+    def _rows(self, trial: int, trace: Trace, start: int) -> list[dict[str, float]]:
+        """The rows of updates from `start` on."""
+        many, per_epoch = self._accumulate, self._batches_per_epoch
+        steps = range(start, trace.steps)
+        columns: dict[str, Iterable[float]] = {
+            "trial": repeat(trial, len(steps)),
+            "step": steps,
+            "epoch": [step * many // per_epoch for step in steps],
+            "lr": trace.lr[start:].tolist(),
+            "train_loss": trace.train_loss[start:].tolist(),
+            **{name: column[start:].tolist() for name, column in trace.recorded.items()},
+            "seconds": trace.seconds[start:].round(6).tolist(),
         }
-        row.update({name: float(column[step]) for name, column in trace.recorded.items()})
-        row["seconds"] = round(float(trace.seconds[step]), 6)
-        return row
+        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 class TrialOffset:

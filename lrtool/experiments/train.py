@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +15,7 @@ import safetensors.torch
 from lrtool.engine import checkpoint
 from lrtool.engine.checkpoint import Checkpoint
 from lrtool.engine.loop import LoopEngine
+from lrtool.engine.saving import SaveBudget
 from lrtool.engine.training import Best
 from lrtool.engine.trials import Observer, Recipe, Status, Trace, Trial
 from lrtool.errors import UsageError
@@ -20,6 +23,7 @@ from lrtool.experiments.observers import Observers
 from lrtool.experiments.recording import MetricsRecorder
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.setup import Setup
+from lrtool.experiments.validation_time import ValidationTime
 from lrtool.report.curves import TrainingPlot, draw_training
 from lrtool.report.style import save
 from lrtool.runs.folder import RunFolder
@@ -27,16 +31,22 @@ from lrtool.runs.metrics import read_metrics
 
 #: Updates of a smoke run: enough for an evaluation, a checkpoint and a resume on the way.
 SMOKE_STEPS = 6
+#: What `checkpoint_every: auto` may take of a run's time.
+_SAVING = 0.02
+_BEGUN_AGAIN = "there was no checkpoint yet, so the run began again; its results are those of one that never stopped"
 
 Watch = Callable[[int, int, int], Observer]
+
+_LOG = logging.getLogger("lrtool")
 
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """A finished command: its session and what it measured."""
+    """A finished command: its session, what it measured, and what its user should know besides."""
 
     session: Session
     trace: Trace
+    notes: tuple[str, ...] = ()
 
 
 def run_training(setup: Setup, output: Path, watch: Watch) -> TrainingRun:
@@ -54,11 +64,14 @@ def run_training(setup: Setup, output: Path, watch: Watch) -> TrainingRun:
 def resume_training(setup: Setup, folder: RunFolder, watch: Watch) -> TrainingRun:
     """Go on from a run folder's newest checkpoint, in the same folder; the result equals never having stopped.
 
-    Raises UsageError where there is no usable checkpoint, another process works on the run, or something in the folder
-    leads out of it.
+    A run that was killed before its first checkpoint begins again. Raises UsageError where there is no usable
+    checkpoint, none of a run that had finished, another process works on the run, or something in the folder leads out
+    of it.
     """
     with folder.held():
-        return _train(_Plan.of(setup), folder, watch, checkpoint.load(folder.checkpoints))
+        newest = _newest(folder)
+        run = _train(_Plan.of(setup), folder, watch, newest)
+    return run if newest is not None else replace(run, notes=(_BEGUN_AGAIN, *run.notes))
 
 
 def run_smoke(setup: Setup, output: Path, watch: Watch) -> TrainingRun:
@@ -74,6 +87,7 @@ def run_smoke(setup: Setup, output: Path, watch: Watch) -> TrainingRun:
         trial=replace(plan.trial, steps=steps),
         recipe=replace(plan.recipe, eval_every=half),
         checkpoint_every=half,
+        sparing=False,
     )
     folder = RunFolder.create(output, setup.config.name, "smoke")
     with folder.held():
@@ -85,21 +99,27 @@ def run_smoke(setup: Setup, output: Path, watch: Watch) -> TrainingRun:
 
 @dataclass(frozen=True)
 class _Plan:
-    """What will be trained and how, all durations in updates."""
+    """What will be trained and how, all durations in updates.
+
+    `sparing`: a checkpoint for which there is no time is left out.
+    """
 
     setup: Setup
     trial: Trial
     recipe: Recipe
     checkpoint_every: int
+    sparing: bool
 
     @classmethod
     def of(cls, setup: Setup) -> _Plan:
         train = setup.config.train
+        auto = train.checkpoint_every == "auto"
         return cls(
             setup,
             setup.trial(setup.config.seed, setup.config.optimizer.lr),
             replace(setup.recipe, eval_every=_every(setup, "eval_every"), plateau=setup.config.plateau),
-            _every(setup, "checkpoint_every") if train.checkpoint_every.amount else 0,
+            setup.updates_per_epoch if auto else _every(setup, "checkpoint_every"),
+            sparing=auto,
         )
 
     @property
@@ -122,7 +142,9 @@ def _every(setup: Setup, key: str) -> int:
 def _train(plan: _Plan, folder: RunFolder, watch: Watch, resumed: Checkpoint | None) -> TrainingRun:
     setup, done = plan.setup, resumed.step if resumed else 0
     with session(folder, "train", setup.config, str(plan.recipe.device)) as run:
+        began = time.perf_counter()
         with folder.metrics(plan.columns, resume_at=done if resumed else None) as writer:
+            small_file = time.perf_counter() - began
             recorder = MetricsRecorder(writer, setup.task.steps_per_epoch, plan.recipe.accumulate)
 
             def keep(_: int, state: Checkpoint) -> None:
@@ -133,6 +155,7 @@ def _train(plan: _Plan, folder: RunFolder, watch: Watch, resumed: Checkpoint | N
             engine = LoopEngine(
                 checkpoint=keep,
                 checkpoint_every=plan.checkpoint_every,
+                save_budget=SaveBudget(_SAVING, small_file) if plan.sparing else None,
                 resume={0: resumed} if resumed else {},
                 best=lambda _, best: _save_best(folder, best),
             )
@@ -143,10 +166,22 @@ def _train(plan: _Plan, folder: RunFolder, watch: Watch, resumed: Checkpoint | N
                 stop.add_note(f"go on with: lrtool train --resume {folder.path}")
                 raise
         run.status = "diverged" if trace.status is Status.DIVERGED else trace.status.value
-        run.reason, run.results = trace.reason, _results(folder)
+        validation = ValidationTime.of(trace, plan.recipe.eval_every)
+        run.reason, run.results = trace.reason, {**_results(folder), "validation_share": validation.share}
         plot = TrainingPlot.of(read_metrics(folder.path / "metrics.csv"), setup.config.name)
         save(draw_training(plot), folder, "curves")
-    return TrainingRun(run, trace)
+        notes = validation.notes(setup.config.train.eval_every)
+        for note in notes:
+            _LOG.info(note)
+    return TrainingRun(run, trace, notes)
+
+
+def _newest(folder: RunFolder) -> Checkpoint | None:
+    """The newest checkpoint; None where a run had none yet when it was killed or failed."""
+    finished = (folder.path / "summary.json").exists() and folder.summary()["status"] == "finished"
+    if checkpoint.latest(folder.checkpoints) is None and not finished:
+        return None
+    return checkpoint.load(folder.checkpoints)
 
 
 class _Progress:

@@ -20,7 +20,6 @@ from lrtool.runs.links import opened
 
 #: The columns every file has; others stand between `train_loss` and `seconds`.
 FIRST = ("trial", "step", "epoch", "lr", "train_loss")
-_WHOLE = frozenset({"trial", "step", "epoch"})
 #: The final training loss is the mean over this last part of the updates: a single batch says little.
 _TAIL = 0.1
 
@@ -35,6 +34,7 @@ class MetricsWriter:
 
     def __init__(self, path: Path, columns: Sequence[str], resume_at: int | None = None) -> None:
         self.path, self.columns = path, (*FIRST, *columns, "seconds")
+        self._cells = [(name, _CELLS.get(name, _measured)) for name in self.columns]
         try:
             if resume_at is None:
                 write_bytes(path, self._line(self.columns))
@@ -46,7 +46,11 @@ class MetricsWriter:
 
     def write(self, rows: Iterable[Mapping[str, float]]) -> None:
         """Append rows; a value that is missing or NaN in an optional column is an empty cell."""
-        data = b"".join(self._line([_cell(name, row.get(name)) for name in self.columns]) for row in rows)
+        cells = self._cells
+        lines = [",".join([written(row.get(name)) for name, written in cells]) for row in rows]
+        if not lines:
+            return
+        data = ("\n".join(lines) + "\n").encode()
         start, rest = self._file.tell(), memoryview(data)
         try:
             while rest:
@@ -150,10 +154,18 @@ def _step_of(row: bytes) -> int | None:
     return int(cells[1]) if row.endswith(b"\n") and len(cells) == 3 and cells[1].isdigit() else None
 
 
-def _cell(name: str, value: float | None) -> str:
-    if value is None:
-        return ""
-    if name in _WHOLE:
-        return str(int(value))
+def _whole(value: float | None) -> str:
+    return "" if value is None else str(int(value))
+
+
+def _loss(value: float | None) -> str:
     # A diverged loss is a measurement, so it is written as it is.
-    return repr(float(value)) if not math.isnan(value) or name == "train_loss" else ""
+    return "" if value is None else repr(float(value))
+
+
+def _measured(value: float | None) -> str:
+    return "" if value is None or math.isnan(value) else repr(float(value))
+
+
+#: How a column is written, where it is not a number that may be missing.
+_CELLS = {"trial": _whole, "step": _whole, "epoch": _whole, "train_loss": _loss}

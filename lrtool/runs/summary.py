@@ -45,10 +45,14 @@ class SuggestionSummary(Summary):
 
 
 class TrainSummary(Summary):
-    """What `train` adds: losses and metrics at the last and the best evaluation, each with its `step`."""
+    """What `train` adds: losses and metrics at the last and the best evaluation, each with its `step`.
+
+    `validation_share`: the part of the time that validation took.
+    """
 
     final: dict[str, float | None] | None = None
     best: dict[str, float | None] | None = None
+    validation_share: float | None = None
 
 
 _MODELS: dict[str, type[Summary]] = {"range-test": SuggestionSummary, "tune": SuggestionSummary, "train": TrainSummary}

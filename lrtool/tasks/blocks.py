@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
@@ -167,9 +168,10 @@ class Recurrent(nn.Module):
 
 
 class CausalAttention(nn.Module):
-    """Multi-head self-attention in which a position sees itself and those before it.
+    """Multi-head self-attention in which a position sees itself and those before it: softmax(Q·Kᵀ/√d + mask)·V.
 
-    softmax(Q·Kᵀ/√d + mask)·V written out, because fused kernels have no batching rule under vmap.
+    Torch chooses a fused kernel where it has one. Those go through vmap one sample at a time, so whoever stacks this
+    asks torch for the plain products (see `math_attention` in engine/stacking.py).
     """
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
@@ -183,10 +185,9 @@ class CausalAttention(nn.Module):
         """(batch, steps, width) → the same."""
         batch, steps, width = x.shape
         q, k, v = self.project(x).view(batch, steps, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
-        scores = q @ k.transpose(-2, -1) / math.sqrt(width // self.heads)
-        later = torch.ones(steps, steps, dtype=torch.bool, device=x.device).triu(1)
-        weights = self.dropout(scores.masked_fill(later, -math.inf).softmax(-1))
-        out: Tensor = self.merge((weights @ v).transpose(1, 2).reshape(batch, steps, width))
+        dropped = self.dropout.p if self.dropout.training else 0.0
+        seen = functional.scaled_dot_product_attention(q, k, v, dropout_p=dropped, is_causal=True)
+        out: Tensor = self.merge(seen.transpose(1, 2).reshape(batch, steps, width))
         return out
 
 

@@ -2,17 +2,27 @@ import json
 import os
 import signal
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from lrtool.config.load import load_config
+from lrtool.engine import checkpoint, training
 from lrtool.errors import ExitCode, Interrupted, OutputError, UsageError
+from lrtool.experiments import train
 from lrtool.experiments.range_test import run_range_test
 from lrtool.experiments.setup import prepare
 from lrtool.experiments.train import lr_from, resume_training, run_smoke, run_training
 from lrtool.runs.folder import RunFolder
 from lrtool.runs.metrics import read_metrics
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Runs leave no plots, which take longer than such short trainings."""
+    monkeypatch.setattr(train, "draw_training", lambda *_: None)
+    monkeypatch.setattr(train, "save", lambda *_: None)
 
 
 def bytes_without_seconds(folder):
@@ -97,6 +107,88 @@ def test_resuming_without_a_checkpoint_says_so(configured, tmp_path, silent):
         path.unlink()
     with pytest.raises(UsageError, match="no checkpoint"):
         resume_training(configured(), folder, silent)
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize("failed", [False, True])
+def test_a_run_killed_before_its_first_checkpoint_begins_again(configured, silent, tmp_path, failed):
+    setup = configured(train__checkpoint_every="auto")
+    whole = run_training(setup, tmp_path / "whole", silent).session.folder.path
+    folder = run_training(setup, tmp_path / "cut", silent).session.folder
+    # As a kill leaves it: a config, some rows, the last one torn, and no summary; or that of code that failed.
+    for path in folder.checkpoints.iterdir():
+        path.unlink()
+    metrics = folder.path / "metrics.csv"
+    metrics.write_text(metrics.read_text()[:500])
+    summary = folder.path / "summary.json"
+    if failed:
+        summary.write_text(summary.read_text().replace('"finished"', '"failed"'))
+    else:
+        summary.unlink()
+    run = resume_training(prepare(load_config(folder.config)), folder, silent)
+    assert bytes_without_seconds(folder.path) == bytes_without_seconds(whole)
+    assert "began again" in run.notes[0]
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_auto_changes_no_result_and_stays_in_the_config(configured, silent, tmp_path):
+    runs = [
+        run_training(configured(train__checkpoint_every=every), tmp_path / f"{every}", silent).session.folder
+        for every in ("auto", "1ep", 3, 0)
+    ]
+    rows = [bytes_without_seconds(folder.path) for folder in runs]
+    assert rows[0] == rows[1] == rows[2] == rows[3]
+    assert "checkpoint_every: auto" in runs[0].config.read_text()
+    assert all((folder.checkpoints / "step-00000040.json").exists() for folder in runs)
+    assert (runs[0].checkpoints / "best.safetensors").read_bytes() == (
+        runs[1].checkpoints / "best.safetensors"
+    ).read_bytes()
+
+
+@pytest.mark.parametrize(("share", "expected"), [(1e-9, [40]), (1e9, [8, 16, 24, 32, 40])])
+def test_auto_saves_at_ends_of_epochs_where_there_is_time(
+    configured, silent, tmp_path, monkeypatch, undrawn, share, expected
+):
+    steps, save = [], checkpoint.save
+    monkeypatch.setattr(checkpoint, "save", lambda folder, state: steps.append(state.step) or save(folder, state))
+    monkeypatch.setattr(train, "_SAVING", share)
+    run_training(configured(train__checkpoint_every="auto"), tmp_path, silent)
+    assert steps == expected
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize("stop", [1, 13])
+def test_an_interrupted_run_saves_though_there_is_no_time(configured, silent, tmp_path, monkeypatch, stop):
+    monkeypatch.setattr(train, "_SAVING", 1e-9)
+    setup = configured(train__checkpoint_every="auto")
+    whole = run_training(setup, tmp_path / "whole", silent).session.folder.path
+    with pytest.raises(Interrupted):
+        run_training(setup, tmp_path / "cut", lambda *_: StopAt(stop))
+    folder = RunFolder.open(tmp_path / "cut" / "small")
+    assert checkpoint.latest(folder.checkpoints) is not None
+    resume_training(prepare(load_config(folder.config)), folder, silent)
+    assert bytes_without_seconds(folder.path) == bytes_without_seconds(whole)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_the_share_of_validation_is_measured_and_said_where_it_is_much(configured, silent, tmp_path, monkeypatch):
+    """By a clock that moves on by a millisecond whenever it is looked at, and by a second in a slow validation."""
+    now, evaluate = [0.0], training.evaluate
+
+    def passed(seconds):
+        now[0] += seconds
+        return now[0]
+
+    monkeypatch.setattr(training, "time", SimpleNamespace(perf_counter=lambda: passed(0.001)))
+    seldom = run_training(configured(train__eval_every=0), tmp_path / "seldom", silent)
+    assert seldom.session.summary()["validation_share"] == pytest.approx(1 / 41, rel=1e-3) and seldom.notes == ()
+    monkeypatch.setattr(training, "evaluate", lambda *given: passed(1) and evaluate(*given))
+    often = run_training(configured(train__eval_every=8), tmp_path / "often", silent)
+    assert often.session.summary()["validation_share"] == pytest.approx(5.005 / 5.045, rel=1e-3)
+    assert "validation took 99% of the time" in often.notes[0]
+    assert often.notes[0] in (often.session.folder.path / "log.txt").read_text()
+    nothing = run_training(configured(data__val_fraction=0.0), tmp_path / "nothing", silent)
+    assert nothing.session.summary()["validation_share"] is None and nothing.notes == ()
 
 
 def test_a_smoke_run_goes_through_every_stage_in_a_few_updates(configured, silent, tmp_path):

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.func import functional_call, grad, stack_module_state, vmap
 from torch.nn import functional
 
+from lrtool.engine.stacking import math_attention
 from lrtool.errors import UsageError
 from lrtool.tasks import datasets, losses, models
 from lrtool.tasks.base import BuildContext, DataShape, seeded_model
@@ -73,7 +74,8 @@ def _assert_stacks(made: list[torch.nn.Module], x: Tensor, target: Tensor) -> No
         output = functional_call(made[0], (params, buffers), (x,))
         return functional.cross_entropy(output.flatten(0, -2), target.flatten())
 
-    stacked = vmap(grad(loss))({k: v.detach() for k, v in params.items()}, buffers, x, target)
+    with math_attention():  # as the engine stacks models
+        stacked = vmap(grad(loss))({k: v.detach() for k, v in params.items()}, buffers, x, target)
     for number, model in enumerate(made):
         output = model(x[number])
         functional.cross_entropy(output.flatten(0, -2), target[number].flatten()).backward()
