@@ -147,7 +147,7 @@ class Worker:
             skeleton = seeded_model(task, 0).to(recipe.device).train()
         self._names = recipe.per_update
         self._update = Update(task, recipe, skeleton, random)
-        self._validate = Validation(task, skeleton)
+        self._validate = Validation(task, skeleton, random)
         self._stack = Stack(skeleton, recipe, size)
         self._fixed_size = compiled is not None
         assert isinstance(task.train, TensorSource)
