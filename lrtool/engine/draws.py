@@ -50,21 +50,21 @@ def uniform(keys: Tensor, number: int, shape: Sequence[int], dtype: torch.dtype)
 class Draws(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Inside, what a vmapped model draws comes from `keys`, shape (models,).
 
-    `alone`: one model that is not vmapped draws what it would as the only one of a stack. `shared` is set when an
-    operator draws in a way that is not known here, and so from torch's generator. `drawn`: the shape of each draw
-    of one model.
+    `alone`: one model that is not vmapped draws what it would as the only one of a stack. `unknown`: the first operator
+    that draws in a way that is not known here, and so from torch's generator. `drawn`: the shape of each draw of one
+    model.
     """
 
     def __init__(self, keys: Tensor, alone: bool = False) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._alone = alone
-        self.shared = False
-        self.drawn: list[torch.Size] = []
+        self.unknown: str | None = None
         self.begin(keys)
 
     def begin(self, keys: Tensor) -> None:
         """Draw anew, as the keys say."""
         self._keys, self._number = keys, 0
+        self.drawn: list[torch.Size] = []
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
@@ -79,7 +79,7 @@ class Draws(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if shape is not None and self._alone:
             shape = torch.Size((1, *shape))
         if form is None or not shape or shape[0] != len(self._keys):
-            self.shared = True
+            self.unknown = self.unknown or str(func)
             return func(*args, **kwargs)
         dtype = like.dtype if like is not None else kwargs.get("dtype") or torch.get_default_dtype()
         self._number += 2
@@ -106,13 +106,13 @@ def _shape(args: Sequence[Any]) -> torch.Size:
 class Witness(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts operators, their floating-point operations and the bytes they write; notices any random draws.
 
-    `unknown`: what draws in a way that a stack cannot repeat, in words.
+    `own_generator`: something was drawn from another generator than torch's default one.
     """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.random, self.operators, self.flops, self.bytes = False, 0, 0, 0
-        self.unknown: str | None = None
+        self.own_generator = False
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
@@ -120,7 +120,8 @@ class Witness(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Look, and pass on."""
         result = func(*args, **(kwargs or {}))
         if draws(func):
-            self._drawn(func, args, kwargs or {})
+            self.random = True
+            self.own_generator = self.own_generator or _owned([*args, *(kwargs or {}).values()])
         self.operators += 1
         count = flop_registry.get(func.overloadpacket)
         if count is not None:
@@ -129,12 +130,10 @@ class Witness(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.bytes += sum(t.numel() * t.element_size() for t in tree_leaves(result) if isinstance(t, Tensor))
         return result
 
-    def _drawn(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-        self.random = True
-        if isinstance(kwargs.get("generator"), torch.Generator) or any(isinstance(a, torch.Generator) for a in args):
-            self.unknown = self.unknown or "draws from a torch.Generator of its own"
-        elif func not in _FORMS:
-            self.unknown = self.unknown or f"draws by {func}, which has no stacked form"
+
+def _owned(given: Sequence[Any]) -> bool:
+    """Whether a random operator was given a generator that is not torch's default one."""
+    return any(isinstance(each, torch.Generator) and each is not torch.default_generator for each in given)
 
 
 def _real(dtype: torch.dtype) -> torch.dtype:

@@ -149,7 +149,7 @@ class _Walk:
         own = self._own.get(id(tensor))
         form = (tuple(tensor.shape), tensor.dtype, tensor.device, tensor.requires_grad)
         hooks = [getattr(tensor, name, None) for name in ("_backward_hooks", "_post_accumulate_grad_hooks")]
-        parts = [(place.at(f".hooks[{i}]"), list(held.values())) for i, held in enumerate(hooks) if held]
+        parts = [(place.at(f"[hooks {i}]"), list(held.values())) for i, held in enumerate(hooks) if held]
         parts += self._attributes(place, tensor)
         return (form, own if own is not None else digest(tensor)), parts
 
@@ -175,7 +175,7 @@ class _Walk:
         if reduced is None:
             self.found.unread[place] = type(value).__qualname__
             return []
-        return [(place.at(f".state[{i}]"), part) for i, part in enumerate(reduced)]
+        return [(place.at(f"[{i}]"), part) for i, part in enumerate(reduced)]
 
     def _attributes(self, place: Place, value: Any) -> Parts:
         """`__dict__` and slots, and the class where it is the user's."""
@@ -321,7 +321,7 @@ def _mapping(walk: _Walk, place: Place, value: Mapping[Any, Any]) -> tuple[Any, 
     parts: list[tuple[Place, Any]] = []
     for i, (key, each) in enumerate(pairs):
         if atom(key) is None:
-            parts.append((place.at(f".keys[{i}]"), key))
+            parts.append((place.at(f"[key {i} itself]"), key))
         parts.append((place.at(f"[{key!r}]" if atom(key) is not None else f"[key {i}]"), each))
     if isinstance(value, collections.defaultdict):
         parts.append((place.at(".default_factory"), value.default_factory))
@@ -333,18 +333,18 @@ def _set(walk: _Walk, place: Place, value: Iterable[Any]) -> tuple[Any, Parts]:
     items = list(value)
     rest = [item for item in items if atom(item) is None]
     plain = frozenset(atom(item) for item in items if atom(item) is not None)
-    return (len(items), plain), [(place.at(f".members[{i}]"), item) for i, item in enumerate(rest)]
+    return (len(items), plain), [(place.at(f"[member {i}]"), item) for i, item in enumerate(rest)]
 
 
 def _array(walk: _Walk, place: Place, value: Any) -> tuple[Any, Parts]:
     if value.dtype.hasobject:
-        return value.shape, [(place.at(".items"), value.tolist())]
+        return value.shape, [(place.at("[items]"), value.tolist())]
     return (value.shape, str(value.dtype), digest(value)), []
 
 
 def _numpy_generator(walk: _Walk, place: Place, value: Any) -> tuple[Any, Parts]:
     state = value.bit_generator.state if isinstance(value, np.random.Generator) else _state_of(value)
-    return "generator", [(place.at(".state"), state)]
+    return "generator", [(place.at("[state]"), state)]
 
 
 def _state_of(value: Any) -> Any:
@@ -370,13 +370,13 @@ def _class(walk: _Walk, place: Place, value: type) -> tuple[Any, Parts]:
 
 
 def _method(walk: _Walk, place: Place, value: types.MethodType) -> tuple[Any, Parts]:
-    return "method", [(place.at(".__func__"), value.__func__), (place.at(".__self__"), value.__self__)]
+    return "method", [(place.at("[function]"), value.__func__), (place.at("[self]"), value.__self__)]
 
 
 def _builtin(walk: _Walk, place: Place, value: Any) -> tuple[Any, Parts]:
     owner = getattr(value, "__self__", None)
     bound = owner is not None and not isinstance(owner, types.ModuleType)
-    return value.__name__, [(place.at(".__self__"), owner)] if bound else []
+    return value.__name__, [(place.at("[self]"), owner)] if bound else []
 
 
 def _parts_of(*names: str) -> Callable[[_Walk, Place, Any], tuple[Any, Parts]]:

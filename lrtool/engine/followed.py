@@ -24,18 +24,19 @@ Tensors = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Moment:
-    """One update: the tensors and torch's generator before it, its loss and gradients, the tensors after it.
+    """One update: the tensors before it, its loss and gradients, the tensors after it.
 
-    `gradients` lacks what the loss did not depend on. They are those before clipping.
+    `gradients` lacks what the loss did not depend on. They are those before clipping. `drawn`: the shapes of what the
+    last batch drew.
     """
 
     parameters: Tensors
     buffers: Tensors
-    generator: Tensor
     loss: Tensor
     gradients: Tensors
     parameters_after: Tensors
     buffers_after: Tensors
+    drawn: list[torch.Size]
 
 
 class Followed(Training):
@@ -64,10 +65,9 @@ class Followed(Training):
     def update(self) -> Moment:
         """Do the next one."""
         parameters, buffers = self.tensors()
-        generator = torch.get_rng_state()
         self.advance(stop_every=1)
         assert self._found is not None
-        return Moment(parameters, buffers, generator, *self._found, *self.tensors())
+        return Moment(parameters, buffers, *self._found, *self.tensors(), self.draws.drawn if self.draws else [])
 
     def tensors(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Copies of parameters and buffers, as they are."""

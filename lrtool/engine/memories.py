@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -19,47 +17,51 @@ from lrtool.tasks.base import Task
 
 
 class Memories:
-    """What a model, its loss and its metrics remember, read again after every pass.
+    """What a model, its loss and its metrics remember; `calls`: what was seen to run in passes through it.
 
-    What the first pass of each kind sets and no later one changes is no hindrance, as long as all models agree in it.
-    `found`: the first thing that stands in the way, in words.
+    Each method gives what stands in the way, in words, or None.
     """
 
     def __init__(self, task: Task, model: nn.Module, calls: Calls | None = None) -> None:
         self._task, self._model = task, model
         self.calls = calls or Calls()
-        self.found: str | None = None
-        self._passes: set[str] = set()
-        self._known = self.read()
+        self.keep()
 
-    def read(self) -> Fingerprint:
-        """Everything, as it is now."""
-        return fingerprint(self._model, self._roots())
-
-    @contextmanager
-    def watched(self, when: str) -> Iterator[None]:
-        """Inside, passes are made; `when` says which, in words."""
-        states = _random_states()
-        first = when not in self._passes
-        self._passes.add(when)
-        ran = len(self.calls.ran)
-        with self.calls:
-            yield
-        self.found = self.found or self._drawn(states, when) or self._outside(when)
-        if first or len(self.calls.ran) > ran:
-            self._known = self.read()
-        else:
-            self.found = self.found or self.changed(when)
+    def keep(self) -> None:
+        """What is remembered now is what is to stay."""
+        self._known = self._read()
+        self._states = _random_states()
 
     def changed(self, when: str) -> str | None:
-        """What is not as it was, in words; None if nothing."""
-        now = self.read()
+        """What is not as it was kept."""
+        now = self._read()
         place = self._known.changed(now)
-        return None if place is None else self._words(place, now, f"changes {when}")
+        if place is not None:
+            return self._words(place, now, f"changes {when}")
+        return self.drawn(when)
+
+    def drawn(self, when: str) -> str | None:
+        """The random state that was drawn from."""
+        for name, old, new in zip(
+            ("Python's `random`", "NumPy's `random`"), self._states, _random_states(), strict=True
+        ):
+            if old != new:
+                line = self.calls.drawing if name.startswith("Python") else None
+                line = line or where("random", self.calls.ran) or where("np", self.calls.ran)
+                return f"{line + ': ' if line else ''}the model draws from {name} {when}"
+        return None
+
+    def outside(self, when: str) -> str | None:
+        """A call that is no function of the model's state."""
+        found = next(iter(self.calls.outside.items()), None)
+        return None if found is None else f"{found[1]}: the model {found[0]} {when}"
+
+    def _read(self) -> Fingerprint:
+        return fingerprint(self._model, self._roots())
 
     def differing(self, other: Memories) -> str | None:
         """What another model of the task remembers that this one does not."""
-        mine, its = self.read(), other.read()
+        mine, its = self._known, other._known
         unread = next(iter(mine.unread.items()), None)
         if unread is not None:
             return f"{unread[0]} is a {unread[1]}, whose state cannot be read"
@@ -77,25 +79,16 @@ class Memories:
         roots += [(Place(f"the metric {name}'s attribute", ""), m.per_sample) for name, m in task.metrics.items()]
         roots += [(Place("the code", code.co_qualname), running) for code, running in self.calls.ran.items()]
         roots += [(Place("torch's setting", name), value) for name, value in _settings().items()]
-        return [*roots, (Place("the environment's", "variables"), hash(tuple(os.environ.items())))]
+        variables = [(Place("the environment variable", name), value) for name, value in os.environ.items()]
+        return [*roots, *variables]
 
     def _words(self, place: Place, found: Fingerprint, says: str) -> str:
         steps = [step for step in place.path.replace("[", ".[").split(".") if step]
         names = [step for step in steps if not step.startswith("[")]
-        line = next((at for name in reversed(names) if (at := where(name, found.codes)) is not None), None)
+        # The same name may stand in code that has nothing to do with it, so what ran comes first.
+        places = (where(name, codes) for codes in (self.calls.ran, found.codes) for name in reversed(names))
+        line = next((at for at in places if at is not None), None)
         return f"{line + ': ' if line else ''}{place} {says}"
-
-    def _drawn(self, before: tuple[Any, Any], when: str) -> str | None:
-        for name, old, new in zip(("Python's `random`", "NumPy's `random`"), before, _random_states(), strict=True):
-            if old != new:
-                line = self.calls.drawing if name.startswith("Python") else None
-                line = line or where("random", self.calls.ran) or where("np", self.calls.ran)
-                return f"{line + ': ' if line else ''}the model draws from {name} {when}"
-        return None
-
-    def _outside(self, when: str) -> str | None:
-        found = next(iter(self.calls.outside.items()), None)
-        return None if found is None else f"{found[1]}: the model {found[0]} {when}"
 
 
 def _random_states() -> tuple[Any, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +15,8 @@ from lrtool.engine.closeness import losses_agree
 from lrtool.engine.draws import Witness
 from lrtool.engine.followed import Followed, Moment
 from lrtool.engine.memories import Memories
-from lrtool.engine.proof import StackProof, functional_differs, key_for
-from lrtool.engine.skeleton import shortened, skeleton_of
+from lrtool.engine.proof import OtherDrawsError, StackProof, key_for
+from lrtool.engine.skeleton import shortened, skeleton_of, without_dropout
 from lrtool.engine.stacking import math_attention, obstacle, work_of
 from lrtool.engine.trials import Recipe
 from lrtool.errors import LrtoolError
@@ -68,67 +69,91 @@ class _Probe:
         """Raise _InTheWay where something is."""
         self.alone = Followed(self.task, self.seed, self.recipe, UPDATES)
         self.memories = Memories(self.task, self.alone.model)
-        for number in range(UPDATES):
-            self.moments.append(self._update())
-            if self.task.val is not None and number in (0, UPDATES - 1):
-                self._validate()
-        random = self.witness.random
+        self._first_passes()
+        for _ in range(1, UPDATES):
+            self._update()
+            _refuse(self.memories.changed("in a forward pass"))
+        self._validate()
+        _refuse(self.memories.changed("in validation"))
         with _said("training two models as one"):
-            skeleton = skeleton_of(self.task, self.recipe.device, self.seed + 1)
-            of_skeleton = self._compare_models(skeleton)
-            if random != work_of(self.task, skeleton, self.recipe.device).random:
-                raise _InTheWay("the model draws random values in its backward pass or in validation only")
-            moments, values = self.moments, self.values
-            if random:
-                self._must_agree(functional_differs(self.task, self.recipe, skeleton, moments, self.seed))
-                moments, values = self._with_the_stacks_draws()
-            proof = StackProof(self.task, self.recipe, skeleton, random, self.seed)
-            self._must_agree(proof.differs(moments, values))
-            _refuse(of_skeleton.changed("in a stack"))
+            self._stack()
 
-    def _update(self) -> Moment:
-        names = {name: id(p) for name, p in self.alone.model.named_parameters()}
-        with self.memories.watched("in a forward pass"), self.witness:
+    def _first_passes(self) -> None:
+        """What the first pass of each kind sets, and no later one changes, is no hindrance if all models agree in it."""
+        with self.memories.calls:
+            self._update()
+        _refuse(self.memories.drawn("in a forward pass") or self.memories.outside("in a forward pass"))
+        with self.memories.calls:
+            self._validate()
+        _refuse(self.memories.drawn("in validation") or self.memories.outside("in validation"))
+        self.memories.keep()
+
+    def _update(self) -> None:
+        held = dict(self.alone.model.named_parameters())
+        with self.witness:
             moment = self.alone.update()
-        self._refuse_what_was_seen()
+        self._refuse_own_generators()
+        self.moments.append(moment)
+        _refuse(_reformed(moment))
         for name, parameter in self.alone.model.named_parameters():
-            if names.get(name) != id(parameter):
+            if held[name] is not parameter:
                 raise _InTheWay(f"the parameter {name} is replaced in a forward pass")
-            after = moment.parameters_after[name]
-            if name not in moment.gradients and not torch.equal(moment.parameters[name], after):
+            if name not in moment.gradients and not torch.equal(moment.parameters[name], parameter):
                 raise _InTheWay(f"the parameter {name} changes without a gradient")
-        for name, buffer in moment.buffers.items():
-            after = moment.buffers_after.get(name, buffer[:0])
-            if (after.shape, after.dtype) != (buffer.shape, buffer.dtype):
-                raise _InTheWay(f"the buffer {name} changes its shape or type in a forward pass")
-        return moment
 
     def _validate(self) -> None:
+        if self.task.val is None:
+            return
         before = self.alone.tensors()
-        with self.memories.watched("in validation"), self.witness:
+        with self.witness:
             self.values = self.alone.validated()
-        self._refuse_what_was_seen()
+        self._refuse_own_generators()
         for old, new in zip(before, self.alone.tensors(), strict=True):
             for name in old:
                 if name not in new or not torch.equal(old[name], new[name]):
                     raise _InTheWay(f"the tensor {name} changes in validation")
 
-    def _refuse_what_was_seen(self) -> None:
-        _refuse(self.memories.found)
-        if self.witness.unknown is not None:
-            raise _InTheWay(f"the model {self.witness.unknown}")
+    def _refuse_own_generators(self) -> None:
+        if self.witness.own_generator:
+            raise _InTheWay("the model draws from a torch.Generator of its own")
+
+    def _stack(self) -> None:
+        """Compare with a functional call where something is drawn, and with a stack."""
+        task, recipe, seed = self.task, self.recipe, self.seed
+        skeleton = skeleton_of(task, recipe.device, seed + 1)
+        memories = self._compare_models(skeleton)
+        random = self.witness.random
+        if random != work_of(task, skeleton, recipe.device).random:
+            raise _InTheWay("the model draws random values in its backward pass or in validation only")
+        if not random:
+            self._must_agree(StackProof(task, recipe, skeleton, random, seed).differs(self.moments, self.values))
+        else:
+            self._compare_under_the_same_draws(skeleton)
+        _refuse(memories.changed("in a stack"))
+
+    def _compare_under_the_same_draws(self, skeleton: nn.Module) -> None:
+        """The same trial once more, drawing what it would in a stack; without dropout where that cannot be."""
+        task = self.task
+        try:
+            self._compare_drawing(task, skeleton)
+        except OtherDrawsError:
+            task = replace(task, new_model=lambda: without_dropout(self.task.new_model()))
+            try:
+                self._compare_drawing(task, skeleton_of(task, self.recipe.device, self.seed + 1))
+            except OtherDrawsError:
+                raise _InTheWay("the model draws other values in a stack than alone") from None
+
+    def _compare_drawing(self, task: Task, skeleton: nn.Module) -> None:
+        alone = Followed(task, self.seed, self.recipe, UPDATES, key_for(self.seed, self.recipe.device))
+        moments = [alone.update() for _ in range(UPDATES)]
+        values = alone.validated() if task.val is not None else None
+        self._must_agree(StackProof(task, self.recipe, skeleton, True, self.seed).differs(moments, values))
 
     def _compare_models(self, skeleton: nn.Module) -> Memories:
         """What a model remembers must be the same for every seed, since a stack has one skeleton."""
         memories = Memories(self.task, skeleton, self.memories.calls)
         _refuse(self.memories.differing(memories))
         return memories
-
-    def _with_the_stacks_draws(self) -> tuple[list[Moment], Tensor | None]:
-        """The same trial, once more, drawing what it would in a stack."""
-        alone = Followed(self.task, self.seed, self.recipe, UPDATES, key_for(self.seed, self.recipe.device))
-        moments = [alone.update() for _ in range(UPDATES)]
-        return moments, alone.validated() if self.task.val is not None else None
 
     def _must_agree(self, difference: str) -> None:
         if not difference:
@@ -141,6 +166,20 @@ class _Probe:
                 " it draws values outside torch"
             )
         raise _InTheWay(difference)
+
+
+def _reformed(moment: Moment) -> str | None:
+    """The tensor that an update made, removed, or gave another shape or type."""
+    for what, old, new in (
+        ("parameter", moment.parameters, moment.parameters_after),
+        ("buffer", moment.buffers, moment.buffers_after),
+    ):
+        for name in [*old, *new]:
+            if (name in old) != (name in new):
+                return f"the {what} {name} is {'removed' if name in old else 'made'} in a forward pass"
+            if (old[name].shape, old[name].dtype) != (new[name].shape, new[name].dtype):
+                return f"the {what} {name} changes its shape or type in a forward pass"
+    return None
 
 
 def _refuse(found: str | None) -> None:

@@ -10,17 +10,24 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.func import grad_and_value
+from torch.utils._pytree import tree_leaves
 
 from lrtool.engine.batches import Batches
 from lrtool.engine.closeness import TOLERANCE, changes_differ, gradients_differ, losses_agree, telling
-from lrtool.engine.draws import key_of
-from lrtool.engine.evaluate import take
+from lrtool.engine.compiling import Compiled, Function
+from lrtool.engine.draws import key_of, mixed
 from lrtool.engine.followed import Followed, Moment, Tensors
-from lrtool.engine.stacking import Stack, Update, Validation
+from lrtool.engine.stacking import Stack, State, Update, Validation
 from lrtool.engine.trials import Recipe
 from lrtool.tasks.base import Task, seeded_model
 from lrtool.tasks.sources import TensorSource
+
+
+#: Updates after which a compiled one is compared: the second finds the optimizer's state filled.
+_COMPILED_UPDATES = 2
+#: What was found of compiled updates. They are reused in a process, and few.
+_PROVED: dict[Function, str] = {}
+_MOST_PROVED = 1000
 
 
 def key_for(seed: int, device: torch.device) -> Tensor:
@@ -28,25 +35,57 @@ def key_for(seed: int, device: torch.device) -> Tensor:
     return torch.tensor([key_of(seed)], device=device)
 
 
-def functional_differs(task: Task, recipe: Recipe, skeleton: nn.Module, moments: Sequence[Moment], seed: int) -> str:
-    """What a functional call does otherwise than the model by itself, both drawing from torch's generator; "" if not."""
-    update = Update(task, recipe, skeleton, random=False)
-    gradients_of = grad_and_value(update.loss, has_aux=True)
-    batches, count = Batches(task, seed, recipe.device), recipe.accumulate
-    for number, moment in enumerate(moments):
-        torch.set_rng_state(moment.generator)
-        parameters = {name: t for name, t in moment.parameters.items() if name in update.trained}
-        frozen = {name: t for name, t in moment.parameters.items() if name not in update.trained}
-        buffers, total, loss = {**frozen, **moment.buffers}, dict[str, Tensor](), torch.zeros(())
-        for m in range(number * count, (number + 1) * count):
-            batch = take(task.train, batches(m))
-            found, (value, buffers) = gradients_of(parameters, buffers, batch.inputs, batch.target)
-            total = {name: total.get(name, 0) + each / count for name, each in found.items()}
-            loss = loss.to(value) + value / count
-        said = _update_differs("called as a function, the model's", number, moment, loss, total, buffers)
-        if said:
-            return said
+class OtherDrawsError(Exception):
+    """A stacked model draws other shapes than it does alone, so that nothing can be drawn alike."""
+
+
+def compiled_differs(update: Update, made: Compiled, task: Task, recipe: Recipe) -> str:
+    """What a compiled update does otherwise than the plain one from the same state, "" if nothing; asked once of each."""
+    if made.function not in _PROVED:
+        if len(_PROVED) > _MOST_PROVED:
+            _PROVED.clear()
+        with torch.no_grad():
+            _PROVED[made.function] = _compiled_differs(update, made, task, recipe)
+    return _PROVED[made.function]
+
+
+def _compiled_differs(update: Update, made: Compiled, task: Task, recipe: Recipe) -> str:
+    source, size = task.train, made.size
+    assert isinstance(source, TensorSource)
+    observed = _Observed(task, recipe, update.skeleton, update.random)
+    plain, other = (Stack(update.skeleton, recipe, size) for _ in range(2))
+    for stack in (plain, other):
+        stack.load(size - 1, seeded_model(task, 1).to(recipe.device), 1)
+        stack.keys.copy_(mixed(torch.arange(size, device=recipe.device)))
+    step, names = made.bind(other, source), recipe.per_update
+    values = {"lr": recipe.optimizer.lr, **recipe.optimizer.hyperparameters()}
+    h = torch.tensor([[values[name]] * size for name in names], device=recipe.device, dtype=plain.hyperparameter_type)
+    rows = torch.arange(recipe.accumulate * size * task.batch_size, device=recipe.device)
+    rows = rows.reshape(recipe.accumulate, size, task.batch_size)
+    for number in range(_COMPILED_UPDATES):
+        before = plain.state
+        index = (rows + number) % len(source)
+        plain.state, losses, _ = observed(source, before, index, dict(zip(names, h.unbind(), strict=True)))
+        found, _ = step(index, h)
+        if not losses_agree(found, losses):
+            return "the compiled update gives other losses"
+        mask = telling(observed.gradients)
+        name = _state_differs(before, other.state, plain.state, mask)
+        if name is not None:
+            return f"the compiled update changes {name} otherwise"
+        for old, new in zip(tree_leaves(other.state), tree_leaves(plain.state), strict=True):
+            old.copy_(new)
     return ""
+
+
+def _state_differs(before: State, found: State, expected: State, mask: Tensors) -> str | None:
+    """The name of a tensor that became another: parameters where their gradients tell, buffers, optimizer state."""
+    masked = [{name: each.parameters[name][m] for name, m in mask.items()} for each in (before, found, expected)]
+    name = changes_differ(*masked) or changes_differ(before.buffers, found.buffers, expected.buffers)
+    for parameter in before.optimizer:
+        of = [each.optimizer[parameter] for each in (before, found, expected)]
+        name = name or (parameter if changes_differ(*of) is not None else None)
+    return name
 
 
 class _Observed(Update):
@@ -78,7 +117,10 @@ class StackProof:
         self._h = {name: torch.full((2,), v, device=recipe.device, dtype=kind) for name, v in values.items()}
 
     def differs(self, moments: Sequence[Moment], values: Tensor | None) -> str:
-        """What the stack does otherwise than the loop did, "" if nothing; `values`: the last validation's."""
+        """What the stack does otherwise than the loop did, "" if nothing; `values`: the last validation's.
+
+        Raises OtherDrawsError where the two cannot be compared.
+        """
         telling_so_far: dict[str, Tensor] = {}
         with torch.no_grad():
             for number, moment in enumerate(moments):
@@ -91,6 +133,10 @@ class StackProof:
         self._hold(moment.parameters, moment.buffers)
         before = self._first()
         losses = self._train(number)
+        if self._update.unknown is not None:
+            return f"the model draws by {self._update.unknown}, which has no stacked form"
+        if self._random and self._update.drawn != moment.drawn:
+            raise OtherDrawsError
         found, after = {name: g[0] for name, g in self._update.gradients.items()}, self._first()
         said = _update_differs("a stacked model's", number, moment, losses[0], found, after)
         if said:
@@ -117,8 +163,10 @@ class StackProof:
         found = Validation(self._task, self._skeleton, self._random)(self.stack)[0]
         assert self._task.val is not None
         # Where two outputs are equal but for rounding, a sample may count otherwise.
-        distance = TOLERANCE * values.abs() + 1e-6 + torch.tensor([0.0, *[1.01] * (len(values) - 1)]).to(values) / len(
-            self._task.val
+        distance = (
+            TOLERANCE * values.abs()
+            + 1e-6
+            + torch.tensor([0.0, *[1.01] * (len(values) - 1)]).to(values) / len(self._task.val)
         )
         for (name, one), other, most in zip(found.items(), values.tolist(), distance.tolist(), strict=True):
             if abs(one - other) > most:
@@ -132,7 +180,9 @@ class StackProof:
         loss = self._train(0)[1]
         if losses_agree(loss, first.loss):
             return ""
-        return f"in a slot that was used before, a model's first loss is {loss.item():.6g} and not {first.loss.item():.6g}"
+        return (
+            f"in a slot that was used before, a model's first loss is {loss.item():.6g} and not {first.loss.item():.6g}"
+        )
 
     def _load(self, slot: int, seed: int) -> None:
         self.stack.load(slot, seeded_model(self._task, seed).to(self._recipe.device), seed)

@@ -13,6 +13,8 @@ from lrtool.tasks.base import Task, seeded_model
 from lrtool.tasks.failures import guarded
 from lrtool.tasks.sources import TensorSource
 
+_DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
+
 
 def skeleton_of(task: Task, device: torch.device, seed: int = 0) -> nn.Module:
     """A model of the task after a first pass of each kind, so that what it only makes once is made outside the stack.
@@ -46,3 +48,13 @@ def shortened(task: Task, device: torch.device) -> Task:
     batch = task.val.take(index)
     assert isinstance(batch.inputs, tuple)
     return replace(task, val=TensorSource(batch.inputs, batch.target))
+
+
+def without_dropout(model: nn.Module) -> nn.Module:
+    """The model, with all of torch's own dropout at 0."""
+    for module in model.modules():
+        if isinstance(module, _DROPOUTS):
+            module.p = 0.0
+        elif isinstance(module, nn.RNNBase | nn.MultiheadAttention):
+            module.dropout = 0.0
+    return model

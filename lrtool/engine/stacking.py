@@ -119,11 +119,13 @@ class Update:
     """One update of every model of a stack, as a pure function of tensors, so that it can be traced whole.
 
     `random`: the model draws values in training, so they come from each trial's own stream (see `draws`).
-    `shared` is set by a call in which something was drawn that has no such form.
+    `unknown`: the first operator that drew and has no such form; `drawn`: the shapes of what the last batch drew.
     """
 
     def __init__(self, task: Task, recipe: Recipe, skeleton: nn.Module, random: bool) -> None:
-        self.random, self.shared = random, False
+        self.random = random
+        self.unknown: str | None = None
+        self.drawn: list[torch.Size] = []
         self._task, self._recipe, self.skeleton = task, recipe, skeleton
         self.trained = frozenset(name for name, p in skeleton.named_parameters() if p.requires_grad)
         groups = {name: recipe.optimizer.group_of(name) for name, _ in skeleton.named_parameters()}
@@ -159,7 +161,7 @@ class Update:
         else:
             with Draws(keys) as draws:
                 gradients, aside = self._gradients(parameters, buffers, batch.inputs, batch.target)
-            self.shared = self.shared or draws.shared
+            self.unknown, self.drawn = self.unknown or draws.unknown, draws.drawn
         return gradients, aside
 
     def loss(self, parameters: Tensors, buffers: Tensors, inputs: Any, target: Any) -> tuple[Tensor, Tensors]:
