@@ -257,7 +257,7 @@ def _is_held(name: str, value: Any) -> bool:
     """Whether a class's attribute may be state or code of the user's, and not Python's bookkeeping."""
     if name.startswith("_abc_") or isinstance(value, types.MemberDescriptorType | types.GetSetDescriptorType):
         return False
-    return not (name.startswith("__") and name.endswith("__")) or isinstance(value, types.FunctionType)
+    return not _standard(name) or isinstance(value, types.FunctionType)
 
 
 def _derived(module: nn.Module) -> set[str]:
@@ -273,9 +273,8 @@ def _slots(cls: type) -> list[str]:
     found: list[str] = []
     for each in cls.__mro__:
         slots = each.__dict__.get("__slots__", ())
-        for name in (slots,) if isinstance(slots, str) else slots:
-            if name not in ("__dict__", "__weakref__"):
-                found.append(f"_{each.__name__.lstrip('_')}{name}" if _private(name) else name)
+        names = [name for name in ((slots,) if isinstance(slots, str) else slots) if not _standard(name)]
+        found += [f"_{each.__name__.lstrip('_')}{name}" if name.startswith("__") else name for name in names]
     return found
 
 
@@ -294,8 +293,8 @@ def _reduced(value: Any) -> list[Any] | None:
     return [*reduced[1:3], *(list(items) for items in reduced[3:5] if items is not None)]
 
 
-def _private(name: str) -> bool:
-    return name.startswith("__") and not name.endswith("__")
+def _standard(name: str) -> bool:
+    return name.startswith("__") and name.endswith("__")
 
 
 def _content(cell: types.CellType) -> Any:

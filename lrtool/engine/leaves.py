@@ -28,8 +28,11 @@ _LARGE = 2**20
 _SAMPLE = 2**14
 
 _EXACT = frozenset((int, str, bytes, bool, type(None), type(...), type(NotImplemented), range, complex))
-_REPEATED = (torch.dtype, torch.device, torch.layout, torch.memory_format, decimal.Decimal, fractions.Fraction)
-_REPEATED_TOO = (datetime.date, datetime.time, datetime.timedelta, datetime.tzinfo, re.Pattern, struct.Struct)
+#: What its text says all about.
+_TOLD = (
+    *(torch.dtype, torch.device, torch.layout, torch.memory_format, decimal.Decimal, fractions.Fraction),
+    *(datetime.date, datetime.time, datetime.timedelta, datetime.tzinfo, re.Pattern, struct.Struct),
+)
 #: What keeps no state that a result could depend on, or none that can be read at all.
 _STATELESS = (
     logging.Logger,
@@ -63,7 +66,7 @@ def leaf(value: Any) -> Any:
         return kind.__qualname__, repr(value)
     if isinstance(value, np.generic):
         return kind.__qualname__, value.tobytes()
-    if isinstance(value, _REPEATED) or isinstance(value, _REPEATED_TOO):
+    if isinstance(value, _TOLD):
         return kind.__qualname__, repr(value)
     if isinstance(value, torch.Generator):
         return kind.__qualname__, digest(value.get_state())

@@ -30,6 +30,10 @@ class Memories:
     def keep(self) -> None:
         """What is remembered now is what is to stay."""
         self._known = self._read()
+        self.keep_draws()
+
+    def keep_draws(self) -> None:
+        """Whoever has drawn until now may have."""
         self._states = _random_states()
 
     def changed(self, when: str) -> str | None:

@@ -79,7 +79,7 @@ class _Probe:
             self._stack()
 
     def _first_passes(self) -> None:
-        """What the first pass of each kind sets, and no later one changes, is no hindrance if all models agree in it."""
+        """What the first pass of each kind sets, and no later one changes, may be if all models agree in it."""
         with self.memories.calls:
             self._update()
         _refuse(self.memories.drawn("in a forward pass") or self.memories.outside("in a forward pass"))

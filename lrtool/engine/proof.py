@@ -16,12 +16,11 @@ from lrtool.engine.batches import Batches
 from lrtool.engine.closeness import TOLERANCE, changes_differ, gradients_differ, losses_agree, telling
 from lrtool.engine.compiling import Compiled, Function
 from lrtool.engine.draws import key_of, mixed
-from lrtool.engine.followed import Followed, Moment, Tensors
+from lrtool.engine.followed import Moment, Tensors
 from lrtool.engine.stacking import Stack, State, Update, Validation
 from lrtool.engine.trials import Recipe
 from lrtool.tasks.base import Task, seeded_model
 from lrtool.tasks.sources import TensorSource
-
 
 #: Updates after which a compiled one is compared: the second finds the optimizer's state filled.
 _COMPILED_UPDATES = 2
@@ -40,7 +39,7 @@ class OtherDrawsError(Exception):
 
 
 def compiled_differs(update: Update, made: Compiled, task: Task, recipe: Recipe) -> str:
-    """What a compiled update does otherwise than the plain one from the same state, "" if nothing; asked once of each."""
+    """What a compiled update does otherwise than the plain one from the same state, "" if nothing; tried once."""
     if made.function not in _PROVED:
         if len(_PROVED) > _MOST_PROVED:
             _PROVED.clear()

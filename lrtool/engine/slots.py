@@ -167,6 +167,7 @@ class Worker:
             while any(slot is not None for slot in self._slots):
                 check()
                 self._advance()
+            self._memories.keep_draws()
             self._guard()
         except BaseException as error:
             self._give_up(error)
@@ -183,6 +184,7 @@ class Worker:
         taken = [slot for slot in self._slots if slot is not None]
         count = min(_CHUNK, *(slot.until_due(every) for slot in taken), _CHUNK)
         columns, rows = self._columns(count), self._rows(count)
+        self._memories.keep_draws()
         began = time.perf_counter()
         losses, norms = self._updates(columns, rows)
         # Trials that train side by side share the time.
@@ -197,7 +199,10 @@ class Worker:
         self._fill()
 
     def _guard(self) -> None:
-        """Nothing is kept of what a model trained that came to remember something: all share one skeleton."""
+        """Raise NotStackableError where the skeleton came to remember something, as all trials share it.
+
+        A compiled update runs none of the model's code, so that only validations could have left anything then.
+        """
         changed = self._memories.changed("while it trains")
         if changed is not None:
             raise NotStackableError(changed)

@@ -1,4 +1,4 @@
-# ruff: noqa: NPY002, S311 - models that draw where they should not
+# ruff: noqa: NPY002 - models that draw where they should not
 """Models with state or draws outside torch's, and well-behaved ones, for the proof that a stack trains the same.
 
 Every model takes a dropout `p`. `REFUSED` gives, for each, what the refusal must name; `TRAINED` are those that must
