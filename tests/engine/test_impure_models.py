@@ -74,9 +74,7 @@ def test_a_loss_and_a_metric_that_remember_are_refused() -> None:
 def test_what_was_not_asked_before_is_seen_while_it_trains(model: type[Net]) -> None:
     watched, trials = Recording(), [trial(seed, 30, 0.1) for seed in range(2)]
     with pytest.raises(NotStackableError, match=r"(changes|draws from .*) while it trains; use the loop engine"):
-        VectorEngine(compile=False).run(
-            task_of(model, 0.0), [trial(seed, 30, 0.1) for seed in range(2)], RECIPE, watched
-        )
+        VectorEngine(compile=False).run(task_of(model, 0.0), trials, RECIPE, watched)
     assert not watched.losses
     assert {trace.status for trace in watched.traces.values()} == {Status.FAILED}
 
