@@ -44,6 +44,18 @@ class Memories:
             return self._words(place, now, f"changes {when}")
         return self.drawn(when)
 
+    def counted(self, when: str) -> str | None:
+        """A plain value of the model, loss or metrics that is not as it was kept; what was None may be filled.
+
+        What is made when it is first wanted, and kept, was None or missing before.
+        """
+        now = self._read()
+        for place, old in self._known.values.items():
+            plain = isinstance(old, tuple) and isinstance(old[0], type) and old[0] is not type(None)
+            if plain and place.holder.endswith("'s attribute") and now.values.get(place, old) != old:
+                return self._words(place, now, f"changes {when}")
+        return None
+
     def drawn(self, when: str) -> str | None:
         """The random state that was drawn from."""
         for name, old, new in zip(

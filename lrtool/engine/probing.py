@@ -86,6 +86,7 @@ class _Probe:
         with self.memories.calls:
             self._validate()
         _refuse(self.memories.drawn("in validation") or self.memories.outside("in validation"))
+        _refuse(self.memories.counted("in the first passes"))
         self.memories.keep()
 
     def _update(self) -> None:

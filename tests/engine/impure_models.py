@@ -395,12 +395,12 @@ REFUSED: dict[type[Net], tuple[str, str]] = {
     GradientHook: ("a hook on a parameter", r"gradient of first\.weight"),
     OwnGenerator: ("a torch.Generator of its own", r"torch\.Generator of its own"),
     Reseeding: ("torch.manual_seed() a pass", r"impure_models\.py:\d+: .*handles torch's random generator"),
-    Freezing: ("freezes a layer after 2 passes", r"impure_models\.py:\d+: .*requires_grad_"),
+    Freezing: ("freezes a layer after 2 passes", r"impure_models\.py:\d+: .*`left` changes"),
     ModeToggle: ("a submodule's mode toggles", r"`drop\.training` changes"),
     Swapping: ("two submodules change places", r"the parameter last\.weight is replaced"),
     SeedsOwnTensor: ("a plain tensor of its seed", r"`order` is another in a model of another seed"),
     HiddenLayer: ("a layer in a plain list", r"`hidden\[0\]\.\w+` is another in a model of another seed"),
-    FirstPass: ("weights set by the first batch", r"a stacked model's loss at update 0 is"),
+    FirstPass: ("weights set by the first batch", r"impure_models\.py:\d+: .*`ready` changes"),
     ValidationCounter: ("counts validations", r"`validations` changes in validation"),
 }
 
