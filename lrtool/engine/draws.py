@@ -50,46 +50,78 @@ def uniform(keys: Tensor, number: int, shape: Sequence[int], dtype: torch.dtype)
 class Draws(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Inside, what a vmapped model draws comes from `keys`, shape (models,).
 
-    `shared` is set when an operator draws in a way that is not known here, and so from torch's generator.
+    `alone`: one model that is not vmapped draws what it would as the only one of a stack. `unknown`: the first operator
+    that draws in a way that is not known here, and so from torch's generator. `drawn`: the shape of each draw of one
+    model.
     """
 
-    def __init__(self, keys: Tensor) -> None:
+    def __init__(self, keys: Tensor, alone: bool = False) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self._alone = alone
+        self.unknown: str | None = None
+        self.begin(keys)
+
+    def begin(self, keys: Tensor) -> None:
+        """Draw anew, as the keys say."""
         self._keys, self._number = keys, 0
-        self.shared = False
+        self.drawn: list[torch.Size] = []
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         """Replace a random operator by its hashed form."""
         kwargs = kwargs or {}
-        if torch.Tag.nondeterministic_seeded not in func.tags:
+        if not draws(func):
             return func(*args, **kwargs)
         form = _FORMS.get(func)
-        like = args[0] if args and isinstance(args[0], Tensor) else None
-        shape = like.shape if like is not None else torch.Size(args[0])
+        like = next((each for each in args if isinstance(each, Tensor)), None)
+        shape = None if form is None else _shape(args)
+        if shape is not None and self._alone:
+            shape = torch.Size((1, *shape))
         if form is None or not shape or shape[0] != len(self._keys):
-            self.shared = True
+            self.unknown = self.unknown or str(func)
             return func(*args, **kwargs)
         dtype = like.dtype if like is not None else kwargs.get("dtype") or torch.get_default_dtype()
         self._number += 2
+        self.drawn.append(shape[1:])
         values = [uniform(self._keys, self._number + i, shape, _real(dtype)) for i in range(_NEEDS.get(func, 1))]
-        return form(values, like, *args[1:], **kwargs)
+        if self._alone:
+            values = [each[0] for each in values]
+        return form(values, *args, **kwargs)
+
+
+def draws(func: Any) -> bool:
+    """Whether an operator takes values from a random generator."""
+    return torch.Tag.nondeterministic_seeded in func.tags
+
+
+def _shape(args: Sequence[Any]) -> torch.Size:
+    """What a random operator draws: as its tensors say, else as the first list does."""
+    tensors = [each.shape for each in args if isinstance(each, Tensor)]
+    if tensors:
+        return torch.broadcast_shapes(*tensors)
+    return next((torch.Size(each) for each in args if isinstance(each, list | tuple)), torch.Size())
 
 
 class Witness(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts operators, their floating-point operations and the bytes they write; notices any random draws."""
+    """Counts operators, their floating-point operations and the bytes they write; notices any random draws.
+
+    `own_generator`: something was drawn from another generator than torch's default one.
+    """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.random, self.operators, self.flops, self.bytes = False, 0, 0, 0
+        self.own_generator = False
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         """Look, and pass on."""
         result = func(*args, **(kwargs or {}))
-        self.random = self.random or torch.Tag.nondeterministic_seeded in func.tags
+        if draws(func):
+            self.random = True
+            self.own_generator = self.own_generator or _owned([*args, *(kwargs or {}).values()])
         self.operators += 1
         count = flop_registry.get(func.overloadpacket)
         if count is not None:
@@ -97,6 +129,11 @@ class Witness(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if not func.is_view:
             self.bytes += sum(t.numel() * t.element_size() for t in tree_leaves(result) if isinstance(t, Tensor))
         return result
+
+
+def _owned(given: Sequence[Any]) -> bool:
+    """Whether a random operator was given a generator that is not torch's default one."""
+    return any(isinstance(each, torch.Generator) and each is not torch.default_generator for each in given)
 
 
 def _real(dtype: torch.dtype) -> torch.dtype:
@@ -114,7 +151,13 @@ def _normal(u: list[Tensor]) -> Tensor:
     return (-2 * (1 - u[0]).log()).sqrt() * (2 * math.pi * u[1]).cos()
 
 
-def _bernoulli_(u: list[Tensor], x: Tensor, p: float = 0.5, **_: Any) -> Tensor:
+def _whole(u: Tensor, low: float, high: float) -> Tensor:
+    """Whole numbers low … high−1."""
+    # A value that half precision rounded up to 1 would give `high`.
+    return (low + ((high - low) * u).floor()).clamp(max=high - 1)
+
+
+def _bernoulli_(u: list[Tensor], x: Tensor, p: float | Tensor = 0.5, **_: Any) -> Tensor:
     return x.copy_(u[0] < p)
 
 
@@ -126,17 +169,41 @@ def _normal_(u: list[Tensor], x: Tensor, mean: float = 0.0, std: float = 1.0, **
     return x.copy_(mean + std * _normal(u))
 
 
+def _exponential_(u: list[Tensor], x: Tensor, rate: float = 1.0, **_: Any) -> Tensor:
+    # Torch gives no 0 either, so that its logarithm is finite.
+    return x.copy_((-(1 - u[0]).log() / rate).clamp(min=torch.finfo(u[0].dtype).tiny))
+
+
 _FORMS: dict[Any, Callable[..., Any]] = {
     _aten.native_dropout.default: _dropout,
     _aten.bernoulli_.float: _bernoulli_,
+    _aten.bernoulli_.Tensor: _bernoulli_,
     _aten.bernoulli.p: lambda u, x, p, **_: (u[0] < p).to(x.dtype),
     _aten.bernoulli.default: lambda u, x, **_: (u[0] < x).to(x.dtype),
     _aten.uniform_.default: _uniform_,
     _aten.normal_.default: _normal_,
+    _aten.exponential_.default: _exponential_,
+    _aten.normal.Tensor_float: lambda u, mean, std=1.0, **_: mean + std * _normal(u),
+    _aten.normal.float_Tensor: lambda u, mean, std, **_: mean + std * _normal(u),
+    _aten.normal.Tensor_Tensor: lambda u, mean, std, **_: mean + std * _normal(u),
     _aten.rand_like.default: lambda u, x, **_: u[0],
     _aten.randn_like.default: lambda u, x, **_: _normal(u),
-    _aten.rand.default: lambda u, _, **__: u[0],
-    _aten.randn.default: lambda u, _, **__: _normal(u),
+    _aten.rand.default: lambda u, *_, **__: u[0],
+    _aten.randn.default: lambda u, *_, **__: _normal(u),
+    _aten.randint.default: lambda u, high, _, dtype=None, **__: _whole(u[0], 0, high).to(dtype or torch.int64),
+    _aten.randint.low: lambda u, low, high, _, dtype=None, **__: _whole(u[0], low, high).to(dtype or torch.int64),
+    _aten.randint_like.default: lambda u, x, high, **_: _whole(u[0], 0, high).to(x.dtype),
+    _aten.randint_like.low_dtype: lambda u, x, low, high, **_: _whole(u[0], low, high).to(x.dtype),
 }
 #: Uniform values that a drawn one takes, where it is not one.
-_NEEDS = dict.fromkeys((_aten.normal_.default, _aten.randn_like.default, _aten.randn.default), 2)
+_NEEDS = dict.fromkeys(
+    (
+        _aten.normal_.default,
+        _aten.normal.Tensor_float,
+        _aten.normal.float_Tensor,
+        _aten.normal.Tensor_Tensor,
+        _aten.randn_like.default,
+        _aten.randn.default,
+    ),
+    2,
+)

@@ -78,8 +78,8 @@ def evaluate(
         with rng.preserved(device), torch.no_grad():
             rows, sizes = [], []
             # Without stored activations twice the training batch fits where the training batch did.
-            for index in _slices(len(val), 2 * task.batch_size, index_device(val, device)):
-                rows.append(_batch_values(task, model, take(val, index), autocast))
+            for index in slices(len(val), 2 * task.batch_size, index_device(val, device)):
+                rows.append(batch_values(task, model, take(val, index), autocast))
                 sizes.append(len(index))
             table = torch.stack(rows).cpu().double()
     finally:
@@ -89,7 +89,7 @@ def evaluate(
     return dict(zip(["val_loss", *(f"val_{name}" for name in task.metrics)], means, strict=True))
 
 
-def _batch_values(
+def batch_values(
     task: Task, model: nn.Module, batch: Batch, autocast: Callable[[], AbstractContextManager[object]]
 ) -> Tensor:
     """Loss and metrics of one batch, shape (1 + metrics,), left on the device."""
@@ -105,7 +105,7 @@ def _batch_values(
     return torch.stack(values)
 
 
-def _slices(size: int, length: int, device: torch.device) -> Iterator[Tensor]:
+def slices(size: int, length: int, device: torch.device) -> Iterator[Tensor]:
     """The indices 0 … size−1 in order, `length` at a time."""
     for start in range(0, size, length):
         yield torch.arange(start, min(start + length, size), device=device)

@@ -14,11 +14,12 @@ from lrtool.engine import calibration
 from lrtool.engine.compiling import START, Compiled, compiled, missing_compiler, traced
 from lrtool.engine.device import intra_threads
 from lrtool.engine.forked import can_fork
+from lrtool.engine.proof import compiled_differs
+from lrtool.engine.skeleton import skeleton_of
 from lrtool.engine.stacking import Stack, Update, Work, first_rows, work_of
 from lrtool.engine.trials import Recipe, Trial
 from lrtool.errors import LrtoolError
-from lrtool.tasks.base import Task, seeded_model
-from lrtool.tasks.failures import guarded
+from lrtool.tasks.base import Task
 from lrtool.tasks.sources import TensorSource
 
 #: Bytes that stacks may hold, activations included, by kind of device.
@@ -66,8 +67,7 @@ class Planner:
 
     def __post_init__(self) -> None:
         device = self.recipe.device
-        with guarded("building the model", "model"):
-            skeleton = seeded_model(self.task, self.trials[0].seed).to(device).train()
+        skeleton = skeleton_of(self.task, device, self.trials[0].seed)
         self._work: Work = work_of(self.task, skeleton, device)
         self._update = Update(self.task, self.recipe, skeleton, self._work.random)
         self._updates = self.updates if self.updates is not None else sum(trial.steps for trial in self.trials)
@@ -129,7 +129,7 @@ class Planner:
         saved = self._updates * seconds * _SAVES
         if self.compile is False:
             return None, "not compiled: told not to"
-        if self._update.shared:
+        if self._update.unknown is not None:
             return None, "not compiled: the model draws random values in a way that is not known"
         lacking = missing_compiler(self.recipe.device)
         if lacking is not None:
@@ -161,6 +161,9 @@ class Planner:
             made = compiled(graph)
         if not known:
             self._memory.put(graph.key, made.seconds)
+        difference = compiled_differs(self._update, made, task, recipe)
+        if difference:
+            return None, f"not compiled: {difference}"
         why = "told to" if self.compile else f"saves about {saved:.0f} s"
         return Compiled(made.function, made.size, made.seconds + tracing), why
 

@@ -15,8 +15,10 @@ from torch import Tensor, nn
 from lrtool.engine.batches import Batches
 from lrtool.engine.compiling import Compiled
 from lrtool.engine.device import flushed_denormals
+from lrtool.engine.memories import Memories
 from lrtool.engine.recorder import Recorder
-from lrtool.engine.stacking import Stack, Update, Validation
+from lrtool.engine.skeleton import skeleton_of
+from lrtool.engine.stacking import NotStackableError, Stack, Update, Validation
 from lrtool.engine.trials import Array, Evaluation, Observer, Recipe, Status, Trace, Trial
 from lrtool.tasks.base import Task, seeded_model
 from lrtool.tasks.failures import guarded
@@ -143,12 +145,13 @@ class Worker:
         self, task: Task, recipe: Recipe, queue: WorkQueue, size: int, random: bool, compiled: Compiled | None
     ) -> None:
         self._task, self._recipe, self._queue = task, recipe, queue
-        with queue.lock, guarded("building the model", "model"):
-            skeleton = seeded_model(task, 0).to(recipe.device).train()
+        with queue.lock:
+            skeleton = skeleton_of(task, recipe.device)
         self._names = recipe.per_update
         self._update = Update(task, recipe, skeleton, random)
-        self._validate = Validation(task, skeleton)
+        self._validate = Validation(task, skeleton, random)
         self._stack = Stack(skeleton, recipe, size)
+        self._memories = Memories(task, skeleton)
         self._fixed_size = compiled is not None
         assert isinstance(task.train, TensorSource)
         self._source = task.train
@@ -164,6 +167,8 @@ class Worker:
             while any(slot is not None for slot in self._slots):
                 check()
                 self._advance()
+            self._memories.keep_draws()
+            self._guard()
         except BaseException as error:
             self._give_up(error)
             raise
@@ -179,15 +184,28 @@ class Worker:
         taken = [slot for slot in self._slots if slot is not None]
         count = min(_CHUNK, *(slot.until_due(every) for slot in taken), _CHUNK)
         columns, rows = self._columns(count), self._rows(count)
+        self._memories.keep_draws()
         began = time.perf_counter()
         losses, norms = self._updates(columns, rows)
         # Trials that train side by side share the time.
-        self._deliver(columns, losses, norms, (time.perf_counter() - began) / count / len(taken))
+        seconds = (time.perf_counter() - began) / count / len(taken)
+        if not self._fixed_size:
+            self._guard()
+        self._deliver(columns, losses, norms, seconds)
         self._evaluate()
         for index, slot in enumerate(self._slots):
             if slot is not None and slot.trace.status in (Status.FINISHED, Status.DIVERGED):
                 self._end(index, slot)
         self._fill()
+
+    def _guard(self) -> None:
+        """Raise NotStackableError where the skeleton came to remember something, as all trials share it.
+
+        A compiled update runs none of the model's code, so that only validations could have left anything then.
+        """
+        changed = self._memories.changed("while it trains")
+        if changed is not None:
+            raise NotStackableError(changed)
 
     def _columns(self, count: int) -> dict[str, Array]:
         """Hyperparameters of the next updates, (count, size); nobody's slot stands still at LR 0."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from lrtool.engine import rng
 from lrtool.engine.device import intra_threads
 from lrtool.engine.draws import Draws, Witness, key_of, mixed
-from lrtool.engine.evaluate import batch_loss, take
+from lrtool.engine.evaluate import batch_loss, slices, take
 from lrtool.engine.trials import Recipe
 from lrtool.errors import UsageError
 from lrtool.tasks.base import Task
@@ -49,6 +50,11 @@ class _Stateless(nn.Module):
         super().__init__()
         # In a tuple, so that it does not become a submodule.
         self._given = (skeleton, dict(tensors))
+
+    @property
+    def tensors(self) -> Tensors:
+        """The tensors as the calls so far left them: a buffer that was assigned anew is the new one."""
+        return self._given[1]
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         return functional_call(*self._given, args, kwargs)
@@ -113,12 +119,15 @@ class Update:
     """One update of every model of a stack, as a pure function of tensors, so that it can be traced whole.
 
     `random`: the model draws values in training, so they come from each trial's own stream (see `draws`).
-    `shared` is set by a call in which something was drawn that has no such form.
+    `unknown`: the first operator that drew and has no such form; `drawn`: the shapes of what the last batch drew.
     """
 
     def __init__(self, task: Task, recipe: Recipe, skeleton: nn.Module, random: bool) -> None:
-        self.random, self.shared = random, False
+        self.random = random
+        self.unknown: str | None = None
+        self.drawn: list[torch.Size] = []
         self._task, self._recipe, self.skeleton = task, recipe, skeleton
+        self.trained = frozenset(name for name, p in skeleton.named_parameters() if p.requires_grad)
         groups = {name: recipe.optimizer.group_of(name) for name, _ in skeleton.named_parameters()}
         self._groups = {name: group for name, group in groups.items() if group is not None}
         self._gradients = vmap(grad_and_value(self.loss, has_aux=True), randomness="different")
@@ -133,7 +142,7 @@ class Update:
         gradients, losses = None, None
         buffers, count = state.buffers, len(rows)
         for number, index in enumerate(rows.unbind()):
-            keys = mixed(state.keys ^ mixed(state.steps.to(torch.int64) * count + number)) if self.random else None
+            keys = batch_keys(state.keys, state.steps, count, number) if self.random else None
             found, (loss, buffers) = self._one(state.parameters, buffers, gathered(source, index), keys)
             gradients = found if gradients is None else {name: gradients[name] + found[name] for name in found}
             losses = loss if losses is None else losses + loss
@@ -152,15 +161,16 @@ class Update:
         else:
             with Draws(keys) as draws:
                 gradients, aside = self._gradients(parameters, buffers, batch.inputs, batch.target)
-            self.shared = self.shared or draws.shared
+            self.unknown, self.drawn = self.unknown or draws.unknown, draws.drawn
         return gradients, aside
 
     def loss(self, parameters: Tensors, buffers: Tensors, inputs: Any, target: Any) -> tuple[Tensor, Tensors]:
         """The loss of one model, and its buffers afterwards."""
         # Buffers are changed in place by the model (running statistics), so it gets copies of its own.
         own = {name: tensor.clone() for name, tensor in buffers.items()}
-        loss, _ = batch_loss(self._task, _Stateless(self.skeleton, {**parameters, **own}), Batch(inputs, target))
-        return loss, own
+        model = _Stateless(self.skeleton, {**parameters, **own})
+        loss, _ = batch_loss(self._task, model, Batch(inputs, target))
+        return loss, {name: model.tensors[name] for name in buffers}
 
     def _clipped(self, gradients: Tensors) -> tuple[Tensors, Tensor]:
         """Gradients within `clip_norm` over all of a model's parameters, and the norms before, (size,)."""
@@ -194,10 +204,13 @@ class Update:
 
 
 class Validation:
-    """Losses and metrics of every model of a stack over the validation data."""
+    """Losses and metrics of every model of a stack over the validation data.
 
-    def __init__(self, task: Task, skeleton: nn.Module) -> None:
-        self._task, self._skeleton = task, skeleton
+    `random`: the model draws values in training, and may in validation; they come from each trial's own stream.
+    """
+
+    def __init__(self, task: Task, skeleton: nn.Module, random: bool) -> None:
+        self._task, self._skeleton, self._random = task, skeleton, random
 
     def __call__(self, stack: Stack) -> list[dict[str, float]]:
         """`val_loss` and every metric as `val_<name>`, per model: means over the samples."""
@@ -207,15 +220,18 @@ class Validation:
         try:
             with torch.no_grad():
                 rows = []
-                for start in range(0, len(source), size):
-                    index = torch.arange(start, min(start + size, len(source)), device=source.target.device)
-                    batch = source.take(index)
-                    rows.append(self._values(stack, batch) * (len(index) / len(source)))
+                for number, index in enumerate(slices(len(source), size, source.target.device)):
+                    with self._draws(stack, number):
+                        values = self._values(stack, source.take(index))
+                    rows.append(values * (len(index) / len(source)))
                 table = torch.stack(rows).sum(0).cpu().tolist()
         finally:
             self._skeleton.train()
         names = ["val_loss", *(f"val_{name}" for name in self._task.metrics)]
         return [dict(zip(names, row, strict=True)) for row in table]
+
+    def _draws(self, stack: Stack, number: int) -> AbstractContextManager[object]:
+        return Draws(validation_keys(stack.keys, stack.steps, number)) if self._random else nullcontext()
 
     def _values(self, stack: Stack, batch: Batch) -> Tensor:
         """Loss and metrics of one batch, shape (size, 1 + metrics), float64."""
@@ -232,6 +248,16 @@ class Validation:
             return values
 
         return vmap(one, randomness="different")(stack.parameters, stack.buffers).double()
+
+
+def batch_keys(keys: Tensor, steps: Tensor, count: int, number: int) -> Tensor:
+    """What batch `number` of the `count` of an update draws from, by the trials' keys and updates done, (size,)."""
+    return mixed(keys ^ mixed(steps.to(torch.int64) * count + number))
+
+
+def validation_keys(keys: Tensor, steps: Tensor, number: int) -> Tensor:
+    """What a batch of a validation draws from: another stream than any update's."""
+    return mixed(mixed(keys ^ mixed(steps.to(torch.int64))) ^ mixed(torch.full_like(keys, number)))
 
 
 def gathered(source: TensorSource, rows: Tensor) -> Batch:

@@ -5,6 +5,7 @@ Specifications (`Model`, `Dataset`) are what a config holds: pydantic fields, no
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from lrtool.tasks.sources import Source
+
+# Keeps what a model draws in Python and NumPy apart from what is drawn in training.
+_WEIGHTS_STREAM = 0x1217
 
 TargetKind = Literal["class", "value", "token", "unknown"]
 
@@ -153,9 +157,20 @@ class Task:
 
 
 def seeded_model(task: Task, seed: int) -> nn.Module:
-    """The initial model of a seed, the same in every engine and process; the random state is left as it was."""
+    """The initial model of a seed, the same in every engine and process; the random states are left as they were.
+
+    A model may draw its weights from torch, from NumPy's global state or from Python's `random`.
+    """
     import torch
 
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return task.new_model()
+    word = np.random.SeedSequence([seed, _WEIGHTS_STREAM]).generate_state(1)[0]
+    numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002 - models draw from it
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            np.random.seed(word)  # noqa: NPY002
+            random.seed(int(word))
+            return task.new_model()
+    finally:
+        np.random.set_state(numpy_state)  # noqa: NPY002
+        random.setstate(python_state)

@@ -17,6 +17,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from lrtool.engine.compiling import missing_compiler
 from lrtool.engine.device import intra_threads
 from lrtool.engine.forked import can_fork
 from lrtool.engine.loop import LoopEngine
@@ -49,6 +50,13 @@ class TestFewSlots(EngineContract):
     @pytest.fixture
     def engine(self):
         return VectorEngine(slots=2, compile=False)
+
+
+@pytest.mark.skipif(missing_compiler(torch.device("cpu")) is not None, reason="nothing can be compiled here")
+class TestCompiled(EngineContract):
+    @pytest.fixture
+    def engine(self):
+        return VectorEngine(slots=2, compile=True, workers=1)
 
 
 def same(got: list[Trace], expected: list[Trace], rtol: float) -> None:
