@@ -48,7 +48,7 @@ class Adagrad(Optimizer):
         self, param: Tensor, grad: Tensor, state: dict[str, Tensor], step: Tensor, h: Mapping[str, Tensor]
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Adagrad's update."""
-        grad = grad + h["weight_decay"] * param
-        total = state["sum"] + grad * grad
+        grad = grad.addcmul(h["weight_decay"], param)
+        total = state["sum"].addcmul(grad, grad)
         lr = h["lr"] / (1 + step * self.lr_decay)
         return param - lr * grad / (total.sqrt() + self.eps), {"sum": total}

@@ -52,19 +52,22 @@ class Adam(Optimizer):
 
     def decayed(self, param: Tensor, grad: Tensor, h: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Parameter and gradient after weight decay, which Adam adds to the gradient."""
-        return param, grad + h["weight_decay"] * param
+        return param, grad.addcmul(h["weight_decay"], param)
 
     def update(
         self, param: Tensor, grad: Tensor, state: dict[str, Tensor], step: Tensor, h: Mapping[str, Tensor]
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Adam's update."""
+        from torch import finfo
+
         param, grad = self.decayed(param, grad, h)
-        beta1, t = h["beta1"], step + 1
+        # In single precision a β₁ just below 1 is 1, and what it is divided by would be 0.
+        beta1, t = h["beta1"].clamp(max=1 - finfo(param.dtype).eps / 2), step + 1
         # 1 − βᵗ as −expm1(t·ln β): the plain difference loses half the digits of float32 at the first updates.
         first = -(t * beta1.log()).expm1()
         second = -(t * (math.log(self.beta2) if self.beta2 else -math.inf)).expm1()
-        mean = state["mean"] + (1 - beta1) * (grad - state["mean"])
-        square = self.beta2 * state["square"] + (1 - self.beta2) * grad * grad
+        mean = state["mean"].lerp(grad, 1 - beta1)
+        square = (self.beta2 * state["square"]).addcmul(grad, grad, value=1 - self.beta2)
         root = square.sqrt() / second.sqrt() + self.eps
         return param - h["lr"] / first * mean / root, {"mean": mean, "square": square}
 
@@ -76,7 +79,7 @@ class AdamW(Adam):
     """
 
     kind: Literal["adamw"] = "adamw"  # type: ignore[assignment]
-    weight_decay: float = Field(0.01, ge=0, allow_inf_nan=False, description="Weight decay, scaled by the LR.")
+    weight_decay: float = Field(0.01, ge=0, description="Weight decay, scaled by the LR.")
 
     def torch_optimizer(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
         """torch.optim.AdamW."""

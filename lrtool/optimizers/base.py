@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class ParamGroup(BaseModel):
     """Parameters whose names match a pattern get their own LR multiplier (and weight decay)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, allow_inf_nan=False)
 
     match: str = Field(description="Shell pattern on parameter names, such as 'encoder.*'; the first match wins.")
     lr_scale: float = Field(1.0, ge=0, description="Multiplies the LR of these parameters at every step.")
@@ -32,7 +32,7 @@ class Optimizer(BaseModel):
     all others are the same for every trial that trains in one batch.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, allow_inf_nan=False)
 
     #: Fields that may vary per trial and per step, besides `lr`; the same keys in torch's param groups.
     scheduled: ClassVar[tuple[str, ...]] = ("weight_decay",)
@@ -42,8 +42,8 @@ class Optimizer(BaseModel):
     stackable: ClassVar[bool] = True
 
     kind: str
-    lr: float = Field(gt=0, allow_inf_nan=False, description="Peak learning rate; the schedule scales it.")
-    weight_decay: float = Field(0.0, ge=0, allow_inf_nan=False, description="Weight decay.")
+    lr: float = Field(gt=0, description="Peak learning rate; the schedule scales it.")
+    weight_decay: float = Field(0.0, ge=0, description="Weight decay.")
     groups: tuple[ParamGroup, ...] = Field((), description="LR multipliers by parameter-name pattern.")
 
     def hyperparameters(self) -> dict[str, float]:

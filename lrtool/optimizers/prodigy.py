@@ -28,7 +28,7 @@ class Prodigy(Optimizer):
     stackable: ClassVar[bool] = False
 
     kind: Literal["prodigy"] = "prodigy"
-    lr: float = Field(1.0, gt=0, allow_inf_nan=False, description="Multiplies the LR that is estimated.")
+    lr: float = Field(1.0, gt=0, description="Multiplies the LR that is estimated.")
     beta1: float = Field(0.9, ge=0, lt=1, description="Decay of the running mean of the gradient.")
     beta2: float = Field(0.999, ge=0, lt=1, description="Decay of the running mean of its square.")
     eps: float = Field(1e-8, gt=0, description="Added to the root, so that nothing is divided by zero.")

@@ -18,7 +18,7 @@ class RmsProp(Optimizer):
     """RMSprop: steps scaled by a running mean of the squared gradient.
 
     g ← ∇L + λ·w;  v ← α·v + (1 − α)·g²;  a ← α·a + (1 − α)·g;  d ← g / (√(v − a² if centered else v) + ε);
-    b ← μ·b + d;  w ← w − η·b
+    b ← μ·b + d;  w ← w − η·b;  where μ is 0: w ← w − η·d, and b stays as it is
 
     η `lr`, λ `weight_decay`, α `alpha`, μ `momentum`. Source: torch.optim.RMSprop; Hinton 2012, lecture 6e.
     """
@@ -64,12 +64,17 @@ class RmsProp(Optimizer):
         self, param: Tensor, grad: Tensor, state: dict[str, Tensor], step: Tensor, h: Mapping[str, Tensor]
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """RMSprop's update."""
-        grad = grad + h["weight_decay"] * param
-        square = self.alpha * state["square"] + (1 - self.alpha) * grad * grad
+        grad = grad.addcmul(h["weight_decay"], param)
+        square = (self.alpha * state["square"]).addcmul(grad, grad, value=1 - self.alpha)
         after = {"square": square}
         variance = square
         if self.centered:
-            after["mean"] = state["mean"] + (1 - self.alpha) * (grad - state["mean"])
-            variance = square - after["mean"] * after["mean"]
-        after["buffer"] = h["momentum"] * state["buffer"] + grad / (variance.sqrt() + self.eps)
-        return param - h["lr"] * after["buffer"], after
+            # torch's own operators: where the variance is nearly 0, rounding decides how far a step goes.
+            after["mean"] = state["mean"].lerp(grad, 1 - self.alpha)
+            variance = square.addcmul(after["mean"], after["mean"], value=-1)
+        root = variance.sqrt() + self.eps
+        momentum = h["momentum"]
+        moves = momentum > 0
+        step_taken = grad / root
+        after["buffer"] = (momentum * state["buffer"] + step_taken).where(moves, state["buffer"])
+        return param.addcmul(h["lr"], after["buffer"].where(moves, step_taken), value=-1), after

@@ -19,6 +19,8 @@ class Sgd(Optimizer):
 
     g ← ∇L + λ·w;  b ← μ·b + (1 − τ)·g (b ← g at the first update);  w ← w − η·(g + μ·b if nesterov else b)
 
+    Where μ is 0: w ← w − η·g, and b stays as it is; its first update is the first with μ above 0, as in torch.
+
     η `lr`, λ `weight_decay`, μ `momentum`, τ `dampening`. Source: torch.optim.SGD; Sutskever et al. 2013.
     """
 
@@ -51,18 +53,25 @@ class Sgd(Optimizer):
         )
 
     def init_state(self, param: Tensor) -> dict[str, Tensor]:
-        """The momentum buffer."""
-        return {"buffer": param.new_zeros(param.shape)}
+        """The momentum buffer; with dampening, whether it has been filled, (trials, 1, …)."""
+        state = {"buffer": param.new_zeros(param.shape)}
+        if self.dampening:
+            state["filled"] = param.new_zeros(len(param), *[1] * (param.ndim - 1))
+        return state
 
     def update(
         self, param: Tensor, grad: Tensor, state: dict[str, Tensor], step: Tensor, h: Mapping[str, Tensor]
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """SGD's update."""
-        grad = grad + h["weight_decay"] * param
+        grad = grad.addcmul(h["weight_decay"], param)
         momentum = h["momentum"]
-        taken = grad
+        moves = (momentum != 0).to(grad.dtype)
+        taken, after = moves, {}
         if self.dampening:
-            taken = grad * (1 - self.dampening * (step > 0).to(grad.dtype))
-        buffer = momentum * state["buffer"] + taken
-        direction = grad + momentum * buffer if self.nesterov else buffer
-        return param - h["lr"] * direction, {"buffer": buffer}
+            filled = state["filled"]
+            taken = moves * ((1 - filled) + (1 - self.dampening) * filled)
+            after["filled"] = filled.maximum(moves)
+        # One trial's factors: (μ, 1 − τ) where the buffer moves, (1, 0) where it stays.
+        after["buffer"] = (state["buffer"] * (momentum + (1 - moves))).addcmul(taken, grad)
+        ahead = grad.addcmul(momentum, after["buffer"]) if self.nesterov else after["buffer"]
+        return param.addcmul(h["lr"], ahead.where(momentum != 0, grad), value=-1), after
