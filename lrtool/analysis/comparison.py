@@ -1,21 +1,36 @@
 """Which variant is better, by how much, and whether the seeds can tell: paired statistics.
 
 Variants that share a seed share initial weights and batches, so their difference varies less than either of them.
-Intervals are Student's t, not bootstrap percentiles: those are too narrow with the 3 to 10 seeds people train.
+Intervals are Student's t, not bootstrap percentiles: those are too narrow with the 3 to 10 seeds people train. With
+the statistic "median", which outliers and skew do not move, all of it comes from ranks (`lrtool.analysis.ranks`).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from lrtool.analysis.student import CONFIDENCE, Estimate, Interval, estimate, paired_p, seeds_needed
+from lrtool.analysis import ranks
+from lrtool.analysis.look import Look, look
+from lrtool.analysis.ranks import median_interval as median_interval
+from lrtool.analysis.student import (
+    CONFIDENCE,
+    Estimate,
+    Interval,
+    bounded_estimate,
+    estimate,
+    paired_p,
+    seeds_needed,
+)
 
 Array = NDArray[np.float64]
+#: What variants are compared by, over their seeds.
+Statistic = Literal["mean", "median"]
 #: Resamples for a number of seeds: weights less their mean (resamples, seeds), and how much wider they spread.
 Draws = tuple[Array, Array]
 
@@ -26,10 +41,11 @@ _RESAMPLES = 4000
 class Difference:
     """`name` minus `other`, over the seeds that both have, in the metric's unit.
 
-    `base`: the size of the other's mean over those seeds. `better`: the probability that `name` is
-    better (paired bootstrap), None with fewer than 3 seeds. `p`: `paired_p`; `corrected`: after Holm's
-    correction, equal to `p` for a question asked beforehand. `diverged`: seeds of (name, other) without a finite
-    value; with any, only they are told. `hypotheses`: how many tests the correction counts.
+    `estimate`: by `statistic`, the mean difference, or `ranks.shift`. `base`: the size of the other's mean (median)
+    over those seeds. `better`: the probability that `name` is better (paired bootstrap; by ranks), None with fewer
+    than 3 seeds. `p`: `paired_p` or `signed_rank_p`; `corrected`: after Holm's correction, equal to `p` for a question
+    asked beforehand. `diverged`: seeds of (name, other) without a finite value; with any, only they are told.
+    `hypotheses`: how many tests the correction counts. `each`: the differences themselves.
     """
 
     name: str
@@ -41,6 +57,8 @@ class Difference:
     corrected: float | None
     diverged: tuple[int, int] = (0, 0)
     hypotheses: int = 1
+    statistic: Statistic = "mean"
+    each: Array = field(default_factory=lambda: np.empty(0), repr=False, compare=False)
 
     @property
     def significant(self) -> bool:
@@ -53,7 +71,11 @@ class Difference:
 
         Where the two cannot be told apart, more than there are.
         """
-        found = seeds_needed(self.estimate.mean, self.estimate.deviation, (1 - CONFIDENCE) / self.hypotheses)
+        significance = (1 - CONFIDENCE) / self.hypotheses
+        if self.statistic == "median":
+            found = ranks.seeds_by_ranks(self.each, significance)
+        else:
+            found = seeds_needed(self.estimate.mean, self.estimate.deviation, significance)
         if found is None or self.significant:
             return found
         return max(found, self.estimate.count + 1)
@@ -74,34 +96,52 @@ class Difference:
 
 @dataclass(frozen=True)
 class Standing:
-    """A variant: its mean over finite seeds, how many `diverged`, the difference to the best (None for the best)."""
+    """A variant: its mean over finite seeds, how many `diverged`, the difference to the best (None for the best).
+
+    `median`: the median over the same seeds. `look`: whether they have outliers or skew, so that the mean's interval
+    may hold less often than 95%. `statistic`: which of the two the variant is ranked by.
+    """
 
     name: str
-    estimate: Estimate
+    mean: Estimate
+    median: Estimate
     diverged: int
     to_best: Difference | None
+    look: Look = field(default_factory=Look)
+    statistic: Statistic = "mean"
+
+    @property
+    def estimate(self) -> Estimate:
+        """The mean or the median, as the comparison is by."""
+        return self.mean if self.statistic == "mean" else self.median
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Variants from best to worst, those that diverged in some seed last."""
+    """Variants from best to worst by a statistic over seeds, those that diverged in some seed last."""
 
     higher_is_better: bool
     standings: tuple[Standing, ...]
+    statistic: Statistic = "mean"
 
     @property
     def best(self) -> Standing:
-        """The variant with the best mean."""
+        """The variant with the best mean (or median)."""
         return self.standings[0]
 
 
 def compare(
-    variants: Mapping[str, Mapping[int, float]], higher_is_better: bool = False, sampling_seed: int = 0
+    variants: Mapping[str, Mapping[int, float]],
+    higher_is_better: bool = False,
+    sampling_seed: int = 0,
+    statistic: Statistic = "mean",
+    bounded: bool = False,
 ) -> Comparison:
     """Compare variants, each a mapping of seed to the metric's value (not finite: the seed diverged).
 
-    Holm's correction counts every pair of variants, not only those with the best: which one is best was itself
-    read off the data. Raises ValueError where there is no variant or one has no seed.
+    `bounded`: the metric lies in [0, 1], as accuracies do, so the mean's interval is one on the logit scale. Holm's
+    correction counts every pair of variants, not only those with the best: which one is best was itself read off the
+    data. Raises ValueError where there is no variant or one has no seed.
 
     >>> values = {"a": {0: 1.0, 1: 1.1, 2: 0.9, 3: 1.0}, "b": {0: 1.3, 1: 1.5, 2: 1.2, 3: 1.3}}
     >>> result = compare(values)
@@ -112,20 +152,22 @@ def compare(
     """
     if not variants or not all(variants.values()):
         raise ValueError("every variant needs at least one seed")
-    sums = {name: _summed(values) for name, values in variants.items()}
-    ranked = sorted(variants, key=lambda name: _rank(*sums[name], higher_is_better))
-    best, rest = ranked[0], ranked[1:]
+    found = [_standing(name, values, statistic, bounded) for name, values in variants.items()]
+    best, *rest = sorted(found, key=lambda each: _rank(each.estimate, each.diverged, higher_is_better))
     draws: dict[int, Draws] = {}
     pairs = [
-        difference(name, variants[name], best, variants[best], higher_is_better, sampling_seed, draws) for name in rest
-    ]
-    hypotheses = max(1, len(ranked) * len(rest) // 2)
+        difference(
+            each.name, variants[each.name], best.name, variants[best.name],
+            higher_is_better, sampling_seed, draws, statistic,
+        )
+        for each in rest
+    ]  # fmt: skip
+    hypotheses = max(1, len(found) * len(rest) // 2)
     corrected = holm([pair.p for pair in pairs], hypotheses)
-    standings = [Standing(best, *sums[best], None)]
-    for pair, value in zip(pairs, corrected, strict=True):
-        fair = replace(pair, corrected=value, hypotheses=hypotheses)
-        standings.append(Standing(pair.name, *sums[pair.name], fair))
-    return Comparison(higher_is_better, tuple(standings))
+    standings = [best]
+    for each, pair, value in zip(rest, pairs, corrected, strict=True):
+        standings.append(replace(each, to_best=replace(pair, corrected=value, hypotheses=hypotheses)))
+    return Comparison(higher_is_better, tuple(standings), statistic)
 
 
 def difference(
@@ -136,6 +178,7 @@ def difference(
     higher_is_better: bool = False,
     sampling_seed: int = 0,
     draws: dict[int, Draws] | None = None,
+    statistic: Statistic = "mean",
 ) -> Difference:
     """The paired difference of two variants; a single question, so nothing is corrected.
 
@@ -146,16 +189,16 @@ def difference(
     lost = int((~np.isfinite(mine)).sum()), int((~np.isfinite(theirs)).sum())
     if any(lost) or not shared:
         nothing = Estimate(math.nan, None, math.nan, len(shared))
-        return Difference(name, other, nothing, math.nan, None, None, None, lost)
+        return Difference(name, other, nothing, math.nan, None, None, None, lost, statistic=statistic)
     d = mine - theirs
-    found = estimate(d)
-    p = paired_p(d)
-    return Difference(
-        name, other, found,
-        base=abs(float(theirs.mean())),
-        better=_bootstrap(d if higher_is_better else -d, sampling_seed, {} if draws is None else draws),
-        p=p, corrected=p,
-    )  # fmt: skip
+    gains = d if higher_is_better else -d
+    if statistic == "median":
+        found, p, better = ranks.shift(d), ranks.signed_rank_p(d), ranks.probability_above(gains)
+    else:
+        found, p = estimate(d), paired_p(d)
+        better = _bootstrap(gains, sampling_seed, {} if draws is None else draws)
+    base = abs(float(np.median(theirs) if statistic == "median" else theirs.mean()))
+    return Difference(name, other, found, base, better, p, p, statistic=statistic, each=d)
 
 
 def holm(values: Iterable[float | None], hypotheses: int) -> list[float | None]:
@@ -176,25 +219,6 @@ def holm(values: Iterable[float | None], hypotheses: int) -> list[float | None]:
     return out
 
 
-def median_interval(values: ArrayLike) -> Interval | None:
-    """The 95% interval of the median: the k-th smallest and the k-th largest of n values, whatever their distribution.
-
-    k is the largest with P(B < k) ≤ 2.5%, B binomial with n and ½; with fewer than 6 values there is none. Infinite
-    values, of seeds that never got there, count as the largest.
-
-    >>> median_interval([3, 1, 2, math.inf, 5, 4]), median_interval([1, 2, 3, 4, 5])
-    ((1.0, inf), None)
-
-    Source: Thompson 1936, "On confidence ranges for the median".
-    """
-    x = np.sort(np.asarray(values, dtype=np.float64))
-    count, place, tail = len(x), 0, 0.5 ** len(x)
-    while tail <= (1 - CONFIDENCE) / 2:
-        place += 1
-        tail += math.comb(count, place) * 0.5**count
-    return (float(x[place - 1]), float(x[count - place])) if place else None
-
-
 def _bootstrap(gains: Array, sampling_seed: int, draws: dict[int, Draws]) -> float | None:
     """The part of resamples of seeds in which the mean gain is above 0; a tie is half a win.
 
@@ -213,11 +237,13 @@ def _bootstrap(gains: Array, sampling_seed: int, draws: dict[int, Draws]) -> flo
     return float((means > 0).mean() + (means == 0).mean() / 2)
 
 
-def _summed(values: Mapping[int, float]) -> tuple[Estimate, int]:
-    """The estimate over finite values and how many are not."""
+def _standing(name: str, values: Mapping[int, float], statistic: Statistic, bounded: bool) -> Standing:
+    """A variant by itself: its estimates over finite values, and how many are not."""
     x = np.array(list(values.values()), dtype=np.float64)
     finite = np.isfinite(x)
-    return estimate(x[finite]), int((~finite).sum())
+    kept = x[finite]
+    mean = bounded_estimate(kept) if bounded else estimate(kept)
+    return Standing(name, mean, ranks.median(kept), int((~finite).sum()), None, look(values), statistic)
 
 
 def _rank(found: Estimate, diverged: int, higher_is_better: bool) -> tuple[int, float]:

@@ -6,7 +6,7 @@ All three use one tail probability, somewhat less than the 5% that are said: `us
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -70,6 +70,28 @@ def estimate(values: ArrayLike) -> Estimate:
     mean, deviation = float(x.mean()), float(x.std(ddof=1))
     half = quantile(len(x)) * deviation / math.sqrt(len(x))
     return Estimate(mean, (mean - half, mean + half), deviation, len(x))
+
+
+def bounded_estimate(values: ArrayLike) -> Estimate:
+    """As `estimate`, of values in [0, 1] such as accuracies, with an interval on the logit scale: it stays inside.
+
+    logit(m) ± t·s/(√n·m(1 − m)), taken back; m is the mean, s the deviation. Near 0 or 1 the spread of the values, and
+    with it their skew, follows the distance to the bound, which this interval allows for: with 3 to 30 seeds it covers
+    the mean of beta and binomial accuracies of 0.9 to 0.999 in 93–98% (`comparison_coverage.py`), where mean ± t·s/√n
+    covers 89–96%. The mean is that of the values as they are, so a seed at 0 or 1 needs no adjustment. Where all
+    seeds have one value, their number says nothing of its spread, and there is no interval.
+
+    Source: the delta method; Agresti 2013, "Categorical Data Analysis", section 3.1.
+    """
+    from scipy import special
+
+    found = estimate(values)
+    mean, count = found.mean, found.count
+    if found.interval is None or not 0 < mean < 1 or found.deviation <= 1e-12:
+        return replace(found, interval=None)
+    half = quantile(count) * found.deviation / (math.sqrt(count) * mean * (1 - mean))
+    centre = special.logit(mean)
+    return replace(found, interval=(float(special.expit(centre - half)), float(special.expit(centre + half))))
 
 
 def paired_p(differences: ArrayLike) -> float | None:

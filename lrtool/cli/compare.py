@@ -20,6 +20,9 @@ def command(
     direction: Annotated[
         str | None, typer.Option(metavar="higher|lower", help="Which values are better, for a metric of your own.")
     ] = None,
+    statistic: Annotated[
+        str, typer.Option(metavar="mean|median", help="What of the seeds; medians where some are outliers or skewed.")
+    ] = "mean",
     by: Annotated[
         list[str] | None,
         typer.Option(metavar="KEY", help="What makes a variant, e.g. schedule.kind; unsaid: what differs; repeatable."),
@@ -48,7 +51,13 @@ def command(
 
     Seeds that a variant shares with the best share initial weights and batches; differences are over those. Intervals
     are 95% and each for itself. P(better) is a paired bootstrap. p is corrected (Holm) for every pair of variants, and
-    decides what is told apart: at most 5%.
+    decides what is told apart: at most 5%. The interval of a mean accuracy (or f1, auc, precision, recall) is one on
+    the logit scale, so it stays within 0 and 1.
+
+    A * beside an interval says that the seeds have outliers or skew: the mean's interval may then hold less often.
+    With --statistic median, ranking, table, plots and what --require and --max-regression ask for are by medians.
+    Differences are then those of Hodges and Lehmann, and their interval, P(better) and p come from the signed-rank
+    test. Nothing is told apart with fewer than 6 seeds.
 
     The target is a loss that all variants are timed to: --target, or else one that half of the variants reach with
     every seed. It is the validation loss (the training loss for --metric train_loss or where a run has no other) and
@@ -62,6 +71,9 @@ def command(
       seeds, diverged   how many seeds; how many of them diverged
       mean, low, high   of the metric, with its interval
       deviation         standard deviation over seeds
+      median, median_low, median_high
+                        of the metric, with its interval (from 6 seeds)
+      outliers, skewed  seeds far off the others; whether seeds are skewed
       difference        from the best, in the metric's unit
       difference_low, difference_high, effect_percent
                         its interval; in percent of the best
@@ -77,7 +89,7 @@ def command(
     """
     from lrtool.report.comparing import build_report, draw, unmet
 
-    report, first = build_report(runs, metric, direction, by or (), target)
+    report, first = build_report(runs, metric, direction, by or (), target, statistic)
     # What a script asks for is checked first: a mistyped name shall not cost it the table.
     broken = unmet(report, require or (), max_regression, baseline or first)
     if csv is not None:
@@ -103,7 +115,7 @@ def show(report: Report, plots: Sequence[Path] = ()) -> None:
 
     from rich.console import Console
 
-    from lrtool.report.compare_text import MOST_SHOWN, draw_table, tolerance_text, verdict
+    from lrtool.report.compare_text import MOST_SHOWN, draw_table, look_text, tolerance_text, verdict
 
     # A pipe has no width: nothing shall be cut or folded there.
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 200
@@ -112,6 +124,8 @@ def show(report: Report, plots: Sequence[Path] = ()) -> None:
     hidden = len(report.variants) - MOST_SHOWN
     if hidden > 0:
         say(f"… and {hidden} more (--csv FILE writes all)")
+    if marks := look_text(report):
+        say(marks)
     say(f"\n{verdict(report.comparison)}")
     for said in report.tolerances()[:MOST_SHOWN]:
         say(tolerance_text(said))

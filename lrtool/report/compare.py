@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from lrtool.analysis.comparison import Statistic
+from lrtool.analysis.ranks import median
 from lrtool.analysis.student import estimate
 from lrtool.report.schedule import steps_below
 from lrtool.report.style import INK, PALETTE, log_ticks, metric_name, shortened_apart, styled, titled
@@ -34,9 +36,10 @@ _NAMES_INSIDE = 4
 
 @dataclass(frozen=True)
 class Band:
-    """A variant's loss over updates: `step`, `mean`, `low`, `high` all (points,); the band is NaN with one seed.
+    """A variant's loss over updates: `step`, `mean` (or median), `low`, `high` all (points,).
 
-    `lr_step`, `lr`: its learning rate, of its first seed. `seeds` that did not diverge are averaged.
+    The band is NaN with too few seeds: one, or of medians fewer than 6. `lr_step`, `lr`: its learning rate, of its
+    first seed. `seeds` that did not diverge are averaged.
     """
 
     name: str
@@ -58,12 +61,20 @@ class OverlayPlot:
     loss: str
     bands: tuple[Band, ...]
     left_out: int = 0
+    statistic: Statistic = "mean"
 
     @classmethod
-    def of(cls, title: str, answer: str, variants: Sequence[Variant], loss: str = "val_loss") -> Self:
+    def of(
+        cls,
+        title: str,
+        answer: str,
+        variants: Sequence[Variant],
+        loss: str = "val_loss",
+        statistic: Statistic = "mean",
+    ) -> Self:
         """From variants in order of their rank."""
-        bands = tuple(_band(variant, loss) for variant in variants[:MOST_DRAWN])
-        return cls(title, answer, loss, bands, max(0, len(variants) - MOST_DRAWN))
+        bands = tuple(_band(variant, loss, statistic) for variant in variants[:MOST_DRAWN])
+        return cls(title, answer, loss, bands, max(0, len(variants) - MOST_DRAWN), statistic)
 
 
 @styled
@@ -92,8 +103,8 @@ def draw_overlay(plot: OverlayPlot) -> Figure:
     return figure
 
 
-def _band(variant: Variant, loss: str) -> Band:
-    """Mean and interval over seeds on a common grid, which ends where the first seed ends."""
+def _band(variant: Variant, loss: str, statistic: Statistic) -> Band:
+    """Mean (or median) and interval over seeds on a common grid, which ends where the first seed ends."""
     curves = [loss_curve(outcome, loss) for outcome in variant.outcomes.values() if not outcome.diverged]
     curves = [(step, values) for step, values in curves if len(step)]
     first = next(iter(variant.outcomes.values())).curve
@@ -103,9 +114,10 @@ def _band(variant: Variant, loss: str) -> Band:
         return Band(variant.name, 0, nothing, nothing, nothing, nothing, lr_step, lr)
     grid = _grid(curves)
     table = np.array([np.interp(grid, step, values) for step, values in curves])
-    columns = [estimate(column) for column in table.T]
+    columns = [median(column) if statistic == "median" else estimate(column) for column in table.T]
+    middle = np.array([column.mean for column in columns])
     ends = np.array([column.interval or (math.nan, math.nan) for column in columns])
-    return Band(variant.name, len(curves), grid, table.mean(axis=0), ends[:, 0], ends[:, 1], lr_step, lr)
+    return Band(variant.name, len(curves), grid, middle, ends[:, 0], ends[:, 1], lr_step, lr)
 
 
 def _grid(curves: Sequence[tuple[Array, Array]]) -> Array:
@@ -140,7 +152,7 @@ def _loss_axis(axes: Axes, plot: OverlayPlot) -> None:
 
 def _names(figure: Figure, axes: Axes, plot: OverlayPlot) -> None:
     more = f"; {plot.left_out} worse variants are not drawn" if plot.left_out else ""
-    title = f"mean and 95% interval over seeds{more}"
+    title = f"{plot.statistic} and 95% interval over seeds{more}"
     if len(plot.bands) <= _NAMES_INSIDE:
         axes.legend(loc="best", title=title, title_fontsize=8.5)
     else:

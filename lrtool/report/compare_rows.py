@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from lrtool.analysis.comparison import Comparison
+from lrtool.analysis.comparison import Comparison, Statistic
 from lrtool.analysis.student import Interval
 from lrtool.report.style import FAINT, INK, PALETTE, log_ticks, metric_name, number, shortened_apart, styled, titled
 from lrtool.runs.variants import Variant
@@ -33,7 +33,10 @@ _WIDE = 8.0
 
 @dataclass(frozen=True)
 class ForestRow:
-    """A variant's final values, one a seed (finite ones), their mean and interval; `apart` from the best for sure."""
+    """A variant's final values, one a seed (finite ones), their mean or median and its interval.
+
+    `apart`: told apart from the best; `odd`: the seeds have outliers or skew, so a mean's interval may not hold.
+    """
 
     name: str
     values: Array
@@ -41,6 +44,7 @@ class ForestRow:
     interval: Interval | None
     diverged: int
     apart: bool
+    odd: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,7 @@ class ForestPlot:
     metric: str
     rows: tuple[ForestRow, ...]
     left_out: int = 0
+    statistic: Statistic = "mean"
 
     @classmethod
     def of(cls, title: str, answer: str, metric: str, variants: Sequence[Variant], comparison: Comparison) -> Self:
@@ -63,10 +68,12 @@ class ForestPlot:
             found = standing.estimate
             rows.append(
                 ForestRow(
-                    variant.name, values[np.isfinite(values)], found.mean, found.interval, standing.diverged, apart
+                    variant.name, values[np.isfinite(values)], found.mean, found.interval, standing.diverged, apart,
+                    standing.look.odd and comparison.statistic == "mean",
                 )
-            )
-        return cls(title, answer, metric, tuple(rows[:MOST_ROWS]), max(0, len(rows) - MOST_ROWS))
+            )  # fmt: skip
+        left_out = max(0, len(rows) - MOST_ROWS)
+        return cls(title, answer, metric, tuple(rows[:MOST_ROWS]), left_out, comparison.statistic)
 
 
 @dataclass(frozen=True)
@@ -111,7 +118,7 @@ class TargetPlot:
 
 @styled
 def draw_forest(plot: ForestPlot) -> Figure:
-    """A row a variant: a dot a seed, the mean and its 95% interval; the best on top."""
+    """A row a variant: a dot a seed, the mean (or median) and its 95% interval; the best on top."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(_WIDTH, 1.7 + 0.42 * len(plot.rows)), layout="constrained")
@@ -123,10 +130,12 @@ def draw_forest(plot: ForestPlot) -> Figure:
             axes.plot(row.interval, (place, place), color=color, lw=2.4)
         if math.isfinite(row.mean):
             axes.plot(row.mean, place, "D", ms=6.5, color=color, mec="white", mew=0.8)
-    width = _rows(axes, [row.name for row in plot.rows])
+    width = _rows(axes, [f"{row.name} *" if row.odd else row.name for row in plot.rows])
     _forest_limits(axes, plot)
     _forest_notes(axes, plot)
-    _below(axes, f"{metric_name(plot.metric)}: seeds, mean, 95% interval; grey: told apart from the best", width)
+    what = f"{metric_name(plot.metric)}: seeds, {plot.statistic}, 95% interval; grey: told apart from the best"
+    odd = "; *: outliers or skew, the interval may hold less often" if any(row.odd for row in plot.rows) else ""
+    _below(axes, what + odd, width)
     titled(figure, axes, plot.title, _with_left_out(plot.answer, plot.left_out), int(width / _SMALL))
     return figure
 
@@ -204,7 +213,7 @@ def _forest_notes(axes: Axes, plot: ForestPlot) -> None:
     for place, row in enumerate(plot.rows):
         notes = [f"{row.diverged} seed{'' if row.diverged == 1 else 's'} diverged"] if row.diverged else []
         if math.isfinite(row.mean) and not low <= row.mean <= high:
-            notes.append(f"mean {number(row.mean)} {'→' if row.mean > high else '(far left)'}")
+            notes.append(f"{plot.statistic} {number(row.mean)} {'→' if row.mean > high else '(far left)'}")
         if notes:
             axes.annotate(
                 ", ".join(notes), (0.995, place), xycoords=axes.get_yaxis_transform(),

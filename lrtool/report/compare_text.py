@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lrtool.analysis.comparison import Comparison, Difference, Standing, median_interval
+from lrtool.analysis.look import Look
 from lrtool.analysis.student import MOST_SEEDS, Interval
 from lrtool.printable import printable
 from lrtool.report.style import number, shortened_apart
@@ -57,6 +58,7 @@ class Report:
             "command": "compare",
             "metric": self.metric,
             "higher_is_better": self.comparison.higher_is_better,
+            "statistic": self.comparison.statistic,
             "verdict": verdict(self.comparison),
             "target": self.target,
             "variants": self.rows(),
@@ -72,6 +74,33 @@ class Report:
             if said is not None:
                 found.append({"variant": response.name, **asdict(said)})
         return found
+
+
+def look_text(report: Report) -> str:
+    """What the marks in the table mean, of the variants that it shows; empty where there are none."""
+    odd = [each for each in report.comparison.standings[:MOST_SHOWN] if each.look.odd]
+    if not odd:
+        return ""
+    found = "; ".join(f"of {each.name}, {_odd(each.look)}" for each in odd[:4])
+    more = f"; and of {len(odd) - 4} more" if len(odd) > 4 else ""
+    if report.comparison.statistic == "median":
+        return f"* {found}{more}: medians are compared, which this does not move"
+    return f"* {found}{more}: the mean's interval may hold less often than 95%; compare --statistic median"
+
+
+def _odd(found: Look) -> str:
+    """How the seeds of a variant look.
+
+    >>> _odd(Look((7,))), _odd(Look((1, 2), True)), _odd(Look((), True))
+    ('seed 7 is an outlier', 'seeds 1, 2 are outliers and the seeds are skewed', 'the seeds are skewed')
+    """
+    said = []
+    if found.outliers:
+        some = ", ".join(map(str, found.outliers[:4])) + (" …" if len(found.outliers) > 4 else "")
+        said.append(f"seed {some} is an outlier" if len(found.outliers) == 1 else f"seeds {some} are outliers")
+    if found.skewed:
+        said.append("the seeds are skewed")
+    return " and ".join(said)
 
 
 def tolerance_text(said: Mapping[str, Any]) -> str:
@@ -151,7 +180,8 @@ def draw_table(report: Report) -> Table:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    heads = ["variant", "seeds", report.metric, "95% interval", "worse than best by", "effect", "P(better)", "p (Holm)"]
+    middle = report.metric if report.comparison.statistic == "mean" else f"median {report.metric}"
+    heads = ["variant", "seeds", middle, "95% interval", "worse than best by", "effect", "P(better)", "p (Holm)"]
     if report.target is not None:
         heads += [f"steps to {number(report.target)}", "time"]
     for place, head in enumerate(heads):
@@ -172,18 +202,22 @@ def to_csv(report: Report) -> str:
     writer.writeheader()
     for row in rows:
         row["chosen"] = "; ".join(f"{key}={value}" for key, value in row["chosen"].items())
+        row["outliers"] = "; ".join(map(str, row["outliers"]))
         writer.writerow(row)
     return text.getvalue()
 
 
 def _row(place: int, standing: Standing, variant: Variant) -> dict[str, Any]:
-    found, gap = standing.estimate, standing.to_best
-    low, high = found.interval or (None, None)
+    mean, gap = standing.mean, standing.to_best
+    low, high = mean.interval or (None, None)
+    median_low, median_high = standing.median.interval or (None, None)
     gap_low, gap_high = (gap.estimate.interval if gap else None) or (None, None)
     return {
         "rank": place, "variant": standing.name, "chosen": dict(variant.chosen), "tried": variant.tried,
         "seeds": len(variant.outcomes), "diverged": standing.diverged,
-        "mean": _finite(found.mean), "low": low, "high": high, "deviation": _finite(found.deviation),
+        "mean": _finite(mean.mean), "low": low, "high": high, "deviation": _finite(mean.deviation),
+        "median": _finite(standing.median.mean), "median_low": median_low, "median_high": median_high,
+        "outliers": list(standing.look.outliers), "skewed": standing.look.skewed,
         "difference": _finite(gap.estimate.mean) if gap else None, "difference_low": gap_low,
         "difference_high": gap_high, "effect_percent": gap.percent if gap else None,
         "probability_better": gap.better if gap else None, "p": gap.p if gap else None,
@@ -214,14 +248,19 @@ def _cells(row: Mapping[str, Any], report: Report) -> list[str]:
     )
     name = row["variant"] + (f" ({chosen})" if chosen else "")
     seeds = f"{row['seeds']}" + (f", {row['diverged']} diverged" if row["diverged"] else "")
-    cells = [name, seeds, _number(row["mean"]), _interval((row["low"], row["high"]))]
+    if report.comparison.statistic == "mean":
+        middle, ends = row["mean"], (row["low"], row["high"])
+    else:
+        middle, ends = row["median"], (row["median_low"], row["median_high"])
+    mark = " *" if row["outliers"] or row["skewed"] else ""
+    cells = [name, seeds, _number(middle), _interval(ends) + mark]
     if row["rank"] == 1:
         cells += ["best", "", "", ""]
     else:
         sign = -1 if report.comparison.higher_is_better else 1
-        ends = sorted(sign * end for end in (row["difference_low"], row["difference_high"]) if end is not None)
+        around = sorted(sign * end for end in (row["difference_low"], row["difference_high"]) if end is not None)
         gap = row["difference"]
-        about = f"{_number(None if gap is None else sign * gap)} {_interval(tuple(ends) or (None, None))}".strip()
+        about = f"{_number(None if gap is None else sign * gap)} {_interval(tuple(around) or (None, None))}".strip()
         effect = _percent(row["effect_percent"])
         cells += [about, effect, _probability(row["probability_better"]), _p(row["p_holm"])]
     if report.target is not None:

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from lrtool.analysis.comparison import Difference, compare, difference
+from lrtool.analysis.comparison import Difference, Statistic, compare, difference
 from lrtool.errors import UsageError
 from lrtool.report.compare_text import Report, missing, verdict
 from lrtool.runs.lr_response import lr_responses
 from lrtool.runs.outcomes import read_outcomes
-from lrtool.runs.variants import Variant, chosen_metric, compared_loss, usual_target, variants
+from lrtool.runs.variants import Variant, chosen_metric, compared_loss, is_bounded, usual_target, variants
 
 
 @contextmanager
@@ -31,7 +31,12 @@ def _without_collector() -> Iterator[None]:
 
 @_without_collector()
 def build_report(
-    runs: Sequence[str], metric: str | None, direction: str | None, by: Sequence[str], target: float | None
+    runs: Sequence[str],
+    metric: str | None,
+    direction: str | None,
+    by: Sequence[str],
+    target: float | None,
+    statistic: str = "mean",
 ) -> tuple[Report, str]:
     """Compare runs; gives the report and the name of the variant that was given first.
 
@@ -39,10 +44,13 @@ def build_report(
     """
     if direction not in (None, "higher", "lower"):
         raise UsageError(f"expected higher or lower, but got {direction!r}", where="--direction")
+    by_what = _statistic(statistic)
     outcomes, notes = read_outcomes(runs)
     name, higher = chosen_metric(outcomes, metric, direction)
-    found, more = variants(outcomes, name, higher, by)
-    comparison = compare({variant.name: variant.values(name) for variant in found}, higher)
+    found, more = variants(outcomes, name, higher, by, by_what)
+    values = {variant.name: variant.values(name) for variant in found}
+    bounded = is_bounded(name, [value for seeds in values.values() for value in seeds.values()])
+    comparison = compare(values, higher, statistic=by_what, bounded=bounded)
     named = {variant.name: variant for variant in found}
     ranked = tuple(named[standing.name] for standing in comparison.standings)
     loss = compared_loss([each for variant in found for each in variant.outcomes.values()], name)
@@ -53,6 +61,12 @@ def build_report(
         more.append("variants have different seeds; differences are over those that both have")
     responses = lr_responses(outcomes, name, ranked, by)
     return Report(name, comparison, ranked, target, (*notes, *more), tuple(responses), loss), found[0].name
+
+
+def _statistic(name: str) -> Statistic:
+    if name == "mean" or name == "median":
+        return name
+    raise UsageError(f"expected mean or median, but got {name!r}", where="--statistic")
 
 
 def sweep_report(folder: Path) -> Report | None:
@@ -78,7 +92,7 @@ def draw(report: Report, folder: Path) -> list[Path]:
     count = len(report.variants)
     title, answer = f"{count} variant{'' if count == 1 else 's'}", verdict(report.comparison)
     what = metric_name(report.metric)
-    overlay = OverlayPlot.of(f"{title}: curves", answer, report.variants, report.loss)
+    overlay = OverlayPlot.of(f"{title}: curves", answer, report.variants, report.loss, report.comparison.statistic)
     forest = ForestPlot.of(f"{title}: {what}", answer, report.metric, report.variants, report.comparison)
     files = [*save(draw_overlay(overlay), folder, "curves"), *save(draw_forest(forest), folder, "final")]
     if report.target is not None:
@@ -154,8 +168,9 @@ def _regressed(report: Report, variant: Variant, baseline: Variant, limit: float
 
 
 def _pair(report: Report, first: Variant, second: Variant) -> Difference:
-    higher = report.comparison.higher_is_better
-    return difference(first.name, first.values(report.metric), second.name, second.values(report.metric), higher)
+    values, others = first.values(report.metric), second.values(report.metric)
+    higher, statistic = report.comparison.higher_is_better, report.comparison.statistic
+    return difference(first.name, values, second.name, others, higher, statistic=statistic)
 
 
 def _diverged(pair: Difference) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import math
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lrtool.analysis.comparison import Statistic
 from lrtool.errors import UsageError
 from lrtool.printable import one_line
 from lrtool.runs.outcomes import Outcome, as_text
@@ -122,6 +124,16 @@ def chosen_metric(outcomes: Sequence[Outcome], wanted: str | None, direction: st
     return name, direction == "higher" if direction else not words & set(_LOWER)
 
 
+#: Metrics that lie in [0, 1].
+_BOUNDED = ("accuracy", "acc", "f1", "auc", "precision", "recall")
+
+
+def is_bounded(metric: str, values: Iterable[float]) -> bool:
+    """Whether a metric lies in [0, 1], as accuracies do: by its name, and by its values (one in percent does not)."""
+    words = set(metric.removeprefix("val_").lower().split("_"))
+    return bool(words & {*_BOUNDED}) and all(0 <= value <= 1 for value in values if math.isfinite(value))
+
+
 #: Keys that say where, how long a record or under which name; not what was trained.
 _NOT_COMPARED = (
     "seed",
@@ -173,13 +185,18 @@ def _differs_within(tables: Sequence[Mapping[str, Any]], key: str, kinds: set[st
 
 
 def variants(
-    outcomes: Sequence[Outcome], metric: str, higher_is_better: bool, by: Sequence[str] = ()
+    outcomes: Sequence[Outcome],
+    metric: str,
+    higher_is_better: bool,
+    by: Sequence[str] = (),
+    statistic: Statistic = "mean",
 ) -> tuple[list[Variant], list[str]]:
     """Group outcomes into variants by the keys `by`, and what a reader should know about it.
 
     Unsaid, these are a sweep's named variants or else the keys that differ, the LR only where nothing else does: each
     variant is shown at its own best LR. Where the outcomes of a variant differ in other keys, the combination with the
-    best mean over seeds is taken. Raises UsageError where a key is in no config or the outcomes are incomparable.
+    best mean (or median) over seeds is taken. Raises UsageError where a key is in no config or the outcomes are
+    incomparable.
     """
     differing = differing_keys(outcomes)
     keys, others = variant_keys(outcomes, differing, by)
@@ -192,12 +209,14 @@ def variants(
         repeated += outcome.seed in seeds
         seeds[outcome.seed] = outcome
     notes = [f"{repeated} runs repeat another's settings and seed; the one given last counts"] if repeated else []
-    found = [_best(name, list(each.values()), others, metric, higher_is_better) for name, each in groups.items()]
+    found = [
+        _best(name, list(each.values()), others, metric, higher_is_better, statistic) for name, each in groups.items()
+    ]
     most = max(variant.tried for variant in found)
     if most > 1:
         notes.append(
             f"each variant stands at its best of up to {most} settings of {', '.join(others)},"
-            " picked by the same seeds, so its mean looks a little better than it is"
+            f" picked by the same seeds, so its {statistic} looks a little better than it is"
         )
     return found, notes
 
@@ -211,19 +230,28 @@ def variant_keys(
 
 
 def _best(
-    name: str, tried: list[dict[int, Outcome]], others: Sequence[str], metric: str, higher_is_better: bool
+    name: str,
+    tried: list[dict[int, Outcome]],
+    others: Sequence[str],
+    metric: str,
+    higher_is_better: bool,
+    statistic: Statistic,
 ) -> Variant:
     def rank(outcomes: Mapping[int, Outcome]) -> tuple[int, int, float]:
         values = [metric_value(outcome, metric) for outcome in outcomes.values()]
         finite = [value for value in values if math.isfinite(value)]
-        mean = sum(finite) / len(finite) if finite else math.inf
-        return len(values) - len(finite), -len(values), -mean if higher_is_better and finite else mean
+        middle = _middle(finite, statistic) if finite else math.inf
+        return len(values) - len(finite), -len(values), -middle if higher_is_better and finite else middle
 
     best = min(tried, key=rank)
     first = next(iter(best.values()))
     # The LR is told even of a variant with only one, as after tuning or pruning.
     chosen = {key: first.flat[key] for key in others if key in first.flat and (len(tried) > 1 or key == LR)}
     return Variant(name, dict(sorted(best.items())), chosen, len(tried))
+
+
+def _middle(values: Sequence[float], statistic: Statistic) -> float:
+    return statistics.median(values) if statistic == "median" else sum(values) / len(values)
 
 
 def _wanted(outcomes: Sequence[Outcome], differing: list[str], by: Sequence[str]) -> list[str]:

@@ -69,6 +69,9 @@ def test_json_and_csv_say_the_same(cli, runs, tmp_path):
         (["--max-regression", "2"], 2, "write --max-regression 2%"),
         (["--metric", "wobble"], 2, "every run has: train_loss, val_accuracy, val_loss"),
         (["--direction", "up"], 2, "expected higher or lower"),
+        (["--statistic", "mode"], 2, "expected mean or median, but got 'mode'"),
+        (["--statistic", "median", "--require", "cosine better than constant"], 6, "4 seeds are too few for a differ"),
+        (["--statistic", "median", "--max-regression", "30%"], 6, "30% is not ruled out: 4 seeds are too few"),
     ],
 )
 def test_scripts_can_require(cli, runs, options, code, said):
@@ -109,3 +112,19 @@ def test_it_needs_no_torch(runs, tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_mean_accuracy_has_an_interval_within_its_bounds(cli, runs):
+    document = json.loads(cli("compare", runs, "--json", "--metric", "accuracy")[1])
+    for row in document["variants"]:
+        assert 0 < row["low"] < row["mean"] < row["high"] < 1
+        # Further from the nearer bound on its own side.
+        assert (row["high"] - row["mean"] < row["mean"] - row["low"]) == (row["mean"] > 0.5)
+
+
+def test_medians_have_the_same_columns(cli, runs):
+    by_mean = json.loads(cli("compare", runs, "--json")[1])
+    by_median = json.loads(cli("compare", runs, "--json", "--statistic", "median")[1])
+    assert by_mean["statistic"] == "mean" and by_median["statistic"] == "median"
+    assert by_mean["variants"][0].keys() == by_median["variants"][0].keys()
+    assert by_median["variants"][0]["median_low"] is None and by_median["variants"][1]["p_holm"] > 0.05

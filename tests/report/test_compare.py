@@ -7,7 +7,7 @@ from lrtool.analysis.comparison import compare
 from lrtool.analysis.student import quantile
 from lrtool.report.compare import OverlayPlot, draw_overlay
 from lrtool.report.compare_rows import ForestPlot, TargetPlot, draw_forest, draw_target
-from lrtool.report.compare_text import Report, draw_table, to_csv, tolerance_text, verdict
+from lrtool.report.compare_text import Report, draw_table, look_text, to_csv, tolerance_text, verdict
 from lrtool.runs.lr_response import LrResponse
 from lrtool.runs.outcomes import Outcome
 from lrtool.runs.variants import Variant
@@ -205,3 +205,52 @@ def test_a_variant_that_diverged_is_not_said_to_be_told_apart():
     assert verdict(compare(tables)) == (
         f"a is best, told apart with 3 seeds from all others that can be compared; {said}"
     )
+
+
+def by_median(*variants):
+    values = {each.name: each.values("val_loss") for each in variants}
+    result = compare(values, statistic="median")
+    named = {each.name: each for each in variants}
+    return result, [named[standing.name] for standing in result.standings]
+
+
+EVEN = [0.98, 1.0, 1.02, 0.99, 1.01, 1.03, 0.97]
+
+
+def test_seeds_with_an_outlier_are_marked_and_explained():
+    plain, odd = variant("plain", EVEN), variant("odd", [*(each + 0.05 for each in EVEN[1:]), 3.0])
+    result, order = ranked(plain, odd)
+    report = Report("val_loss", result, tuple(order), None)
+    (marked,) = [line for line in cells(report).splitlines() if "] *" in line]
+    assert marked.startswith("odd")
+    assert look_text(report).startswith(
+        "* of odd, seed 6 is an outlier and the seeds are skewed: the mean's interval may"
+    )
+    assert "--statistic median" in look_text(report)
+    rows = {row["variant"]: row for row in report.document()["variants"]}
+    assert rows["odd"]["outliers"] == [6] and rows["odd"]["skewed"] and rows["plain"]["outliers"] == []
+    assert ",6,True" in next(line for line in to_csv(report).splitlines() if ",odd," in line)
+    figure = draw_forest(ForestPlot.of("t", "a", "val_loss", order, result))
+    assert [tick.get_text() for tick in figure.axes[0].get_yticklabels()] == ["plain", "odd *"]
+    assert "the interval may hold less often" in figure.axes[0].get_xlabel().replace("\n", " ")
+    result, order = ranked(plain)
+    assert look_text(Report("val_loss", result, tuple(order), None)) == "" and "*" not in cells(report).splitlines()[1]
+
+
+def test_medians_in_the_table_and_the_plots():
+    plain, odd = variant("plain", EVEN), variant("odd", [*(each - 0.05 for each in EVEN[1:]), 3.0])
+    # By means one seed decides; by medians it does not.
+    assert ranked(plain, odd)[0].best.name == "plain"
+    result, order = by_median(plain, odd)
+    assert result.best.name == "odd"
+    report = Report("val_loss", result, tuple(order), None)
+    document = report.document()
+    assert document["statistic"] == "median" and document["variants"][0]["median"] == pytest.approx(0.96)
+    assert "median val_loss" in cells(report) and "0.96 " in cells(report)
+    assert "medians are compared" in look_text(report)
+    forest = ForestPlot.of("t", "a", "val_loss", order, result)
+    assert forest.rows[0].mean == pytest.approx(0.96) and not forest.rows[0].odd
+    assert "median, 95% interval" in draw_forest(forest).axes[0].get_xlabel()
+    overlay = OverlayPlot.of("t", "a", order, statistic="median")
+    assert overlay.bands[0].mean[-1] == pytest.approx(0.96) and np.isfinite(overlay.bands[0].low).all()
+    assert draw_overlay(overlay).axes[0].get_legend().get_title().get_text().startswith("median")
