@@ -1,19 +1,30 @@
-"""Durations and levels: the two quantities a user may write in more than one unit."""
+"""Durations and levels: the two quantities a user may write in more than one unit.
+
+Parts of a run are rounded to whole updates here and nowhere else: to the nearest, halves up, from what was written
+("29%" of 50 is 14.5, so 15, whatever 0.29 is in binary).
+"""
 
 from __future__ import annotations
 
+import math
 import re
-import sys
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, Literal, Self
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-_NUMBER = r"(\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
-_DURATION = re.compile(rf"^\s*({_NUMBER})\s*(ep|%)\s*$")
-_PERCENT = re.compile(rf"^\s*({_NUMBER})\s*%\s*$")
+_DIGITS = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+_NUMBER = re.compile(rf"\s*[+-]?{_DIGITS}\s*")
+_DURATION = re.compile(rf"\s*({_DIGITS})\s*(ep|%)\s*")
+_PERCENT = re.compile(rf"\s*({_DIGITS})\s*%\s*")
+
+#: Updates that a float counts exactly; no run comes near.
+MOST_UPDATES = 2**53
+#: A level so little above the peak is the peak: dividing one number by another may round up.
+ROUNDING = 1e-9
 
 
 class _Parsed:
@@ -42,9 +53,60 @@ class _Parsed:
         return cls._json_schema()
 
 
-def _is_amount(value: float) -> bool:
-    """Whether a number is at least 0 and finite as a float; an int may be too large for one."""
-    return 0 <= value <= sys.float_info.max
+def number(value: object) -> float | None:
+    """The finite float that a number, or a number as text, stands for; None where it is none.
+
+    Plain YAML readers give `1e-5` as text.
+
+    >>> number("1e-5"), number(3), number("1e400"), number(10**400), number("1_000"), number(True)
+    (1e-05, 3.0, None, None, None, None)
+    """
+    if isinstance(value, bool) or not (hasattr(value, "__float__") or isinstance(value, str)):
+        return None
+    if isinstance(value, str) and not _NUMBER.fullmatch(value):
+        return None
+    try:
+        found = float(value)  # type: ignore[arg-type]
+    except (OverflowError, TypeError, ValueError):
+        return None
+    return found if math.isfinite(found) else None
+
+
+def whole(value: object) -> int | None:
+    """The number of updates that a whole number, also as text, stands for; None where it is none or cannot be counted.
+
+    >>> whole(500), whole("1e3"), whole(2.5), whole(-1), whole(2**60)
+    (500, 1000, None, None, None)
+    """
+    found = number(value)
+    return int(found) if found is not None and 0 <= found <= MOST_UPDATES and found.is_integer() else None
+
+
+def rounded(exact: Fraction) -> int:
+    """The nearest whole number of updates, halves up; raises ValueError beyond what can be counted."""
+    updates = math.floor(exact + Fraction(1, 2))
+    if updates > MOST_UPDATES:
+        raise ValueError(f"it comes to more than {MOST_UPDATES:,} updates, which cannot be counted; write less")
+    return updates
+
+
+def at_peak(fraction: float) -> float:
+    """A fraction of the peak, taken for the peak itself where it is above it by no more than rounding."""
+    return 1.0 if 1 < fraction <= 1 + ROUNDING else fraction
+
+
+def _plain(amount: float) -> str:
+    """A number that reads back as the same, without a needless `.0`."""
+    return repr(float(amount)).removesuffix(".0")
+
+
+def shown(value: object) -> str:
+    """A value in a message: cut where it is long, and never an error itself."""
+    try:
+        text = repr(value)
+    except ValueError:  # an int of thousands of digits
+        return "a number of thousands of digits"
+    return text if len(text) <= 60 else f"{text[:59]}…"
 
 
 def _write(value: object) -> object:
@@ -60,6 +122,8 @@ class Duration(_Parsed):
     20
     >>> Duration.parse("2ep").steps(total=200, per_epoch=25)
     50
+    >>> Duration.parse("5%").steps(total=10), Duration.parse("4%").steps(total=10)
+    (1, 0)
     """
 
     amount: float
@@ -70,50 +134,58 @@ class Duration(_Parsed):
         """Read a duration as written; raises ValueError with the rule and an example."""
         if isinstance(value, cls):
             return value
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            if _is_amount(value) and float(value).is_integer():
-                return cls(int(value))
-        elif isinstance(value, str):
-            if match := _DURATION.match(value):
-                unit: Literal["epochs", "percent"] = "epochs" if match[3] == "ep" else "percent"
-                return cls(float(match[1]), unit)
-            if value.strip().isdigit():
-                return cls(int(value))
+        if (updates := whole(value)) is not None:
+            return cls(updates)
+        if isinstance(value, str) and (match := _DURATION.fullmatch(value)):
+            amount = number(match[1])
+            if amount is not None and amount <= MOST_UPDATES:
+                return cls(amount, "epochs" if match[2] == "ep" else "percent")
         raise ValueError(
-            f"a duration is a whole number of updates (500), epochs ('5ep') or a part of the run ('10%'),"
-            f" but got {value!r}"
+            "a duration is a whole number of updates (500), epochs ('5ep') or a part of the run ('10%'),"
+            f" but got {shown(value)}"
         )
 
-    def steps(self, total: int | None = None, per_epoch: int | None = None) -> int:
-        """Whole updates, rounded to the nearest; raises ValueError where the unit has no meaning here."""
+    def exact(self, total: int | None = None, per_epoch: int | None = None) -> Fraction:
+        """Updates before they are rounded, of the amount as it was written.
+
+        Raises ValueError where the unit has no meaning here.
+        """
+        amount = Fraction(str(self.amount))
         match self.unit:
             case "steps":
-                return int(self.amount)
+                return amount
             case "epochs":
                 if per_epoch is None:
                     raise ValueError(
                         f"{self.written()!r} counts epochs, but the steps per epoch are unknown here;"
                         " give a number of updates or a percentage"
                     )
-                return round(self.amount * per_epoch)
+                return amount * per_epoch
             case "percent":
                 if total is None:
                     raise ValueError(
                         f"{self.written()!r} is a part of the run, but the run's length is unknown here;"
                         " give a number of updates or epochs"
                     )
-                return round(self.amount / 100 * total)
+                return amount * total / 100
+
+    def steps(self, total: int | None = None, per_epoch: int | None = None) -> int:
+        """Whole updates, the nearest, halves up; raises ValueError where they cannot be told or counted."""
+        return rounded(self.exact(total, per_epoch))
 
     def written(self) -> int | str:
         """As a user writes it."""
         if self.unit == "steps":
             return int(self.amount)
-        return f"{self.amount:.12g}{'ep' if self.unit == 'epochs' else '%'}"
+        return f"{_plain(self.amount)}{'ep' if self.unit == 'epochs' else '%'}"
 
     @classmethod
     def _json_schema(cls) -> JsonSchemaValue:
         return {
-            "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^\s*[\d.eE+-]+\s*(ep|%)\s*$"}],
+            "anyOf": [
+                {"type": "integer", "minimum": 0, "maximum": MOST_UPDATES},
+                {"type": "string", "pattern": r"^\s*[0-9.eE+-]+\s*(ep|%)?\s*$"},
+            ],
             "examples": [500, "5ep", "10%"],
         }
 
@@ -134,24 +206,30 @@ class Level(_Parsed):
         """Read a level as written; raises ValueError with the rule and an example."""
         if isinstance(value, cls):
             return value
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            if _is_amount(value):
-                return cls(float(value))
-        elif isinstance(value, str) and (match := _PERCENT.match(value)):
-            return cls(float(match[1]), relative=True)
-        raise ValueError(f"a level is a number of at least 0 (1e-5) or a part of the peak ('1%'), but got {value!r}")
+        # A whole number in quotes is left out: it may as well be a percentage that lost its sign.
+        if not (isinstance(value, str) and value.strip().isdecimal()):
+            amount = number(value)
+            if amount is not None and amount >= 0:
+                return cls(amount)
+        if isinstance(value, str) and (match := _PERCENT.fullmatch(value)):
+            amount = number(match[1])
+            if amount is not None:
+                return cls(amount, relative=True)
+        raise ValueError(
+            f"a level is a number of at least 0 (1e-5) or a part of the peak ('1%'), but got {shown(value)}"
+        )
 
     def fraction(self, peak: float) -> float:
-        """As a fraction of the peak."""
-        return self.amount / 100 if self.relative else self.amount / peak
+        """As a fraction of the peak; exactly 1 where it is above it by no more than rounding."""
+        return at_peak(self.amount / 100 if self.relative else self.amount / peak)
 
     def written(self) -> float | str:
         """As a user writes it."""
-        return f"{self.amount:.12g}%" if self.relative else self.amount
+        return f"{_plain(self.amount)}%" if self.relative else self.amount
 
     @classmethod
     def _json_schema(cls) -> JsonSchemaValue:
         return {
-            "anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": r"^\s*[\d.eE+-]+\s*%\s*$"}],
+            "anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": r"^\s*[0-9.eE+-]+\s*%?\s*$"}],
             "examples": [1e-5, "1%"],
         }

@@ -101,7 +101,7 @@ def seeds_by_ranks(differences: ArrayLike, significance: float) -> float | None:
     """Seeds at which the signed-rank test tells differences like these 4 times in 5; None with fewer than 2.
 
     n = (z + z')²/(3·(p − ½)²), p the share of pairs whose average is above 0; z, z' normal quantiles of significance
-    and power. Large differences need somewhat fewer. At least as many as the test needs to reach the significance at all.
+    and power. Large differences need somewhat fewer. It is never below what the test needs to reach the significance.
 
     Source: Noether 1987, J. Amer. Statist. Assoc. 82, 645–647.
     """

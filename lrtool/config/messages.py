@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from lrtool import optimizers, schedules
+from lrtool import optimizers, schedules, units
 from lrtool.config.document import Document, Path_, Place
 from lrtool.config.problems import ConfigError, Problem
 from lrtool.config.schema import Config
@@ -213,8 +213,7 @@ def shown(value: Any) -> str:
         return "nothing (null)"
     if isinstance(value, bool):
         return str(value).lower()
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:59]}…"
+    return units.shown(value)
 
 
 def _bad_kind(path: Path_, got: Any, data: Any) -> tuple[str, str]:

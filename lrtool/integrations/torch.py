@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from lrtool.config.specs import ScheduleLike, as_schedule
 from lrtool.errors import ScheduleError, UsageError
 from lrtool.schedules import Curve, Schedule
+from lrtool.schedules.base import as_length, as_peak
 
 #: Steps at which a fingerprint looks at a curve.
 _SAMPLES = 1000
@@ -65,6 +66,7 @@ class CurveLR(LRScheduler):
             for name, given in (("momentum", momentum), ("weight_decay", weight_decay))
             if given is not None
         }
+        lr, steps = (None if lr is None else as_peak(lr)), as_length(steps)
         self._lr, self._steps, self._steps_per_epoch = lr, steps, steps_per_epoch
         self._tables: dict[tuple[str, float], array[float]] = {}
         self._lrs: list[tuple[array[float], float]] = []

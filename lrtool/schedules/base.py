@@ -106,6 +106,8 @@ class Schedule(BaseModel):
     elsewhere: ClassVar[Mapping[str, str]] = _Elsewhere()  # type: ignore[assignment]
     #: Durations the formula divides by: 0 is an error, and a fraction that rounds to 0 comes to 1 update.
     periods: ClassVar[frozenset[str]] = frozenset()
+    #: Durations at which the curve leaves the peak: a fraction that rounds to 0 comes to 1 update, 0 stays 0.
+    changes: ClassVar[frozenset[str]] = frozenset()
     #: Durations that may exceed the run, because they only set how fast the curve falls.
     timescales: ClassVar[frozenset[str]] = frozenset()
 
@@ -135,15 +137,17 @@ class Schedule(BaseModel):
         """Raise ScheduleError where the resolved fields do not fit `length` updates or each other."""
 
     def bind(self, lr: float, steps: int, steps_per_epoch: int | None = None) -> Curve:
-        """The curve of this schedule for a peak LR and a number of updates.
+        """The curve of this schedule for a peak LR and a number of updates; both may be given as text.
 
         Raises ScheduleError where lr is not above 0, steps is below 1, or a field does not fit the run.
         """
+        lr, steps = as_peak(lr), as_length(steps)
         resolved = self._bound(lr, steps, steps_per_epoch)
         return Curve(lambda t: lr * resolved.fractions(t, steps), steps, lr)
 
     def bind_momentum(self, lr: float, steps: int, steps_per_epoch: int | None = None) -> Curve | None:
         """The momentum curve that goes with the schedule (one-cycle's inverse cycle), if it has one."""
+        lr, steps = as_peak(lr), as_length(steps)
         resolved = self._bound(lr, steps, steps_per_epoch)
         if resolved.momentum_values(np.zeros(1), steps) is None:
             return None
@@ -156,12 +160,6 @@ class Schedule(BaseModel):
         return Curve(values, steps, float(values(np.arange(steps, dtype=np.float64)).max()))
 
     def _bound(self, lr: float, steps: int, steps_per_epoch: int | None) -> Self:
-        if not (math.isfinite(lr) and lr > 0):
-            raise ScheduleError(
-                f"the LR must be a finite number above 0, but got {lr!r}", where="lr", remedy="try 0.01"
-            )
-        if steps < 1:
-            raise ScheduleError(f"a run has at least 1 update, but got {steps}", where="steps", remedy="try 100")
         resolved = self.resolve(Binding(lr, steps, steps_per_epoch))
         resolved.validate_length(steps)
         return resolved
@@ -192,7 +190,8 @@ class Schedule(BaseModel):
         try:
             updates = duration.steps(run.steps, run.steps_per_epoch)
         except ValueError as error:
-            raise ScheduleError(str(error), where=name) from None
+            what, _, remedy = str(error).partition("; ")
+            raise ScheduleError(what, where=name, remedy=remedy or None) from None
         came_to = "" if duration.unit == "steps" else f" ({updates} updates)"
         # A period is at least 1, even where warm-up takes the whole run.
         most = max(run.steps, 1) if name in self.periods else run.steps
@@ -202,11 +201,11 @@ class Schedule(BaseModel):
                 where=name,
                 remedy=f"write at most {run.steps}, or a percentage such as '10%'",
             )
-        if name in self.periods:
-            if not duration.amount:
-                raise ScheduleError("must be above 0, but got 0", where=name, remedy="write 1 or more updates")
-            return max(updates, 1)  # a part of a very short run that rounds to nothing
-        return updates
+        if name in self.periods and not duration.amount:
+            raise ScheduleError("must be above 0, but got 0", where=name, remedy="write 1 or more updates")
+        # A part of a very short run that rounds to nothing.
+        least = 1 if name in self.periods or (name.partition(".")[0] in self.changes and duration.amount) else 0
+        return max(updates, least)
 
     def validate_length(self, length: int) -> None:
         """Check a resolved schedule against the updates it is given."""
@@ -267,6 +266,26 @@ class Schedule(BaseModel):
 def written(default: object) -> Any:
     """A field's default as a user writes it ("10%"); pydantic parses it like any other value."""
     return default
+
+
+def as_peak(lr: object) -> float:
+    """The peak LR that was given."""
+    found = units.number(lr)
+    if found is None or found <= 0:
+        what = f"the LR must be a finite number above 0, but got {units.shown(lr)}"
+        raise ScheduleError(what, where="lr", remedy="try 0.01")
+    return found
+
+
+def as_length(steps: object) -> int:
+    """The number of updates that was given."""
+    found = units.whole(steps)
+    if not found:
+        what = f"a run has at least 1 update and a whole number of them, but got {units.shown(steps)}"
+        if found == 0:
+            what = "a run has at least 1 update, but got 0"
+        raise ScheduleError(what, where="steps", remedy="try 100")
+    return found
 
 
 def _fraction(name: str, level: units.Level, run: Binding) -> float:

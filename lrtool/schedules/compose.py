@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, cast
 
@@ -122,11 +123,11 @@ class Sequence(Schedule):
         steps = (run.steps if resolved.duration is None else resolved.duration) - resolved.warmup
         own = run.shortened(max(steps, 0))
         parts: list[Schedule] = []
-        end, exact = 0, 0.0
+        end, exact = 0, Fraction(0)
         for i, segment in enumerate(self.segments):
             with _inside(f"segments.{i}"):
                 exact = _end(exact, segment, own)
-                begin, end = end, round(exact)
+                begin, end = end, units.rounded(exact)
                 if end > own.steps:
                     raise ScheduleError(
                         f"the segments up to this one take {end} updates, but there are {own.steps}",
@@ -192,17 +193,13 @@ def _flat(segments: Any) -> Iterator[Any]:
             yield segment
 
 
-def _end(begin: float, segment: Schedule, run: Binding) -> float:
+def _end(begin: Fraction, segment: Schedule, run: Binding) -> Fraction:
     """Where a segment that begins at `begin` ends, in updates that are not yet whole."""
     if segment.duration is None:
-        return max(begin, float(run.steps))
+        return max(begin, Fraction(run.steps))
     duration = cast(units.Duration, segment.duration)
-    match duration.unit:
-        case "percent":
-            return begin + duration.amount / 100 * run.steps
-        case "epochs" if run.steps_per_epoch is not None:
-            return begin + duration.amount * run.steps_per_epoch
-    return begin + segment._updates("duration", duration, run)
+    segment._updates("duration", duration, run)  # says what does not fit
+    return begin + duration.exact(run.steps, run.steps_per_epoch)
 
 
 class _Wrapper(Schedule):

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
+from lrtool import units
 from lrtool.errors import ScheduleError
 from lrtool.schedules.base import Array, Duration, Level, Schedule, written
 from lrtool.schedules.rules import bounds
@@ -44,6 +45,8 @@ class Step(Schedule):
 
 class _Milestones(Schedule):
     """Schedules that change at listed updates."""
+
+    changes = frozenset({"milestones"})
 
     milestones: tuple[Duration, ...] = Field(written(("50%", "75%")), description="Updates at which the LR changes.")
 
@@ -147,7 +150,7 @@ class Piecewise(_Milestones):
     def check(self, length: int) -> None:
         """Also: factors must not lead above the peak."""
         super().check(length)
-        if (top := self._pieces().max()) > 1:
+        if (top := self._pieces().max()) > 1 + units.ROUNDING:
             raise ScheduleError(
                 f"the factors must not lead above the peak, but {list(self.factors or ())} reach {top:g} times it",
                 where="factors",
@@ -156,4 +159,4 @@ class Piecewise(_Milestones):
 
     def factor(self, d: Array, length: int) -> Array:
         """The value of the piece that d is in."""
-        return self._piece(self._pieces(), d)
+        return self._piece(np.minimum(self._pieces(), 1.0), d)

@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 import numpy as np
 from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo
 
+from lrtool import units
 from lrtool.errors import ScheduleError
 from lrtool.schedules.base import Array, Binding, Schedule
 
@@ -62,14 +63,14 @@ class Table(Schedule):
                 remedy="add the row, or write interpolate: true",
             )
         factors = values / run.peak if column == "lr" else values
-        if factors.max() > 1:
+        if factors.max() > 1 + units.ROUNDING:
             raise ScheduleError(
                 f"values must not be above the peak of {run.peak:g}, but the table reaches"
                 f" {values.max():g} in the column {column}",
                 where=where,
                 remedy="raise the LR to the table's highest value",
             )
-        resolved._steps, resolved._values = steps, factors
+        resolved._steps, resolved._values = steps, np.minimum(factors, 1.0)
         return resolved
 
     def check(self, length: int) -> None:

@@ -40,13 +40,16 @@ class WSD(Schedule):
     final: Level = Field(0.0, description="Value at the end: an LR, or a percentage of the peak.")
 
     def resolve(self, run: Binding) -> Self:
-        """A percentage counts from the end, so that warm-up and decay fit whenever they add up to 100%."""
+        """Warm-up and decay fit whenever they add up to 100%: where both round up, the decay gives way."""
         resolved = super().resolve(run)
         decay = cast(units.Duration, self.decay)
         if decay.unit != "percent":
             return resolved
         steps = run.steps if resolved.duration is None else resolved.duration
-        return resolved.model_copy(update={"decay": steps - round(steps * (1 - decay.amount / 100))})
+        exact = decay.exact(steps)
+        warmup = cast(units.Duration, self.warmup).exact(steps, run.steps_per_epoch)
+        left = steps - resolved.warmup if exact + warmup <= steps else steps
+        return resolved.model_copy(update={"decay": min(units.rounded(exact), left)})
 
     def check(self, length: int) -> None:
         """The decay must fit in, and an exponential one needs a final value."""
