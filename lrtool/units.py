@@ -66,7 +66,7 @@ def number(value: object) -> float | None:
     if isinstance(value, str) and not _NUMBER.fullmatch(value):
         return None
     try:
-        found = float(value)  # type: ignore[arg-type]
+        found = float(value)
     except (OverflowError, TypeError, ValueError):
         return None
     return found if math.isfinite(found) else None

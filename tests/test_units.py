@@ -1,9 +1,10 @@
 import json
+import math
 
 import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from lrtool.units import Duration, Level
+from lrtool.units import MOST_UPDATES, Duration, Level, number, whole
 
 
 @pytest.mark.parametrize(
@@ -66,3 +67,79 @@ def test_json_schema_has_examples():
     schema = TypeAdapter(Fields).json_schema()["properties"]
     assert schema["duration"]["examples"] == [500, "5ep", "10%"]
     assert schema["level"]["examples"] == [1e-5, "1%"]
+
+
+@pytest.mark.parametrize(
+    ("text", "total", "steps"),
+    [("5%", 10, 1), ("4.9%", 10, 0), ("15%", 10, 2), ("25%", 10, 3), ("29%", 50, 15), ("50%", 1, 1), ("0.5%", 100, 1)],
+)
+def test_halves_are_rounded_up_from_what_was_written(text, total, steps):
+    assert Duration.parse(text).steps(total=total) == steps
+    assert Duration.parse(f"{float(text[:-1]) / 100:.12g}ep").steps(per_epoch=total) == steps
+
+
+BEYOND = ["1e400", "1e400%", "1e400ep", "-1e400%", "1e300ep", 10**400, 16**6000, 2**53 + 2, "9" * 5000, 1e300]
+ODD = [
+    "５%",
+    "５",
+    "²",
+    "1_000",
+    "1_0%",
+    "",
+    " ",
+    "%",
+    "ep",
+    "0x10",
+    "nan",
+    "nan%",
+    "inf",
+    "infep",
+    "1e",
+    "1e5e5%",
+    "5 %%",
+]
+
+
+@pytest.mark.parametrize(
+    "value", [*BEYOND, *ODD, True, False, [], [5], {}, ("5%",), b"5%", object()], ids=lambda _: "value"
+)
+def test_what_is_no_duration_is_refused_in_a_short_line(value):
+    with pytest.raises(ValueError, match="a duration is a whole number of updates") as caught:
+        Duration.parse(value)
+    assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize(
+    "value", ["1e400", "1e400%", "-1e400", 10**400, 16**6000, *ODD, True, [], [1], {}, b"1"], ids=lambda _: "value"
+)
+def test_what_is_no_level_is_refused_in_a_short_line(value):
+    with pytest.raises(ValueError, match="a level is a number of at least 0") as caught:
+        Level.parse(value)
+    assert len(str(caught.value)) < 200
+
+
+def test_more_updates_than_can_be_counted_are_refused():
+    with pytest.raises(ValueError, match=r"more than 9,007,199,254,740,992 updates"):
+        Duration.parse("1e15ep").steps(per_epoch=100)
+    with pytest.raises(ValueError, match="cannot be counted"):
+        Duration.parse("1e15%").steps(total=10**9)
+    assert Duration.parse(MOST_UPDATES).steps() == MOST_UPDATES
+
+
+def test_numbers_that_a_plain_yaml_reader_gives_as_text():
+    assert Level.parse("1e-5") == Level(1e-5) and Level.parse(" .5 ") == Level(0.5)
+    assert Duration.parse("1e3") == Duration(1000) and Duration.parse("500.0") == Duration(500)
+    assert number("+1E-3") == 1e-3 and whole("1e3") == 1000 and whole("0.5") is None
+
+
+def test_a_level_above_the_peak_by_rounding_is_the_peak():
+    assert Level(math.nextafter(0.1, 1)).fraction(0.1) == 1.0 and Level(0.3).fraction(0.1 + 0.2 - 1e-16) == 1.0
+    assert Level.parse("100.00000001%").fraction(0.1) == 1.0
+    assert Level(0.1001).fraction(0.1) > 1
+
+
+@pytest.mark.parametrize("amount", [0.1, 100 / 3, 1e-7, 12.5, 1e10, 5e-324])
+def test_what_is_written_reads_back_the_same(amount):
+    for unit in ("epochs", "percent"):
+        assert Duration.parse(Duration(amount, unit).written()) == Duration(amount, unit)
+    assert Level.parse(Level(amount, True).written()) == Level(amount, True)

@@ -141,4 +141,5 @@ def _at_most(count: int) -> Array:
     for rank in range(1, count + 1):
         chances[rank:] = (chances[rank:] + chances[: most + 1 - rank]) / 2
         chances[:rank] /= 2
-    return np.minimum(chances.cumsum(), 1.0)
+    exact: Array = np.minimum(chances.cumsum(), 1.0)
+    return exact

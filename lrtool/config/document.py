@@ -77,7 +77,9 @@ for _tag, _pattern, _first in (
 def _integer(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
     text = str(loader.construct_scalar(node))
     try:
-        return int(text, 16) if text.lower().startswith("0x") else int(text)
+        value = int(text, 16) if text.lower().startswith("0x") else int(text)
+        str(value)  # Python reads any hexadecimal number, but does not show all
+        return value
     except ValueError:
         problem = f"a number of {len(text)} digits is too long"
         raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None

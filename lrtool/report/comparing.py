@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 from lrtool.analysis.comparison import Difference, Statistic, compare, difference
 from lrtool.errors import UsageError
@@ -64,8 +65,8 @@ def build_report(
 
 
 def _statistic(name: str) -> Statistic:
-    if name == "mean" or name == "median":
-        return name
+    if name in ("mean", "median"):
+        return cast(Statistic, name)
     raise UsageError(f"expected mean or median, but got {name!r}", where="--statistic")
 
 

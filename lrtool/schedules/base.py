@@ -203,9 +203,10 @@ class Schedule(BaseModel):
             )
         if name in self.periods and not duration.amount:
             raise ScheduleError("must be above 0, but got 0", where=name, remedy="write 1 or more updates")
-        # A part of a very short run that rounds to nothing.
-        least = 1 if name in self.periods or (name.partition(".")[0] in self.changes and duration.amount) else 0
-        return max(updates, least)
+        if name in self.periods:
+            return max(updates, 1)  # a part of a very short run that rounds to nothing
+        leaves_peak = name.partition(".")[0] in self.changes and duration.amount > 0
+        return max(updates, min(1, run.steps)) if leaves_peak else updates
 
     def validate_length(self, length: int) -> None:
         """Check a resolved schedule against the updates it is given."""

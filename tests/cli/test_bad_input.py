@@ -30,6 +30,10 @@ CASES = {
     "more warm-up than epochs": case(
         overrides=["schedule=cosine", "schedule.warmup=9ep"], words=["schedule.warmup", "9ep", "'3ep'"]
     ),
+    "warm-up beyond any number": case(
+        overrides=["schedule=cosine", "schedule.warmup=1e400%"], words=["schedule.warmup", "'1e400%'", "'10%'"]
+    ),
+    "a run beyond any number": case(overrides=["train.duration=1e300ep"], words=["train.duration", "'1e300ep'"]),
     "NaN in the data": case([DATA], {"t__csv": TABLE.replace("3,9,1", "3,nan,1")}, 4, ["t.csv:5", "b"]),
     "empty dataset": case([DATA], {"t__csv": "a,b,y\n"}, 4, ["t.csv", "only a header", "at least one row"]),
     "missing data file": case([DATA], {}, 2, ["t.csv", "no file"]),

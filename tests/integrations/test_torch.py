@@ -10,6 +10,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from lrtool.errors import ScheduleError, UsageError
 from lrtool.integrations import torch as subject
@@ -347,3 +348,28 @@ def test_bad_hyperparameters():
         CurveLR(torch.optim.Adagrad([parameter()]), "cosine", 10, momentum="linear")
     with pytest.raises(UsageError, match="weight_decay, which is 0"):
         CurveLR(sgd(), "cosine", 10, weight_decay="linear")
+
+
+def test_numbers_that_a_plain_yaml_reader_gives_as_text_are_numbers() -> None:
+    plain = yaml.safe_load(
+        "{kind: sequence, segments: [{kind: exponential, gamma: 9e-1, every: 1e0, final: 1e-5, duration: 1e1},"
+        " {kind: cosine, final: 1e-5, warmup: 2e0, warmup_start: 1e-6}]}"
+    )
+    ours = {
+        "kind": "sequence",
+        "segments": [
+            {"kind": "exponential", "gamma": 0.9, "every": 1, "final": 1e-5, "duration": 10},
+            {"kind": "cosine", "final": 1e-5, "warmup": 2, "warmup_start": 1e-6},
+        ],
+    }
+    assert plain["segments"][0]["final"] == "1e-5"
+    lrs = []
+    for schedule, lr, steps in ((plain, "1e-1", "2e1"), (ours, 0.1, 20)):
+        optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+        scheduler = CurveLR(optimizer, schedule, steps=steps, lr=lr)  # type: ignore[arg-type]
+        lrs.append([])
+        for _ in range(20):
+            lrs[-1].append(scheduler.get_last_lr()[0])
+            optimizer.step()
+            scheduler.step()
+    assert lrs[0] == lrs[1] and lrs[0][0] == 0.1

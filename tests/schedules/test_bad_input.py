@@ -1,12 +1,17 @@
 """What breaks a rule is an error that names the field, the value, the rule and a way out."""
 
+import math
+
+import numpy as np
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from lrtool.errors import ScheduleError
+from lrtool.config.specs import parse_items
+from lrtool.errors import ScheduleError, UsageError
 from lrtool.schedules import KINDS
 from lrtool.schedules.cosine import Cosine
 from lrtool.schedules.table import Table
+from lrtool.units import Duration
 
 ANY = TypeAdapter(KINDS.annotation())
 
@@ -136,3 +141,82 @@ def test_table_values(tmp_path):
     assert schedule.bind(0.2, 6)([0, 2, 4, 5, 6, 9]) == pytest.approx([0.2, 0.15, 0.1, 0.05, 0.0, 0.0])
     again = ANY.validate_json(schedule.model_dump_json())
     assert again.bind(0.2, 6).table().tolist() == schedule.bind(0.2, 6).table().tolist()
+
+
+EXTREMES = ["1e400", "-1e400", ".nan", "inf", "1e400ep", "1e400%", "1e308ep", "1e300ep", "1e308%", "1" + "0" * 400]
+EXTREMES += [
+    "0x" + "f" * 6000,
+    "''",
+    "５%",
+    "1_000",
+    "true",
+    "[1]",
+    "['1e400%']",
+    "{}",
+    "null",
+    "-0.0",
+    "5e-324",
+    "1e15",
+]
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS.kinds))
+def test_no_value_of_any_field_is_a_bug(kind):
+    for field in KINDS[kind].model_fields.keys() - {"kind", "file"}:
+        for value in EXTREMES:
+            try:
+                (spec,) = parse_items([kind, f"{field}={value}", *(["file=no.csv"] if kind == "table" else [])])
+                tables = [curve.table() for curve in spec.curves(0.1, 10).values()]
+            except UsageError as error:
+                assert field in str(error) or "no.csv" in str(error)
+            else:
+                assert all(np.isfinite(table).all() for table in tables), (field, value)
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS.kinds.keys() - {"table"}))
+def test_a_run_of_one_update_is_at_the_start_of_the_schedule(kind):
+    # These are said to start elsewhere, whatever the run.
+    start = {"scaled": 0.5, "cyclical": 0.1, "tanh": (1 - math.tanh(-6)) / 2}.get(kind, 1.0)
+    assert KINDS[kind]().bind(1.0, 1)(0) == pytest.approx(start)
+
+
+def test_milestones_that_round_to_nothing_leave_the_first_update_at_the_peak():
+    for kind in ("multistep", "piecewise"):
+        for milestones in (["50%", "75%"], ["10%", "20%"], ["0.1ep"]):
+            curve = KINDS[kind](milestones=milestones).bind(1.0, 1, steps_per_epoch=1)
+            assert curve(0) == 1.0 and curve(1) < 1
+        # Said outright, it is done.
+        assert KINDS[kind](milestones=[0]).bind(1.0, 1)(0) == pytest.approx(0.1)
+
+
+def test_values_above_the_peak_by_rounding_are_the_peak(tmp_path):
+    peak = 0.1 + 0.2
+    over = math.nextafter(peak, 1)
+    assert KINDS["linear"](final=over).bind(peak, 4)(9) == peak
+    assert KINDS["piecewise"](milestones=[2], values=[over, 0.1]).bind(peak, 4)(0) == peak
+    assert KINDS["piecewise"](milestones=[1, 2], factors=[0.1, 10.000000000000002]).bind(peak, 4)(3) == peak
+    file = tmp_path / "rates.csv"
+    file.write_text(f"step,lr\n0,{over!r}\n1,0.1\n")
+    assert Table(file=file).bind(peak, 2)(0) == peak
+    with pytest.raises(ScheduleError, match="above the peak"):
+        KINDS["linear"](final=peak * 1.0001).bind(peak, 4)
+
+
+def test_parts_of_a_run_that_add_up_to_all_of_it_fit_however_they_round():
+    for steps in range(1, 30):
+        for part in (5, 15, 25, 50, 75):
+            warmup, decay = f"{part}%", f"{100 - part}%"
+            curve = KINDS["wsd"](warmup=warmup, decay=decay).bind(1.0, steps)
+            # Where the warm-up alone rounds to the whole run, nothing is left to decay in.
+            assert curve(steps) == (0 if Duration.parse(warmup).steps(steps) < steps else 1)
+        segments = [{"kind": "constant", "level": f"{10 * i + 10}%", "duration": "25%"} for i in range(4)]
+        if steps > 2:
+            assert ANY.validate_python(segments).bind(1.0, steps)(steps) == 0.4
+
+
+def test_numbers_may_be_text_in_the_library_too():
+    curve = KINDS["exponential"](gamma="5e-1", every="1e0", final="1e-5").bind("1e-1", "1e2")
+    assert curve(0) == 0.1 and curve(1) == 0.05 and curve(100) == 1e-5
+    for lr, steps in (("fast", 10), ("1e400", 10), (True, 10), (0.1, "many"), (0.1, 2.5), (0.1, 10**400), (0.1, None)):
+        with pytest.raises(ScheduleError, match="but got"):
+            KINDS["cosine"]().bind(lr, steps)
