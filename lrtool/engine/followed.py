@@ -81,14 +81,14 @@ class Followed(Training):
         assert isinstance(source, TensorSource)
         self.model.eval()
         with torch.no_grad():
-            total = torch.zeros(1 + len(self.task.metrics), dtype=torch.float64, device=source.target.device)
+            total = torch.zeros(1 + len(self.task.metrics), dtype=torch.float64)
             for number, index in enumerate(slices(len(source), 2 * self.task.batch_size, source.target.device)):
                 if self.draws is not None and self._key is not None:
                     steps = torch.full_like(self._key, self.step)
                     self.draws.begin(validation_keys(self._key, steps, number))
                 with self._hashed():
                     values = batch_values(self.task, self.model, source.take(index), contextlib.nullcontext)
-                total += values.double() * (len(index) / len(source))
+                total += values.cpu().double() * (len(index) / len(source))
         self.model.train()
         return total
 

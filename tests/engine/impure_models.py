@@ -507,7 +507,7 @@ class LazyMask(Net):
 
     def middle(self, h: Tensor) -> Tensor:
         if self.mask is None:
-            self.mask = torch.arange(8.0)
+            self.mask = torch.linspace(0.5, 1.5, 8)
         return h * self.mask
 
 
