@@ -99,7 +99,7 @@ def _shape(args: Sequence[Any]) -> torch.Size:
     """What a random operator draws: as its tensors say, else as the first list does."""
     tensors = [each.shape for each in args if isinstance(each, Tensor)]
     if tensors:
-        return torch.broadcast_shapes(*tensors)
+        return torch.Size(torch.broadcast_shapes(*tensors))  # type: ignore[no-untyped-call]
     return next((torch.Size(each) for each in args if isinstance(each, list | tuple)), torch.Size())
 
 

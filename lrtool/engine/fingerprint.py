@@ -264,8 +264,9 @@ def _derived(module: nn.Module) -> set[str]:
     """Attributes that torch itself computes anew from parameters: weights under old-style hooks, an RNN's list."""
     names = {"_flat_weights", "_flat_weight_refs"} if isinstance(module, nn.RNNBase) else set()
     for hook in module._forward_pre_hooks.values():
-        if type(hook).__module__.startswith("torch.nn.utils.") and isinstance(getattr(hook, "name", None), str):
-            names.add(hook.name)
+        name = getattr(hook, "name", None)
+        if type(hook).__module__.startswith("torch.nn.utils.") and isinstance(name, str):
+            names.add(name)
     return names
 
 

@@ -144,9 +144,9 @@ class StackProof:
             so_far[name] = mask & so_far.get(name, mask)
         moved = [{name: each[name][mask] for name, mask in so_far.items()} for each in (before, after)]
         expected = {name: moment.parameters_after[name][mask] for name, mask in so_far.items()}
-        name = changes_differ(moved[0], moved[1], expected)
+        other = changes_differ(moved[0], moved[1], expected)
         self._hold(moment.parameters_after, moment.buffers_after)
-        return "" if name is None else f"update {number} of a stacked model changes {name} otherwise than the loop's"
+        return "" if other is None else f"update {number} of a stacked model changes {other} otherwise than the loop's"
 
     def _train(self, number: int) -> Tensor:
         """One update of both; their losses."""
