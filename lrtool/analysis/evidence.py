@@ -17,7 +17,7 @@ Array = NDArray[np.float64]
 SIGNIFICANT = 4.0
 #: Standard errors of a rise: it is measured from the lowest of many levels, which noise alone makes low.
 _CLEAR_RISE = 5.0
-#: Standard errors that the noise's correlation counts as larger than measured, where it decides whether there is a fall.
+#: Standard errors by which the noise's correlation counts as larger than measured where one seed's fall is judged.
 _CAUTION = 1.5
 #: Part of the fall that the loss must climb back to count as exploded.
 _CLIMBED = 0.75
@@ -36,8 +36,9 @@ class Evidence:
     """A range test's curve over all seeds, on a scale of its own.
 
     `capped` (seeds, steps): losses cut off above `cap`, and at `cap` once a seed has stopped, so that an
-    explosion to 10¹⁰ or NaN counts as "high", not as a number. `lasted` (seeds,): steps before that. `level` (steps,): the mean over seeds,
-    smoothed by a robust local line. `start`: the loss before any learning. `calm`: steps in which the noise shows.
+    explosion to 10¹⁰ or NaN counts as "high", not as a number. `lasted` (seeds,): steps before a seed stopped.
+    `level` (steps,): the mean over seeds, smoothed by a robust local line. `start`: the loss before any learning.
+    `calm`: steps in which the noise shows.
     Everything is a level or a difference of levels: for a·loss + b the same LRs come out.
     """
 
@@ -93,7 +94,7 @@ class Evidence:
         The error is the larger of what the noise along the curves and of what the seeds' own falls show, at this
         place and on average: noise that grows with the LR or that lasts for many steps shows in the seeds.
         """
-        return max((self._fall_of(width) for width in {max(len(self.lr) // parts, 5) for parts in (4, 8, 16)}))
+        return max(self._fall_of(width) for width in {max(len(self.lr) // parts, 5) for parts in (4, 8, 16)})
 
     def _fall_of(self, width: int) -> float:
         """The largest fall in standard errors of windows of so many steps."""
@@ -104,12 +105,14 @@ class Evidence:
             return 0.0
         total = np.concatenate([np.zeros((seeds, 1)), np.cumsum(self.capped[:, :end], axis=1)], axis=1)
         fell = total[:, before] / before - (total[:, before + width] - total[:, before]) / width
-        variance = Noise.of(self._calm_part, self.span, _CAUTION).of_drop(before, width)
-        alive = np.where(self.lasted[:, None] >= before + width, fell, np.nan)
-        both = np.isfinite(alive).sum(axis=0) > 1
-        if both.any():
-            differ = np.where(both, np.nanvar(alive, axis=0, ddof=1), 0.0)
-            variance = np.maximum(variance, np.maximum(differ, differ[both].mean()))
+        # A single seed has no others to be held against.
+        variance = Noise.of(self._calm_part, self.span, _CAUTION if seeds == 1 else 0.0).of_drop(before, width)
+        alive = self.lasted[:, None] >= before + width
+        several = alive.sum(axis=0) > 1
+        if several.any():
+            differ = _variance(fell[:, several], alive[:, several])
+            variance = np.maximum(variance, differ.mean())
+            variance[several] = np.maximum(variance[several], differ)
         mean, error = fell.mean(axis=0), np.sqrt(variance / seeds)
         # Without any noise every fall counts, but rounding is none.
         sure = np.where(mean > _ROUNDING * np.abs(self.capped).max(), np.inf, 0.0)
@@ -147,9 +150,16 @@ class Evidence:
         return self.lowest + int(low[-1]) if low.size else self.lowest
 
 
+def _variance(values: Array, known: NDArray[np.bool_]) -> Array:
+    """Variance of the known values of each column, at least two."""
+    count = known.sum(axis=0)
+    away = np.where(known, values - np.where(known, values, 0).sum(axis=0) / count, 0)
+    return np.asarray((away**2).sum(axis=0) / (count - 1))
+
+
 def gather(lr: Array, losses: Array) -> Evidence:
     """Put the seeds of a range test together: `lr` (steps,), `losses` (seeds, steps), NaN after a stop."""
-    count, steps = losses.shape
+    steps = losses.shape[1]
     span = min(max(steps // 8, 9), _WIDEST)
     first = max(steps // 10, 5)
     known = np.where(np.isfinite(losses), losses, np.inf)

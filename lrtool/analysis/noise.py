@@ -26,13 +26,13 @@ class Noise:
     def of(cls, curves: Array, span: int, caution: float = 0.0) -> Self:
         """From curves with a trend, shape (seeds, steps), a few steps at least.
 
-        What is left of the curves without their mean over seeds, and without a weighted mean over `span` steps, has a
-        variance and a correlation of its own, both known for every ρ: what was measured is traced back to ρ, larger
+        What is left of the curves without their mean over seeds, and without a parabola through `span` steps around each
+        loss, has a variance and a correlation of its own, both known for every ρ: what was measured is traced back to ρ, larger
         by so many standard errors as `caution` says, and that to the variance. Noise far slower than `span` steps is
         taken for trend.
         """
         seeds, steps = curves.shape
-        width = max(3, min(span, steps // 2) // 2 * 2 + 1)
+        width = max(5, min(span, steps // 2) // 2 * 2 + 1)
         own = curves - curves.mean(axis=0) if seeds > 1 else curves
         rest = np.array([np.convolve(row, _high_pass(width), "valid") for row in own])
         total, freedom = float(np.sum(rest**2)), rest.shape[1] * max(seeds - 1, 1)
@@ -57,10 +57,13 @@ class Noise:
 
 
 def _high_pass(width: int) -> Array:
-    """Weights of a loss less the tricube mean over `width` (odd) steps around it."""
+    """Weights of a loss less the level of a parabola, fitted with tricube weights over `width` (odd) steps around it."""
     half = width // 2
-    mean = (1 - (np.abs(np.arange(-half, half + 1)) / (half + 1)) ** 3) ** 3
-    weights: Array = -mean / mean.sum()
+    away = np.arange(-half, half + 1) / (half + 1)
+    near = (1 - np.abs(away) ** 3) ** 3
+    second, fourth = (near * away**2).sum(), (near * away**4).sum()
+    level = near * (fourth - second * away**2)
+    weights: Array = -level / level.sum()
     weights[half] += 1
     return weights
 
@@ -70,7 +73,5 @@ def _passed(width: int) -> tuple[Array, Array]:
     """For each ρ: the variance that noise of variance 1 has after `_high_pass`, and its correlation then."""
     weights = _high_pass(width)
     products, lags = np.correlate(weights, weights, "full"), np.arange(1 - width, width)
-    variance, beside = (
-        (products * _CORRELATIONS[:, None] ** np.abs(lags + lag)).sum(axis=1) for lag in (0, 1)
-    )
+    variance, beside = ((products * _CORRELATIONS[:, None] ** np.abs(lags + lag)).sum(axis=1) for lag in (0, 1))
     return variance, beside / variance

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from lrtool.analysis.limit import LimitSearch, rise, starting_losses
 from lrtool.analysis.range_test import RangeTestResult, Reason
+from lrtool.config.settings import SHORTEST_PROBE
 from lrtool.engine.trials import Trace, Trial
 from lrtool.experiments.setup import Setup
 from lrtool.schedules import Curve
@@ -28,7 +28,8 @@ def with_limit(
     """
     if ramp.reason is Reason.FLAT or ramp.reason is Reason.TOO_SHORT:
         return ramp
-    steps, seeds = min(steps, setup.steps), min(SEEDS, setup.config.range_test.seeds)
+    # The LR is constant, so what a short run would do is seen in a longer one too, and with less noise.
+    steps, seeds = max(min(steps, setup.steps), SHORTEST_PROBE), min(SEEDS, setup.config.range_test.seeds)
     search = LimitSearch(ramp.stability.value if ramp.stability is not None else setup.config.optimizer.lr)
     # The ramp's smallest LRs have not moved anything yet; its trials have the same seeds.
     starts = {setup.config.seed + number: starting_losses(row) for number, row in enumerate(ramp.losses)}
@@ -37,7 +38,7 @@ def with_limit(
         lrs = np.repeat(wanted, seeds).tolist()
         for lr, trial, trace in zip(lrs, trials, run(trials), strict=True):
             search.tell(lr, trial.seed, rise(trace.train_loss, steps, starts[trial.seed]))
-    return replace(ramp, stability=search.estimate())
+    return ramp.limited(search.estimate())
 
 
 def _trial(setup: Setup, lr: float, seed: int, steps: int) -> Trial:

@@ -1,8 +1,8 @@
 """Small tasks of different kinds whose learning rates are known from a dense grid of real trainings.
 
 `TASKS` may be looked at while methods are improved; `HELD_OUT` only judges them, though one constant was once changed
-after a look at it; `UNSEEN` was written when all constants had been chosen, and none has been changed since. `NOISY` are
-longer trainings, most of them on wrong labels or few samples, whose validation loss turns: probes are too short to see it.
+after a look at it; `UNSEEN` was written when all constants had been chosen, and none has been changed since. `NOISY`
+are longer trainings, most of them on wrong labels or few samples, whose validation loss turns after the probes' end.
 """
 
 from __future__ import annotations
