@@ -26,10 +26,10 @@ class Noise:
     def of(cls, curves: Array, span: int, caution: float = 0.0) -> Self:
         """From curves with a trend, shape (seeds, steps), a few steps at least.
 
-        What is left of the curves without their mean over seeds, and without a parabola through `span` steps around each
-        loss, has a variance and a correlation of its own, both known for every ρ: what was measured is traced back to ρ, larger
-        by so many standard errors as `caution` says, and that to the variance. Noise far slower than `span` steps is
-        taken for trend.
+        What is left of the curves without their mean over seeds, and without a parabola through `span` steps around
+        each loss, has a variance and a correlation of its own, both known for every ρ: what was measured is traced
+        back to ρ, larger by so many standard errors as `caution` says, and that to the variance. Noise far slower
+        than `span` steps is taken for trend.
         """
         seeds, steps = curves.shape
         width = max(5, min(span, steps // 2) // 2 * 2 + 1)
@@ -57,7 +57,7 @@ class Noise:
 
 
 def _high_pass(width: int) -> Array:
-    """Weights of a loss less the level of a parabola, fitted with tricube weights over `width` (odd) steps around it."""
+    """Weights of a loss less the level of a parabola fitted, with tricube weights, to `width` (odd) steps around it."""
     half = width // 2
     away = np.arange(-half, half + 1) / (half + 1)
     near = (1 - np.abs(away) ** 3) ** 3

@@ -17,6 +17,8 @@ Array = NDArray[np.float64]
 HORIZON = 0.3
 #: Where over-fitting bounds it, it falls as 1/length: so much learning, LR times updates, and no more.
 _OVERFITTING_HORIZON = 1.0
+#: What either power may be off by.
+_HORIZON_ERROR = 0.2
 #: Parts of the training below which probes do not speak for it.
 _SHORT = 1 / 8
 #: Standard errors by which the training loss must have come down for probes to show anything.
@@ -92,15 +94,18 @@ def with_probes(ramp: RangeTestResult, probes: Probes) -> RangeTestResult:
     lr = (least final loss of the probes, by `fit_response`) · part^0.3, or · part where the probes over-fit
 
     A ramp tries each LR for one step, under no schedule; probes measure what the schedule makes of an LR. They
-    are shorter than the real training, which favours LRs that are too large: hence the factor. Where the interval
-    reaches below the stability limit, but the LR lies above, the limit is as good and safer.
+    are shorter than the real training, which favours LRs that are too large: hence the factor, and an interval wider by
+    part^−0.2 either way than the response's own. Where that reaches below the stability limit, but the LR lies above,
+    the limit is as good and safer.
     """
     response = fit_response(probes.lr, probes.losses)
     if response.lr is None or response.interval is None or not probes.learned(response.lr):
         return ramp
     overfitted = probes.overfitted
     scale = min(probes.part, 1.0) ** (_OVERFITTING_HORIZON if overfitted else HORIZON)
-    suggestion = _stable(Estimate.around(response.lr, *response.interval).scaled(scale), ramp.stability)
+    measured = Estimate.around(response.lr, *response.interval)
+    unsure = min(probes.part, 1.0) ** -_HORIZON_ERROR
+    suggestion = _stable(measured.scaled(scale), ramp.stability).widened(unsure)
     caveats = tuple(caveat for caveat in ramp.caveats if caveat is not Caveat.NOT_EXPLODED)
     return replace(ramp, suggestion=suggestion, reason=None, caveats=(*caveats, *_caveats(probes, overfitted)))
 

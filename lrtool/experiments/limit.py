@@ -15,6 +15,10 @@ from lrtool.schedules import Curve
 
 #: Seeds at each LR.
 SEEDS = 3
+#: The interval is so many times as wide either way where the training is longer: many a short one that ends above its
+#: start would recover, some would break down later. Of equally long ones, 3 seeds' brackets hold the median limit of
+#: 8 seeds in 97% of cases (8 tasks).
+_SHORTER = 1.7
 
 
 def with_limit(
@@ -38,7 +42,8 @@ def with_limit(
         lrs = np.repeat(wanted, seeds).tolist()
         for lr, trial, trace in zip(lrs, trials, run(trials), strict=True):
             search.tell(lr, trial.seed, rise(trace.train_loss, steps, starts[trial.seed]))
-    return ramp.limited(search.estimate())
+    found = search.estimate()
+    return ramp.limited(found.widened(_SHORTER) if found is not None and steps < setup.steps else found)
 
 
 def _trial(setup: Setup, lr: float, seed: int, steps: int) -> Trial:

@@ -1,8 +1,9 @@
 """How good suggested learning rates are: the excess of final validation loss over the best LR of a dense grid.
 
 Each task is trained for 400 updates (those of `--noisy` for 600 to 1500) at LRs a factor √2 apart with 8 seeds (kept
-under outputs/benchmarks, so that only the first run is slow). Then every suggestion method, the range test's own suggestion, `lrtool tune` and, where
-installed, torch-lr-finder's own code say an LR, with `--repeats` different seeds, and the grid says what it costs.
+under outputs/benchmarks, so that only the first run is slow). Then every suggestion method, the range test's own
+suggestion, `lrtool tune` and, where installed, torch-lr-finder's own code say an LR, with `--repeats` different seeds,
+and the grid says what it costs.
 
 The noise floor is the excess if the LR is chosen by one seed of the grid and judged by the others. A method that
 gives no LR counts as the config's own LR. The stability limit is compared with the largest LR of the grid (constant
