@@ -18,7 +18,9 @@ SIGNIFICANT = 4.0
 #: Standard errors of a rise: it is measured from the lowest of many levels, which noise alone makes low.
 _CLEAR_RISE = 5.0
 #: Standard errors by which the noise's correlation counts as larger than measured where one seed's fall is judged.
-_CAUTION = 1.5
+_CAUTION = 2.0
+#: Spans of the level over which noise is told from trend.
+_WIDER = 3
 #: Part of the fall that the loss must climb back to count as exploded.
 _CLIMBED = 0.75
 #: Part of the fall (or of standard errors) that counts as having started to move.
@@ -54,7 +56,7 @@ class Evidence:
     @cached_property
     def noise(self) -> Noise:
         """The noise of one loss, which need not be independent of the one before."""
-        return Noise.of(self._calm_part, self.span)
+        return Noise.of(self._calm_part, _WIDER * self.span)
 
     @cached_property
     def lowest(self) -> int:
@@ -106,7 +108,7 @@ class Evidence:
         total = np.concatenate([np.zeros((seeds, 1)), np.cumsum(self.capped[:, :end], axis=1)], axis=1)
         fell = total[:, before] / before - (total[:, before + width] - total[:, before]) / width
         # A single seed has no others to be held against.
-        variance = Noise.of(self._calm_part, self.span, _CAUTION if seeds == 1 else 0.0).of_drop(before, width)
+        variance = Noise.of(self._calm_part, _WIDER * self.span, _CAUTION if seeds == 1 else 0.0).of_drop(before, width)
         alive = self.lasted[:, None] >= before + width
         several = alive.sum(axis=0) > 1
         if several.any():

@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
 
-#: Correlations that are told apart; noise that stays longer than this says nothing within a window.
-_CORRELATIONS = np.append(np.linspace(-0.5, 0.9, 57), [0.92, 0.94, 0.96, 0.98])
+#: Correlations that are told apart. Noise that lasts longer looks like a trend, and trends would be taken for it.
+_CORRELATIONS = np.append(np.linspace(-0.5, 0.9, 57), [0.92, 0.94, 0.96])
 
 
 @dataclass(frozen=True)
