@@ -13,8 +13,8 @@ from lrtool.analysis.smoothing import local_line
 
 Array = NDArray[np.float64]
 
-#: Standard errors that a fall must have to count. Many places are looked at, hence not 2.
-SIGNIFICANT = 4.0
+#: Standard errors that a fall must have to count. Many places are looked at, hence not 2 (benchmarks/ramp_noise.py).
+SIGNIFICANT = 3.5
 #: Standard errors of a rise: it is measured from the lowest of many levels, which noise alone makes low.
 _CLEAR_RISE = 5.0
 #: Standard errors by which the noise's correlation counts as larger than measured where one seed's fall is judged.
