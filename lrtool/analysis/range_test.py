@@ -76,6 +76,9 @@ class Caveat(Enum):
 class Estimate:
     """An LR and the interval (90%) that holds it; ends of 0 and infinity are open.
 
+    What is read off a ramp, or measured by short trainings, has an interval that allows for both noise and that: of the
+    suggestion it is meant to hold an LR whose expected loss is within 1% of the best.
+
     Raises ValueError unless `0 <= low <= value <= high` holds and the LR is a finite number above 0.
     """
 
