@@ -17,7 +17,7 @@ Array = NDArray[np.float64]
 SIGNIFICANT = 3.5
 #: Standard errors of a rise: it is measured from the lowest of many levels, which noise alone makes low.
 _CLEAR_RISE = 5.0
-#: Standard errors by which the noise's correlation counts as larger than measured where one seed's fall is judged.
+#: Standard errors, over the seeds, by which the correlation counts as larger than measured where a fall is judged.
 _CAUTION = 2.0
 #: Spans of the level over which noise is told from trend.
 _WIDER = 3
@@ -107,8 +107,8 @@ class Evidence:
             return 0.0
         total = np.concatenate([np.zeros((seeds, 1)), np.cumsum(self.capped[:, :end], axis=1)], axis=1)
         fell = total[:, before] / before - (total[:, before + width] - total[:, before]) / width
-        # A single seed has no others to be held against.
-        variance = Noise.of(self._calm_part, _WIDER * self.span, _CAUTION if seeds == 1 else 0.0).of_drop(before, width)
+        # The fewer seeds there are, the less they say about each other.
+        variance = Noise.of(self._calm_part, _WIDER * self.span, _CAUTION / seeds).of_drop(before, width)
         alive = self.lasted[:, None] >= before + width
         several = alive.sum(axis=0) > 1
         if several.any():
