@@ -8,20 +8,27 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from lrtool.analysis.noise import Noise
 from lrtool.analysis.smoothing import local_line
 
 Array = NDArray[np.float64]
 
-#: Standard errors that a fall must have to count. Many places are looked at, hence not 2.
-SIGNIFICANT = 4.0
+#: Standard errors that a fall must have to count. Many places are looked at, hence not 2 (benchmarks/ramp_noise.py).
+SIGNIFICANT = 3.5
 #: Standard errors of a rise: it is measured from the lowest of many levels, which noise alone makes low.
 _CLEAR_RISE = 5.0
+#: Standard errors, over the seeds, by which the correlation counts as larger than measured where a fall is judged.
+_CAUTION = 2.0
+#: Spans of the level over which noise is told from trend.
+_WIDER = 3
 #: Part of the fall that the loss must climb back to count as exploded.
 _CLIMBED = 0.75
 #: Part of the fall (or of standard errors) that counts as having started to move.
 _MOVED = 0.1
 #: Most points that a local line is fitted to, so that long ramps stay cheap.
 _WIDEST = 100
+#: Differences of this part of the loss are rounding.
+_ROUNDING = 1e-12
 #: The median of |y − y′| of two independent normal values is this many standard deviations.
 _MEDIAN_DIFFERENCE = 0.9539
 
@@ -31,18 +38,25 @@ class Evidence:
     """A range test's curve over all seeds, on a scale of its own.
 
     `capped` (seeds, steps): losses cut off above `cap`, and at `cap` once a seed has stopped, so that an
-    explosion to 10¹⁰ or NaN counts as "high", not as a number. `level` (steps,): the mean over seeds,
-    smoothed by a robust local line. `start`: the loss before any learning. `noise`: standard deviation
-    of one loss. Everything is a level or a difference of levels: for a·loss + b the same LRs come out.
+    explosion to 10¹⁰ or NaN counts as "high", not as a number. `lasted` (seeds,): steps before a seed stopped.
+    `level` (steps,): the mean over seeds, smoothed by a robust local line. `start`: the loss before any learning.
+    `calm`: steps in which the noise shows.
+    Everything is a level or a difference of levels: for a·loss + b the same LRs come out.
     """
 
     lr: Array
     capped: Array
+    lasted: NDArray[np.int64]
     level: Array
     span: int
     start: float
     cap: float
-    noise: float
+    calm: int
+
+    @cached_property
+    def noise(self) -> Noise:
+        """The noise of one loss, which need not be independent of the one before."""
+        return Noise.of(self._calm_part, _WIDER * self.span)
 
     @cached_property
     def lowest(self) -> int:
@@ -57,7 +71,7 @@ class Evidence:
     @cached_property
     def error(self) -> float:
         """Standard error of the level: a local line weighs about 0.6 of its points."""
-        return self.noise / float(np.sqrt(0.6 * self.span * len(self.capped)))
+        return float(np.sqrt(self.noise.of_mean(0.6 * self.span) / len(self.capped)))
 
     @cached_property
     def exploded(self) -> int | None:
@@ -77,17 +91,40 @@ class Evidence:
     def fall_significance(self) -> float:
         """The largest fall in standard errors: of windows of several widths, against all that went before.
 
-        z = max over j, w of (mean y₀…y_{j−w} − mean y_{j−w}…y_j) / (noise·√(1/(S·(j−w)) + 1/(S·w)))
+        z = max over j, w of (mean y₀…y_{j−w} − mean y_{j−w}…y_j) / error
+
+        The error is the larger of what the noise along the curves and of what the seeds' own falls show, at this
+        place and on average: noise that grows with the LR or that lasts for many steps shows in the seeds.
         """
-        end = len(self.lr) if self.exploded is None else self.exploded
-        total = np.concatenate([[0.0], np.cumsum(self.capped.mean(axis=0)[:end])])
-        first, best = max(len(self.lr) // 10, 5), 0.0
-        for width in {max(len(self.lr) // parts, 5) for parts in (4, 8, 16)}:
-            before = np.arange(first, end - width + 1)
-            if before.size and self.noise > 0:
-                drop = total[before] / before - (total[before + width] - total[before]) / width
-                best = max(best, float(np.max(drop / np.sqrt(1 / before + 1 / width))))
-        return best * float(np.sqrt(len(self.capped))) / self.noise if self.noise > 0 else np.inf * (self.fall > 0)
+        return max(self._fall_of(width) for width in {max(len(self.lr) // parts, 5) for parts in (4, 8, 16)})
+
+    def _fall_of(self, width: int) -> float:
+        """The largest fall in standard errors of windows of so many steps."""
+        seeds, steps = self.capped.shape
+        end = steps if self.exploded is None else self.exploded
+        before = np.arange(max(steps // 10, 5), end - width + 1)
+        if not before.size:
+            return 0.0
+        total = np.concatenate([np.zeros((seeds, 1)), np.cumsum(self.capped[:, :end], axis=1)], axis=1)
+        fell = total[:, before] / before - (total[:, before + width] - total[:, before]) / width
+        # The fewer seeds there are, the less they say about each other.
+        variance = Noise.of(self._calm_part, _WIDER * self.span, _CAUTION / seeds).of_drop(before, width)
+        alive = self.lasted[:, None] >= before + width
+        several = alive.sum(axis=0) > 1
+        if several.any():
+            differ = _variance(fell[:, several], alive[:, several])
+            variance = np.maximum(variance, differ.mean())
+            variance[several] = np.maximum(variance[several], differ)
+        mean, error = fell.mean(axis=0), np.sqrt(variance / seeds)
+        # Without any noise every fall counts, but rounding is none.
+        sure = np.where(mean > _ROUNDING * np.abs(self.capped).max(), np.inf, 0.0)
+        return float(np.max(np.divide(mean, error, out=sure, where=error > 0)))
+
+    @property
+    def _calm_part(self) -> Array:
+        """Losses of the calm steps, of the seeds that last so long, or of all if none does."""
+        lasting = self.lasted >= self.calm
+        return self.capped[lasting if lasting.any() else slice(None), : self.calm]
 
     @property
     def falls(self) -> bool:
@@ -115,9 +152,16 @@ class Evidence:
         return self.lowest + int(low[-1]) if low.size else self.lowest
 
 
+def _variance(values: Array, known: NDArray[np.bool_]) -> Array:
+    """Variance of the known values of each column, at least two."""
+    count = known.sum(axis=0)
+    away = np.where(known, values - np.where(known, values, 0).sum(axis=0) / count, 0)
+    return np.asarray((away**2).sum(axis=0) / (count - 1))
+
+
 def gather(lr: Array, losses: Array) -> Evidence:
     """Put the seeds of a range test together: `lr` (steps,), `losses` (seeds, steps), NaN after a stop."""
-    count, steps = losses.shape
+    steps = losses.shape[1]
     span = min(max(steps // 8, 9), _WIDEST)
     first = max(steps // 10, 5)
     known = np.where(np.isfinite(losses), losses, np.inf)
@@ -128,10 +172,8 @@ def gather(lr: Array, losses: Array) -> Evidence:
     mean = capped.mean(axis=0)
     level, _ = local_line(mean, span)
     lowest = int(np.argmin(level))
-    calm = max(lowest + 1, steps // 4, first)
-    residual = (capped - mean)[:, :calm] if count > 1 else (capped - level)[:, :calm]
-    noise = float(np.sqrt(np.mean(residual**2) * count / max(count - 1, 1)))
-    return Evidence(lr, capped, level, span, start, cap, noise)
+    calm = max(lowest + 1, steps // 4, 2 * first)
+    return Evidence(lr, capped, np.isfinite(losses).sum(axis=1), level, span, start, cap, calm)
 
 
 def _finite_median(values: Array) -> float:

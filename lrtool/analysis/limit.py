@@ -66,7 +66,7 @@ class LimitSearch:
             return self._grid
         brackets = self._brackets()
         lows, highs = [low for low, _ in brackets], [high for _, high in brackets]
-        if self._moves < _MOVES and sum(low == 0 for low in lows) > len(lows) / 2:
+        if self._moves < _MOVES and sum(low == 0 for low in lows) >= len(lows) / 2:
             return self._continued(min(self._grid) / RATIO**REACH)
         if self._moves < _MOVES and sum(math.isinf(high) for high in highs) > len(highs) / 2:
             return self._continued(max(self._grid) * RATIO)
@@ -80,14 +80,16 @@ class LimitSearch:
     def estimate(self) -> Estimate | None:
         """The median over seeds of each one's bracket, and the LRs between which all seeds' limits lie.
 
-        None where no LR that was tried trains. Where none breaks down, the largest tried and infinity.
+        None where for most seeds no LR that was tried trains, or for half of them: the interval's low end is 0 where
+        that is so for some. Where none breaks down, the largest tried and infinity.
         """
         brackets = self._brackets()
-        value = float(np.median([_middle(*bracket) for bracket in brackets]))
-        if value == 0:
+        middles = sorted(_middle(*bracket) for bracket in brackets)
+        lower, upper = middles[(len(middles) - 1) // 2], middles[len(middles) // 2]
+        if lower == 0:
             return None
         low, high = min(low for low, _ in brackets), max(high for _, high in brackets)
-        return Estimate(value, low if low > 0 else min(self._grid), high)
+        return Estimate.around(math.sqrt(lower * upper), low, high)
 
     def _continued(self, lowest: float) -> list[float]:
         self._moves += 1

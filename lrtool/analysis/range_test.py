@@ -22,6 +22,8 @@ _RESAMPLES = 100
 #: The limit read off a ramp differed from that of training at one LR by at most this factor in 9 of 10 cases
 #: (16 tasks with a limit, SGD and AdamW, ramps of 100 and 200 steps, against 400 steps at constant LRs).
 _RAMP_ERROR = 3.2
+#: The best LR differs from that part of the limit which is suggested by at most this factor in 9 of 10 cases.
+_PART_ERROR = 8.0
 #: The interval holds this part of the resampled answers.
 _COVERAGE = 0.9
 
@@ -52,6 +54,18 @@ class Caveat(Enum):
         " raise range_test.end to find out"
     )
     ONE_SEED = "with one seed the interval shows the noise within the test, not how much seeds differ"
+    OVERFITTING = (
+        "in the probes larger LRs had a lower training loss but a higher validation loss (over-fitting); the training"
+        " is longer than the probes, so the suggestion was made smaller in proportion; `lrtool tune` measures it"
+    )
+    SHORT_PROBES = (
+        "the training is more than 8 times as long as the probes, and may prefer a smaller LR than they can show;"
+        " raise range_test.probe_steps, or measure it with `lrtool tune`"
+    )
+    NOT_VALIDATED = (
+        "there is no validation data, so LRs were judged by training loss, which shows no over-fitting;"
+        " raise data.val_fraction"
+    )
     ABOVE_LIMIT = (
         "the suggested LR lies above the stability limit, which is that of constant LRs: the schedule may pass through"
         " it, but training at it throughout would break down"
@@ -60,11 +74,37 @@ class Caveat(Enum):
 
 @dataclass(frozen=True)
 class Estimate:
-    """An LR and the interval (90%, bootstrap over seeds and noise) that holds it."""
+    """An LR and the interval (90%) that holds it; ends of 0 and infinity are open.
+
+    What is read off a ramp, or measured by short trainings, has an interval that allows for both noise and that: of the
+    suggestion it is meant to hold an LR whose expected loss is within 1% of the best.
+
+    Raises ValueError unless `0 <= low <= value <= high` holds and the LR is a finite number above 0.
+    """
 
     value: float
     low: float
     high: float
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.low <= self.value <= self.high and 0 < self.value < np.inf):
+            raise ValueError(
+                "`0 <= low <= value <= high` and `0 < value < inf` must hold,"
+                f" but got value={self.value!r}, low={self.low!r}, high={self.high!r}"
+            )
+
+    @classmethod
+    def around(cls, value: float, low: float, high: float) -> Self:
+        """With an interval that reaches at least to the LR itself."""
+        return cls(value, min(low, value), max(high, value))
+
+    def scaled(self, factor: float) -> Self:
+        """LR and interval times a factor; rounding, or underflow, leaves none outside."""
+        return self.around(self.value * factor, self.low * factor, self.high * factor)
+
+    def widened(self, factor: float) -> Self:
+        """With an interval so many times as wide either way."""
+        return self.around(self.value, self.low / factor, self.high * factor)
 
 
 @dataclass(frozen=True)
@@ -97,6 +137,15 @@ class RangeTestResult:
     reason: Reason | None
     caveats: tuple[Caveat, ...] = ()
     source: str = "the ramp alone"
+
+    def limited(self, limit: Estimate | None) -> Self:
+        """The same with a measured stability limit; the ramp's own suggestion, a part of the limit, follows it."""
+        if limit is None or self.suggestion is None:
+            return replace(self, stability=limit)
+        caveats = self.caveats
+        if limit.high < np.inf:
+            caveats = tuple(caveat for caveat in caveats if caveat is not Caveat.NOT_EXPLODED)
+        return replace(self, stability=limit, suggestion=_part_of(limit), caveats=caveats)
 
     def cautioned(self) -> Self:
         """The same, with what to know of a suggestion that is more than trains stably if it is held."""
@@ -152,7 +201,7 @@ def analyse(lr: ArrayLike, losses: ArrayLike, smoothing: float = 0.9, resamples:
         band_high=band_high,
         lower=estimate(lambda e: float(e.lr[e.starts_to_fall])) if evidence.falls else None,
         upper=estimate(_upper),
-        suggestion=None if reason else estimate(Stability().of),
+        suggestion=None if reason else _suggestion(evidence, estimate),
         stability=_stability(evidence, estimate),
         methods=methods,
         reason=reason,
@@ -189,10 +238,18 @@ def _upper(evidence: Evidence) -> float | None:
     return None if index is None else float(evidence.lr[index])
 
 
+def _suggestion(evidence: Evidence, estimate: Callable[[_Reader], Estimate | None]) -> Estimate | None:
+    found = estimate(Stability().of)
+    if found is None or evidence.exploded is not None:
+        return found and found.widened(_PART_ERROR)
+    # Where the limit was not reached, it is not known how much larger the suggestion should be.
+    return Estimate(found.value, found.low / _PART_ERROR, np.inf)
+
+
 def _stability(evidence: Evidence, estimate: Callable[[_Reader], Estimate | None]) -> Estimate | None:
     found = estimate(lambda e: e.limit(LAG)) if evidence.exploded is not None else None
     if found is not None:
-        return Estimate(found.value, found.low / _RAMP_ERROR, found.high * _RAMP_ERROR)
+        return found.widened(_RAMP_ERROR)
     return Estimate(float(evidence.lr[-1]), float(evidence.lr[-1]), np.inf) if evidence.falls else None
 
 
@@ -203,6 +260,11 @@ def _band(evidence: Evidence, longest: int) -> tuple[Array, Array, Array]:
     curves[:, longest:] = np.nan
     mean, low, high = curves
     return mean, low, high
+
+
+def _part_of(limit: Estimate) -> Estimate:
+    """The suggestion that a limit allows: a part of it, which differs by task more than the limit is unsure."""
+    return limit.scaled(1 / Stability().divide).widened(_PART_ERROR)
 
 
 _Reader = Callable[[Evidence], "float | None"]
@@ -233,7 +295,7 @@ class _Estimator:
             return None
         found = [value, *(lr for lr in map(read, self.resampled) if lr is not None)]
         low, high = np.quantile(found, [(1 - _COVERAGE) / 2, (1 + _COVERAGE) / 2])
-        return Estimate(value, min(float(low), value), max(float(high), value))
+        return Estimate.around(value, float(low), float(high))
 
 
 def _number(value: float) -> float | None:

@@ -21,7 +21,7 @@ from pydantic import (
 from lrtool.units import Duration
 
 #: Updates below which no training breaks down or learns by more than its noise.
-_SHORTEST_PROBE = 20
+SHORTEST_PROBE = 20
 
 
 class Settings(BaseModel):
@@ -113,9 +113,9 @@ class RangeTestSettings(Settings):
     @field_validator("probe_steps")
     @classmethod
     def _long_enough(cls, value: int) -> int:
-        if 0 < value < _SHORTEST_PROBE:
+        if 0 < value < SHORTEST_PROBE:
             raise ValueError(
-                f"trainings of {value} updates show nothing; write at least {_SHORTEST_PROBE}, or 0 for none"
+                f"trainings of {value} updates show nothing; write at least {SHORTEST_PROBE}, or 0 for none"
             )
         return value
 

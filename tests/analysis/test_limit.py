@@ -2,6 +2,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lrtool.analysis.limit import LimitSearch, rise, starting_losses
 
@@ -34,6 +36,30 @@ def test_seeds_that_differ_give_the_median_and_the_span():
     found, _ = searched([0.05, 0.2, 0.8], 0.1)
     assert 0.15 < found.value < 0.27
     assert found.low <= 0.05 and found.high >= 0.8
+
+
+def test_where_one_seed_trains_at_no_lr_the_limit_lies_in_its_interval_or_is_not_known():
+    assert searched([0.0, 0.2], 0.1)[0] is None
+    found, _ = searched([0.0, 0.2, 0.3], 0.1)
+    assert found.low == 0 and 0.1 < found.value <= found.high
+
+
+@given(
+    start=st.floats(1e-6, 1e3),
+    told=st.lists(
+        st.lists(st.sampled_from([LEARNED, ALIKE, 3.0, BROKEN]), min_size=20, max_size=20), min_size=1, max_size=4
+    ),
+)
+@settings(max_examples=100, deadline=None)
+def test_the_limit_lies_in_its_interval_whatever_trainings_do(start, told):
+    search, place = LimitSearch(start), 0
+    while wanted := search.wanted():
+        for lr in wanted:
+            for seed, rises in enumerate(told):
+                search.tell(lr, seed, rises[place % 20])
+            place += 1
+    found = search.estimate()
+    assert found is None or 0 <= found.low <= found.value <= found.high
 
 
 def test_where_nothing_breaks_down_the_limit_is_open():

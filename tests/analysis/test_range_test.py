@@ -3,6 +3,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lrtool.analysis.divergence import RANGE_TEST, DivergenceMonitor
 from lrtool.analysis.range_test import Caveat, Estimate, Reason, analyse
@@ -48,6 +50,77 @@ def test_every_estimate_lies_in_its_interval_and_noise_widens_it(curves):
             assert estimate.low <= estimate.value <= estimate.high
         widths.append(np.log(result.lower.high / result.lower.low))
     assert widths[0] < widths[1]
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high"),
+    [(0.0929, 0.156, 0.221), (0.3, 0.1, 0.2), (0.0, 0.0, 1.0), (np.nan, 0.0, 1.0), (1.0, np.nan, 2.0),
+     (1.0, 0.5, np.nan), (np.inf, 1.0, np.inf), (1.0, -1.0, 2.0), (-1.0, -2.0, 1.0)],
+)  # fmt: skip
+def test_an_lr_outside_its_interval_cannot_be_made(value, low, high):
+    with pytest.raises(ValueError, match="low <= value <= high"):
+        Estimate(value, low, high)
+    with pytest.raises(ValueError, match="low <= value <= high"):
+        replace(Estimate(1.0, 0.5, 2.0), value=value, low=low, high=high)
+
+
+lrs = st.floats(1e-12, 1e12)
+
+
+@given(value=lrs, low=lrs, high=lrs, factor=st.floats(1e-9, 1e9), wider=st.floats(1, 1e3))
+def test_whatever_is_done_to_an_estimate_its_lr_stays_inside(value, low, high, factor, wider):
+    found = Estimate.around(value, min(low, high), max(low, high))
+    for changed in (found.scaled(factor), found.widened(wider), found.scaled(factor).widened(wider)):
+        assert changed.low <= changed.value <= changed.high
+
+
+@st.composite
+def ramps(draw):
+    """Ramps of any kind: falling, rising, exploding, spiked, drifting, negative, short, with seeds that stop."""
+    seeds, steps = draw(st.integers(1, 5)), draw(st.integers(1, 120))
+    start, decades = 10 ** draw(st.floats(-9, 0)), draw(st.floats(0.1, 9))
+    lr = np.geomspace(start, start * 10**decades, steps) if steps > 1 else np.array([start])
+    rng, t = np.random.default_rng(draw(st.integers(0, 10**6))), np.linspace(0, 1, steps)
+    noise = rng.standard_t(draw(st.sampled_from([1, 3, 30])), size=(seeds, steps)) * 10 ** draw(st.floats(-6, 1))
+    noise = noise.cumsum(axis=1) if draw(st.booleans()) else noise
+    fall, explode = draw(st.floats(-2, 3)), draw(st.floats(0, 1.2))
+    curve = -fall / (1 + np.exp(-20 * (t - draw(st.floats(0, 1))))) + np.exp(np.clip(60 * (t - explode), -50, 300)) * (
+        t > explode
+    )
+    losses = draw(st.floats(-3, 3)) + curve + noise
+    for row in losses:
+        if draw(st.booleans()):
+            row[draw(st.integers(0, steps)) :] = np.nan
+    return lr, losses
+
+
+@given(ramps(), st.floats(1e-8, 1e4), st.floats(1, 1e3))
+@settings(max_examples=60, deadline=None)
+def test_every_estimate_of_any_ramp_lies_in_its_interval(ramp, limit, wider):
+    result = analyse(*ramp, resamples=8)
+    measured = result.limited(Estimate(limit, limit / wider, limit * wider))
+    for said in (result, measured, result.limited(None), measured.cautioned()):
+        for estimate in (said.lower, said.upper, said.suggestion, said.stability):
+            assert estimate is None or 0 <= estimate.low <= estimate.value <= estimate.high
+        assert (said.suggestion is None) == (said.reason is not None)
+        json.dumps(said.summary(), allow_nan=False)
+
+
+def test_where_the_limit_was_not_reached_nothing_bounds_the_suggestion(curves):
+    lr, losses = curves.typical(steps=200, fall_at=1e-3)
+    result = analyse(lr[lr < 0.3], losses[:, lr < 0.3])
+    assert result.suggestion.high == np.inf and result.summary()["interval"][1] is None
+
+
+def test_a_suggestion_read_off_the_ramp_follows_the_measured_limit(curves):
+    lr, losses = curves.typical(steps=200, fall_at=1e-3)
+    result = analyse(lr[lr < 0.3], losses[:, lr < 0.3])
+    assert Caveat.NOT_EXPLODED in result.caveats
+    limited = result.limited(Estimate(0.02, 0.01, 0.04))
+    assert limited.suggestion.value == pytest.approx(0.02 / 8)
+    assert limited.suggestion.low < 0.01 / 8 and limited.suggestion.high > 0.04 / 8
+    assert Caveat.NOT_EXPLODED not in limited.caveats
+    assert Caveat.NOT_EXPLODED in result.limited(Estimate(0.3, 0.3, np.inf)).caveats
 
 
 def test_reading_twice_gives_the_same(curves):

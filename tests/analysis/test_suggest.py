@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lrtool.analysis.smoothing import exponential
 from lrtool.analysis.suggest import METHODS
 from lrtool.analysis.suggest.lightning import Lightning
 from lrtool.analysis.suggest.slide import Slide
@@ -86,8 +87,8 @@ class DummyAxes:
         return lambda *args, **kwargs: None
 
 
-@pytest.mark.parametrize("explode", [False, True])
-def test_lightning_equals_lightning(tmp_path, explode):
+def lightning_run(folder, max_lr, spoiled_at=-1, value=0.0):
+    """Lightning's own test of 80 steps, in which one loss is `value`: (finder, raw losses)."""
     lightning = pytest.importorskip("lightning.pytorch")
     import torch
 
@@ -99,6 +100,8 @@ def test_lightning_equals_lightning(tmp_path, explode):
         def training_step(self, batch):
             x, y = batch
             loss = (self.net(x).squeeze(-1) - y).square().mean()
+            if len(self.seen) == spoiled_at:
+                loss = loss * 0 + value
             self.seen.append(float(loss.detach()))
             return loss
 
@@ -109,18 +112,53 @@ def test_lightning_equals_lightning(tmp_path, explode):
     x = torch.randn(256, 4)
     data = torch.utils.data.TensorDataset(x, x @ torch.tensor([1.0, -2.0, 0.5, 3.0]))
     trainer = lightning.Trainer(
-        max_epochs=99, default_root_dir=tmp_path, logger=False, accelerator="cpu", enable_progress_bar=False,
+        max_epochs=99, default_root_dir=folder, logger=False, accelerator="cpu", enable_progress_bar=False,
         enable_model_summary=False, enable_checkpointing=False,
     )  # fmt: skip
     module = Module()
     finder = lightning.tuner.Tuner(trainer).lr_find(
-        module, torch.utils.data.DataLoader(data, batch_size=16), num_training=80, min_lr=1e-5,
-        max_lr=10.0 if explode else 0.3, update_attr=False,
+        module, torch.utils.data.DataLoader(data, batch_size=16), num_training=80, min_lr=1e-5, max_lr=max_lr,
+        update_attr=False,
     )  # fmt: skip
+    return finder, np.array(module.seen)
+
+
+@pytest.mark.parametrize(
+    ("max_lr", "spoiled_at", "value"),
+    [
+        (0.3, -1, 0.0),
+        (10.0, -1, 0.0),
+        *((0.3, at, np.nan) for at in (0, 1, 9, 11, 12, 13, 40, 77, 78, 79)),
+        *((0.3, at, np.inf) for at in (0, 1, 12, 13, 40, 79)),
+        (0.3, 40, -np.inf),
+        (10.0, 55, np.nan),
+    ],
+)
+def test_lightning_equals_lightning(tmp_path, max_lr, spoiled_at, value):
+    finder, seen = lightning_run(tmp_path, max_lr, spoiled_at, value)
     count = len(finder.results["loss"])
-    lr, losses = np.array(finder.results["lr"])[:count], np.array(module.seen)[:count]
+    lr, losses = np.array(finder.results["lr"])[:count], seen[:count]
     np.testing.assert_allclose(Lightning().curve(losses), finder.results["loss"], rtol=1e-9)
-    assert Lightning().one(lr, losses) == pytest.approx(finder.suggestion(), rel=1e-9)
+    suggested = finder.suggestion()
+    assert Lightning().one(lr, losses) == (suggested and pytest.approx(suggested, rel=1e-9))
+    if spoiled_at > 0:
+        # What a range test hands on: NaN from the first loss that is not finite, up to the end of the ramp.
+        known = np.where(np.arange(80) < spoiled_at, np.append(seen, np.zeros(80))[:80], np.nan)
+        ramp = np.geomspace(1e-5, max_lr, 80)
+        ramp[:count] = lr
+        assert Lightning().one(ramp, known) == (suggested and pytest.approx(suggested, rel=1e-9))
+
+
+@pytest.mark.parametrize("tail", [1, 3, 5, 8])
+@pytest.mark.parametrize("kind", ["valley", "slide", "minimum", "steep"])
+def test_fastai_cuts_its_last_5_points_before_it_drops_nan(curves, kind, tail):
+    losses = np.append(curves.named["typical"][:60], np.full(tail, np.nan))
+    lr = curves.ramp(len(losses))
+    whole = exponential(losses, 0.98)
+    kept = slice(len(lr) // 10, -5)
+    finite = np.isfinite(whole[kept])
+    assert finite.sum() == 60 - len(lr) // 10 - max(5 - tail, 0)
+    assert method(kind).one(lr, losses) == method(kind).pick(lr[kept][finite], whole[kept][finite])
 
 
 @given(st.lists(st.integers(-5, 5).map(float), min_size=1, max_size=30))

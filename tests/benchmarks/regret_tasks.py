@@ -1,16 +1,19 @@
 """Small tasks of different kinds whose learning rates are known from a dense grid of real trainings.
 
 `TASKS` may be looked at while methods are improved; `HELD_OUT` only judges them, though one constant was once changed
-after a look at it; `UNSEEN` was written when all constants had been chosen, and none has been changed since.
+after a look at it; `UNSEEN` was written when all constants had been chosen, and none has been changed since. `NOISY`
+are longer trainings, most of them on wrong labels or few samples, whose validation loss turns after the probes' end.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from lrtool.config.schema import Config
 
 STEPS = 400
+_HERE = Path(__file__).parent
 SGD = {"kind": "sgd", "lr": 0.1, "momentum": 0.9}
 ADAMW = {"kind": "adamw", "lr": 0.001, "weight_decay": 0.01}
 
@@ -32,13 +35,26 @@ def _regression(**more: Any) -> dict[str, Any]:
     return {"kind": "regression", "batch_size": 32, **more}
 
 
+def _noisy(name: str, samples: int, wrong: float, batch_size: int = 32, **more: Any) -> dict[str, Any]:
+    args = {"samples": samples, "wrong": wrong, **more}
+    return {"kind": "use", "use": f"noisy_labels.py:{name}", "args": args, "batch_size": batch_size}
+
+
 def _named(parts: dict[str, tuple[dict[str, Any], ...]]) -> dict[str, Config]:
     """Configs by name, each from its model, data and optimizer, and a loss where the data's own is not meant."""
     configs = {}
     for name, (model, data, optimizer, *loss) in parts.items():
         whole = {"name": name, "model": model, "data": data, "optimizer": optimizer, "train": {"duration": STEPS}}
-        configs[name] = Config.model_validate({**whole, "loss": loss[0]} if loss else whole)
+        configs[name] = Config.model_validate({**whole, "loss": loss[0]} if loss else whole).beside(_HERE)
     return configs
+
+
+def _longer(configs: dict[str, Config], durations: dict[str, int]) -> dict[str, Config]:
+    """The same tasks, trained for so many updates."""
+    return {
+        name: Config.model_validate({**config.model_dump(), "train": {"duration": durations[name]}}).beside(_HERE)
+        for name, config in configs.items()
+    }
 
 
 TASKS = _named(
@@ -100,4 +116,31 @@ UNSEEN = _named(
         "few-samples-sgd": (_mlp(32), _regression(samples=120, batch_size=8), SGD),
         "deep-silu-adamw": (_mlp(*[32] * 10, activation="silu"), _digits(), ADAMW),
     }
+)
+
+NOISY = _longer(
+    _named(
+        {
+            "noisy-digits-adamw": (_mlp(64, 64), _noisy("digits", 400, 0.3), ADAMW),
+            "noisy-digits-sgd": (_mlp(64, 64), _noisy("digits", 700, 0.4), SGD),
+            "noisy-digits-cnn": ({"kind": "cnn", "channels": [8, 16]}, _noisy("digits", 300, 0.3), ADAMW),
+            "noisy-strokes-sgd": (_mlp(64), _noisy("mnist1d", 600, 0.2), SGD),
+            "noisy-spirals-adamw": (_mlp(64, 64), _noisy("spirals", 300, 0.3), ADAMW),
+            "clean-val-digits-sgd": (_mlp(64, 64), _noisy("digits", 400, 0.4, clean=True), SGD),
+            "few-strokes-adamw": (_mlp(64), _noisy("mnist1d", 400, 0.0), ADAMW),
+            "noisy-regression-long": (_mlp(64, 64), _regression(samples=300, noise=1.0, batch_size=16), ADAMW),
+            "clean-spirals-long": (_mlp(64, 64), {"kind": "spirals", "arms": 3}, ADAMW),
+        }
+    ),
+    {
+        "noisy-digits-adamw": 1000,
+        "noisy-digits-sgd": 1500,
+        "noisy-digits-cnn": 600,
+        "noisy-strokes-sgd": 800,
+        "noisy-spirals-adamw": 1000,
+        "clean-val-digits-sgd": 800,
+        "few-strokes-adamw": 800,
+        "noisy-regression-long": 1200,
+        "clean-spirals-long": 1000,
+    },
 )

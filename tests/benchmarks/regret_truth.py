@@ -92,7 +92,8 @@ class Truth:
 
 def setup_of(config: Config, schedule: str, seed: int = 0) -> Setup:
     """The task under another schedule, with another seed."""
-    return prepare(Config.model_validate({**config.model_dump(), "schedule": {"kind": schedule}, "seed": seed}))
+    changed = Config.model_validate({**config.model_dump(), "schedule": {"kind": schedule}, "seed": seed})
+    return prepare(changed.beside(config.folder))
 
 
 def truth(config: Config, schedule: str) -> Truth:

@@ -1,14 +1,15 @@
 """How good suggested learning rates are: the excess of final validation loss over the best LR of a dense grid.
 
-Each task is trained for 400 updates at LRs a factor √2 apart with 8 seeds (kept under outputs/benchmarks, so that
-only the first run is slow). Then every suggestion method, the range test's own suggestion, `lrtool tune` and, where
-installed, torch-lr-finder's own code say an LR, with `--repeats` different seeds, and the grid says what it costs.
+Each task is trained for 400 updates (those of `--noisy` for 600 to 1500) at LRs a factor √2 apart with 8 seeds (kept
+under outputs/benchmarks, so that only the first run is slow). Then every suggestion method, the range test's own
+suggestion, `lrtool tune` and, where installed, torch-lr-finder's own code say an LR, with `--repeats` different seeds,
+and the grid says what it costs.
 
 The noise floor is the excess if the LR is chosen by one seed of the grid and judged by the others. A method that
 gives no LR counts as the config's own LR. The stability limit is compared with the largest LR of the grid (constant
 schedule) up to which trainings neither diverge nor end above their start.
 
-    python tests/benchmarks/suggestion_regret.py [--held-out | --unseen] [--tasks A,B] [--methods A,B] [--quick]
+    python tests/benchmarks/suggestion_regret.py [--held-out|--unseen|--noisy] [--tasks A,B] [--methods A,B] [--quick]
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from regret_tasks import HELD_OUT, TASKS, UNSEEN
+from regret_tasks import HELD_OUT, NOISY, TASKS, UNSEEN
 from regret_truth import Truth, setup_of, truth
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -45,7 +46,7 @@ OURS, TUNE, FINDER = "range-test", "tune", "torch-lr-finder"
 PEERS = tuple(kind for kind in METHODS.kinds if kind != "stability")
 #: (median, worst) that the methods of ours must reach.
 TARGETS = {TUNE: (0.05, 0.30), OURS: (0.15, 0.80)}
-ALL = {**TASKS, **HELD_OUT, **UNSEEN}
+ALL = {**TASKS, **HELD_OUT, **UNSEEN, **NOISY}
 #: What `tune` may cost: so many training runs, or so many seconds, whichever is more.
 MOST_RUNS, MOST_SECONDS = 3.0, 20.0
 #: Seeds of repeats lie this far apart.
@@ -235,13 +236,15 @@ def main() -> int:
     lists = parser.add_mutually_exclusive_group()
     lists.add_argument("--held-out", action="store_true", help="the tasks that methods were not improved on")
     lists.add_argument("--unseen", action="store_true", help="the tasks written when nothing was changed any more")
+    lists.add_argument("--noisy", action="store_true", help="longer trainings whose validation loss turns")
     parser.add_argument("--tasks", help="comma-separated names")
     parser.add_argument("--methods", help=f"comma-separated, of {OURS}, {TUNE}, {FINDER}, {', '.join(PEERS)}")
     parser.add_argument("--repeats", type=int, default=3, help="how often each method is asked, with other seeds")
     parser.add_argument("--quick", action="store_true", help="one repeat of four tasks")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    configs = UNSEEN if arguments.unseen else HELD_OUT if arguments.held_out else TASKS
+    chosen = {"unseen": UNSEEN, "held_out": HELD_OUT, "noisy": NOISY}
+    configs = next((tasks for name, tasks in chosen.items() if getattr(arguments, name)), TASKS)
     tasks = arguments.tasks.split(",") if arguments.tasks else list(configs)[: 4 if arguments.quick else None]
     methods = arguments.methods.split(",") if arguments.methods else [TUNE, OURS, *PEERS, FINDER]
     if FINDER in methods and importlib.util.find_spec("torch_lr_finder") is None:

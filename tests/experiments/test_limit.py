@@ -39,6 +39,19 @@ def test_a_wrong_reading_of_the_ramp_is_corrected(configured):
     assert 0.5 < corrected.value / right.value < 2
 
 
+def test_a_run_of_a_few_updates_has_the_limit_that_longer_ones_show(configured):
+    setup = configured(train__duration=3)
+    ramp, asked = ramp_of(setup), []
+
+    def run(trials):
+        asked.extend(trial.steps for trial in trials)
+        return engine(setup)(trials)
+
+    found = with_limit(setup, ramp, 40, run).stability
+    assert set(asked) == {20}
+    assert found is None or found.low <= found.value <= found.high
+
+
 def test_a_flat_ramp_measures_nothing(configured):
     setup = configured(range_test__start=1e-9, range_test__end=1e-8)
     ramp = ramp_of(setup)

@@ -16,7 +16,8 @@ class FastaiMethod(SuggestionMethod):
     The loss is an exponential mean with β = 0.98, bias-corrected; the test ends above 4 times its best;
     the first tenth of the *planned* points and the last 5 recorded ones are cut off. Such a mean lags by
     50 points, which on a ramp of 100 points over 8 decades is a factor of 10⁴ in LR: minima and slopes
-    are seen well after they happened.
+    are seen well after they happened. After a NaN it goes on to record NaN, and cuts the curve at the first one
+    after cutting the last 5, so that these are none of the finite ones; an infinite loss ends the test.
 
     Subclasses give `pick`. Source: fastai 2.7, `callback/schedule.py` and `learner.py`.
     """
@@ -33,8 +34,9 @@ class FastaiMethod(SuggestionMethod):
 
     def curve(self, lr: Array, losses: Array) -> tuple[Array, Array]:
         """LRs and smoothed losses as `lr_find` hands them on."""
-        smoothed = exponential(losses[: finite_length(losses)], self.beta)
-        kept = slice(len(lr) // 10, max(stop_above_best(smoothed, self.diverge) - self.skip_end, 0))
+        smoothed = exponential(losses, self.beta)
+        end = max(stop_above_best(smoothed, self.diverge) - self.skip_end, 0)
+        kept = slice(len(lr) // 10, min(end, finite_length(smoothed)))
         return lr[kept], smoothed[kept]
 
     def one(self, lr: Array, losses: Array) -> float | None:

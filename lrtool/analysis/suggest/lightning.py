@@ -7,13 +7,16 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from lrtool.analysis.suggest.base import Array, SuggestionMethod, finite_length
+from lrtool.analysis.suggest.base import Array, SuggestionMethod
 
 
 class Lightning(SuggestionMethod):
     """The LR at which the smoothed loss falls most per unit of LR (not of log LR).
 
     a_t = β·a_{t−1} + (1−β)·y_t;  m_t = a_t/(1 − β^(t+2));  lr[argmin d m/d lr], first 10 and last point cut off
+
+    After a NaN the callback goes on to record NaN, so that the point cut off at the end is none of the finite ones;
+    an infinite loss is recorded and ends the test.
 
     Quirks. A slope per unit of LR is divided by LR steps that shrink towards small LRs: on an
     exponential ramp, noise there outweighs any true fall, and suggestions tend to be far too small. The
@@ -34,23 +37,22 @@ class Lightning(SuggestionMethod):
     skip_end: int = Field(1, ge=1, description="Points cut off at the end.")
 
     def curve(self, losses: Array) -> Array:
-        """The smoothed losses the callback records."""
-        y = losses[: finite_length(losses)]
+        """The smoothed losses the callback records, NaN from the first NaN on."""
         out: list[float] = []
         average, best = 0.0, np.inf
-        for t, loss in enumerate(y.tolist()):
+        for t, loss in enumerate(losses.tolist()):
             average = self.beta * average + (1 - self.beta) * loss
             out.append(average / (1 - self.beta ** (t + 2)))
             if t > 0 and out[-1] > self.diverge * best:
                 break
-            best = min(best, out[-1])
+            best = out[-1] if t == 0 else min(best, out[-1])
         return np.array(out)
 
     def one(self, lr: Array, losses: Array) -> float | None:
         """The tuner's suggestion; None, as there, where fewer than 2 points are left."""
         recorded = self.curve(losses)
-        kept = slice(self.skip_begin, len(recorded) - self.skip_end)
-        if len(recorded) - self.skip_end - self.skip_begin < 2:
+        kept = slice(self.skip_begin, max(len(recorded) - self.skip_end, 0))
+        places = self.skip_begin + np.flatnonzero(np.isfinite(recorded[kept]))
+        if len(places) < 2:
             return None
-        slope = np.gradient(recorded[kept], lr[: len(recorded)][kept])
-        return float(lr[self.skip_begin + int(np.argmin(slope))])
+        return float(lr[places[int(np.argmin(np.gradient(recorded[places], lr[places])))]])

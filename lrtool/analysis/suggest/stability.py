@@ -28,7 +28,7 @@ class Stability(SuggestionMethod):
     Instability needs some steps to show, during which the ramp moves on; `lag` takes them back, so that
     short and long ramps give the same answer.
 
-    Why it is not misled: there is an answer only if the loss falls by more than 4 standard errors of
+    Why it is not misled: there is an answer only if the loss falls by more than 3.5 standard errors of
     the noise (flat and rising curves have none); one curve for all seeds, with explosions cut off and
     outliers weighed down, instead of single points' gradients.
 
