@@ -6,11 +6,12 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 # pytest-xdist workers share the cores: one torch thread each.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: help demo test test-faults test-peers lint types format bench clean
+.PHONY: help demo test test-quick test-faults test-peers coverage lint types docs format bench clean
 
 help:
 	@echo "make demo       range test and training on real data, plots in outputs/"
 	@echo "make test       lint, types and every test"
+	@echo "make docs       write the generated parts of the pages in docs/"
 	@echo "make test-peers parity with optax (installs jax first)"
 	@echo "make test-faults kills sweeps 60 times and resumes them (minutes)"
 	@echo "make bench      the benchmarks"
@@ -46,6 +47,9 @@ lint: $(VENV)/.test
 
 types: $(VENV)/.test
 	$(BIN)/mypy
+
+docs: $(VENV)/.core
+	$(BIN)/python docs/generate.py
 
 format: $(VENV)/.test
 	$(BIN)/ruff format .

@@ -1,24 +1,15 @@
-"""The schedules' reference, generated from their classes: what `explain` shows and README's table.
-
-`python -m lrtool.report.reference README.md` brings the table up to date.
-"""
+"""The schedules' reference, generated from their classes: what `explain` shows and docs/schedules.md has."""
 
 from __future__ import annotations
 
 import inspect
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from lrtool.errors import UsageError
-from lrtool.runs.atomic import write_text
 from lrtool.schedules import KINDS, Schedule
 from lrtool.schedules.parity import MARK, equivalents
-
-BEGIN, END = "<!-- schedules:begin -->", "<!-- schedules:end -->"
 
 
 @dataclass(frozen=True)
@@ -84,14 +75,6 @@ def table() -> str:
     return head + "".join(_row(entry(kind)) for kind in KINDS.kinds)
 
 
-def updated(text: str) -> str:
-    """The text with the table between its markers; UsageError where it has no markers."""
-    begin, end = text.find(BEGIN), text.find(END)
-    if not 0 <= begin < end:
-        raise UsageError("the markers of the schedules' table are missing", remedy=f"add the lines {BEGIN} and {END}")
-    return f"{text[:begin]}{BEGIN}\n{table()}{text[end:]}"
-
-
 def _row(each: Entry) -> str:
     own = ", ".join(f"`{field.name}`" for field in each.fields if not field.shared)
     formula = each.formula.removeprefix("factor(d) = ").replace("\n", " ").replace("  ", " ")
@@ -112,10 +95,10 @@ def _fields(cls: type[Schedule]) -> tuple[Field, ...]:
 def _default(info: FieldInfo) -> str:
     if info.is_required():
         return "required"
-    return _plain(info.default)
+    return plain(info.default)
 
 
-def _plain(value: Any) -> str:
+def plain(value: Any) -> str:
     """A default as YAML would have it."""
     match value:
         case None:
@@ -123,19 +106,9 @@ def _plain(value: Any) -> str:
         case bool():
             return str(value).lower()
         case dict():
-            return "{" + ", ".join(f"{key}: {_plain(each)}" for key, each in value.items()) + "}"
+            return "{" + ", ".join(f"{key}: {plain(each)}" for key, each in value.items()) + "}"
         case tuple():
-            return "[" + ", ".join(map(_plain, value)) + "]"
+            return "[" + ", ".join(map(plain, value)) + "]"
         case float():
             return f"{value:g}"
     return str(value.written()) if hasattr(value, "written") else str(value)
-
-
-def main(paths: list[str]) -> None:
-    """Bring the table in each file up to date."""
-    for path in map(Path, paths):
-        write_text(path, updated(path.read_text(encoding="utf-8")))
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

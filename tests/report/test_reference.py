@@ -1,46 +1,16 @@
-"""The generated reference, and that README has its latest table."""
-
-from pathlib import Path
+"""The generated reference of the schedules; the page that is made of it: tests/docs."""
 
 import pytest
 
-from lrtool.errors import UsageError
-from lrtool.report import reference
-from lrtool.report.reference import BEGIN, END, entry, table, updated
+from lrtool.report.reference import entry, table
 from lrtool.report.schedule_text import explained, spark
 from lrtool.schedules import KINDS
-
-README = Path(__file__).parents[2] / "README.md"
-
-
-def test_readme_is_up_to_date():
-    text = README.read_text(encoding="utf-8")
-    assert updated(text) == text, "run: python -m lrtool.report.reference README.md"
 
 
 def test_the_table_has_every_kind_and_whole_rows():
     rows = table().splitlines()
     assert [row.split("|")[1].strip(" `") for row in rows[2:]] == list(KINDS.kinds)
     assert len({row.replace("\\|", "").count("|") for row in rows}) == 1
-
-
-def test_updating_replaces_what_is_between_the_markers():
-    text = f"before\n{BEGIN}\nold\n{END}\nafter\n"
-    assert updated(text) == f"before\n{BEGIN}\n{table()}{END}\nafter\n"
-    assert updated(updated(text)) == updated(text)
-
-
-@pytest.mark.parametrize("text", ["", BEGIN, END, f"{END}\n{BEGIN}"])
-def test_missing_markers_are_an_error(text):
-    with pytest.raises(UsageError, match=r"markers.*missing; add the lines"):
-        updated(text)
-
-
-def test_main_rewrites_a_file(tmp_path):
-    file = tmp_path / "README.md"
-    file.write_text(f"{BEGIN}\n{END}\n")
-    reference.main([str(file)])
-    assert file.read_text() == f"{BEGIN}\n{table()}{END}\n"
 
 
 @pytest.mark.parametrize("kind", KINDS.kinds)
