@@ -6,11 +6,14 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 # pytest-xdist workers share the cores: one torch thread each.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: help demo test test-quick test-faults test-peers coverage lint types docs format bench clean
+.PHONY: help demo test test-quick test-lowest test-faults test-peers coverage lint types docs format bench clean
 
 help:
 	@echo "make demo       range test and training on real data, plots in outputs/"
 	@echo "make test       lint, types and every test"
+	@echo "make test-quick the tests that neither train nor compile (under a minute)"
+	@echo "make test-lowest every test with the oldest versions allowed, in .venv-lowest"
+	@echo "make coverage   every test, and which lines none of them runs"
 	@echo "make docs       write the generated parts of the pages in docs/"
 	@echo "make test-peers parity with optax (installs jax first)"
 	@echo "make test-faults kills sweeps 60 times and resumes them (minutes)"
@@ -33,6 +36,19 @@ demo: $(VENV)/.core
 
 test: $(VENV)/.test lint types
 	$(ONE_THREAD) $(BIN)/python -m pytest -n auto tests
+
+test-quick: $(VENV)/.test
+	$(ONE_THREAD) $(BIN)/python -m pytest -n auto -m "not slow" tests
+
+# One environment for itself: its versions are the lowest that pyproject.toml names.
+test-lowest:
+	$(PYTHON) -m venv .venv-lowest
+	$(PYTHON) .github/lowest.py > .venv-lowest/lowest.txt
+	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check --constraint .venv-lowest/lowest.txt '.[test]'
+	$(ONE_THREAD) .venv-lowest/bin/python -m pytest -n auto tests
+
+coverage: $(VENV)/.test
+	$(ONE_THREAD) $(BIN)/python -m pytest -n auto --cov --cov-report=term-missing tests
 
 test-peers: $(VENV)/.test
 	$(PIP) --editable '.[test,peers]'
@@ -59,4 +75,4 @@ bench: $(VENV)/.test
 	for file in $(filter-out %/sweep_faults.py,$(wildcard tests/benchmarks/*.py)); do $(BIN)/python $$file || exit 1; done
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) .venv-lowest .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info

@@ -23,6 +23,7 @@ from lrtool.config.sweep import Prune, Range, SweepConfig, Tune
 from lrtool.errors import UsageError
 from lrtool.optimizers import KINDS as OPTIMIZERS
 from lrtool.optimizers import ParamGroup
+from lrtool.registry import Registry
 from lrtool.report import reference
 from lrtool.runs.atomic import write_text
 from lrtool.schedules import KINDS as SCHEDULES
@@ -33,7 +34,7 @@ from lrtool.tasks import datasets, losses, metrics, models
 BEGIN, END = "<!-- generated:begin (make docs) -->", "<!-- generated:end -->"
 
 #: Sections whose value is one of several kinds.
-REGISTRIES = {
+REGISTRIES: Mapping[str, Registry[Any]] = {
     "model": models.KINDS,
     "data": datasets.KINDS,
     "loss": losses.KINDS,

@@ -13,12 +13,6 @@ range_test: {start: 1e-4, end: 100, steps: 40, seeds: 2}
 """
 
 
-@pytest.fixture(autouse=True)
-def own_cache(monkeypatch, tmp_path_factory):
-    """What is measured about speed neither comes from the user's cache nor goes there."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
-
-
 @pytest.fixture
 def cli(capsys, tmp_path, monkeypatch):
     """Runs a command line in a folder of its own; gives exit code, stdout and stderr."""

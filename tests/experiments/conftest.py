@@ -15,12 +15,6 @@ range_test: {start: 1e-4, end: 100, steps: 60, seeds: 2, probe_steps: 0}
 """
 
 
-@pytest.fixture(autouse=True)
-def own_cache(monkeypatch, tmp_path_factory):
-    """What is measured about speed neither comes from the user's cache nor goes there."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
-
-
 class Silent:
     """An observer that shows nothing."""
 
