@@ -2,15 +2,19 @@
 
 import re
 import shlex
+import shutil
 import tomllib
 from pathlib import Path
 
 import pytest
+import torch
 import typer
 import yaml
 
 import lrtool
 from lrtool.cli.app import app
+from lrtool.config.load import load_config
+from lrtool.config.sweep_load import load_sweep
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + sorted(
@@ -90,3 +94,26 @@ def test_the_version_is_the_same_everywhere():
     assert project["tool"]["setuptools"]["dynamic"]["version"]["attr"] == "lrtool.__version__"
     assert citation["version"] == lrtool.__version__
     assert f"## {lrtool.__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def blocks(language):
+    """Every block of a language in all pages, with the page's name."""
+    found = [
+        (page.name, each)
+        for page in PAGES
+        for each in re.findall(rf"```{language}\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    ]
+    return [pytest.param(text, id=f"{name}-{number}") for number, (name, text) in enumerate(found)]
+
+
+@pytest.mark.parametrize("text", blocks("yaml"))
+def test_configs_that_are_shown_are_valid(text, tmp_path):
+    shutil.copy(ROOT / "configs" / "digits-mlp.yaml", tmp_path)
+    path = tmp_path / "shown.yaml"
+    path.write_text(text, encoding="utf-8")
+    assert load_sweep(path) if "base:" in text else load_config(path)
+
+
+@pytest.mark.parametrize("text", blocks("python"))
+def test_code_that_is_shown_runs(text):
+    exec(text, {"torch": torch, "model": torch.nn.Linear(2, 1)})
