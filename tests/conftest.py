@@ -4,15 +4,27 @@ from pathlib import Path
 
 import pytest
 
-#: Folders and files whose tests train, compile or start processes; elsewhere a slow test is marked by itself.
-SLOW = {"cli", "engine", "executors", "experiments", "integrations", "test_configs.py"}
+#: Whose tests train, compile, simulate, draw many figures or start processes; elsewhere a slow test is marked by itself.
+SLOW = (
+    "analysis/test_response.py",
+    "analysis/test_suggest.py",
+    "cli",
+    "engine",
+    "executors",
+    "experiments",
+    "integrations",
+    "optimizers/test_updates.py",
+    "report/test_figures.py",
+    "report/test_tune.py",
+    "test_configs.py",
+)
 
 
 def pytest_collection_modifyitems(items):
     """Mark what `make test-quick` leaves out."""
-    here = Path(__file__).parent
+    slow = [Path(__file__).parent / name for name in SLOW]
     for item in items:
-        if item.path.is_relative_to(here) and item.path.relative_to(here).parts[0] in SLOW:
+        if any(item.path.is_relative_to(path) for path in slow):
             item.add_marker(pytest.mark.slow)
 
 
