@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-#: Whose tests train, compile, simulate, draw many figures or start processes; elsewhere a slow test is marked by itself.
+#: Whose tests train, compile, simulate, draw many figures or start processes; other slow tests are marked one by one.
 SLOW = (
     "analysis/test_response.py",
     "analysis/test_suggest.py",

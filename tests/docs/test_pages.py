@@ -64,6 +64,16 @@ def test_commands_that_are_shown_can_be_typed(page):
             check(shlex.split(line.partition(" && ")[0].partition(" > ")[0], comments=True)[1:])
 
 
+def test_what_the_workflow_runs_is_there():
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "tests.yml").read_text(encoding="utf-8"))
+    lines = [step["run"] for job in workflow["jobs"].values() for step in job["steps"] if "run" in step]
+    assert {line.split()[1] for line in lines if line.startswith("make ")} <= set(targets)
+    for line in lines:
+        if line.startswith("lrtool "):
+            check(shlex.split(line)[1:])
+
+
 def code(page):
     """Command lines of a page: in blocks after `$ `, and in the text between backquotes."""
     text = page.read_text(encoding="utf-8")
