@@ -46,7 +46,8 @@ def test_links_lead_somewhere(page):
 
 
 def test_files_that_are_named_exist(page):
-    for name in re.findall(r"`([\w./-]+)`", page.read_text(encoding="utf-8")):
+    quoted = re.findall(r"`([\w./-]+)`", page.read_text(encoding="utf-8"))
+    for name in [*quoted, *(word for line in code(page) for word in line.split())]:
         if name.startswith(FOLDERS):
             assert (ROOT / name).exists(), name
 
