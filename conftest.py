@@ -22,7 +22,7 @@ SLOW = (
 
 def pytest_collection_modifyitems(items):
     """Mark what `make test-quick` leaves out."""
-    slow = [Path(__file__).parent / name for name in SLOW]
+    slow = [Path(__file__).parent / "tests" / name for name in SLOW]
     for item in items:
         if any(item.path.is_relative_to(path) for path in slow):
             item.add_marker(pytest.mark.slow)
