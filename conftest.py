@@ -1,4 +1,4 @@
-"""What all tests share: a cache of their own, and which of them are slow."""
+"""What all tests share: folders of their own, and which of them are slow."""
 
 from pathlib import Path
 
@@ -29,9 +29,9 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(autouse=True, scope="session")
-def own_cache(tmp_path_factory):
-    """What is measured about speed neither comes from the user's cache nor goes there."""
+def own_folders(tmp_path_factory):
+    """What is measured about speed, and remembered of runs, neither comes from the user's folders nor goes there."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("XDG_CACHE_HOME", "LOCALAPPDATA"):
-            patch.setenv(name, str(tmp_path_factory.getbasetemp() / "cache"))
+        for name in ("XDG_CACHE_HOME", "XDG_STATE_HOME", "LOCALAPPDATA"):
+            patch.setenv(name, str(tmp_path_factory.getbasetemp() / name.lower()))
         yield
