@@ -14,6 +14,7 @@ def drawn(rng, difference, seeds, shared=1.0, own=0.5):
     return dict(enumerate(a)), dict(enumerate(b))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", [3, 5, 10])
 @pytest.mark.parametrize("truth", [0.0, 0.4])
 def test_intervals_cover_the_truth_and_equal_variants_are_rarely_told_apart(seeds, truth):
@@ -35,6 +36,7 @@ def test_intervals_cover_the_truth_and_equal_variants_are_rarely_told_apart(seed
         assert told / repeats <= 0.065
 
 
+@pytest.mark.slow
 def test_the_best_of_many_equal_variants_is_rarely_told_apart_from_any():
     rng = np.random.default_rng(7)
     wrong = 0

@@ -11,6 +11,7 @@ def odd(draw, seeds, repeats=1500):
     return float(np.mean([look(dict(enumerate(draw(rng, seeds)))).odd for _ in range(repeats)]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", [5, 8, 10, 20, 30])
 def test_normal_seeds_rarely_look_odd(seeds):
     assert odd(lambda rng, n: rng.normal(size=n), seeds) <= 0.03

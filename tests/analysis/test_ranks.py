@@ -33,6 +33,7 @@ def test_the_test_is_scipys_exact_one_where_nothing_is_tied(seeds):
         assert signed_rank_p(d) == pytest.approx(stats.wilcoxon(d, mode="exact").pvalue, rel=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", ["normal", "laplace", "outliers"])
 @pytest.mark.parametrize("seeds", [6, 10, 20])
 def test_the_interval_covers_and_agrees_with_the_test(noise, seeds):
@@ -80,6 +81,7 @@ def test_medians_are_told_apart_beside_outliers_where_means_are_not():
     assert told["mean"] < 10 and told["median"] > 45
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", [3, 5, 10, 30])
 @pytest.mark.parametrize("accuracy", [0.9, 0.98, 0.999])
 def test_the_mean_of_accuracies_near_1_is_covered(accuracy, seeds):

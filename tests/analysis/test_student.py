@@ -31,6 +31,7 @@ def test_equal_variants_are_told_apart_in_at_most_5_of_100_cases(noise, seeds):
     assert 0.03 <= wrong <= 0.0514
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", [2, 3, 4, 5, 10, 30])
 @pytest.mark.parametrize("noise", ["normal", "uniform", "skewed"])
 def test_the_mean_of_few_seeds_is_covered_whatever_their_noise(noise, seeds):
