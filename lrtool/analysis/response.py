@@ -101,14 +101,14 @@ def _located(x: Array, grid: Array, curves: Array, scale: Scale) -> Response:
     fit = curves.mean(axis=0)
     interval = np.quantile(minima, [0.025, 0.975])
     inside = (grid >= interval[0] - _ROUNDING) & (grid <= interval[1] + _ROUNDING)
-    chosen = int(np.argmin(np.where(inside, _averaged(grid, fit, _CARE), np.inf)))
+    care = float(np.hypot(_CARE, minima.std() / 2))
+    chosen = int(np.argmin(np.where(inside, _averaged(grid, fit, care), np.inf)))
     # A band, not a test at each LR: how much worse than the chosen LR each LR is, over the curves.
     worse = np.quantile(curves - curves[:, [chosen]], 0.05, axis=0)
     low, high = _contiguous(worse <= 0, chosen)
     sure = _at_least_half_way(x, float(grid[chosen]), interval)
     alike = min(sure[0], float(grid[low])), max(sure[1], float(grid[high]))
-    at_ends = [float(np.mean(np.abs(minima - end) < _ROUNDING)) for end in (grid[0], grid[-1])]
-    edge = "low" if at_ends[0] > 0.5 else "high" if at_ends[1] > 0.5 else None
+    edge = "low" if fit.argmin() == 0 else "high" if fit.argmin() == len(fit) - 1 else None
     # Beyond an edge nothing is known, so an interval is open there.
     open_low, open_high = edge == "low", edge == "high"
     return Response(

@@ -4,8 +4,8 @@ A response falls along a left branch, stays on a floor, and rises along a right 
 
     y(x) = floor + a·(left − x)₊^p + b·(x − right)₊^q        p, q: 1 or 2; a cliff: b where x > right
 
-over x, the log LR. `left` and `right` are tried at several places in each gap between LRs, the floor may be a point, and
-the left branch may still fall where the response breaks off. The means of the losses differ from a shape by their own
+over x, the log LR. `left` and `right` are tried at several places in each gap between LRs, the floor may be a point,
+and the left branch may still fall where the response breaks off. The means of the losses differ from a shape by their own
 noise, by a misfit of unknown size, and by a part of their height above the best: what is far up is explained roughly.
 a, b ≥ 0 and the floor are integrated out, so a shape with more freedom must explain more.
 Source: Bayesian linear regression and model averaging, Hoeting et al. 1999, Statistical Science 14, 382–417.
@@ -38,6 +38,7 @@ _SHARP, _SPREAD, _SPREAD_FACTOR = 0.5, 0.15, 0.7
 #: A standard deviation of the floor's prior so large that it says nothing; on the comparable scale losses span 1.4.
 _ANYWHERE = 10.0
 _CLIFF = 0.0
+_ROUNDING = 1e-13
 
 
 @dataclass(frozen=True)
@@ -269,8 +270,10 @@ def _solved(gram: tuple[Array, ...], seen: tuple[Array, ...]) -> tuple[list[Arra
     a00, a01, a02, a11, a12, a22 = gram
     c00, c01, c02 = a11 * a22 - a12**2, a02 * a12 - a01 * a22, a01 * a12 - a02 * a11
     c11, c12, c22 = a00 * a22 - a02**2, a01 * a02 - a00 * a12, a00 * a11 - a01**2
-    determinant = a00 * c00 + a01 * c01 + a02 * c02
+    # Branches that are all but the same leave it to rounding.
+    determinant = np.maximum(a00 * c00 + a01 * c01 + a02 * c02, _ROUNDING * a00 * a11 * a22)
     inverse = [each / determinant for each in (c00, c01, c02, c11, c12, c22)]
+    inverse[0], inverse[3], inverse[5] = (np.maximum(inverse[i], 1 / a) for i, a in ((0, a00), (3, a11), (5, a22)))
     i00, i01, i02, i11, i12, i22 = inverse
     b0, b1, b2 = seen
     solution = [i00 * b0 + i01 * b1 + i02 * b2, i01 * b0 + i11 * b1 + i12 * b2, i02 * b0 + i12 * b1 + i22 * b2]

@@ -23,7 +23,10 @@ MOST_SEEDS = 4
 
 @dataclass(frozen=True)
 class Replay:
-    """Losses (n, seeds) at LRs (n,), NaN where diverged; `others` (n_all, seeds): other seeds at `every` LR."""
+    """Losses (n, seeds) at LRs (n,), NaN where diverged; `others` (n_all, seeds): other seeds at `every` LR.
+
+    `best`: the LR with the least mean loss of all seeds.
+    """
 
     task: str
     schedule: str
@@ -31,6 +34,7 @@ class Replay:
     losses: Array
     every: Array
     others: Array
+    best: float
 
 
 def replays() -> Iterator[Replay]:
@@ -53,6 +57,13 @@ def _replay(task: str, schedule: str, known: Truth, repeat: int, rng: np.random.
     first = int(np.clip(centre - step * (count // 2), 0, len(known.lr) - 1 - step * (count - 1)))
     taken = first + step * np.arange(count)
     losses = known.losses[taken][:, mine]
+    best = float(known.lr[int(np.argmin(known.mean))])
     return Replay(
-        task, schedule, known.lr[taken], np.where(np.isfinite(losses), losses, np.nan), known.lr, known.losses[:, others]
+        task,
+        schedule,
+        known.lr[taken],
+        np.where(np.isfinite(losses), losses, np.nan),
+        known.lr,
+        known.losses[:, others],
+        best,
     )
