@@ -83,7 +83,7 @@ class Means:
 def means(x: Array, losses: Array, scale: Scale) -> Means:
     """Each LR's mean over the seeds, their common offsets taken out. losses: (n, seeds), NaN or inf where diverged."""
     lost, seeds = (~np.isfinite(losses)).sum(axis=1), losses.shape[1]
-    mean, variance = scale.mean(_without_seed_offsets(scale.to(losses)))
+    mean, variance = scale.mean(_without_seed_offsets(scale.to(losses), scale))
     if seeds < 2:
         return Means(x, mean, np.zeros(len(x)), 0, lost, seeds)
     near = better_half(mean)
@@ -106,9 +106,9 @@ def _best(y: Array) -> float:
     return float(rows.min()) if np.isfinite(rows).any() else float(y[np.isfinite(y)].min())
 
 
-def _without_seed_offsets(y: Array) -> Array:
-    """Take out what a seed adds at every LR."""
+def _without_seed_offsets(y: Array, scale: Scale) -> Array:
+    """Take out what a seed adds at every LR; the mean loss stays as it is."""
     near = better_half(y.mean(axis=1))
     offsets = np.median(y[near] - y[near].mean(axis=1, keepdims=True), axis=0)
-    shifted: Array = y - (offsets - offsets.mean())
+    shifted: Array = y - (offsets - scale.mean(offsets[None])[0])
     return shifted

@@ -89,7 +89,7 @@ def fit_response(lr: Array, losses: Array, matters: bool = False) -> Response:
     # Between LRs a branch may go on falling, but nothing was ever seen below the least that the losses bear.
     curves = np.maximum(curves, known.least)
     if not matters and is_flat(losses):
-        fit = scale.back(curves.mean(axis=0))
+        fit = scale.back(curves.mean(axis=(0, 1)))
         return Response(None, None, None, None, np.exp(grid), fit, None, NoAnswer.FLAT, lost_seeds)
     return replace(_located(x, grid, curves, scale), lost_seeds=lost_seeds)
 
@@ -97,14 +97,17 @@ def fit_response(lr: Array, losses: Array, matters: bool = False) -> Response:
 def _located(x: Array, grid: Array, curves: Array, scale: Scale) -> Response:
     # Where a curve is flat, its minimum may be anywhere on the floor.
     ties = np.random.default_rng(1).random(curves.shape) * _ROUNDING
-    minima = grid[(curves + ties).argmin(axis=1)]
-    fit = curves.mean(axis=0)
-    interval = np.quantile(minima, [0.025, 0.975])
+    minima = grid[(curves + ties).argmin(axis=2)]
+    fit = curves.mean(axis=(0, 1))
+    # It holds under each view, and a minimum lies anywhere between its neighbours on the grid.
+    ends = np.quantile(minima, [0.025, 0.975], axis=1)
+    interval = np.array([ends[0].min(), ends[1].max()]) + np.array([-0.5, 0.5]) * (grid[1] - grid[0])
     inside = (grid >= interval[0] - _ROUNDING) & (grid <= interval[1] + _ROUNDING)
     care = float(np.hypot(_CARE, minima.std() / 2))
     chosen = int(np.argmin(np.where(inside, _averaged(grid, fit, care), np.inf)))
     # A band, not a test at each LR: how much worse than the chosen LR each LR is, over the curves.
-    worse = np.quantile(curves - curves[:, [chosen]], 0.05, axis=0)
+    all_curves = curves.reshape(-1, len(grid))
+    worse = np.quantile(all_curves - all_curves[:, [chosen]], 0.05, axis=0)
     low, high = _contiguous(worse <= 0, chosen)
     sure = _at_least_half_way(x, float(grid[chosen]), interval)
     alike = min(sure[0], float(grid[low])), max(sure[1], float(grid[high]))

@@ -5,8 +5,8 @@ A response falls along a left branch, stays on a floor, and rises along a right 
     y(x) = floor + a·(left − x)₊^p + b·(x − right)₊^q        p, q: 1 or 2; a cliff: b where x > right
 
 over x, the log LR. `left` and `right` are tried at several places in each gap between LRs, the floor may be a point,
-and the left branch may still fall where the response breaks off. The means of the losses differ from a shape by their own
-noise, by a misfit of unknown size, and by a part of their height above the best: what is far up is explained roughly.
+and the left branch may still fall where the response breaks off. The means of the losses differ from a shape by their
+own noise, by a misfit of unknown size, and by a part of their height above the best: far up a rough fit will do.
 a, b ≥ 0 and the floor are integrated out, so a shape with more freedom must explain more.
 Source: Bayesian linear regression and model averaging, Hoeting et al. 1999, Statistical Science 14, 382–417.
 """
@@ -33,8 +33,8 @@ _MISFIT, _MISFIT_CHANCE = np.array([0.0, 0.7, 1.5, 3.0]), np.array([0.4, 0.3, 0.
 _NOISE, _NOISE_CHANCE = np.array([0.003, 0.01, 0.03, 0.1, 0.3]), np.array([0.1, 0.25, 0.35, 0.2, 0.1])
 #: A shape is true to this part of the height above the best.
 _ROUGH = 0.15
-#: Half of all cliffs are at one LR for all seeds; at the others seeds differ by about this, in log LR: 8 to 30%.
-_SHARP, _SPREAD, _SPREAD_FACTOR = 0.5, 0.15, 0.7
+#: Where seeds differ in the LR at which they diverge, they do by about this, in log LR: 8 to 30%.
+_SPREAD, _SPREAD_FACTOR = 0.15, 0.7
 #: A standard deviation of the floor's prior so large that it says nothing; on the comparable scale losses span 1.4.
 _ANYWHERE = 10.0
 _CLIFF = 0.0
@@ -173,7 +173,11 @@ class TwoSided:
         self._chance /= self._chance.sum()
 
     def draw(self, grid: Array, count: int, rng: np.random.Generator) -> Array:
-        """Curves (count, grid) that may lie behind the losses, each as often as it is likely."""
+        """Curves (views, count, grid) that may lie behind the losses, each as often as it is likely.
+
+        There is a second view where trials diverged: few seeds do not tell whether others do so at the same LR, as in
+        the first, or at LRs of their own. Where they are seen not to, only the second is left.
+        """
         shape, size = np.divmod(rng.choice(self._chance.size, count, p=self._chance.ravel()), self._chance.shape[1])
         scale = self._noise_scale(shape, size, rng)
         height = self._heights(shape, size, scale, rng)
@@ -184,8 +188,13 @@ class TwoSided:
             return height[0][:, None] + height[1][:, None] * fall + height[2][:, None] * rise
 
         rest = self._unexplained(curves(self._means.x), size, scale, rng)
-        found = curves(grid) + _interpolated(self._means.x, rest, grid)
-        return self._best + self._frayed(found, grid, shapes, height[2], rng)
+        cliff = np.where(shapes.breaks, self._origin + shapes.right * self._gap, np.inf)
+        found = curves(grid) + _interpolated(self._means.x, rest, grid, cliff)
+        lost = self._means.lost
+        views = [found] if not ((lost > 0) & (lost < self._means.seeds)).any() else []
+        if lost.any():
+            views.append(self._frayed(found, grid, shapes, height[2], rng))
+        return self._best + np.stack(views)
 
     def _noise_scale(self, shape: NDArray[np.intp], size: NDArray[np.intp], rng: np.random.Generator) -> Array:
         """How much larger the noise may be than the seeds say."""
@@ -249,11 +258,10 @@ class TwoSided:
 
         lost, seeds, x = self._means.lost, self._means.seeds, self._means.x
         breaks = np.flatnonzero(shapes.breaks & (step > 0) & (shapes.right < self._design.at[-1]))
-        if not lost.any() or not len(breaks):
+        if not len(breaks):
             return curves
         at = (self._origin + shapes.right[breaks] * self._gap)[:, None]
         spread = _SPREAD * np.exp(_SPREAD_FACTOR * rng.standard_normal(at.shape))
-        spread = np.where(rng.random(at.shape) < _SHARP, 0.01, spread)
         part = np.clip(special.ndtr((x - at) / spread), 1e-6, 1 - 1e-6)
         likely = (lost * np.log(part) + (seeds - lost) * np.log1p(-part)).sum(axis=1)
         weight = np.exp(likely - likely.max())
@@ -280,9 +288,11 @@ def _solved(gram: tuple[Array, ...], seen: tuple[Array, ...]) -> tuple[list[Arra
     return solution, inverse, determinant
 
 
-def _interpolated(x: Array, values: Array, at: Array) -> Array:
-    """Each row of values (rows, n), given at x, on straight lines between."""
+def _interpolated(x: Array, values: Array, at: Array, cliff: Array) -> Array:
+    """Each row of values (rows, n), given at x, on straight lines between; but for a row's cliff, which divides them."""
     place = np.clip(np.searchsorted(x, at, side="right") - 1, 0, len(x) - 2)
-    part = (at - x[place]) / (x[place + 1] - x[place])
+    part = np.broadcast_to((at - x[place]) / (x[place + 1] - x[place]), (len(values), len(at)))
+    divided = (x[place] <= cliff[:, None]) & (cliff[:, None] < x[place + 1])
+    part = np.where(divided, at > cliff[:, None], part)
     between: Array = values[:, place] * (1 - part) + values[:, place + 1] * part
     return between
