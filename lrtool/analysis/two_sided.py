@@ -289,7 +289,7 @@ def _solved(gram: tuple[Array, ...], seen: tuple[Array, ...]) -> tuple[list[Arra
 
 
 def _interpolated(x: Array, values: Array, at: Array, cliff: Array) -> Array:
-    """Each row of values (rows, n), given at x, on straight lines between; but for a row's cliff, which divides them."""
+    """Each row of values (rows, n), given at x, on straight lines between; a row's cliff divides them."""
     place = np.clip(np.searchsorted(x, at, side="right") - 1, 0, len(x) - 2)
     part = np.broadcast_to((at - x[place]) / (x[place + 1] - x[place]), (len(values), len(at)))
     divided = (x[place] <= cliff[:, None]) & (cliff[:, None] < x[place + 1])
