@@ -104,7 +104,8 @@ def _located(x: Array, grid: Array, curves: Array, scale: Scale) -> Response:
     interval = np.array([ends[0].min(), ends[1].max()]) + np.array([-0.5, 0.5]) * (grid[1] - grid[0])
     inside = (grid >= interval[0] - _ROUNDING) & (grid <= interval[1] + _ROUNDING)
     care = float(np.hypot(_CARE, minima.std() / 2))
-    chosen = int(np.argmin(np.where(inside, _averaged(grid, fit, care), np.inf)))
+    # Where trials diverged, others may do so at smaller LRs: the last view.
+    chosen = int(np.argmin(np.where(inside, _averaged(grid, curves[-1].mean(axis=0), care), np.inf)))
     # A band, not a test at each LR: how much worse than the chosen LR each LR is, over the curves.
     all_curves = curves.reshape(-1, len(grid))
     worse = np.quantile(all_curves - all_curves[:, [chosen]], 0.05, axis=0)
