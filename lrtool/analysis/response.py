@@ -1,30 +1,25 @@
-"""How final loss responds to the peak LR: a fit through measured (LR, loss) points and what it can tell."""
+"""How final loss responds to the peak LR: the curves that measured (LR, loss) points allow, and what they tell."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lrtool.analysis.comparable import Scale, means
+from lrtool.analysis.flatness import is_flat
+from lrtool.analysis.two_sided import TwoSided
+
 Array = NDArray[np.float64]
 
-#: Points of the fine log-LR grid on which fits are evaluated, per factor of 10.
+#: Points of the fine log-LR grid on which curves are evaluated, per factor of 10.
 _PER_DECADE = 60
-_BOOTSTRAPS = 400
-#: Neighbours (LRs) that a local quadratic is fitted through: three determine it, five average the noise.
-_NEIGHBOURS = 5
-#: Losses that do not depend on the LR pass for others about this often.
-_RARE = 0.01
-#: The same with a single seed, which can show far less.
-_RARE_ALONE = 0.05
+_CURVES = 400
+#: The LR chosen must be good within this, in log LR, too: beside it the loss may rise steeply.
+_CARE = 0.1
 _ROUNDING = 1e-9
-#: Losses that differ by no more than this part differ by the rounding of single precision.
-_SINGLE = 1e-6
-_TINY = float(np.finfo(np.float64).tiny)
-#: Losses are compared on a log scale; beyond this factor of the best they only say "bad".
-_CEILING = np.log(4.0)
 
 
 class NoAnswer(Enum):
@@ -46,13 +41,14 @@ class NoAnswer(Enum):
 
 @dataclass(frozen=True)
 class Response:
-    """The fitted response.
+    """What the losses say.
 
     `lr` is the best peak LR and `interval` its 95% interval; `within_noise` the range of LRs that cannot
-    be told from the best, which holds the interval; `expected` the fitted loss there. `grid` and `fit` (same
-    shape) are the curve.
+    be told from the best, which holds the interval; `expected` the expected loss there. `grid` and `fit` (same
+    shape) are the expected loss over LR.
     `edge` says at which end of the tested LRs the minimum lies, so the caller can look beyond it; the
     interval and the range are then open on that side (0 or infinity).
+    `lost_seeds` diverged at every LR: they say nothing of the LR, and the expected loss is that of the others.
     All three LRs are None where `reason` says that nothing can be concluded.
     """
 
@@ -64,17 +60,18 @@ class Response:
     fit: Array
     edge: str | None = None
     reason: NoAnswer | None = None
+    lost_seeds: int = 0
 
 
 def fit_response(lr: Array, losses: Array, matters: bool = False) -> Response:
-    """Locate the LR of least final loss from trials.
+    """Locate the LR of least expected final loss from trials.
 
-    lr: (n,), any order. losses: (n, seeds), NaN or inf where a trial diverged; trials of one column share
-    their seed. A local quadratic in log LR is fitted through the losses (their logarithm where all are
-    positive), with the seeds' common offsets taken out. Its minimum is located in 400 refits under
-    resampled residuals, and the LR chosen has the least loss on average over where the minimum may lie:
-    where the loss explodes on one side, the choice keeps away from it, within the interval. `matters`: other
-    trials have shown that the loss depends on the LR, so losses that are alike here are no reason for no answer.
+    lr: (n,), any order. losses: (n, seeds), NaN or inf where a trial diverged, which counts as 4 times the best loss;
+    trials of one column share their seed. The mean losses, with the seeds' common offsets taken out, are explained by
+    shapes of two sides (`two_sided`), which need not be parabolas. 400 curves are drawn from these as often as seeds
+    and trials make them likely: the LR chosen has the least loss on average over the curves, and the interval holds the
+    minima of 95% of them. `matters`: other trials have shown that the loss depends on the LR, so losses that are alike
+    here are no reason for no answer.
     """
     order = np.argsort(lr)
     x, losses = np.log(np.asarray(lr, np.float64)[order]), np.asarray(losses, np.float64)[order]
@@ -84,25 +81,34 @@ def fit_response(lr: Array, losses: Array, matters: bool = False) -> Response:
         return _nothing(grid, NoAnswer.ALL_DIVERGED)
     if finite.any(axis=1).sum() < 3:
         return _nothing(grid, NoAnswer.TOO_FEW)
-    y, back = _comparable(losses)
-    y = _without_seed_offsets(y)
-    smooth = _smoother(x, grid)
-    at_points = _smoother(x, x)
-    means = y.mean(axis=1)
-    noise = _noise(y)
-    fit = smooth @ means
-    minima, refits = _resample(means, at_points @ means, noise / np.sqrt(y.shape[1]), smooth, grid)
-    if not matters and _is_flat(losses):
-        return Response(None, None, None, None, np.exp(grid), back(fit), None, NoAnswer.FLAT)
-    return _located(x, grid, fit, minima, refits, back)
+    lost_seeds = int((~finite.any(axis=0)).sum())
+    losses = losses[:, finite.any(axis=0)]
+    scale = Scale.of(losses)
+    known = means(x, losses, scale)
+    curves = TwoSided(known).draw(grid, _CURVES, np.random.default_rng(0))
+    # Between LRs a branch may go on falling, but nothing was ever seen below the least that the losses bear.
+    curves = np.maximum(curves, known.least)
+    if not matters and is_flat(losses):
+        fit = scale.back(curves.mean(axis=(0, 1)))
+        return Response(None, None, None, None, np.exp(grid), fit, None, NoAnswer.FLAT, lost_seeds)
+    return replace(_located(x, grid, curves, scale), lost_seeds=lost_seeds)
 
 
-def _located(x: Array, grid: Array, fit: Array, minima: Array, refits: Array, back: _Back) -> Response:
-    interval = np.quantile(minima, [0.025, 0.975])
+def _located(x: Array, grid: Array, curves: Array, scale: Scale) -> Response:
+    # Where a curve is flat, its minimum may be anywhere on the floor.
+    ties = np.random.default_rng(1).random(curves.shape) * _ROUNDING
+    minima = grid[(curves + ties).argmin(axis=2)]
+    fit = curves.mean(axis=(0, 1))
+    # It holds under each view, and a minimum lies anywhere between its neighbours on the grid.
+    ends = np.quantile(minima, [0.025, 0.975], axis=1)
+    interval = np.array([ends[0].min(), ends[1].max()]) + np.array([-0.5, 0.5]) * (grid[1] - grid[0])
     inside = (grid >= interval[0] - _ROUNDING) & (grid <= interval[1] + _ROUNDING)
-    chosen = int(np.argmin(np.where(inside, _averaged(grid, fit, float(minima.std())), np.inf)))
-    # A band, not a test at each LR: how much worse than the chosen LR each LR is, over the refits.
-    worse = np.quantile(refits - refits[:, [chosen]], 0.05, axis=0)
+    care = float(np.hypot(_CARE, minima.std() / 2))
+    # Where trials diverged, others may do so at smaller LRs: the last view.
+    chosen = int(np.argmin(np.where(inside, _averaged(grid, curves[-1].mean(axis=0), care), np.inf)))
+    # A band, not a test at each LR: how much worse than the chosen LR each LR is, over the curves.
+    all_curves = curves.reshape(-1, len(grid))
+    worse = np.quantile(all_curves - all_curves[:, [chosen]], 0.05, axis=0)
     low, high = _contiguous(worse <= 0, chosen)
     sure = _at_least_half_way(x, float(grid[chosen]), interval)
     alike = min(sure[0], float(grid[low])), max(sure[1], float(grid[high]))
@@ -113,9 +119,9 @@ def _located(x: Array, grid: Array, fit: Array, minima: Array, refits: Array, ba
         lr=float(np.exp(grid[chosen])),
         interval=(0.0 if open_low else float(np.exp(sure[0])), np.inf if open_high else float(np.exp(sure[1]))),
         within_noise=(0.0 if open_low else float(np.exp(alike[0])), np.inf if open_high else float(np.exp(alike[1]))),
-        expected=float(back(fit[[chosen]])[0]),
+        expected=float(scale.back(fit[[chosen]])[0]),
         grid=np.exp(grid),
-        fit=back(fit),
+        fit=scale.back(fit),
         edge=edge,
     )
 
@@ -123,147 +129,16 @@ def _located(x: Array, grid: Array, fit: Array, minima: Array, refits: Array, ba
 def _at_least_half_way(x: Array, chosen: float, interval: Array) -> tuple[float, float]:
     """The interval, reaching at least half way from the LR tried next to the chosen one to those beside it.
 
-    Between LRs that were tried there is only the curve's shape to go by, and refits of it all share its faults.
+    Between LRs that were tried there is only the curve's shape to go by, and no shape is sure to be the right one.
     """
     near = int(np.argmin(np.abs(x - chosen)))
     low, high = (x[max(0, near - 1)] + x[near]) / 2, (x[min(len(x) - 1, near + 1)] + x[near]) / 2
     return min(float(interval[0]), float(low)), max(float(interval[1]), float(high))
 
 
-class _Back:
-    """The way back from the comparable scale to losses."""
-
-    def __init__(self, logarithmic: bool) -> None:
-        self.logarithmic = logarithmic
-
-    def __call__(self, y: Array) -> Array:
-        values: Array = np.exp(y) if self.logarithmic else y
-        return values
-
-
-def _comparable(losses: Array) -> tuple[Array, _Back]:
-    """Losses on the scale they are compared on, with "bad" as a ceiling instead of infinity."""
-    good = losses[np.isfinite(losses)]
-    logarithmic = bool((good > 0).all())
-    y = np.log(losses, where=np.isfinite(losses), out=np.full_like(losses, np.inf)) if logarithmic else losses
-    y = np.where(np.isfinite(y), y, np.inf)
-    best = _best_row_mean(y)
-    span = _CEILING if logarithmic else max(2.0 * float(np.median(good) - best), np.finfo(float).tiny)
-    return np.minimum(y, best + span), _Back(logarithmic)
-
-
-def _without_ceiling(losses: Array) -> Array:
-    """The same scale, with the worst finite loss in place of infinity: how much there is to tell apart."""
-    finite = np.isfinite(losses)
-    filled = np.where(finite, losses, losses[finite].max())
-    return np.log(filled) if (filled > 0).all() else filled
-
-
-def _best_row_mean(y: Array) -> float:
-    return float(y.mean(axis=1).min()) if np.isfinite(y.mean(axis=1)).any() else float(y.min())
-
-
-def _without_seed_offsets(y: Array) -> Array:
-    """Take out what a seed adds at every LR; judged where the loss is good, for there seeds differ by an offset."""
-    near = y.mean(axis=1) <= np.quantile(y.mean(axis=1), 0.5)
-    offsets = np.median(y[near] - y[near].mean(axis=1, keepdims=True), axis=0)
-    shifted: Array = y - (offsets - offsets.mean())
-    return shifted
-
-
-def _noise(y: Array) -> float:
-    """Standard deviation of one trial about its LR's mean, pooled over the better half of the LRs."""
-    seeds = y.shape[1]
-    if seeds < 2:
-        return _noise_of_one(y[:, 0])
-    near = y.mean(axis=1) <= np.quantile(y.mean(axis=1), 0.5)
-    return float(np.sqrt(y[near].var(axis=1, ddof=1).mean()))
-
-
-def _noise_of_one(y: Array) -> float:
-    """The same from a single seed: third differences along the LRs, blind to any parabola, have variance 20σ²."""
-    low, high = _contiguous(y <= np.quantile(y, 0.7), int(y.argmin()))
-    differences = np.diff(y[low : high + 1], 3)
-    return float(np.sqrt(np.mean(differences**2) / 20)) if len(differences) else float(np.std(y[low : high + 1]))
-
-
-def _is_flat(losses: Array) -> bool:
-    """Whether the losses differ between LRs no more than between seeds of one LR.
-
-    Judged by the losses and, where noise differs between LRs, as where only large ones learn at all, by how each seed
-    ranks the LRs. A single seed is held against its own roughness along the LRs.
-    """
-    y = _without_ceiling(losses)
-    # Each seed by itself: what its losses differ by from another's says nothing about LRs.
-    if np.ptp(y, axis=0).max() <= _SINGLE * max(1.0, float(np.abs(y).max())):
-        return True
-    capped = _comparable(losses)[0]
-    if y.shape[1] < 2:
-        return min(_chance_alone(values[:, 0]) for values in (y, capped)) > _RARE_ALONE
-    return min(_chance(values) for values in (y, capped, _ranks(y))) > _RARE
-
-
-def _chance_alone(y: Array) -> float:
-    """How likely noise alone makes a parabola explain so much of one seed's losses; 1 where nothing can be judged."""
-    from scipy import special
-
-    x, spare = np.linspace(-1, 1, len(y)), len(y) - 3
-    if spare < 1:
-        return 1.0
-    rest = float(np.square(y - np.polyval(np.polyfit(x, y, 2), x)).sum())
-    explained = (float(np.square(y - y.mean()).sum()) - rest) / 2
-    return float(special.fdtrc(2, spare, explained / max(rest / spare, _TINY)))
-
-
-def _chance(y: Array) -> float:
-    """How likely seeds alone make LRs (rows) differ so much: the F test of a two-way analysis of variance.
-
-    Of ranks it is Friedman's test in the form of Iman & Davenport 1980, which holds for few seeds too.
-    """
-    from scipy import special
-
-    lrs, seeds = y.shape
-    rows = y.mean(axis=1, keepdims=True)
-    rest = y - rows - y.mean(axis=0) + y.mean()
-    between = seeds * float(np.square(rows - y.mean()).sum()) / (lrs - 1)
-    within = float(np.square(rest).sum()) / ((lrs - 1) * (seeds - 1))
-    return float(special.fdtrc(lrs - 1, (lrs - 1) * (seeds - 1), between / max(within, _TINY)))
-
-
-def _ranks(y: Array) -> Array:
-    """The rank of each LR (rows) with each seed, equal ones sharing theirs."""
-    less, alike = y[:, None] > y[None], y[:, None] == y[None]
-    ranks: Array = less.sum(axis=1) + (alike.sum(axis=1) - 1) / 2
-    return ranks
-
-
 def _fine_grid(x: Array) -> Array:
     decades = np.ptp(x) / np.log(10)
     return np.linspace(x.min(), x.max(), max(2, int(decades * _PER_DECADE) + 1))
-
-
-def _smoother(x: Array, at: Array) -> Array:
-    """Local quadratic regression as a matrix (len(at), len(x)): tricube weights over the nearest LRs."""
-    count = min(_NEIGHBOURS, len(x))
-    rows = np.empty((len(at), len(x)))
-    for i, centre in enumerate(at):
-        distance = np.abs(x - centre)
-        width = np.sort(distance)[count - 1] * 1.1 + 1e-12
-        weight = np.clip(1 - (distance / width) ** 3, 0, None) ** 3 + 1e-9 * (distance <= width)
-        design = np.vander((x - centre) / width, 3, increasing=True) * np.sqrt(weight)[:, None]
-        rows[i] = np.linalg.pinv(design, rcond=1e-6)[0] * np.sqrt(weight)
-    return rows
-
-
-def _resample(means: Array, fitted: Array, error: float, smooth: Array, grid: Array) -> tuple[Array, Array]:
-    """Minima (400,) and curves (400, grid) of refits through fitted values plus noise of the means' size."""
-    rng = np.random.default_rng(0)
-    # What the curve leaves unexplained near the minimum is uncertainty too, whether noise or shape.
-    near = means <= np.quantile(means, 0.5)
-    misfit = float(np.sqrt(np.mean((means - fitted)[near] ** 2)))
-    scale = max(error, misfit)
-    curves = (means + scale * rng.standard_normal((_BOOTSTRAPS, len(means)))) @ smooth.T
-    return grid[curves.argmin(axis=1)], curves
 
 
 def _averaged(grid: Array, fit: Array, width: float) -> Array:

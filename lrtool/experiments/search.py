@@ -22,7 +22,7 @@ _FIRST_RATIO = 2.0
 _LAST_RATIO = 1.5
 _LAST_LRS = 7
 _MIDDLE_LRS = 6
-#: A parabola needs three LRs; with fewer there is nothing to fit.
+#: A minimum has an LR on either side; with fewer there is nothing to fit.
 LEAST_LRS = 3
 MAX_SEEDS = 8
 #: Budgets, in training runs, from which the last rung is of full length, and from which a wider one precedes it.
@@ -116,7 +116,7 @@ class Search:
         finite = np.isfinite(losses)
         if not finite.any():
             return self._moved([lrs[0] / rung.ratio ** (2 * k) for k in (1, 2, 3)])
-        means = np.where(finite.all(axis=1), losses.mean(axis=1), np.inf)
+        means = _means(losses)
         best = int(np.argmin(means)) if np.isfinite(means).any() else int(finite.sum(axis=1).argmax())
         if rung.fraction < 1 and _plateau(means, best):
             return []
@@ -132,7 +132,7 @@ class Search:
         finite = np.isfinite(losses)
         if not finite.any():
             return []
-        best = int(np.argmin(np.where(finite.all(axis=1), losses.mean(axis=1), np.inf)))
+        best = int(np.argmin(_means(losses)))
         near = lrs[max(0, best - 2) : best + 3]
         middles = [float(lr) for lr in np.sqrt(near[1:] * near[:-1])]
         self._asked |= set(middles)
@@ -144,7 +144,7 @@ class Search:
         response = fit_response(lrs, losses, self._matters)
         self._matters |= response.lr is not None
         if np.isfinite(response.fit).any():
-            # Where to look next is the fit's own minimum, also where noise allows no answer yet.
+            # Where to look next is the expected loss's minimum, also where noise allows no answer yet.
             self._centre = float(response.grid[np.nanargmin(response.fit)])
             self._range = self._alike(response)
         return response
@@ -172,6 +172,12 @@ class Search:
         self._moves += 1
         self._asked |= {float(lr) for lr in lrs}
         return sorted(float(lr) for lr in lrs)
+
+
+def _means(losses: Array) -> Array:
+    """(n,): mean loss over the seeds, infinite where one diverged; not counting those that do so at every LR."""
+    trained = losses[:, np.isfinite(losses).any(axis=0)]
+    return np.where(np.isfinite(trained).all(axis=1), trained.mean(axis=1), np.inf)
 
 
 def _plateau(means: Array, best: int) -> bool:

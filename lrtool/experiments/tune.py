@@ -197,6 +197,8 @@ class _Tuner:
         low, high = response.within_noise or (lrs[0], lrs[0])
         if response.edge is None and high / low > 0.9 * lrs[-1] / lrs[0]:
             warnings.append(Warning_.ALIKE)
+        if response.lost_seeds:
+            warnings.append(Warning_.LOST_SEEDS)
         if self.setup.task.val is not None and len(self.setup.task.val) < _FEW_SAMPLES:
             warnings.append(Warning_.FEW_SAMPLES)
         return tuple(warnings)

@@ -24,6 +24,10 @@ class Warning_(Enum):  # noqa: N801  # `Warning` is Python's own
     SHORT = "the budget holds no training of full length; the LR was measured on shorter ones"
     EDGE = "the best LR lies at the end of those that could be tried; more budget would look further"
     ALIKE = "no LR of this range can be told from the best with these trials; more seeds or validation data would"
+    LOST_SEEDS = (
+        "at least one seed diverged at every LR; what is said of LRs and losses holds for the others,"
+        " and a training may diverge at the LR named, too"
+    )
     FEW_SAMPLES = (
         "the validation set is very small: the interval is for these samples, and others may prefer another LR;"
         " raise data.val_fraction"
@@ -51,7 +55,7 @@ class Tuned:
 
     @property
     def expected(self) -> float:
-        """The fitted loss at the best LR; infinite where there is none."""
+        """The expected loss at the best LR; infinite where there is none."""
         return self.response.expected if self.response.expected is not None else float("inf")
 
 

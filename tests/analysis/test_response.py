@@ -161,3 +161,87 @@ def test_losses_that_only_seeds_and_rounding_tell_apart_do_not_depend_on_the_lr(
     rng = np.random.default_rng(seed)
     losses = np.tile(rng.uniform(0.6, 0.8, 3), (9, 1)) * (1 + rounding * rng.standard_normal((9, 3)))
     assert fit_response(np.geomspace(1e-3, 1, 9), losses).reason is NoAnswer.FLAT
+
+
+GRID = 0.01 * 1.5 ** np.arange(7)
+
+
+def repeated(response, seeds=3, noise=0.02, repeats=40, grid=GRID):
+    """Fits of losses whose log is `response(ln LR)`, NaN where that is infinite, each with its (LRs, losses)."""
+    for repeat in range(repeats):
+        rng = np.random.default_rng(repeat)
+        lr = grid * np.exp(rng.uniform(-0.3, 0.3))
+        log = response(np.log(lr))[:, None] + rng.normal(0, 0.05, seeds) + noise * rng.standard_normal((len(lr), seeds))
+        losses = np.where(np.isfinite(log), np.exp(log), np.nan)
+        yield fit_response(lr, losses, matters=True), losses
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.1, 0.3])
+@pytest.mark.parametrize("seeds", [1, 3, 8])
+def test_beside_a_cliff_the_interval_reaches_to_where_it_may_be(slope, seeds):
+    # The best LR is the last one before the cliff, which lies somewhere between two that were tried.
+    edge = np.log(0.04)
+    hits = []
+    for found, _ in repeated(lambda x: np.where(x > edge, np.inf, -slope * (x - edge)), seeds, 0.01):
+        low, high = found.interval
+        hits.append(low <= np.exp(edge) and slope * max(0.0, edge - np.log(high)) <= np.log(1.01))
+    assert np.mean(hits) >= 0.85
+
+
+@pytest.mark.parametrize("slope", [0.3, 1.0, 3.0])
+def test_beside_an_elbow_the_fit_stays_above_what_was_measured_and_the_interval_on_the_floor(slope):
+    corner = np.log(0.03)
+    for found, losses in repeated(lambda x: slope * np.maximum(corner - x, 0), noise=0.005):
+        assert found.fit.min() >= losses.mean(axis=1).min() * 0.98
+        assert slope * (corner - np.log(found.lr)) <= np.log(1.02)
+        assert found.interval[1] > 0.03
+
+
+def test_of_two_valleys_one_is_chosen_and_not_the_hump_between():
+    def response(x):
+        d = x - np.log(GRID[2])
+        return np.minimum(0.5 * d**2, 0.02 + 0.5 * (d - 1.3) ** 2)
+
+    for found, _ in repeated(response, seeds=4, noise=0.01):
+        assert response(np.log(found.lr)) < 0.08
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 5])
+def test_the_expected_loss_is_what_the_losses_bear(seeds):
+    rng, announced = np.random.default_rng(seeds), []
+    for _ in range(60):
+        # Nothing but noise, of which the lowest mean is the luckiest.
+        losses = np.exp(0.1 * rng.standard_normal((7, seeds)))
+        found = fit_response(GRID, losses, matters=True)
+        error = losses.std(axis=1, ddof=1) / np.sqrt(seeds) if seeds > 1 else 0.1
+        assert found.fit.min() >= (losses.mean(axis=1) - 2 * np.max(error)).min()
+        announced.append(found.expected)
+    assert np.mean(announced) == pytest.approx(np.exp(0.005), abs=0.05)
+
+
+def test_the_expected_loss_is_the_mean_of_losses_and_not_of_their_logarithms():
+    losses = np.exp(0.3 * (np.log(GRID / GRID[3]) ** 2)[:, None]) * np.tile([0.5, 0.5, 0.5, 2.5], (7, 1))
+    assert fit_response(GRID, losses).expected == pytest.approx(1.0, rel=0.02)
+
+
+def test_a_seed_that_diverges_at_every_lr_is_counted_and_changes_nothing_else():
+    losses = measured(3, 0.02, np.random.default_rng(0))
+    known, found = fit_response(LR, losses), fit_response(LR, np.column_stack([losses, np.full(len(LR), np.nan)]))
+    assert (known.lost_seeds, found.lost_seeds) == (0, 1)
+    assert (found.lr, found.interval, found.expected) == (known.lr, known.interval, known.expected)
+
+
+def test_the_unit_of_the_loss_does_not_matter():
+    losses = measured(3, 0.05, np.random.default_rng(1))
+    known = fit_response(LR, losses)
+    large = fit_response(LR, 1e6 * losses)
+    assert large.lr == pytest.approx(known.lr) and large.expected == pytest.approx(1e6 * known.expected)
+    below, scaled = fit_response(LR, losses - 9), fit_response(LR, 1e3 * (losses - 9))
+    assert scaled.lr == pytest.approx(below.lr) and scaled.expected == pytest.approx(1e3 * below.expected)
+
+
+def test_where_seeds_diverge_at_different_lrs_the_choice_keeps_away_from_where_some_do():
+    lr = 0.01 * 2.0 ** np.arange(6)
+    losses = np.exp(-0.15 * np.log(lr / lr[0]))[:, None] * np.exp(0.01 * np.random.default_rng(2).normal(size=(6, 4)))
+    losses[4, 1] = losses[5] = np.nan
+    assert fit_response(lr, losses).lr < lr[3] * 1.15

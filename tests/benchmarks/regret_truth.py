@@ -98,16 +98,30 @@ def setup_of(config: Config, schedule: str, seed: int = 0) -> Setup:
 
 def truth(config: Config, schedule: str) -> Truth:
     """The task's truth, from the cache if it is there."""
+    known = stored(config, schedule)
+    if known is not None:
+        return known
     setup = setup_of(config, schedule)
+    path = _path(setup)
+    measured = _measure(setup)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(path, **vars(measured))
+    return measured
+
+
+def stored(config: Config, schedule: str) -> Truth | None:
+    """The task's truth if it is in the cache."""
+    path = _path(setup_of(config, schedule))
+    if not path.exists():
+        return None
+    with np.load(path) as known:
+        return Truth(**known)
+
+
+def _path(setup: Setup) -> Path:
     trained = setup.config.model_dump_json(exclude={"range_test"})
     key = hashlib.sha256(f"{VERSION} {SEEDS} {trained}".encode()).hexdigest()[:12]
-    path = CACHE / f"{config.name}-{schedule}-{key}.npz"
-    if not path.exists():
-        measured = _measure(setup)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(path, **vars(measured))
-    with np.load(path) as stored:
-        return Truth(**stored)
+    return CACHE / f"{setup.config.name}-{setup.config.schedule.kind}-{key}.npz"
 
 
 def _measure(setup: Setup) -> Truth:

@@ -76,3 +76,14 @@ def test_where_short_trainings_have_learned_nothing_the_search_stays_wide():
     for rung in plan(60):
         response = run_rung(search, rung, lambda lr, seed, part=rung.fraction: plateau(lr, seed, part))
     assert BEST / 2 < response.lr < 2 * BEST
+
+
+def test_a_seed_that_diverges_at_every_lr_does_not_move_the_grid():
+    search, rung = Search(BEST), Rung(1.0, 7, 4, 1.5)
+    asked = search.grid(rung)
+    for lr in asked:
+        for seed in range(4):
+            search.tell(lr, seed, float("nan") if seed == 2 else loss(lr, seed))
+    assert search.beyond(rung) == []
+    assert len(search.between()) == 4 and min(search.between()) > asked[0]
+    assert BEST / 1.6 < search.narrow().lr < BEST * 1.6

@@ -7,7 +7,7 @@ from torch import nn
 
 from lrtool.analysis.comparison import difference
 from lrtool.errors import UsageError
-from lrtool.experiments.short import compressed
+from lrtool.experiments.short import compressed, final_loss
 from lrtool.experiments.train import lr_from, lr_is_of
 from lrtool.experiments.tune import run_tune
 from lrtool.experiments.tune_result import Warning_, said_of
@@ -142,3 +142,13 @@ def test_a_validation_set_too_small_to_tell_is_said_with_the_interval(configured
     low, high = summary["lower_lr"], summary["upper_lr"]
     assert summary["interval"] == list(result.best.response.interval)
     assert {Warning_.ALIKE.value, Warning_.FEW_SAMPLES.value} <= set(summary["warnings"]) and high / low > 16
+
+
+def test_a_seed_that_diverges_at_every_lr_is_said_with_the_answer(configured, silent, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "lrtool.experiments.tune.final_loss",
+        lambda trace: float("nan") if trace.trial.seed == 1 else final_loss(trace),
+    )
+    _, result = run_tune(configured(train__duration="10ep"), tmp_path, silent, budget=60)
+    assert result.best.response.lost_seeds == 1
+    assert Warning_.LOST_SEEDS in result.warnings and np.isfinite(result.best.expected)

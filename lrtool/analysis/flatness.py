@@ -1,0 +1,75 @@
+"""Whether losses depend on the LR at all, or differ between LRs only as seeds do."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrtool.analysis.comparable import Scale
+
+Array = NDArray[np.float64]
+
+#: Losses that do not depend on the LR pass for others about this often.
+_RARE = 0.01
+#: The same with a single seed, which can show far less.
+_RARE_ALONE = 0.05
+#: Losses that differ by no more than this part differ by the rounding of single precision.
+_SINGLE = 1e-6
+_TINY = float(np.finfo(np.float64).tiny)
+
+
+def is_flat(losses: Array) -> bool:
+    """Whether the losses (LRs, seeds) differ between LRs no more than between seeds of one LR.
+
+    Judged by the losses and, where noise differs between LRs, as where only large ones learn at all, by how each seed
+    ranks the LRs. A single seed is held against its own roughness along the LRs.
+    """
+    y = _without_ceiling(losses)
+    # Each seed by itself: what its losses differ by from another's says nothing about LRs.
+    if np.ptp(y, axis=0).max() <= _SINGLE * max(1.0, float(np.abs(y).max())):
+        return True
+    capped = Scale.of(losses).to(losses)
+    if y.shape[1] < 2:
+        return min(_chance_alone(values[:, 0]) for values in (y, capped)) > _RARE_ALONE
+    return min(_chance(values) for values in (y, capped, _ranks(y))) > _RARE
+
+
+def _without_ceiling(losses: Array) -> Array:
+    """The comparable scale with the worst finite loss in place of infinity: how much there is to tell apart."""
+    finite = np.isfinite(losses)
+    filled = np.where(finite, losses, losses[finite].max())
+    return np.log(filled) if (filled > 0).all() else filled
+
+
+def _chance_alone(y: Array) -> float:
+    """How likely noise alone makes a parabola explain so much of one seed's losses; 1 where nothing can be judged."""
+    from scipy import special
+
+    x, spare = np.linspace(-1, 1, len(y)), len(y) - 3
+    if spare < 1:
+        return 1.0
+    rest = float(np.square(y - np.polyval(np.polyfit(x, y, 2), x)).sum())
+    explained = (float(np.square(y - y.mean()).sum()) - rest) / 2
+    return float(special.fdtrc(2, spare, explained / max(rest / spare, _TINY)))
+
+
+def _chance(y: Array) -> float:
+    """How likely seeds alone make LRs (rows) differ so much: the F test of a two-way analysis of variance.
+
+    Of ranks it is Friedman's test in the form of Iman & Davenport 1980, which holds for few seeds too.
+    """
+    from scipy import special
+
+    lrs, seeds = y.shape
+    rows = y.mean(axis=1, keepdims=True)
+    rest = y - rows - y.mean(axis=0) + y.mean()
+    between = seeds * float(np.square(rows - y.mean()).sum()) / (lrs - 1)
+    within = float(np.square(rest).sum()) / ((lrs - 1) * (seeds - 1))
+    return float(special.fdtrc(lrs - 1, (lrs - 1) * (seeds - 1), between / max(within, _TINY)))
+
+
+def _ranks(y: Array) -> Array:
+    """The rank of each LR (rows) with each seed, equal ones sharing theirs."""
+    less, alike = y[:, None] > y[None], y[:, None] == y[None]
+    ranks: Array = less.sum(axis=1) + (alike.sum(axis=1) - 1) / 2
+    return ranks
