@@ -3,6 +3,7 @@
 import itertools
 import random
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -141,6 +142,7 @@ def test_a_tune_that_takes_longer_than_was_thought_leaves_out_what_would_break_t
 ):
     measured(4e-4, 0.0)
     setup = configured(train__duration="10ep")
+    monkeypatch.setattr(clock, "worked", lambda: 0.0)
     whole = run_tune(setup, tmp_path, silent, budget=30, engines=Engines(EngineName.LOOP))[1]
     seconds = itertools.count(step=100.0)  # each look at the clock is a hundred seconds later
     monkeypatch.setattr(clock, "worked", lambda: next(seconds))
@@ -157,7 +159,7 @@ def busy(monkeypatch):
         late[0] += noise.uniform(0, 0.02)
         return real() + late[0]
 
-    monkeypatch.setattr(time, "perf_counter", perf_counter)
+    monkeypatch.setattr("lrtool.engine.clock.time", SimpleNamespace(perf_counter=perf_counter))
     monkeypatch.setattr(clock, "_queued", lambda: queued() + late[0])
 
 
