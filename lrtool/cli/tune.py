@@ -41,7 +41,7 @@ def command(
         str | None,
         typer.Option(
             metavar="N[x]",
-            help="Cost at most, in times of one training run by itself; unsaid: 3x or 20 s, whichever is more.",
+            help="Cost at most, in times of one training run by itself; unsaid: 3x or about 20 s, whichever is more.",
         ),
     ] = None,
     schedules: Annotated[
@@ -79,7 +79,7 @@ def command(
     setup = prepare(checked, allowed(allow_import))
     with progress(f"{checked.name}: tuning the LR", quiet=quiet or as_json) as watch:
         watch.say("measuring how fast this model trains")
-        run, result = run_tune(setup, output, watch, runs, kinds, engines=engines)
+        run, result = run_tune(setup, output, watch, runs, kinds, engines, watch.say)
     given = Given(path, overrides, seed, allow_import, output)
     found = result.best.response.lr is not None
     if write is not None and found:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,6 +13,7 @@ from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
+from lrtool.engine import clock
 from lrtool.engine.stacking import Stack, State, Update
 from lrtool.tasks.sources import TensorSource
 
@@ -67,9 +67,9 @@ class Graph:
         return self.reusable and self.key in _KNOWN
 
     @property
-    def expected_seconds(self) -> float:
-        """How long compiling it may take."""
-        return START + _PER_OPERATOR * self.operators
+    def usual_seconds(self) -> float:
+        """How long compiling it takes on a usual machine with nothing else to do."""
+        return usual_seconds(self.operators)
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,11 @@ class Compiled:
             return losses, norms
 
         return step
+
+
+def usual_seconds(operators: int) -> float:
+    """How long compiling so many operators takes on a usual machine with nothing else to do."""
+    return START + _PER_OPERATOR * operators
 
 
 def missing_compiler(device: torch.device) -> str | None:
@@ -144,17 +149,17 @@ def _compile(graph: Graph) -> Compiled:
     # Not torch.compile: its guards cost time at every call, and its cache is not meant for several threads.
     from torch._inductor.compile_fx import compile_fx, compile_fx_inner
 
-    began = time.perf_counter()
+    began = clock.worked()
     cores: list[tuple[Any, Sequence[Tensor]]] = []
 
     def kept(module: torch.fx.GraphModule, inputs: Sequence[Tensor], **options: Any) -> Any:
         cores.append((compile_fx_inner(module, inputs, **options), inputs))
         return cores[-1][0]
 
-    with torch.no_grad(), _plain_instructions():
+    with torch.no_grad(), _plain_instructions(), clock.programs():
         whole: Any = compile_fx(graph.module, list(graph.example), inner_compile=kept, config_patches=_OPTIONS)
         function = _innermost(graph, lambda given: whole(*given), cores)
-    return Compiled(function, graph.size, time.perf_counter() - began)
+    return Compiled(function, graph.size, clock.worked() - began)
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ import pickle
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from lrtool.engine import clock
 from lrtool.engine.interrupts import Interrupts
 from lrtool.engine.slots import Queue, WorkQueue
 from lrtool.engine.trials import Array, Evaluation, Status, Trace, Trial
@@ -80,6 +82,7 @@ def train_in_processes(train: Train, trials: Sequence[Trial], queue: Queue, coun
                 children.halt.set(interrupts.pending)
     finally:
         children.end()
+    clock.waited_for(children.worked)
     interrupts.check()
     raise_first(children.errors)
 
@@ -94,12 +97,13 @@ def raise_first(errors: Sequence[BaseException]) -> None:
 class Children:
     """Processes that train the trials of `queue`, each through a `train` of its own.
 
-    `errors` are those of the children; the first one halts them all.
+    `errors` are those of the children; the first one halts them all. `worked`: how long each child lived, and worked.
     """
 
     def __init__(self, count: int, trials: Sequence[Trial], queue: Queue, train: Train) -> None:
         self._trials, self._queue, self.halt = trials, queue, Halt()
         self.errors: list[BaseException] = []
+        self.worked: list[tuple[float, float]] = []
         context = multiprocessing.get_context("fork")
         pipes = [context.Pipe() for _ in range(count)]
         ends = [end for pair in pipes for end in pair]
@@ -171,6 +175,8 @@ class Children:
                 self._queue.ended(number, trace)
             case "failed", (error,):
                 self._failed(error)
+            case "worked", (lived, worked):
+                self.worked.append((lived, worked))
 
     def _failed(self, error: BaseException) -> None:
         self.errors.append(error)
@@ -240,6 +246,7 @@ def _child(
 ) -> None:
     """A child's life: train, and say how it ended."""
     keep_freed_memory()
+    began, busy = time.perf_counter(), clock.worked()
     # The parent hears signals, and tells.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
@@ -249,6 +256,7 @@ def _child(
             end.close()
     try:
         train(_Far(connection, trials, watched), halt.check)
+        connection.send(("worked", time.perf_counter() - began, clock.worked() - busy))
         connection.send(None)
     except (BrokenPipeError, EOFError):
         return

@@ -28,7 +28,7 @@ class VectorEngine:
     `slots`: models in a stack; None measures. `compile`: True or False decides; None compiles the update where
     the updates there are pay for it. Where compiling fails the plain update goes on. `workers`: stacks trained
     at once, each by a process of its own (a thread where processes cannot be forked); None takes what is measured
-    to be fastest. `said` hears, once a call, how the trials are trained and why.
+    to be fastest. `said` hears, once a call, how the trials are trained and why; `planned` gets the plan itself.
 
     Memory is bounded whatever the number of trials.
     """
@@ -37,6 +37,7 @@ class VectorEngine:
     compile: bool | None = None
     workers: int | None = None
     said: Callable[[str], None] | None = None
+    planned: Callable[[Plan], None] | None = None
 
     def run(self, task: Task, trials: Sequence[Trial], recipe: Recipe, observer: Observer | None = None) -> list[Trace]:
         """Train every trial; traces in the order of the trials.
@@ -59,6 +60,8 @@ class VectorEngine:
             plan = Planner(there, trials, recipe, self.slots, self.compile, self.workers).plan()
             if self.said is not None:
                 self.said(plan.reason)
+            if self.planned is not None:
+                self.planned(plan)
             queue = Queue(trials, observer)
             train = partial(_train, there, recipe, plan)
             if plan.workers == 1:

@@ -9,16 +9,28 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
-from lrtool.engine.choose import Choice, choose_engine, looped
-from lrtool.engine.planning import FEW
-from lrtool.engine.probing import probe
+from lrtool.engine import clock
+from lrtool.engine.choose import Choice, Chooser, Costs, choose_engine
+from lrtool.engine.planning import FEW, Plan
+from lrtool.engine.speeds import Amount
 from lrtool.engine.stacking import NotStackableError
-from lrtool.engine.trials import Observer, Recipe, Trace, Trial
-from lrtool.engine.vector import VectorEngine
+from lrtool.engine.trials import Observer, Recipe, Status, Trace, Trial
 from lrtool.errors import UsageError
+from lrtool.experiments.observers import Offset
 from lrtool.tasks.base import Task
 
 _LOG = logging.getLogger("lrtool")
+
+#: Trials beyond which the number makes no difference to the choice.
+_COMPANY = 64
+#: Seconds expected from which a first part shows the speed; those expected of a part that shows it, or that it took.
+_LONG, _HEARD, _FELT = 4.0, 0.5, 3.0
+#: Seconds that a first part should take.
+_SHOWS = 1.0
+#: What takes so many times longer, or less long, than was thought is thought about again.
+_OFF = 1.3
+#: The part of the updates that must have been done for a comparison: trials that diverge leave their stack early.
+_MOST = 0.6
 
 
 class EngineName(StrEnum):
@@ -48,24 +60,87 @@ class Engines:
 
     def __init__(self, wanted: EngineName = EngineName.AUTO) -> None:
         self.wanted = wanted
-        self._choices: dict[tuple[bool, int, bool], Choice] = {}
+        self._choosers: dict[tuple[bool, int], Chooser] = {}
+        self._choices: dict[tuple[bool, int, int, bool], Choice] = {}
+        self._proven: set[str] = set()
+        self._plan: tuple[float, bool] | None = None
         self._trained: Counter[str] = Counter()
 
     def run(self, task: Task, trials: Sequence[Trial], recipe: Recipe, observer: Observer | None = None) -> list[Trace]:
-        """Train every trial; traces in the order of the trials."""
-        choice = self.choose(task, trials, recipe)
-        self._trained[choice.reason] += sum(trial.steps for trial in trials)
-        return choice.engine.run(task, trials, recipe, observer)
+        """Train every trial; traces in the order of the trials.
+
+        The first trials of a long call show whether their engine is as fast as was thought; where it is not, the rest
+        goes to the other one if that is then faster.
+        """
+        traces: list[Trace] = []
+        while len(traces) < len(trials):
+            rest = trials[len(traces) :]
+            choice = self.choose(task, rest, recipe)
+            name = choice.reason.partition(": ")[0]
+            part = rest[: self._part(name, choice.costs, len(rest))]
+            self._trained[choice.reason] += sum(trial.steps for trial in part)
+            watching = observer if observer is None or not traces else Offset(observer, len(traces))
+            began, self._plan = clock.worked(), None
+            done = choice.engine.run(task, part, recipe, watching)
+            if len(trials) > 1:
+                chooser = self.chooser(task, part[0], recipe)
+                self._heard(name, chooser, Amount.of(task, part, recipe), done, began)
+            traces += done
+        return traces
 
     def choose(self, task: Task, trials: Sequence[Trial], recipe: Recipe) -> Choice:
         """The engine for these trials."""
-        # Compiling pays only where there is much to do, so four times as much is another matter.
-        amount = math.ceil(math.log(max(1.0, sum(trial.steps for trial in trials) / FEW), 4))
-        key = (len(trials) > 1, amount, task.val is not None)
+        # Compiling pays only where there is much to do; where there is little, hardly anything matters.
+        amount = math.ceil(math.log2(max(1.0, sum(trial.steps for trial in trials) / FEW)))
+        company = math.ceil(math.log2(min(len(trials), _COMPANY))) if amount else 0
+        key = (len(trials) > 1, amount, company, task.val is not None)
         if key not in self._choices:
             self._choices[key] = choice = self._chosen(task, trials, recipe)
             _LOG.info("engine %s", choice.reason)
         return self._choices[key]
+
+    def chooser(self, task: Task, trial: Trial, recipe: Recipe) -> Chooser:
+        """What is known of the speed of such trials; what is known with validation serves without it too."""
+        validated = self._choosers.get((True, id(task.new_model)))
+        if task.val is None and validated is not None and validated.obstacle is None:
+            return validated
+        key = (task.val is not None, id(task.new_model))
+        if key not in self._choosers:
+            self._choosers[key] = Chooser(task, trial, recipe, self._planned)
+        return self._choosers[key]
+
+    def expected(self, task: Task, trial: Trial, recipe: Recipe, amount: Amount) -> Choice:
+        """Who would train so much, and in which time; nothing is asked for that was not measured or tried."""
+        return self._decided(self.chooser(task, trial, recipe), amount)
+
+    def _part(self, name: str, costs: Costs, trials: int) -> int:
+        """How many trials to begin with: all, or as many as show how fast it is where that is not known and matters."""
+        known = name in self._proven or self.wanted is not EngineName.AUTO
+        if known or costs.seconds.likely < _LONG:
+            return trials
+        at_once = max(2, costs.company)
+        return min(trials, at_once * math.ceil(_SHOWS * trials / (costs.seconds.likely * at_once)))
+
+    def _planned(self, plan: Plan) -> None:
+        _LOG.info("stack: %s", plan.reason)
+        self._plan = (clock.worked(), plan.compiled is not None)
+
+    def _heard(self, name: str, chooser: Chooser, amount: Amount, done: list[Trace], began: float) -> None:
+        """Compare what was measured with what was thought; where they differ much, it is chosen anew."""
+        ended, (planned, compiled) = clock.worked(), self._plan or (began, False)
+        updates = sum(trace.steps for trace in done) / len(done)
+        finished = sum(trace.status is Status.FINISHED for trace in done) / len(done)
+        if len(done) < 2 or updates < _MOST * amount.updates:
+            return
+        trained = Amount(len(done), updates, amount.validations * finished)
+        expected, took = chooser.expected(name, trained, compiled), ended - planned
+        if expected < _HEARD and took < _FELT:
+            return
+        self._proven.add(name)
+        if not 1 / _OFF < took / expected < _OFF:
+            _LOG.info("%s took %.1f s where %.1f s were expected", name, took, expected)
+            chooser.heard(name, expected, took)
+            self._choices.clear()
 
     def summary(self) -> dict[str, Any]:
         """For `summary.json`: the engine that trained most updates in all, and why."""
@@ -81,19 +156,17 @@ class Engines:
         return {"name": name, "reason": said.partition(": ")[2], "share": round(part, 3)}
 
     def _chosen(self, task: Task, trials: Sequence[Trial], recipe: Recipe) -> Choice:
+        if self.wanted is EngineName.AUTO:
+            return choose_engine(task, trials, recipe, self._planned, self.chooser(task, trials[0], recipe))
+        return self._decided(self.chooser(task, trials[0], recipe), Amount.of(task, trials, recipe))
+
+    def _decided(self, chooser: Chooser, amount: Amount) -> Choice:
         match self.wanted:
             case EngineName.LOOP:
-                # Of the same budget come the same trials, whatever the number of cores.
-                return looped(task.to(recipe.device), trials, recipe, "asked for")._replace(speedup=1.0)
+                return chooser.looped(amount, "asked for")
             case EngineName.AUTO:
-                return choose_engine(task, trials, recipe, _log)
+                return chooser.choose(amount)
             case EngineName.VECTOR:
-                reason = probe(task.to(recipe.device), recipe, trials[0].seed)
-                if reason is not None:
-                    raise NotStackableError(reason)
-                choice = choose_engine(task, trials, recipe, _log)
-                return Choice(VectorEngine(said=_log), "vector: asked for", max(1.0, choice.speedup))
-
-
-def _log(plan: str) -> None:
-    _LOG.info("stack: %s", plan)
+                if chooser.obstacle is not None:
+                    raise NotStackableError(chooser.obstacle)
+                return chooser.stacked(amount)._replace(reason="vector: asked for")

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 
 from lrtool.config.sweep import Prune
-from lrtool.engine.choose import choose_engine, loop_seconds
-from lrtool.engine.planning import Planner, expected_seconds, stack_budget
-from lrtool.engine.stacking import math_attention, work_of
+from lrtool.engine.choose import Choice, choose_engine
+from lrtool.engine.planning import stack_budget
+from lrtool.engine.stacking import work_of
 from lrtool.engine.trials import Recipe, Trial
 from lrtool.engine.vector import VectorEngine
 from lrtool.errors import LrtoolError
@@ -46,9 +46,9 @@ def forecast(group: Group, options: Options, prune: Prune | None = None) -> Fore
         setup = setup_of(group, options.allow_import)
         recipe = recipe_of(setup)
         trials = [trial_of(setup, planned) for planned in group.trials]
-        engine, reason = choose_engine(setup.task, trials, recipe)[:2]
-        name = "vector" if isinstance(engine, VectorEngine) else "loop"
-        seconds, size = _costs(setup, recipe, trials, name, options)
+        choice = choose_engine(setup.task, trials, recipe)
+        name, reason = "vector" if isinstance(choice.engine, VectorEngine) else "loop", choice.reason
+        seconds, size = _costs(setup, recipe, trials, choice, options)
     except LrtoolError as error:
         return Forecast(count, 0, 0, like, "loop", f"loop: {str(error).splitlines()[0]}", None, None)
     share = prune.share if prune is not None else 1.0
@@ -74,23 +74,16 @@ def document(found: list[Forecast], trials: int, tuned: int, prune: Prune | None
     }
 
 
-def _costs(setup: Setup, recipe: Recipe, trials: list[Trial], engine: str, options: Options) -> tuple[float, int]:
+def _costs(setup: Setup, recipe: Recipe, trials: list[Trial], choice: Choice, options: Options) -> tuple[float, int]:
     task = setup.task.to(recipe.device)
     model = seeded_model(task, trials[0].seed).to(recipe.device)
     work = work_of(task, model, recipe.device)
     traces = trace_bytes(len(trials), setup.steps)
-    if engine == "vector":
-        with math_attention():
-            seconds = expected_seconds(Planner(task, trials, recipe))
+    if isinstance(choice.engine, VectorEngine):
         stacks = min(stack_budget(recipe.device), work.held * len(trials))
-        # Where so little is to be done that nothing is measured, the loop's time is an upper limit.
-        return seconds or _one_by_one(task, recipe, trials), _bytes(task) + stacks + traces
+        return choice.costs.seconds.likely, _bytes(task) + stacks + traces
     workers = 1 if options.executor == "in-process" else min(len(trials), options.workers or cores())
-    return _one_by_one(task, recipe, trials) / workers, workers * (_bytes(task) + work.held) + traces
-
-
-def _one_by_one(task: Task, recipe: Recipe, trials: list[Trial]) -> float:
-    return loop_seconds(task, trials[0], recipe) * sum(trial.steps for trial in trials)
+    return choice.costs.one_by_one / workers, workers * (_bytes(task) + work.held) + traces
 
 
 def _bytes(task: Task) -> int:

@@ -1,4 +1,4 @@
-"""Several observers as one."""
+"""Several observers as one, and several calls as one."""
 
 from __future__ import annotations
 
@@ -25,3 +25,22 @@ class Observers:
         """Pass on the end of a trial."""
         for observer in self._observers:
             observer.ended(trial, trace)
+
+
+class Offset:
+    """An observer whose trials are numbered on from those of earlier calls."""
+
+    def __init__(self, observer: Observer, offset: int) -> None:
+        self._observer, self._offset = observer, offset
+
+    def recorded(self, trial: int, trace: Trace, start: int) -> None:
+        """Pass on new entries."""
+        self._observer.recorded(self._offset + trial, trace, start)
+
+    def evaluated(self, trial: int, evaluation: Evaluation) -> None:
+        """Pass on an evaluation."""
+        self._observer.evaluated(self._offset + trial, evaluation)
+
+    def ended(self, trial: int, trace: Trace) -> None:
+        """Pass on the end of a trial."""
+        self._observer.ended(self._offset + trial, trace)

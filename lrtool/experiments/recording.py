@@ -64,22 +64,3 @@ class MetricsRecorder:
             "seconds": trace.seconds[start:].round(6).tolist(),
         }
         return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-
-
-class TrialOffset:
-    """An observer whose trials are numbered on from those of earlier calls."""
-
-    def __init__(self, recorder: MetricsRecorder, offset: int) -> None:
-        self._recorder, self._offset = recorder, offset
-
-    def recorded(self, trial: int, trace: Trace, start: int) -> None:
-        """Pass on new entries."""
-        self._recorder.recorded(self._offset + trial, trace, start)
-
-    def evaluated(self, trial: int, evaluation: Evaluation) -> None:
-        """Pass on an evaluation."""
-        self._recorder.evaluated(self._offset + trial, evaluation)
-
-    def ended(self, trial: int, trace: Trace) -> None:
-        """Pass on the end of a trial."""
-        self._recorder.ended(self._offset + trial, trace)

@@ -6,6 +6,7 @@ Pure bookkeeping: which LRs and seeds to train for how long, given what they cos
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +28,8 @@ LEAST_LRS = 3
 MAX_SEEDS = 8
 #: Budgets, in training runs, from which the last rung is of full length, and from which a wider one precedes it.
 _FULL, _RICH = 8, 40
+#: The first rung's part of the run, and its share of a budget that is poor.
+SHORTEST, SHORTEST_SHARE = 1 / 8, 0.4
 #: Losses of shortened trainings that differ by less than this part say nothing about the LR: all may still lie
 #: on the plateau where training starts.
 _ALIKE = 0.02
@@ -43,14 +46,11 @@ class Rung:
     seeds: int
     ratio: float
 
-    @property
-    def cost(self) -> float:
-        """In whole training runs."""
-        return self.fraction * self.lrs * self.seeds
 
-
-def plan(runs: float) -> list[Rung]:
+def plan(runs: float, cost: Callable[[float], float] = float) -> list[Rung]:
     """Rungs that cost at most about `runs` trainings of full length; empty where that is too few to tell.
+
+    `cost`: what a trial of a fraction of the run costs, in runs.
 
     Most goes to the last rung, whose trainings are the real thing. A rich budget precedes it by a wider rung of
     full length, for tasks that show nothing in shorter trainings. Where it cannot hold three full runs the last
@@ -64,10 +64,10 @@ def plan(runs: float) -> list[Rung]:
     elif runs >= _FULL:
         stages = ((1 / 8, 0.15, wide), (1 / 3, 0.2, middle), (1.0, 0.65, last))
     else:
-        stages = ((1 / 8, 0.4, wide), (1 / 2, 0.6, last))
+        stages = ((SHORTEST, SHORTEST_SHARE, wide), (1 / 2, 0.6, last))
     rungs: list[Rung] = []
     for fraction, share, (limit, ratio) in stages:
-        trials = int(runs * share / fraction)
+        trials = int(runs * share / cost(fraction) + 1e-9)
         lrs = min(limit, trials)
         if lrs < LEAST_LRS:
             break

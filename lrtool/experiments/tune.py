@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,13 +12,14 @@ from numpy.typing import NDArray
 from lrtool.analysis.divergence import RANGE_TEST
 from lrtool.analysis.range_test import RangeTestResult, analyse
 from lrtool.analysis.response import NoAnswer, Response
-from lrtool.engine.choose import loop_seconds
+from lrtool.engine.speeds import Amount
 from lrtool.engine.trials import Trial
 from lrtool.errors import UsageError
+from lrtool.experiments.budget import Budget
 from lrtool.experiments.engines import Engines
 from lrtool.experiments.range_test import losses_of, range_test_trials
 from lrtool.experiments.runner import TrialRunner, Watch
-from lrtool.experiments.search import LEAST_LRS, MAX_SEEDS, Rung, Search, plan
+from lrtool.experiments.search import LEAST_LRS, MAX_SEEDS, SHORTEST, SHORTEST_SHARE, Rung, Search, plan
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.setup import Setup
 from lrtool.experiments.short import compressed, final_loss
@@ -32,12 +31,8 @@ from lrtool.schedules import Schedule
 
 Array = NDArray[np.float64]
 
-#: Without a budget of the user's: this many training runs, or this many seconds if that is more.
-DEFAULT_RUNS, DEFAULT_SECONDS = 3.0, 20.0
 #: Validation samples below which their choice matters more than the seeds', which is all that trials show.
 _FEW_SAMPLES = 50
-#: Trials, at least, that stand for all of a tune's when its speed is measured.
-_MANY = 32
 
 
 def run_tune(
@@ -47,20 +42,25 @@ def run_tune(
     budget: float | None = None,
     schedules: Sequence[str] = (),
     engines: Engines | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> tuple[Session, TuneResult]:
     """Find the best peak LR by training, into a new run folder.
 
-    `budget`: cost at most, in the time that one training run by itself takes; None: 3 runs or 20 seconds,
-    whichever is more. Where trials are stacked, the same time holds more of them. `schedules`: kinds to tune and
-    rank; none: the config's own. Raises UsageError where the budget is too small for any comparison, TaskError
-    where the user's code fails.
+    `budget`: cost at most, in the time that one training run by itself takes, its validations included; None: 3 runs
+    or about 20 seconds, whichever is more. Where trials are stacked, the same time holds more of them. `schedules`:
+    kinds to tune and rank; none: the config's own. `say` hears what it will cost before it begins. Raises
+    UsageError where the budget is too small for any comparison, TaskError where the user's code fails.
     """
     config, engines = setup.config, engines or Engines()
     folder = RunFolder.create(output, config.name, "tune")
     with folder.held(), session(folder, "tune", config, str(setup.recipe.device)) as run:
         with folder.metrics(("val_loss", *(f"val_{name}" for name in setup.task.metrics))) as writer:
-            tuner = _Tuner(setup, TrialRunner(setup, writer, watch, engines), engines, budget)
-            result = tuner.tune(_schedules(setup, schedules))
+            kinds = _schedules(setup, schedules)
+            runner = TrialRunner(setup, writer, watch, engines)
+            tuner = _Tuner(setup, runner, Budget(setup, runner, engines, budget), len(kinds))
+            if say is not None:
+                say(_announcement(tuner))
+            result = tuner.tune(kinds)
         run.steps = tuner.runner.steps
         run.results = {**summarise(result), "engine": engines.summary()}
         run.reason = no_answer(result)
@@ -78,6 +78,11 @@ def _schedules(setup: Setup, kinds: Sequence[str]) -> dict[str, Schedule]:
     if not kinds:
         return {own.kind: own}
     return {kind: own if kind == own.kind else KINDS[kind].model_validate({"warmup": own.warmup}) for kind in kinds}
+
+
+def _announcement(tuner: _Tuner) -> str:
+    one, takes = tuner.budget.one, tuner.announced
+    return f"will take {takes.written}, as long as {takes.low / one:.2g} to {takes.high / one:.2g} training runs"
 
 
 def _plot(result: TuneResult, name: str) -> TunePlot:
@@ -103,35 +108,23 @@ def _plot(result: TuneResult, name: str) -> TunePlot:
 
 
 class _Tuner:
-    """The state of one `tune`: its budget and the trials so far.
+    """The state of one `tune`: its budget and the trials so far."""
 
-    Cost is counted in whole training runs of updates, not in seconds, so that the same config, seed and budget
-    give the same trials on a busy machine and on an idle one. A budget holds so many times more of them as the
-    stack is faster than the loop: that is measured, and rounded down to a power of 2, so that it rarely differs.
-    """
-
-    def __init__(self, setup: Setup, runner: TrialRunner, engines: Engines, budget: float | None) -> None:
-        self.setup, self.runner, self._engines = setup, runner, engines
-        self._began = time.perf_counter()
-        runs = budget if budget is not None else max(DEFAULT_RUNS, DEFAULT_SECONDS / _seconds_of_one_run(setup))
-        self._speedup = self._measured_speedup(runs)
-        self._limit = runs * self._speedup
+    def __init__(self, setup: Setup, runner: TrialRunner, budget: Budget, schedules: int) -> None:
+        self.setup, self.runner, self.budget = setup, runner, budget
+        self._schedules = schedules
+        self.announced = self.budget.scaled(self._calls)
 
     def tune(self, schedules: Mapping[str, Schedule]) -> TuneResult:
         """Range test, rungs, fits."""
-        ramp = self._range_test()
+        ramp, budget = self._range_test(), self.budget
         searches = {name: Search(_centre(ramp, self.setup.config.optimizer.lr)) for name in schedules}
-        rungs = plan(self._left / len(schedules))
+        rungs = plan(budget.left / len(schedules), budget.cost)
         if not rungs:
-            raise UsageError(
-                f"a budget of {self._limit / self._speedup:.3g} training runs holds no comparison of LRs; the range"
-                f" test alone took {self._spent / self._speedup:.2g}",
-                where="--budget",
-                remedy=f"write at least --budget {np.ceil(self._spent + 2 * len(schedules)) / self._speedup:.2g}x",
-            )
+            raise self._too_small()
         responses: dict[str, Response] = {}
         fraction = 0.0
-        for rung in self._fitted(rungs, len(schedules)):
+        for rung in self._fitted(rungs):
             self._rung(rung, schedules, searches)
             responses = {name: search.narrow() for name, search in searches.items()}
             fraction = rung.fraction
@@ -139,25 +132,61 @@ class _Tuner:
             (Tuned(name, schedules[name], searches[name], responses[name], fraction) for name in schedules),
             key=lambda each: each.expected,
         )
-        seconds = time.perf_counter() - self._began
-        runs = self._spent / self._speedup
-        return TuneResult(tuple(ranking), ramp, runs, seconds, self.runner.trials, self._warnings(ranking[0]))
+        return TuneResult(
+            tuple(ranking),
+            ramp,
+            budget.spent_runs,
+            budget.elapsed,
+            self.runner.trials,
+            self._warnings(ranking[0]),
+            budget.one,
+            (self.announced.low, self.announced.high),
+            budget.limit,
+            budget.trained,
+        )
 
-    @property
-    def _spent(self) -> float:
-        return self.runner.steps / self.setup.steps
+    def _calls(self, limit: float) -> list[Amount]:
+        """What the engine would be asked for, call after call, if so many runs might be trained."""
+        settings, budget = self.setup.config.range_test, self.budget
+        seeds = self._ramps(limit)
+        left = limit - seeds * budget.part(settings.steps, 0)
+        rungs = plan(left / self._schedules, budget.cost)
+        return [Amount(seeds, settings.steps, 0), *(self._amount(rung) for rung in rungs)]
 
-    @property
-    def _left(self) -> float:
-        return max(0.0, self._limit - self._spent)
+    def _amount(self, rung: Rung) -> Amount:
+        return Amount(rung.lrs * rung.seeds * self._schedules, max(1, round(self.setup.steps * rung.fraction)), 1)
 
-    def _fitted(self, rungs: Sequence[Rung], schedules: int) -> Iterator[Rung]:
-        """Each rung with the seeds that what is then left of the budget holds; none where it holds no comparison."""
+    def _ramps(self, limit: float) -> int:
+        """Seeds of the range test: as many as a sixth of what may be trained holds, one at least."""
+        settings = self.setup.config.range_test
+        return min(settings.seeds, max(1, int(limit / 6 / self.budget.part(settings.steps, 0))))
+
+    def _too_small(self) -> UsageError:
+        budget = self.budget
+        least = budget.trained + self._schedules * max(2.0, LEAST_LRS * budget.cost(SHORTEST) / SHORTEST_SHARE)
+        return UsageError(
+            f"a budget of {budget.runs:.3g} training runs holds no comparison of LRs; the range"
+            f" test alone took {budget.trained:.2g}",
+            where="--budget",
+            remedy=f"write at least --budget {np.ceil(least):.2g}x",
+        )
+
+    def _fitted(self, rungs: Sequence[Rung]) -> Iterator[Rung]:
+        """Each rung with the seeds that what is then left of the budget holds; none where it holds no comparison.
+
+        Where time runs short the last rung comes next, as its trainings are the longest.
+        """
         for index, rung in enumerate(rungs):
-            share = rung.cost / sum(each.cost for each in rungs[index:])
-            runs = self._left * share / schedules
-            seeds = min(MAX_SEEDS, int(runs / (rung.fraction * rung.lrs) + 1e-9))
-            lrs = rung.lrs if seeds else int(runs / rung.fraction)
+            part = self.budget.allows([self._amount(each) for each in rungs[index:]]) if index else 1.0
+            if part < 1 and index + 1 < len(rungs):
+                continue
+            costs = [self.budget.cost(each.fraction) * each.lrs * each.seeds for each in rungs[index:]]
+            runs = self.budget.left * costs[0] / sum(costs) / self._schedules
+            if self.budget.cut:
+                runs = min(runs, part * costs[0])
+            each = self.budget.cost(rung.fraction)
+            seeds = min(MAX_SEEDS, int(runs / (each * rung.lrs) + 1e-9))
+            lrs = rung.lrs if seeds else int(runs / each + 1e-9)
             if lrs < LEAST_LRS:
                 return
             yield replace(rung, lrs=lrs, seeds=max(1, seeds))
@@ -166,8 +195,14 @@ class _Tuner:
         wanted = {name: search.grid(rung) for name, search in searches.items()}
         while any(wanted.values()):
             self._train(rung, wanted, schedules, searches)
-            step = rung.fraction * rung.seeds * len(searches) * 2
-            wanted = {name: search.beyond(rung) if self._left >= step else [] for name, search in searches.items()}
+            holds = self._holds_more(rung)
+            wanted = {name: search.beyond(rung) if holds else [] for name, search in searches.items()}
+
+    def _holds_more(self, rung: Rung) -> bool:
+        """Whether the budget holds two further LRs of every schedule."""
+        more = replace(rung, lrs=2)
+        each = self.budget.cost(rung.fraction) * rung.seeds * 2 * self._schedules
+        return self.budget.left >= each and self.budget.allows([self._amount(more)]) == 1.0
 
     def _train(
         self,
@@ -186,9 +221,9 @@ class _Tuner:
 
     def _warnings(self, best: Tuned) -> tuple[Warning_, ...]:
         response = best.response
+        warnings = [Warning_.CUT] if self.budget.cut else []
         if response.lr is None:
-            return ()
-        warnings = []
+            return tuple(warnings)
         if best.fraction < 1:
             warnings.append(Warning_.SHORT)
         if response.edge is not None:
@@ -203,12 +238,6 @@ class _Tuner:
             warnings.append(Warning_.FEW_SAMPLES)
         return tuple(warnings)
 
-    def _measured_speedup(self, runs: float) -> float:
-        """How many times more trials are trained in the time of one by itself: a power of 2, from 1 to 8."""
-        trials = [self.setup.trial(self.setup.config.seed, self.setup.config.optimizer.lr)] * max(_MANY, int(runs))
-        speedup = self._engines.choose(self.setup.task, trials, self.setup.recipe).speedup
-        return float(2 ** min(3, max(0, math.floor(math.log2(speedup)))))
-
     def _trial(self, schedule: Schedule, lr: float, seed: int, fraction: float) -> Trial:
         setup = replace(self.setup, config=self.setup.config.model_copy(update={"schedule": schedule}))
         steps = max(1, round(setup.steps * fraction))
@@ -219,16 +248,9 @@ class _Tuner:
         """The config's own ramp, on as many seeds as a sixth of the budget holds."""
         settings = self.setup.config.range_test
         recipe = replace(self.setup.recipe, eval_every=0, divergence_rule=RANGE_TEST)
-        each = settings.steps / self.setup.steps
-        trials = range_test_trials(self.setup)[: max(1, int(self._limit / 6 / each))]
+        trials = range_test_trials(self.setup)[: self._ramps(self.budget.limit)]
         traces = self.runner.run(trials, replace(self.setup.task, val=None), recipe)
         return analyse(trials[0].curves["lr"].table(), losses_of(traces, settings.steps), settings.smoothing)
-
-
-def _seconds_of_one_run(setup: Setup) -> float:
-    """What one training run costs by itself."""
-    trial = setup.trial(setup.config.seed, setup.config.optimizer.lr)
-    return loop_seconds(setup.task, trial, setup.recipe) * setup.steps
 
 
 def _centre(ramp: RangeTestResult, configured: float) -> float:

@@ -21,6 +21,7 @@ from lrtool.schedules import Schedule
 class Warning_(Enum):  # noqa: N801  # `Warning` is Python's own
     """What to know about an answer; the value is the message."""
 
+    CUT = "trials took longer than was expected: some were left out to stay within the budget"
     SHORT = "the budget holds no training of full length; the LR was measured on shorter ones"
     EDGE = "the best LR lies at the end of those that could be tried; more budget would look further"
     ALIKE = "no LR of this range can be told from the best with these trials; more seeds or validation data would"
@@ -63,7 +64,9 @@ class Tuned:
 class TuneResult:
     """What `tune` found: schedules from best to worst, what it cost, and the range test it began with.
 
-    `runs`: the training runs that could have been made one by one in its place, `seconds` what it really took.
+    `runs`: the training runs, validation and all, that could have been made one by one in its place; `one`: seconds of
+    such a run; `seconds`: what it really took; `announced`: what was expected of that before it began, from and to;
+    `planned`: what its trials might come to, in updates and validations as runs; `trained`: what they came to.
     """
 
     ranking: tuple[Tuned, ...]
@@ -72,6 +75,10 @@ class TuneResult:
     seconds: float
     trials: int
     warnings: tuple[Warning_, ...]
+    one: float
+    announced: tuple[float, float]
+    planned: float
+    trained: float
 
     @property
     def best(self) -> Tuned:
@@ -109,7 +116,15 @@ def summarise(result: TuneResult) -> dict[str, Any]:
             }
             for each in result.ranking
         ],
-        "cost": {"runs": round(result.runs, 3), "seconds": round(result.seconds, 3), "trials": result.trials},
+        "cost": {
+            "runs": round(result.runs, 3),
+            "seconds": round(result.seconds, 3),
+            "trials": result.trials,
+            "seconds_of_one_run": result.one,
+            "planned_runs": result.planned,
+            "trained_runs": round(result.trained, 3),
+            "announced_seconds": list(result.announced),
+        },
         "warnings": [warning.value for warning in result.warnings],
         "methods": result.range_test.summary()["methods"],
     }

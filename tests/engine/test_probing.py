@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from lrtool.engine.choose import choose_engine
 from lrtool.engine.loop import LoopEngine
 from lrtool.engine.probing import probe
+from lrtool.engine.speeds import LoopSpeed
 from lrtool.engine.trials import Recipe
 from lrtool.engine.vector import VectorEngine
 from lrtool.errors import TaskError
@@ -150,7 +151,7 @@ def test_the_faster_engine_is_chosen(
     monkeypatch: pytest.MonkeyPatch, tmp_path: object, loop: float, expected: type
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr("lrtool.engine.choose.loop_seconds", lambda *_: loop)
+    monkeypatch.setattr("lrtool.engine.choose.known_loop_speed", lambda *_: LoopSpeed(loop, 0.0, 0.0))
     engine, reason, _ = choose_engine(small_task(), [trial(seed, 1000, 0.1) for seed in range(8)], RECIPE)
     assert isinstance(engine, expected)
     assert ("slower" in reason) == (expected is LoopEngine)

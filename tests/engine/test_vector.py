@@ -21,6 +21,7 @@ from lrtool.engine.compiling import missing_compiler
 from lrtool.engine.device import intra_threads
 from lrtool.engine.forked import can_fork
 from lrtool.engine.loop import LoopEngine
+from lrtool.engine.speeds import StackSpeed
 from lrtool.engine.stacking import NotStackableError
 from lrtool.engine.trials import Recipe, Status, Trace, Trial
 from lrtool.engine.vector import VectorEngine
@@ -279,7 +280,7 @@ def test_where_compiling_fails_it_trains_uncompiled(monkeypatch: pytest.MonkeyPa
 def test_a_compile_that_would_not_pay_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lrtool.engine.planning.compiled", lambda graph: pytest.fail("compiled"))
     assert "it would save about" in said_by(small_task(), VectorEngine())
-    monkeypatch.setattr("lrtool.engine.calibration.plain_speed", lambda *_: {"size": 2, "threads": 1, "seconds": 0.001})
+    monkeypatch.setattr("lrtool.engine.planning.stack_speed", lambda *_: StackSpeed({2: 0.002}, {}, 0.0, 1))
     monkeypatch.setattr("lrtool.engine.compiling.START", 1000.0)
     assert "it would take about 100" in said_by(small_task(), VectorEngine(), steps=1400)
 

@@ -6,6 +6,7 @@ import pytest
 from torch import nn
 
 from lrtool.engine.loop import LoopEngine
+from lrtool.engine.speeds import LoopSpeed, StackSpeed
 from lrtool.engine.stacking import NotStackableError
 from lrtool.engine.trials import Recipe
 from lrtool.engine.vector import VectorEngine
@@ -102,10 +103,99 @@ def test_tuning_a_model_that_cannot_be_stacked_says_what_stands_in_the_way(confi
     summary = json.loads((run.folder.path / "summary.json").read_text())
     assert summary["engine"]["name"] == "loop"
     assert "test_engines.py" in summary["engine"]["reason"] and "item" in summary["engine"]["reason"]
-    assert summary["cost"]["runs"] <= 40 and result.trials > 10
+    assert summary["cost"]["trained_runs"] <= summary["cost"]["planned_runs"] <= 8 * 40 and result.trials > 10
 
 
 def test_whether_trials_stack_is_known_beforehand(configured):
     assert stacks(configured()) == "yes"
     assert stacks(branching(configured())).startswith("no: ") and "item" in stacks(branching(configured()))
     assert "bf16" in stacks(replace(configured(), recipe=Recipe(configured().recipe.optimizer, precision="bf16")))
+
+
+@pytest.fixture
+def timed(monkeypatch, tmp_path):
+    """A clock that only the engines move: seconds for each update of a trial, by engine; gives what was trained."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "own"))
+    now, trained = [0.0], []
+
+    def timed(loop, stack, really):
+        monkeypatch.setattr("lrtool.engine.choose.known_loop_speed", lambda *_: LoopSpeed(loop, 0.0, 0.0))
+        table = {2: 2 * stack, 4: 4 * stack}
+        monkeypatch.setattr("lrtool.engine.planning.stack_speed", lambda *_: StackSpeed(table, {}, 0.0, 1))
+        monkeypatch.setattr("lrtool.engine.planning.grown", lambda *_: True)
+        monkeypatch.setattr("lrtool.engine.planning.missing_compiler", lambda _: "none here")
+        monkeypatch.setattr("lrtool.engine.choose.can_fork", lambda _: False)
+        monkeypatch.setattr("lrtool.experiments.engines.clock.worked", lambda: now[0])
+        for kind, name in ((LoopEngine, "loop"), (VectorEngine, "vector")):
+            monkeypatch.setattr(kind, "run", watched(kind.run, name, really[name]))
+        return trained
+
+    def watched(run, name, seconds):
+        def watched(engine, task, trials, recipe, observer=None):
+            traces = run(replace(engine, planned=None) if name == "vector" else engine, task, trials, recipe, observer)
+            now[0] += seconds * sum(trace.steps for trace in traces)
+            trained.append((name, len(trials)))
+            return traces
+
+        return watched
+
+    return timed
+
+
+def test_a_stack_that_turns_out_slow_leaves_the_rest_to_the_loop(trials, timed):
+    setup, several = trials
+    many = [several[number % 3] for number in range(40)]
+    trained = timed(0.02, 0.01, {"loop": 0.02, "vector": 0.2})
+    engines, watched = Engines(), Numbers()
+    traces = engines.run(setup.task, many, setup.recipe, watched)
+    (first, *others) = trained
+    assert first[0] == "vector" and {name for name, _ in others} == {"loop"}
+    assert first[1] < 40 and first[1] + sum(count for _, count in others) == 40
+    assert [trace.trial for trace in traces] == many
+    # Nothing is trained twice, and whoever watches sees one call.
+    assert sorted(watched.ended_) == list(range(40))
+    del trained[:]
+    engines.run(setup.task, many, setup.recipe)
+    assert {name for name, _ in trained} == {"loop"}
+
+
+def test_so_does_a_loop_that_turns_out_slow(trials, timed):
+    setup, several = trials
+    many = [several[number % 3] for number in range(40)]
+    trained = timed(0.02, 0.03, {"loop": 0.2, "vector": 0.03})
+    Engines().run(setup.task, many, setup.recipe)
+    assert trained[0][0] == "loop" and trained[-1][0] == "vector"
+
+
+def test_who_keeps_pace_goes_on(trials, timed):
+    setup, several = trials
+    many = [several[number % 3] for number in range(40)]
+    trained = timed(0.02, 0.01, {"loop": 0.02, "vector": 0.01})
+    Engines().run(setup.task, many, setup.recipe)
+    assert {name for name, _ in trained} == {"vector"} and sum(count for _, count in trained) == 40
+
+
+def test_what_was_seen_is_known_to_the_next_command(trials, timed):
+    setup, several = trials
+    many = [several[number % 3] for number in range(40)]
+    trained = timed(0.02, 0.01, {"loop": 0.02, "vector": 0.2})
+    Engines().run(setup.task, many, setup.recipe)
+    del trained[:]
+    Engines().run(setup.task, many, setup.recipe)
+    assert {name for name, _ in trained} == {"loop"}
+
+
+class Numbers:
+    """The trials that ended."""
+
+    def __init__(self):
+        self.ended_ = []
+
+    def recorded(self, trial, trace, start):
+        pass
+
+    def evaluated(self, trial, evaluation):
+        pass
+
+    def ended(self, trial, trace):
+        self.ended_.append(trial)

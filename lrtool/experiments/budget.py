@@ -1,0 +1,128 @@
+"""What a search for LRs may cost, in training runs of its config, and what it has cost so far."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+
+from lrtool.engine import calibration, clock
+from lrtool.engine.calibration import Seconds
+from lrtool.engine.speeds import Amount, validations
+from lrtool.experiments.engines import EngineName, Engines
+from lrtool.experiments.runner import TrialRunner
+from lrtool.experiments.setup import Setup
+
+#: Without a budget of the user's: this many training runs, or about this many seconds if that is more.
+DEFAULT_RUNS, DEFAULT_SECONDS = 3.0, 20.0
+#: A budget holds at most two to this power times as many trials as the loop engine would train in its time.
+_MOST = 3
+#: What is measured may go beyond the budget by this part, and by so many seconds, before anything is left out.
+_OVER, _SLACK = 1.25, 5.0
+#: Below this part of the budget twice as many trials fit for certain, whatever was remembered.
+_UNDER = 0.4
+
+
+class Budget:
+    """Counts twice. What is trained is planned in whole runs of updates and validations, the same on every day; how
+    long it may take, and takes, is measured, on a clock that stands still while other programs have the processor.
+
+    A training run of the config counts with its own validations. `runs` is what the user allows; `limit` what may be
+    trained, in runs: as many times more as trials are faster by the engine that trains them (a power of 2).
+    """
+
+    def __init__(self, setup: Setup, runner: TrialRunner, engines: Engines, runs: float | None) -> None:
+        self._setup, self._runner, self._engines = setup, runner, engines
+        self._began, self._clock = clock.worked(), time.perf_counter()
+        self._example = setup.trial(setup.config.seed, setup.config.optimizer.lr)
+        chooser = engines.chooser(setup.task, self._example, setup.recipe)
+        self._key, speed = chooser.key, chooser.speed
+        every = setup.config.train.eval_every
+        self._validations = validations(
+            setup.task, setup.steps, setup.updates(every, "train.eval_every") if every.amount else 0
+        )
+        self._validation = coarse(speed.validation / speed.update) if setup.task.val is not None else 0.0
+        self.one = speed.trial(Amount(1, setup.steps, self._validations))
+        self.runs = runs if runs is not None else max(DEFAULT_RUNS, coarse(DEFAULT_SECONDS / self.one, 1.0))
+        self.limit = self.runs
+        self.cut = False
+
+    def scaled(self, calls: Callable[[float], Sequence[Amount]]) -> Seconds:
+        """Set `limit`, so that what it holds (`calls`) takes no longer than the budget; how long all takes."""
+        if self._engines.wanted is EngineName.LOOP:
+            # Of the same budget come the same trials, whatever the number of cores.
+            return self._takes(calls(self.limit))
+        memory, key = calibration.Memory(), f"scale {self._key} {self.runs:g} {self._engines.wanted}"
+        known = memory.get(key)
+        power = known if isinstance(known, int) and 0 <= known <= _MOST else None
+        # What was found before stands as long as it is not plainly wrong, so that the same is trained every time.
+        parts = [self._expected(calls(self.runs * 2**n)).likely / self.seconds for n in range(_MOST + 1)]
+        if power is None or parts[power] > _OVER or (power < _MOST and parts[power] < _UNDER):
+            fits = [n for n in range(1, _MOST + 1) if parts[n] <= 1]
+            power = max(fits, default=0)
+            memory.put(key, power)
+        self.limit = self.runs * 2.0**power
+        return self._takes(calls(self.limit))
+
+    @property
+    def seconds(self) -> float:
+        """What the user allows, as time."""
+        return self.runs * self.one
+
+    @property
+    def spent_seconds(self) -> float:
+        """All that was done so far: measuring, planning, compiling, training, validating."""
+        return clock.worked() - self._began
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds by the clock on the wall."""
+        return time.perf_counter() - self._clock
+
+    @property
+    def spent_runs(self) -> float:
+        """That in training runs by themselves."""
+        return self.spent_seconds / self.one
+
+    @property
+    def trained(self) -> float:
+        """Updates and validations so far, in runs."""
+        return self.part(self._runner.steps, self._runner.validations)
+
+    @property
+    def left(self) -> float:
+        """What may still be trained, in runs."""
+        return max(0.0, self.limit - self.trained)
+
+    def part(self, updates: float, checks: float) -> float:
+        """So many updates and validations, in runs."""
+        whole = self._setup.steps + self._validations * self._validation
+        return (updates + checks * self._validation) / whole
+
+    def cost(self, fraction: float) -> float:
+        """A trial of a fraction of the run's updates, validated at its end, in runs."""
+        return self.part(max(1, round(self._setup.steps * fraction)), 1)
+
+    def allows(self, ahead: Sequence[Amount]) -> float:
+        """The part of what lies ahead that the time holds: 1, unless it would plainly go beyond the budget."""
+        takes = self._expected(ahead).likely
+        beyond = self.spent_seconds + takes - max(_OVER * self.seconds, self.seconds + _SLACK)
+        if beyond <= 0:
+            return 1.0
+        self.cut = True
+        return max(0.0, self.seconds - self.spent_seconds) / max(1e-9, takes)
+
+    def _takes(self, calls: Sequence[Amount]) -> Seconds:
+        return self._expected(calls).plus(Seconds.around(self.spent_seconds, 0.0))
+
+    def _expected(self, calls: Sequence[Amount]) -> Seconds:
+        total = Seconds(0.0, 0.0, 0.0)
+        for amount in calls:
+            choice = self._engines.expected(self._setup.task, self._example, self._setup.recipe, amount)
+            total = total.plus(choice.costs.seconds)
+        return total
+
+
+def coarse(value: float, step: float = 0.5) -> float:
+    """The nearest power of 2^`step`: measured anew it is rarely another."""
+    return 2.0 ** (step * round(math.log2(value) / step)) if value > 0 else 0.0
