@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import astuple
 from typing import NamedTuple
 
 import torch
@@ -85,7 +86,12 @@ class Chooser:
     def speed(self) -> LoopSpeed:
         """That of one trial by itself."""
         if self._speed is None:
-            self._speed = known_loop_speed(f"loop {self.key}", self.task, self._example, self.recipe)
+            speed = known_loop_speed(f"loop {self.key}", self.task, self._example, self.recipe)
+            if self._threads > 1 and self.recipe.device.type == "cpu":
+                # On a busy machine threads wait for each other, and spin: on an idle one, one thread is never faster.
+                one = self._with_one_thread()
+                speed = LoopSpeed(*(min(a, b) for a, b in zip(astuple(speed), astuple(one), strict=True)))
+            self._speed = speed
         return self._speed
 
     def choose(self, amount: Amount) -> Choice:
@@ -165,6 +171,9 @@ class Chooser:
         """That of a trial in a process with one thread, beside others."""
         if self._threads == 1 or workers == 1:
             return self.speed
+        return self._with_one_thread()
+
+    def _with_one_thread(self) -> LoopSpeed:
         with intra_threads(1):
             return known_loop_speed(f"loop beside {self.key}", self.task, self._example, self.recipe)
 
