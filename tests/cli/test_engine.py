@@ -48,5 +48,6 @@ def test_an_unknown_engine_is_a_usage_error(cli, config, command):
 def test_the_range_test_says_what_its_suggestion_was_read_off(cli, config):
     code, out, _ = cli("range-test", config(), "--quiet", "--set", "train.duration=30ep")
     assert code == 0 and "short trainings (" in out
-    code, out, _ = cli("range-test", config(), *SMALL, "--output", "ramp", "--json")
+    longer = ("--set", "range_test.steps=100", "--set", "range_test.seeds=3")
+    code, out, _ = cli("range-test", config(), *SMALL, *longer, "--output", "ramp", "--json")
     assert json.loads(out)["suggested_from"] == "the ramp alone"

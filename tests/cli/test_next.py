@@ -33,7 +33,8 @@ def test_the_advice_of_a_range_test_trains_with_the_same_options(cli, config, tm
     (code_folder / "m.py").write_text(MODEL)
     given = ("--set", "train={duration: 12}", "--set", "optimizer.lr=0.2", "--seed", 5, "--output", "my out",
              "--allow-import", f"{code_folder}/")  # fmt: skip
-    code, out, err = cli("range-test", config([OWN_MODEL]), *given, *SMALL)
+    ramp = ("--set", "range_test.steps=100", "--set", "range_test.seeds=3")
+    code, out, err = cli("range-test", config([OWN_MODEL]), *given, *SMALL, *ramp)
     assert code == 0, err
     words = advised(out)
     assert "optimizer.lr=0.2" not in words and not any("range_test" in word for word in words)
