@@ -401,7 +401,7 @@ REFUSED: dict[type[Net], tuple[str, str]] = {
     SeedsOwnTensor: ("a plain tensor of its seed", r"`order` is another in a model of another seed"),
     HiddenLayer: ("a layer in a plain list", r"`hidden\[0\]\.\w+` is another in a model of another seed"),
     FirstPass: ("weights set by the first batch", r"impure_models\.py:\d+: .*`ready` changes"),
-    ValidationCounter: ("counts validations", r"`validations` changes in validation"),
+    ValidationCounter: ("counts validations", r"`validations` changes in the first passes"),
 }
 
 
