@@ -89,7 +89,7 @@ def test_the_summary_names_the_engine_of_most_updates_not_of_the_largest_call(tr
 
 def test_both_engines_give_the_same_range_test(configured, silent, tmp_path):
     # Without dropout, whose masks differ between the engines.
-    setup = configured(model__dropout=0.0)
+    setup = configured(model__dropout=0.0, range_test__steps=100, range_test__seeds=3)
     loop, vector = (
         run_range_test(setup, tmp_path, silent, Engines(name))[1] for name in (EngineName.LOOP, EngineName.VECTOR)
     )

@@ -27,7 +27,7 @@ def run_rung(search, rung, respond):
 def test_a_plan_costs_no_more_than_it_may_and_tells_lrs_apart(runs):
     rungs = plan(runs)
     assert rungs
-    assert sum(rung.cost for rung in rungs) <= runs
+    assert sum(rung.fraction * rung.lrs * rung.seeds for rung in rungs) <= runs
     assert all(rung.lrs >= LEAST_LRS and 1 <= rung.seeds <= MAX_SEEDS for rung in rungs)
     assert [rung.fraction for rung in rungs] == sorted(rung.fraction for rung in rungs)
 
