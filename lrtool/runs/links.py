@@ -53,8 +53,13 @@ def check_folder(path: Path) -> None:
 
 
 def check_all(folder: Path) -> None:
-    """Raise UsageError where anything in a run folder, however deep, is a link or neither file nor folder."""
+    """Raise UsageError where anything in a run folder, however deep, is a link or neither file nor folder.
+
+    A `latest` that names a folder beside it is what lrtool itself makes, as for the LR searches of a sweep.
+    """
     for path, found in _below(folder):
+        if _is_link(found) and _names_neighbour(path):
+            continue
         if not stat.S_ISDIR(found.st_mode) or _is_link(found):
             _check(path, found, in_place=False)
 
@@ -69,6 +74,18 @@ def _below(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
             yield Path(entry.path), found
             if stat.S_ISDIR(found.st_mode) and not _is_link(found):
                 yield from _below(Path(entry.path))
+
+
+def _names_neighbour(path: Path) -> bool:
+    """Whether a link is a `latest` that leads to a folder beside it, which is looked at by itself."""
+    try:
+        target = path.readlink()
+    except OSError:  # a junction
+        return False
+    if path.name != "latest" or str(target) != target.name or target.name == "..":
+        return False
+    beside = _status(path.parent / target)
+    return beside is not None and stat.S_ISDIR(beside.st_mode) and not _is_link(beside)
 
 
 def _check(path: Path, found: os.stat_result, *, in_place: bool) -> None:

@@ -94,3 +94,16 @@ def test_a_run_folder_that_is_a_link_itself_is_the_users_matter(folder, tmp_path
     (tmp_path / "there").symlink_to(folder)
     with RunFolder.open(tmp_path / "there").held():
         pass
+
+
+def test_a_latest_of_a_run_within_leads_only_to_a_folder_beside_it(folder, tmp_path):
+    (folder / "tune/a/1-tune").mkdir(parents=True)
+    link = folder / "tune/a/latest"
+    link.symlink_to("1-tune")
+    check_all(folder)
+    (folder / "tune/a/2-tune").symlink_to(tmp_path)
+    for target in ("..", ".", "2-tune", "../a/1-tune", tmp_path, folder / "tune/a/1-tune", "nowhere"):
+        link.unlink()
+        link.symlink_to(target)
+        with pytest.raises(UsageError, match="is a link"):
+            check_all(folder)
