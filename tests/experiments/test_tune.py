@@ -7,7 +7,6 @@ from torch import nn
 
 from lrtool.analysis.comparison import difference
 from lrtool.errors import UsageError
-from lrtool.experiments.engines import EngineName, Engines
 from lrtool.experiments.short import compressed, final_loss
 from lrtool.experiments.train import lr_from, lr_is_of
 from lrtool.experiments.tune import run_tune
@@ -136,13 +135,17 @@ def test_a_bracket_that_is_wrong_moves_to_the_best_lr(configured, silent, tmp_pa
 
 
 def test_a_validation_set_too_small_to_tell_is_said_with_the_interval(configured, silent, tmp_path):
-    # Twelve samples to validate with, of noisy data; one by one, so that the same is trained on every machine.
-    setup = configured(data__val_fraction=0.05, data__noise=0.5, seed=2)
-    run, result = run_tune(setup, tmp_path, silent, budget=60, engines=Engines(EngineName.LOOP))
-    summary = run.folder.summary()
-    low, high = summary["lower_lr"], summary["upper_lr"]
-    assert summary["interval"] == [end if np.isfinite(end) else None for end in result.best.response.interval]
-    assert {Warning_.ALIKE.value, Warning_.FEW_SAMPLES.value} <= set(summary["warnings"]) and high / low > 10
+    # Twelve samples to validate with, of noisy data.
+    setup = configured(data__val_fraction=0.05, data__noise=0.5, seed=1)
+    run, result = run_tune(setup, tmp_path, silent, budget=30)
+    summary, response = run.folder.summary(), result.best.response
+    assert summary["interval"] == [end if np.isfinite(end) else None for end in response.interval]
+    assert Warning_.FEW_SAMPLES.value in summary["warnings"]
+    # A wide range of alike LRs, or one that may go on beyond those tried; which one depends on what the time held.
+    low, high = response.within_noise
+    lrs, _ = result.best.search.table()
+    said = {Warning_.ALIKE.value, Warning_.EDGE.value} & set(summary["warnings"])
+    assert high / low > 5 and bool(said) == (high / low > 0.9 * lrs[-1] / lrs[0])
 
 
 def test_a_seed_that_diverges_at_every_lr_is_said_with_the_answer(configured, silent, tmp_path, monkeypatch):
