@@ -1,4 +1,4 @@
-"""What each LR of a dense grid really leads to: measured once per task, kept in a cache folder."""
+"""What each LR of a dense grid really leads to: measured once per task, and kept beside this file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ from lrtool.experiments.short import final_loss
 
 Array = NDArray[np.float64]
 
-CACHE = Path(__file__).parents[2] / "outputs" / "benchmarks" / "suggestion-regret"
+TRUTH = Path(__file__).parent / "truth"
+#: Settings that change nothing about the losses.
+_BESIDE = {"range_test": True, "train": {"checkpoint_every"}}
 #: Part of the cache's key: raise it when what is measured changes.
 VERSION = 3
 SEEDS = 8
@@ -97,7 +99,7 @@ def setup_of(config: Config, schedule: str, seed: int = 0) -> Setup:
 
 
 def truth(config: Config, schedule: str) -> Truth:
-    """The task's truth, from the cache if it is there."""
+    """The task's truth, as it is kept, or measured now."""
     known = stored(config, schedule)
     if known is not None:
         return known
@@ -110,7 +112,7 @@ def truth(config: Config, schedule: str) -> Truth:
 
 
 def stored(config: Config, schedule: str) -> Truth | None:
-    """The task's truth if it is in the cache."""
+    """The task's truth if it is kept."""
     path = _path(setup_of(config, schedule))
     if not path.exists():
         return None
@@ -119,9 +121,9 @@ def stored(config: Config, schedule: str) -> Truth | None:
 
 
 def _path(setup: Setup) -> Path:
-    trained = setup.config.model_dump_json(exclude={"range_test"})
+    trained = setup.config.model_dump_json(exclude=_BESIDE)
     key = hashlib.sha256(f"{VERSION} {SEEDS} {trained}".encode()).hexdigest()[:12]
-    return CACHE / f"{setup.config.name}-{setup.config.schedule.kind}-{key}.npz"
+    return TRUTH / f"{setup.config.name}-{setup.config.schedule.kind}-{key}.npz"
 
 
 def _measure(setup: Setup) -> Truth:
