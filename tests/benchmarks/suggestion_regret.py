@@ -1,7 +1,7 @@
 """How good suggested learning rates are: the excess of final validation loss over the best LR of a dense grid.
 
 Each task is trained for 400 updates (those of `--noisy` for 600 to 1500) at LRs a factor √2 apart with 8 seeds (kept
-under outputs/benchmarks, so that only the first run is slow). Then every suggestion method, the range test's own
+in the folder truth beside this file). Then every suggestion method, the range test's own
 suggestion, `lrtool tune` and, where installed, torch-lr-finder's own code say an LR, with `--repeats` different seeds,
 and the grid says what it costs.
 
