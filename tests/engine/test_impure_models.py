@@ -60,7 +60,8 @@ def test_compiled_too(model: type[Net]) -> None:
     lacking = missing_compiler(torch.device("cpu"))
     if lacking is not None:
         pytest.skip(lacking)
-    assert difference(task_of(model, 0.2), 40, compiled=True) < 1e-3
+    # Without dropout, whose compiling takes minutes; compiled dropout is tested by the engines' contract.
+    assert difference(task_of(model, 0.0), 40, compiled=True) < 1e-3
 
 
 def test_a_loss_and_a_metric_that_remember_are_refused() -> None:
