@@ -154,12 +154,12 @@ class Planner:
         return known
 
     def _saved(self, speed: StackSpeed, amount: Amount) -> float:
-        """Seconds that a compiled update saves at least, over all updates there will be."""
+        """Seconds that a compiled update is likely to save, over all updates there will be."""
         slots = min(self.slots, amount.trials) if self.slots is not None else None
         size = slots or speed.best_size(amount, self._largest)
         now = amount.trials * amount.updates
         repeats = self._updates / now if self.updates is not None and now else 1.0
-        compiled = self._compiled_seconds(speed, amount, self._gain().high)
+        compiled = self._compiled_seconds(speed, amount, self._gain().likely)
         return max(0.0, speed.seconds(amount, size) - compiled) * repeats
 
     def _compiled_seconds(self, speed: StackSpeed, amount: Amount, gain: float) -> float:
