@@ -19,32 +19,38 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 _aten = torch.ops.aten
-_WORD = 0xFFFFFFFF
 # Keeps these streams apart from the one that initial weights are drawn from.
 _STREAM = 0xD0A5
 
 
 def key_of(seed: int) -> int:
-    """A trial's key, 32 bits."""
-    return int(np.random.SeedSequence([seed, _STREAM]).generate_state(1)[0])
+    """A trial's key, 32 bits with a sign."""
+    return int(np.random.SeedSequence([seed, _STREAM]).generate_state(1).view(np.int32)[0])
 
 
 def mixed(x: Tensor) -> Tensor:
-    """A bijective hash of 32-bit words kept in int64. Source: the constants of C. Wellons' hash prospector."""
-    # Both factors are below 2³¹, so that no product overflows int64.
-    x = (x ^ (x >> 16)) * 0x21F0AAAD & _WORD
-    x = (x ^ (x >> 15)) * 0x735A2D97 & _WORD
-    return x ^ (x >> 15)
+    """A bijective hash of words of 32 bits, kept in int32. Source: the constants of C. Wellons' hash prospector."""
+    x = (x ^ _shifted(x, 16)) * 0x21F0AAAD
+    x = (x ^ _shifted(x, 15)) * 0x735A2D97
+    x = x ^ _shifted(x, 15)
+    # The compiler writes out what is read twice twice, so a hash of a hash of a hash 2ⁿ times: that took minutes.
+    # A view by strides is where it stops, and keeps what it has.
+    return x.as_strided(x.shape, x.stride())
+
+
+def _shifted(x: Tensor, bits: int) -> Tensor:
+    # The sign is shifted in too. Int64 would hold the word without one, but is slow where there is no AVX-512.
+    return x >> bits & (1 << 32 - bits) - 1
 
 
 def uniform(keys: Tensor, number: int, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
-    """Values in [0, 1), shape (models, …); model k's are a function of keys[k], shape (models,), and `number`."""
+    """Values in [0, 1), shape (models, …); model k's are a function of `number` and keys[k], int32, shape (models,)."""
     count = math.prod(shape[1:])
     key = mixed(keys ^ mixed(torch.full_like(keys, 2 * number + 1)))
-    places = mixed(torch.arange(count, device=keys.device).unsqueeze(0) ^ key.unsqueeze(1))
-    words = mixed(places ^ mixed(key ^ keys).unsqueeze(1))
+    places = mixed(torch.arange(count, dtype=torch.int32, device=keys.device).unsqueeze(0) ^ key.unsqueeze(1))
+    drawn = mixed(places ^ mixed(key ^ keys).unsqueeze(1))
     # 24 bits are what a float32 holds exactly; half precision rounds some of them up to 1.
-    return ((words >> 8).to(torch.float32) / 2**24).to(dtype).reshape(shape)
+    return (_shifted(drawn, 8).to(torch.float32) / 2**24).to(dtype).reshape(shape)
 
 
 class Draws(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -31,7 +31,7 @@ _MOST_PROVED = 1000
 
 def key_for(seed: int, device: torch.device) -> Tensor:
     """The key of a stack of one trial of this seed, (1,)."""
-    return torch.tensor([key_of(seed)], device=device)
+    return torch.tensor([key_of(seed)], dtype=torch.int32, device=device)
 
 
 class OtherDrawsError(Exception):
@@ -55,7 +55,7 @@ def _compiled_differs(update: Update, made: Compiled, task: Task, recipe: Recipe
     plain, other = (Stack(update.skeleton, recipe, size) for _ in range(2))
     for stack in (plain, other):
         stack.load(size - 1, seeded_model(task, 1).to(recipe.device), 1)
-        stack.keys.copy_(mixed(torch.arange(size, device=recipe.device)))
+        stack.keys.copy_(mixed(torch.arange(size, dtype=torch.int32, device=recipe.device)))
     step, names = made.bind(other, source), recipe.per_update
     values = {"lr": recipe.optimizer.lr, **recipe.optimizer.hyperparameters()}
     h = torch.tensor([[values[name]] * size for name in names], device=recipe.device, dtype=plain.hyperparameter_type)

@@ -77,7 +77,7 @@ class Stack:
             name: recipe.optimizer.init_state(param) for name, param in self.parameters.items()
         }
         self.steps = torch.zeros(size, device=recipe.device)
-        self.keys = torch.zeros(size, dtype=torch.int64, device=recipe.device)
+        self.keys = torch.zeros(size, dtype=torch.int32, device=recipe.device)
 
     @property
     def hyperparameter_type(self) -> torch.dtype:
@@ -252,12 +252,12 @@ class Validation:
 
 def batch_keys(keys: Tensor, steps: Tensor, count: int, number: int) -> Tensor:
     """What batch `number` of the `count` of an update draws from, by the trials' keys and updates done, (size,)."""
-    return mixed(keys ^ mixed(steps.to(torch.int64) * count + number))
+    return mixed(keys ^ mixed((steps.to(torch.int64) * count + number).to(torch.int32)))
 
 
 def validation_keys(keys: Tensor, steps: Tensor, number: int) -> Tensor:
     """What a batch of a validation draws from: another stream than any update's."""
-    return mixed(mixed(keys ^ mixed(steps.to(torch.int64))) ^ mixed(torch.full_like(keys, number)))
+    return mixed(mixed(keys ^ mixed(steps.to(torch.int32))) ^ mixed(torch.full_like(keys, number)))
 
 
 def gathered(source: TensorSource, rows: Tensor) -> Batch:

@@ -574,7 +574,7 @@ def difference(task: Task, steps: int, *, compiled: bool, slots: int = 2, trials
 
 
 def _distance(task: Task, trace: Trace, steps: int) -> float:
-    alone = Followed(task, trace.trial.seed, RECIPE, steps, torch.tensor([key_of(trace.trial.seed)]))
+    alone = Followed(task, trace.trial.seed, RECIPE, steps, torch.tensor([key_of(trace.trial.seed)], dtype=torch.int32))
     worst = 0.0
     for step in range(steps):
         loss = alone.update().loss.item()
