@@ -272,6 +272,8 @@ def test_where_compiling_fails_it_trains_uncompiled(monkeypatch: pytest.MonkeyPa
         raise RuntimeError("internal compiler error")
 
     monkeypatch.setattr("torch._inductor.compile_fx.compile_fx", fail)
+    # Another test of this process may have compiled the same.
+    monkeypatch.setattr("lrtool.engine.compiling._KNOWN", {})
     assert "compiling failed (RuntimeError: internal compiler error)" in said_by(
         small_task(), VectorEngine(compile=True)
     )
