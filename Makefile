@@ -52,7 +52,7 @@ coverage: $(VENV)/.test
 
 test-peers: $(VENV)/.test
 	$(PIP) --editable '.[test,peers]'
-	$(ONE_THREAD) $(BIN)/python -m pytest -n auto tests/integrations tests/schedules/test_parity.py
+	$(ONE_THREAD) $(BIN)/python -m pytest -n auto tests/integrations tests/report/schedules/test_parity.py
 
 test-faults: $(VENV)/.test
 	$(ONE_THREAD) $(BIN)/python tests/benchmarks/sweep_faults.py

@@ -19,12 +19,12 @@ from lrtool import units
 from lrtool.cli.app import app
 from lrtool.config.schema import Config
 from lrtool.config.settings import RangeTestSettings, TrainSettings
-from lrtool.config.sweep import Prune, Range, SweepConfig, Tune
+from lrtool.config.sweep.schema import Prune, Range, SweepConfig, Tune
 from lrtool.errors import UsageError
 from lrtool.optimizers import KINDS as OPTIMIZERS
 from lrtool.optimizers import ParamGroup
 from lrtool.registry import Registry
-from lrtool.report import reference
+from lrtool.report.schedules import reference
 from lrtool.runs.atomic import write_text
 from lrtool.schedules import KINDS as SCHEDULES
 from lrtool.schedules.base import Schedule

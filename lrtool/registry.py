@@ -30,8 +30,8 @@ class Registry(Generic[T]):
     def kinds(self) -> dict[str, type[T]]:
         """Every kind by name, in alphabetical order."""
         package = importlib.import_module(self.package)
-        for module in pkgutil.iter_modules(package.__path__):
-            importlib.import_module(f"{self.package}.{module.name}")
+        for module in pkgutil.walk_packages(package.__path__, f"{self.package}."):
+            importlib.import_module(module.name)
         found = {cls.model_fields["kind"].default: cls for cls in _concrete(self.base)}
         return dict(sorted(found.items()))
 

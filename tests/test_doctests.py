@@ -27,8 +27,8 @@ def test_the_examples_are_found():
     """Of a function, a class, a method and a property, in several layers."""
     found = {test.name for name in MODULES for test in examples(name)}
     assert {
-        "lrtool.analysis.comparison.compare",
-        "lrtool.schedules.cosine.Cosine",
-        "lrtool.config.sweep.Prune.share",
+        "lrtool.analysis.statistics.comparison.compare",
+        "lrtool.schedules.decays.cosine.Cosine",
+        "lrtool.config.sweep.schema.Prune.share",
         "lrtool.integrations.torch.CurveLR",
     } <= found

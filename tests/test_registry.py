@@ -3,7 +3,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from lrtool.errors import UsageError
 from lrtool.schedules import KINDS, Schedule
-from lrtool.schedules.cosine import Cosine
+from lrtool.schedules.decays.cosine import Cosine
 
 
 def test_kinds_are_found_in_the_package_and_sorted():

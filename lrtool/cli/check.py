@@ -59,7 +59,7 @@ def _loaded(path: Path, overrides: list[str] | None, seed: int | None) -> tuple[
 
     if "base" not in read_document(path).data:
         return load(path, overrides, seed), {}
-    from lrtool.config.sweep_load import load_sweep
+    from lrtool.config.sweep.load import load_sweep
 
     sweep = load_sweep(path, overrides or (), seed)
     if sweep.config.tune is not None or sweep.config.sampler == "tpe":

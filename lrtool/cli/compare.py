@@ -11,7 +11,7 @@ import typer
 from lrtool.cli.common import JsonOption, print_json, say
 
 if TYPE_CHECKING:
-    from lrtool.report.compare_text import Report
+    from lrtool.report.terminal.compare import Report
 
 
 def command(
@@ -87,13 +87,13 @@ def command(
       seconds_to_target training time, median over seeds
       reached_target    seeds that get there
     """
-    from lrtool.report.comparing import build_report, draw, unmet
+    from lrtool.comparison.comparing import build_report, draw, unmet
 
     report, first = build_report(runs, metric, direction, by or (), target, statistic)
     # What a script asks for is checked first: a mistyped name shall not cost it the table.
     broken = unmet(report, require or (), max_regression, baseline or first)
     if csv is not None:
-        from lrtool.report.compare_text import to_csv
+        from lrtool.report.terminal.compare import to_csv
         from lrtool.runs.atomic import write_text
 
         write_text(csv, to_csv(report))
@@ -115,7 +115,7 @@ def show(report: Report, plots: Sequence[Path] = ()) -> None:
 
     from rich.console import Console
 
-    from lrtool.report.compare_text import MOST_SHOWN, draw_table, look_text, tolerance_text, verdict
+    from lrtool.report.terminal.compare import MOST_SHOWN, draw_table, look_text, tolerance_text, verdict
 
     # A pipe has no width: nothing shall be cut or folded there.
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 200

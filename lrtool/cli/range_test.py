@@ -51,9 +51,9 @@ def command(
     checked = load(path, overrides, seed)
 
     from lrtool.experiments.engines import EngineName, Engines
-    from lrtool.experiments.range_test import run_range_test
+    from lrtool.experiments.range_test.range_test import run_range_test
     from lrtool.experiments.setup import prepare
-    from lrtool.report.progress import progress
+    from lrtool.report.terminal.progress import progress
 
     engines = Engines(EngineName.parse(engine))
     setup = prepare(checked, allowed(allow_import))
@@ -91,7 +91,7 @@ def _answer(run: Session, result: RangeTestResult) -> str:
 def _line(label: str, estimate: Estimate | None) -> str:
     if estimate is None:
         return ""
-    from lrtool.report.marks import between
-    from lrtool.report.style import number
+    from lrtool.report.plots.marks import between
+    from lrtool.report.plots.style import number
 
     return f"  {label:26} {number(estimate.value):>8}   ({between((estimate.low, estimate.high))})"

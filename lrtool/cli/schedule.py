@@ -37,14 +37,14 @@ PerEpoch = Annotated[int | None, typer.Option("--steps-per-epoch", help="Updates
 def list_kinds(as_json: JsonOption = False) -> None:
     """List every kind of schedule with its shape."""
     if as_json:
-        from lrtool.report.reference import entry
+        from lrtool.report.schedules.reference import entry
         from lrtool.schedules import KINDS
 
         print_json([asdict(entry(kind)) for kind in KINDS.kinds])
         return
     from rich.console import Console
 
-    from lrtool.report.schedule_text import kinds_table
+    from lrtool.report.schedules.text import kinds_table
 
     Console(width=None if sys.stdout.isatty() else 140).print(kinds_table())
     typer.echo("\nlrtool schedule explain KIND tells all about one.")
@@ -57,11 +57,11 @@ def explain(
 ) -> None:
     """Explain a kind: formula, fields, when it helps and hurts, reference, the same in other libraries."""
     if as_json:
-        from lrtool.report.reference import entry
+        from lrtool.report.schedules.reference import entry
 
         print_json(asdict(entry(kind)))
         return
-    from lrtool.report.schedule_text import explained
+    from lrtool.report.schedules.text import explained
 
     typer.echo(explained(kind, _width(110)), nl=False)
 
@@ -83,7 +83,7 @@ def show(
     quiet: QuietOption = False,
 ) -> None:
     """Draw one or several schedules, in the terminal and to files."""
-    from lrtool.report.preview import Preview, check_endings
+    from lrtool.report.schedules.preview import Preview, check_endings
 
     check_endings(png=png, svg=svg, csv=csv)
     preview = Preview.of(items or [], lr, steps, steps_per_epoch)
@@ -108,14 +108,14 @@ def export(
 ) -> None:
     """Write a schedule as code for another library, or as a table: the same numbers without lrtool."""
     from lrtool.integrations.export import export as exported
-    from lrtool.report.preview import Preview
+    from lrtool.report.schedules.preview import Preview
 
     run = Preview.of(items or [], lr, steps, steps_per_epoch).only()
     text = exported(run.spec, to, run.lr, run.steps)
     if output is None:
         typer.echo(text, nl=False)
         return
-    from lrtool.report.preview import write_file
+    from lrtool.report.schedules.preview import write_file
 
     write_file(output, text.encode())
     typer.echo(f"wrote {output}", err=True)

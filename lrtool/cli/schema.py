@@ -19,7 +19,7 @@ def command(
     and start configs with: # yaml-language-server: $schema=lrtool.schema.json
     """
     if sweep:
-        from lrtool.config.sweep import sweep_schema
+        from lrtool.config.sweep.schema import sweep_schema
 
         print_json(sweep_schema())
         return

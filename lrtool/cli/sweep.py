@@ -23,9 +23,9 @@ from lrtool.cli.common import (
 from lrtool.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from lrtool.config.sweep_load import Sweep
-    from lrtool.experiments.options import Options
+    from lrtool.config.sweep.load import Sweep
     from lrtool.experiments.session import Session
+    from lrtool.experiments.sweep.options import Options
     from lrtool.runs.folder import RunFolder
 
 #: Variants that the result shows.
@@ -68,8 +68,8 @@ def command(
     With two variants and two seeds or more it ends with what `lrtool compare` says of them. --set overrides keys of the
     base config.
     """
-    from lrtool.config.sweep_load import load_sweep
-    from lrtool.experiments.options import Options
+    from lrtool.config.sweep.load import load_sweep
+    from lrtool.experiments.sweep.options import Options
     from lrtool.runs.started import allowed_again, remember
 
     if executor not in _EXECUTORS:
@@ -107,7 +107,7 @@ def command(
 def _resumed(path: Path, most: int) -> tuple[RunFolder, Sweep]:
     """A sweep's run folder and the sweep in it."""
     from lrtool.config.document import read_document
-    from lrtool.config.sweep_load import load_sweep
+    from lrtool.config.sweep.load import load_sweep
     from lrtool.runs.folder import RunFolder
 
     folder = RunFolder.open(path)
@@ -119,9 +119,9 @@ def _resumed(path: Path, most: int) -> tuple[RunFolder, Sweep]:
 
 
 def _run(loaded: Sweep, folder: RunFolder | None, output: Path, options: Options, most: int, quiet: bool) -> Session:
-    from lrtool.experiments.sweep import resume_sweep, run_sweep
-    from lrtool.report.board import sweep_board
-    from lrtool.report.progress import progress
+    from lrtool.experiments.sweep.sweep import resume_sweep, run_sweep
+    from lrtool.report.terminal.board import sweep_board
+    from lrtool.report.terminal.progress import progress
 
     name = loaded.config.name
     with progress(f"{name}: tuning the LR", quiet) as watch, sweep_board(name, quiet) as board:
@@ -132,8 +132,8 @@ def _run(loaded: Sweep, folder: RunFolder | None, output: Path, options: Options
 
 def _plan(loaded: Sweep, options: Options, as_json: bool) -> None:
     """Print what would be done."""
-    from lrtool.experiments.forecast import document, forecasts
-    from lrtool.experiments.grouping import group_trials
+    from lrtool.experiments.sweep.forecast import document, forecasts
+    from lrtool.experiments.sweep.grouping import group_trials
 
     trials, prune = loaded.trials(), loaded.config.prune
     variants = len({trial.variant for trial in trials})
@@ -163,7 +163,7 @@ def _plan(loaded: Sweep, options: Options, as_json: bool) -> None:
 
 
 def _time(seconds: float) -> str:
-    from lrtool.report.live import clock_time
+    from lrtool.report.terminal.live import clock_time
 
     return f"{seconds:.1f} s" if seconds < 10 else clock_time(seconds)
 
@@ -171,7 +171,7 @@ def _time(seconds: float) -> str:
 def _show(run: Session, as_json: bool) -> None:
     """The result and, where two variants have two seeds, what `lrtool compare` says of them."""
     from lrtool.cli.compare import show
-    from lrtool.report.comparing import sweep_report
+    from lrtool.comparison.comparing import sweep_report
 
     if not as_json:
         say(_answer(run))

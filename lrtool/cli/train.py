@@ -52,7 +52,7 @@ def command(
     quiet: QuietOption = False,
 ) -> None:
     """Train under the schedule; writes loss, metric and LR curves, checkpoints and a summary."""
-    from lrtool.report.progress import progress
+    from lrtool.report.terminal.progress import progress
 
     folder: RunFolder | None = None
     with ExitStack() as held:

@@ -73,7 +73,7 @@ def command(
     from lrtool.experiments.engines import EngineName, Engines
     from lrtool.experiments.setup import prepare
     from lrtool.experiments.tune import run_tune
-    from lrtool.report.progress import progress
+    from lrtool.report.terminal.progress import progress
 
     engines = Engines(EngineName.parse(engine))
     setup = prepare(checked, allowed(allow_import))
@@ -149,7 +149,7 @@ def _next(given: Given, run: Path, checked: Config, best: Tuned) -> str:
 def _answer(run: Session, result: TuneResult) -> str:
     """The result in a few lines."""
     from lrtool.experiments.tune_result import answer, said_of
-    from lrtool.report.marks import between
+    from lrtool.report.plots.marks import between
 
     lines = [answer(result)]
     within = result.best.response.within_noise

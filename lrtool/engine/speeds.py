@@ -12,10 +12,10 @@ import torch
 
 from lrtool.engine import clock
 from lrtool.engine.device import intra_threads
-from lrtool.engine.stacking import Stack, Update, Validation, trial_update
-from lrtool.engine.threads import worthwhile_threads
-from lrtool.engine.training import Training
+from lrtool.engine.loop.threads import worthwhile_threads
+from lrtool.engine.loop.training import Training
 from lrtool.engine.trials import Recipe, Trial
+from lrtool.engine.vector.stack import Stack, Update, Validation, trial_update
 from lrtool.tasks.base import Task
 
 #: Sizes of an uncompiled stack that are tried, each only if the one before was worth it.

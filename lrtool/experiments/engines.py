@@ -10,11 +10,11 @@ from enum import StrEnum
 from typing import Any
 
 from lrtool.engine import clock
-from lrtool.engine.choose import Choice, Chooser, Costs, choose_engine
-from lrtool.engine.planning import FEW, Plan
+from lrtool.engine.choice import Choice, Chooser, Costs, choose_engine
 from lrtool.engine.speeds import Amount
-from lrtool.engine.stacking import NotStackableError
 from lrtool.engine.trials import Observer, Recipe, Status, Trace, Trial
+from lrtool.engine.vector.plan import FEW, Plan
+from lrtool.engine.vector.stack import NotStackableError
 from lrtool.errors import UsageError
 from lrtool.experiments.observers import Offset
 from lrtool.tasks.base import Task

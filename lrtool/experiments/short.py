@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lrtool.engine.trials import Trace
-from lrtool.experiments.outcome import final_values
+from lrtool.experiments.sweep.outcome import final_values
 from lrtool.schedules import Curve
 
 

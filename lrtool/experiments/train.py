@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import safetensors.torch
 
-from lrtool.engine import checkpoint
-from lrtool.engine.checkpoint import Checkpoint
-from lrtool.engine.loop import LoopEngine
-from lrtool.engine.saving import SaveBudget
-from lrtool.engine.training import Best
+from lrtool.engine.loop import checkpoint
+from lrtool.engine.loop.checkpoint import Checkpoint
+from lrtool.engine.loop.engine import LoopEngine
+from lrtool.engine.loop.saving import SaveBudget
+from lrtool.engine.loop.training import Best
 from lrtool.engine.trials import Observer, Recipe, Status, Trace, Trial
 from lrtool.errors import UsageError
 from lrtool.experiments.observers import Observers
@@ -24,8 +24,8 @@ from lrtool.experiments.recording import MetricsRecorder
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.setup import Setup
 from lrtool.experiments.validation_time import ValidationTime
-from lrtool.report.curves import TrainingPlot, draw_training
-from lrtool.report.style import save
+from lrtool.report.plots.curves import TrainingPlot, draw_training
+from lrtool.report.plots.style import save
 from lrtool.runs.folder import RunFolder
 from lrtool.runs.metrics import read_metrics
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lrtool.engine.loop import LoopEngine
-from lrtool.engine.probing import probe
+from lrtool.engine.loop.engine import LoopEngine
 from lrtool.engine.trials import Status
+from lrtool.engine.vector.proof.stackable import probe
 from lrtool.errors import TaskError
 from lrtool.experiments.setup import Setup
 

@@ -10,22 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrtool.analysis.divergence import RANGE_TEST
+from lrtool.analysis.lr_fit import NoAnswer, Response
 from lrtool.analysis.range_test import RangeTestResult, analyse
-from lrtool.analysis.response import NoAnswer, Response
+from lrtool.analysis.search.best_lr import LEAST_LRS, MAX_SEEDS, SHORTEST, SHORTEST_SHARE, Rung, Search, plan
 from lrtool.engine.speeds import Amount
 from lrtool.engine.trials import Trial
 from lrtool.errors import UsageError
 from lrtool.experiments.budget import Budget
 from lrtool.experiments.engines import Engines
-from lrtool.experiments.range_test import losses_of, range_test_trials
+from lrtool.experiments.range_test.range_test import losses_of, range_test_trials
 from lrtool.experiments.runner import TrialRunner, Watch
-from lrtool.experiments.search import LEAST_LRS, MAX_SEEDS, SHORTEST, SHORTEST_SHARE, Rung, Search, plan
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.setup import Setup
 from lrtool.experiments.short import compressed, final_loss
 from lrtool.experiments.tune_result import Tuned, TuneResult, Warning_, answer, no_answer, summarise
-from lrtool.report.style import save
-from lrtool.report.tune import TunedCurve, TunePlot, draw_tune
+from lrtool.report.plots.style import save
+from lrtool.report.plots.tune import TunedCurve, TunePlot, draw_tune
 from lrtool.runs.folder import RunFolder
 from lrtool.schedules import Schedule
 

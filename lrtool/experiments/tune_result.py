@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from lrtool.analysis.comparison import Difference, difference
+from lrtool.analysis.lr_fit import Response
 from lrtool.analysis.range_test import RangeTestResult
-from lrtool.analysis.response import Response
-from lrtool.experiments.search import Search
-from lrtool.report.marks import between
-from lrtool.report.style import number
+from lrtool.analysis.search.best_lr import Search
+from lrtool.analysis.statistics.comparison import Difference, difference
+from lrtool.report.plots.marks import between
+from lrtool.report.plots.style import number
 from lrtool.schedules import Schedule
 
 

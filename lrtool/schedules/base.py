@@ -86,7 +86,7 @@ class _Elsewhere:
     """The class attribute `elsewhere`, read from the one table that the parity tests read."""
 
     def __get__(self, instance: object, owner: type[Schedule]) -> Mapping[str, str]:
-        from lrtool.schedules.parity import shown
+        from lrtool.report.schedules.parity import shown
 
         return shown(owner.model_fields["kind"].default)
 

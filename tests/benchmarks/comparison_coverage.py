@@ -2,7 +2,7 @@
 
 Run: python tests/benchmarks/comparison_coverage.py [repeats]. Wanted are 93–97% coverage and at most 5% of false
 findings; a line fails where it misses that by more than two standard errors. Values of a seed share its luck. What is
-wanted of no method that knows nothing of the noise is printed without a verdict: see `lrtool.analysis.student.usable`.
+wanted of no method that knows nothing of the noise is printed without a verdict: see `student.usable`.
 There the seeds are to be marked, and medians are to hold: wanted are at least 93% for the medians' intervals with every
 noise, 93–98% for the mean of accuracies near 1, and at most 5% of normal variants marked.
 
@@ -18,10 +18,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from lrtool.analysis.comparison import compare, difference
-from lrtool.analysis.look import look
-from lrtool.analysis.ranks import median_interval, shift
-from lrtool.analysis.student import bounded_estimate, estimate, quantile, usable
+from lrtool.analysis.statistics.comparison import compare, difference
+from lrtool.analysis.statistics.look import look
+from lrtool.analysis.statistics.ranks import median_interval, shift
+from lrtool.analysis.statistics.student import bounded_estimate, estimate, quantile, usable
 
 NOISE = {
     "normal": lambda rng, shape: rng.normal(size=shape),

@@ -27,7 +27,7 @@ from torch import nn
 
 from lrtool.config.load import load_config
 from lrtool.engine.device import intra_threads
-from lrtool.engine.threads import worthwhile_threads
+from lrtool.engine.loop.threads import worthwhile_threads
 from lrtool.experiments.setup import Setup, prepare
 from lrtool.tasks.base import seeded_model
 from lrtool.tasks.sources import BatchOrder, TensorSource

@@ -11,10 +11,10 @@ import tempfile
 from pathlib import Path
 
 from lrtool.config.load import load_config
-from lrtool.experiments.range_test import run_range_test
+from lrtool.experiments.range_test.range_test import run_range_test
 from lrtool.experiments.setup import prepare
 from lrtool.experiments.train import run_training
-from lrtool.report.progress import progress
+from lrtool.report.terminal.progress import progress
 
 CONFIG = Path(__file__).parents[2] / "configs" / "digits-mlp.yaml"
 LIMIT = 0.96

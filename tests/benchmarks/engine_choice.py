@@ -70,10 +70,10 @@ from lrtool.memory import keep_freed_memory
 keep_freed_memory()
 from lrtool.config.load import load_config
 from lrtool.experiments.engines import EngineName, Engines
-from lrtool.experiments.range_test import run_range_test
+from lrtool.experiments.range_test.range_test import run_range_test
 from lrtool.experiments.setup import prepare
 from lrtool.experiments.tune import run_tune
-from lrtool.report.progress import progress
+from lrtool.report.terminal.progress import progress
 import matplotlib.pyplot, scipy.optimize, scipy.stats  # what drawing and fitting import is not the engines' time
 from lrtool.experiments.budget import Budget
 if float(limit):
@@ -101,7 +101,7 @@ from pathlib import Path
 from lrtool.memory import keep_freed_memory
 keep_freed_memory()
 from lrtool.config.load import load_config
-from lrtool.engine.loop import LoopEngine
+from lrtool.engine.loop.engine import LoopEngine
 from lrtool.experiments.setup import prepare
 setup = prepare(load_config(Path(sys.argv[1]), [], None))
 every = setup.config.train.eval_every

@@ -33,8 +33,8 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 from lrtool.engine.device import intra_threads
-from lrtool.engine.loop import LoopEngine
-from lrtool.engine.threads import worthwhile_threads
+from lrtool.engine.loop.engine import LoopEngine
+from lrtool.engine.loop.threads import worthwhile_threads
 from lrtool.engine.trials import Recipe, Trial
 from lrtool.optimizers import KINDS as OPTIMIZERS
 from lrtool.schedules import KINDS as SCHEDULES

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lrtool.analysis.divergence import first_divergence
 from lrtool.config.schema import Config
 from lrtool.engine.trials import Trace
-from lrtool.engine.vector import VectorEngine
+from lrtool.engine.vector.engine import VectorEngine
 from lrtool.experiments.setup import Setup, prepare
 from lrtool.experiments.short import final_loss
 

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from lrtool.engine.device import intra_threads
-from lrtool.engine.loop import LoopEngine
+from lrtool.engine.loop.engine import LoopEngine
 from lrtool.engine.trials import Recipe, Trial
 from lrtool.optimizers import KINDS as OPTIMIZERS
 from lrtool.schedules import KINDS as SCHEDULES

@@ -34,10 +34,10 @@ from torch.utils.data import DataLoader, TensorDataset
 from lrtool.analysis.range_test import Estimate
 from lrtool.analysis.suggest import METHODS
 from lrtool.config.schema import Config
-from lrtool.experiments.range_test import run_range_test
+from lrtool.experiments.range_test.range_test import run_range_test
 from lrtool.experiments.setup import Setup
 from lrtool.experiments.tune import run_tune
-from lrtool.report.progress import progress
+from lrtool.report.terminal.progress import progress
 from lrtool.tasks.base import seeded_model
 from lrtool.tasks.sources import TensorSource
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from lrtool.errors import UsageError
-from lrtool.runs.store import StoredTrial, read_trials
+from lrtool.runs.sweep.store import StoredTrial, read_trials
 
 BASE = Path(__file__).parents[2] / "configs" / "digits-mlp.yaml"
 START = f"""\

@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from lrtool.config.load import load_config
-from lrtool.runs.store import read_trials
+from lrtool.runs.sweep.store import read_trials
 from lrtool.tasks.base import BuildContext
 
 ROOT = Path(__file__).parents[2]

@@ -38,7 +38,7 @@ from numpy.typing import NDArray
 from real_responses import Replay, replays
 from response_shapes import SHAPES, TRUE_LR, Sample, drawn
 
-from lrtool.analysis.response import Response, fit_response
+from lrtool.analysis.lr_fit import Response, fit_response
 
 Array = NDArray[np.float64]
 

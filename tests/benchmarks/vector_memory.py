@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from lrtool.engine.trials import Recipe, Status, Trial
-from lrtool.engine.vector import VectorEngine
+from lrtool.engine.vector.engine import VectorEngine
 from lrtool.optimizers import KINDS as OPTIMIZERS
 from lrtool.schedules import KINDS as SCHEDULES
 from lrtool.tasks.base import BuildContext

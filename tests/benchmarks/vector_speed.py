@@ -27,7 +27,7 @@ from dataclasses import dataclass
 import torch
 
 from lrtool.engine.trials import Recipe, Trial
-from lrtool.engine.vector import VectorEngine
+from lrtool.engine.vector.engine import VectorEngine
 from lrtool.optimizers import KINDS as OPTIMIZERS
 from lrtool.optimizers import Optimizer
 from lrtool.schedules import KINDS as SCHEDULES
@@ -112,7 +112,7 @@ def hand_written(task: Task, optimizer: Optimizer, clock: Callable[[], float]) -
 _COMPILE = """
 import torch
 from torch.fx.experimental.proxy_tensor import make_fx
-from lrtool.engine.compiling import Graph, compiled
+from lrtool.engine.vector.compiling import Graph, compiled
 
 example = [torch.ones(8)]
 compiled(Graph(make_fx(lambda x: (x.add_(1), x * 2))(torch.ones(8)), example, 8, 1))

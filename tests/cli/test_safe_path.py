@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lrtool.runs.store import read_trials
+from lrtool.runs.sweep.store import read_trials
 
 ROOT = Path(__file__).parents[2]
 #: Modules that Python, multiprocessing or torch import at one time or another, and one that is in none of them.

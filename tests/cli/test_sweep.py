@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lrtool.runs.store import FILE, SweepStore, read_trials
+from lrtool.runs.sweep.store import FILE, SweepStore, read_trials
 
 SWEEP = "base: c.yaml\ngrid: {schedule: [cosine, constant], optimizer.lr: [0.1, 0.3], seed: 2}\n"
 
@@ -149,8 +149,8 @@ def test_a_sweep_that_another_process_works_on_is_left_alone(cli, sweep, tmp_pat
 KILLED = """
     import os, signal, sys
     sys.path.insert(0, {here!r})
-    from lrtool.engine.slots import Worker
-    from lrtool.runs.store import SweepStore
+    from lrtool.engine.vector.worker import Worker
+    from lrtool.runs.sweep.store import SweepStore
     owner, name, left = {{"store": SweepStore, "engine": Worker}}[sys.argv[1]], sys.argv[2], int(sys.argv[3])
     real = getattr(owner, name)
     def dying(self, *arguments):

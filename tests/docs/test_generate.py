@@ -11,9 +11,9 @@ import typer
 
 from lrtool.cli.app import app
 from lrtool.config.schema import json_schema
-from lrtool.config.sweep import sweep_schema
+from lrtool.config.sweep.schema import sweep_schema
 from lrtool.errors import UsageError
-from lrtool.report.reference import table
+from lrtool.report.schedules.reference import table
 
 DOCS = Path(__file__).parents[2] / "docs"
 generate = SimpleNamespace(**runpy.run_path(str(DOCS / "generate.py")))

@@ -14,7 +14,7 @@ import yaml
 import lrtool
 from lrtool.cli.app import app
 from lrtool.config.load import load_config
-from lrtool.config.sweep_load import load_sweep
+from lrtool.config.sweep.load import load_sweep
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + sorted(

@@ -7,13 +7,13 @@ from types import SimpleNamespace
 
 import pytest
 
+from lrtool.analysis.search.best_lr import plan
 from lrtool.engine import clock
-from lrtool.engine.calibration import Memory, Seconds
-from lrtool.engine.choose import Choice, Costs
+from lrtool.engine.choice import Choice, Costs
 from lrtool.engine.speeds import Amount, LoopSpeed
+from lrtool.engine.vector.calibration import Memory, Seconds
 from lrtool.experiments.budget import Budget, coarse
 from lrtool.experiments.engines import EngineName, Engines
-from lrtool.experiments.search import plan
 from lrtool.experiments.tune import run_tune
 from lrtool.experiments.tune_result import Warning_
 
@@ -34,7 +34,7 @@ def measured(monkeypatch):
     """Sets what is measured of a trial by itself."""
 
     def measured(update, validation, begin=0.0):
-        monkeypatch.setattr("lrtool.engine.choose.loop_speed", lambda *_: LoopSpeed(update, validation, begin))
+        monkeypatch.setattr("lrtool.engine.choice.loop_speed", lambda *_: LoopSpeed(update, validation, begin))
 
     return measured
 

@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 from torch import nn
 
-from lrtool.engine.loop import LoopEngine
+from lrtool.engine.loop.engine import LoopEngine
 from lrtool.engine.speeds import LoopSpeed, StackSpeed
-from lrtool.engine.stacking import NotStackableError
 from lrtool.engine.trials import Recipe
-from lrtool.engine.vector import VectorEngine
+from lrtool.engine.vector.engine import VectorEngine
+from lrtool.engine.vector.stack import NotStackableError
 from lrtool.errors import UsageError
 from lrtool.experiments.engines import EngineName, Engines
-from lrtool.experiments.range_test import run_range_test
+from lrtool.experiments.range_test.range_test import run_range_test
 from lrtool.experiments.tryout import stacks
 from lrtool.experiments.tune import run_tune
 
@@ -119,12 +119,12 @@ def timed(monkeypatch, tmp_path):
     now, trained = [0.0], []
 
     def timed(loop, stack, really):
-        monkeypatch.setattr("lrtool.engine.choose.known_loop_speed", lambda *_: LoopSpeed(loop, 0.0, 0.0))
+        monkeypatch.setattr("lrtool.engine.choice.known_loop_speed", lambda *_: LoopSpeed(loop, 0.0, 0.0))
         table = {2: 2 * stack, 4: 4 * stack}
-        monkeypatch.setattr("lrtool.engine.planning.stack_speed", lambda *_: StackSpeed(table, {}, 0.0, 1))
-        monkeypatch.setattr("lrtool.engine.planning.grown", lambda *_: True)
-        monkeypatch.setattr("lrtool.engine.planning.missing_compiler", lambda _: "none here")
-        monkeypatch.setattr("lrtool.engine.choose.can_fork", lambda _: False)
+        monkeypatch.setattr("lrtool.engine.vector.plan.stack_speed", lambda *_: StackSpeed(table, {}, 0.0, 1))
+        monkeypatch.setattr("lrtool.engine.vector.plan.grown", lambda *_: True)
+        monkeypatch.setattr("lrtool.engine.vector.plan.missing_compiler", lambda _: "none here")
+        monkeypatch.setattr("lrtool.engine.choice.can_fork", lambda _: False)
         monkeypatch.setattr("lrtool.experiments.engines.clock.worked", lambda: now[0])
         for kind, name in ((LoopEngine, "loop"), (VectorEngine, "vector")):
             monkeypatch.setattr(kind, "run", watched(kind.run, name, really[name]))

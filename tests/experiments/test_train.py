@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from lrtool.config.load import load_config
-from lrtool.engine import checkpoint, training
+from lrtool.engine.loop import checkpoint, training
 from lrtool.errors import ExitCode, Interrupted, OutputError, UsageError
 from lrtool.experiments import train
-from lrtool.experiments.range_test import run_range_test
+from lrtool.experiments.range_test.range_test import run_range_test
 from lrtool.experiments.setup import prepare
 from lrtool.experiments.train import lr_from, resume_training, run_smoke, run_training
 from lrtool.runs.folder import RunFolder

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from torch import nn
 
-from lrtool.analysis.comparison import difference
+from lrtool.analysis.statistics.comparison import difference
 from lrtool.errors import UsageError
 from lrtool.experiments.short import compressed, final_loss
 from lrtool.experiments.train import lr_from, lr_is_of

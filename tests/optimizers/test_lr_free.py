@@ -12,10 +12,10 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from lrtool.engine.checkpoint import Checkpoint
-from lrtool.engine.loop import LoopEngine
-from lrtool.engine.probing import probe
+from lrtool.engine.loop.checkpoint import Checkpoint
+from lrtool.engine.loop.engine import LoopEngine
 from lrtool.engine.trials import Recipe, Status, Trial
+from lrtool.engine.vector.proof.stackable import probe
 from lrtool.errors import MissingExtraError
 from lrtool.optimizers import KINDS, Optimizer, ParamGroup
 from lrtool.schedules import KINDS as SCHEDULES

@@ -1,6 +1,6 @@
 """What a figure's reader needs: labels that can be read."""
 
-from lrtool.report.style import render
+from lrtool.report.plots.style import render
 
 
 def assert_every_label_can_be_read(figure):

@@ -8,10 +8,10 @@ import pytest
 
 from lrtool.analysis.range_test import Estimate, analyse
 from lrtool.errors import OutputError
-from lrtool.report.curves import TrainingPlot, draw_training
-from lrtool.report.range_test import RangeTestPlot, draw_range_test
-from lrtool.report.schedule import SchedulePlot, draw_schedule, outline
-from lrtool.report.style import number, render, save, shortened
+from lrtool.report.plots.curves import TrainingPlot, draw_training
+from lrtool.report.plots.range_test import RangeTestPlot, draw_range_test
+from lrtool.report.plots.schedule import SchedulePlot, draw_schedule, outline
+from lrtool.report.plots.style import number, render, save, shortened
 from tests.report.reading import assert_every_label_can_be_read
 
 
@@ -229,9 +229,10 @@ def test_a_folder_that_cannot_be_written_is_an_output_error(tmp_path):
 
 def test_reports_need_neither_torch_nor_pyplot():
     code = (
-        "import sys; import lrtool.report.range_test, lrtool.report.progress, lrtool.report.terminal;"
+        "import sys; import lrtool.report.plots.range_test;"
+        "import lrtool.report.terminal.progress, lrtool.report.terminal.lines;"
         "assert 'matplotlib' not in sys.modules and 'rich' not in sys.modules;"
-        "from lrtool.report.schedule import *; from lrtool.report.style import render;"
+        "from lrtool.report.plots.schedule import *; from lrtool.report.plots.style import render;"
         "render(draw_schedule(SchedulePlot({'a': np.ones(3)})), 'png');"
         "assert 'torch' not in sys.modules and 'matplotlib.pyplot' not in sys.modules"
     )

@@ -2,14 +2,14 @@ import os
 
 import pytest
 
-from lrtool.engine import checkpoint
-from lrtool.engine.checkpoint import Checkpoint
+from lrtool.engine.loop import checkpoint
+from lrtool.engine.loop.checkpoint import Checkpoint
 from lrtool.errors import UsageError
 from lrtool.runs.folder import RunFolder
 from lrtool.runs.links import check_all, opened
 from lrtool.runs.log import logged
 from lrtool.runs.metrics import MetricsWriter
-from lrtool.runs.store import SweepStore
+from lrtool.runs.sweep.store import SweepStore
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from lrtool.config.specs import parse_items
 from lrtool.errors import ScheduleError, UsageError
 from lrtool.schedules import KINDS
-from lrtool.schedules.cosine import Cosine
+from lrtool.schedules.decays.cosine import Cosine
 from lrtool.schedules.table import Table
 from lrtool.units import Duration
 

@@ -1,0 +1,1 @@
+"""Searches, one a file: asked which trials to train, told their losses."""

@@ -1,0 +1,125 @@
+"""Reads probes: short trainings under the config's own schedule, around what a range test says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lrtool.analysis.lr_fit import fit_response
+from lrtool.analysis.range_test import Caveat, Estimate, RangeTestResult
+
+Array = NDArray[np.float64]
+
+#: The best LR falls with the length of training as length^−0.3 (Bjorck et al. 2024, arXiv:2409.19913, find 0.32).
+HORIZON = 0.3
+#: Where over-fitting bounds it, it falls as 1/length: so much learning, LR times updates, and no more.
+_OVERFITTING_HORIZON = 1.0
+#: What either power may be off by.
+_HORIZON_ERROR = 0.2
+#: Parts of the training below which probes do not speak for it.
+_SHORT = 1 / 8
+#: Standard errors by which the training loss must have come down for probes to show anything.
+_LEARNED = 4.0
+#: LRs looked at first, this factor apart: the stability limit times 2⁻¹¹ … 2. Adam's best LR is often a hundredth of
+#: its limit, and networks that large LRs leave constant let the limit appear higher still.
+LRS, RATIO = 7, 4.0
+_HIGHEST = 2.0
+
+
+@dataclass(frozen=True)
+class Probes:
+    """Short trainings. `part`: their length as a part of the real training's; `validated`: what `losses` are.
+
+    `lr` (n,), ascending; `losses` (n, seeds): final loss; `first` (seeds, k): training losses before anything
+    was learned; `last` (n, seeds): level of the last training losses. NaN where a training diverged, and in
+    `first` where it was too short.
+    """
+
+    lr: Array
+    losses: Array
+    first: Array
+    last: Array
+    part: float
+    validated: bool = True
+
+    def learned(self, lr: float) -> bool:
+        """Whether the mean training loss came down by more than its noise at a probed LR next to `lr`."""
+        beside = np.argsort(np.abs(np.log(self.lr / lr)))[:2]
+        return bool(self._fell(self.last[beside].mean(axis=1)).any())
+
+    @property
+    def begun(self) -> bool:
+        """Whether the training loss of every seed came down at some LR; if not, longer probes may show more."""
+        trained = self.last[np.isfinite(self.last).all(axis=1)]
+        return bool(self._fell(trained).all(axis=1).any())
+
+    @property
+    def best(self) -> int:
+        """Index of the LR of the least mean final loss with which all seeds trained; 0 where there is none."""
+        return int(np.argmin(np.where(np.isfinite(self.losses), self.losses, np.inf).mean(axis=1)))
+
+    @property
+    def overfitted(self) -> bool:
+        """Whether it is over-fitting that makes LRs above the best worse, not instability.
+
+        The first LR above it that has a higher validation loss for every seed has a lower training loss for every seed.
+        """
+        worse = (self.losses > self.losses[self.best]).all(axis=1) | ~np.isfinite(self.losses).all(axis=1)
+        above = np.flatnonzero(worse[self.best :])
+        if not self.validated or not above.size:
+            return False
+        return bool((self.last[self.best + above[0]] < self.last[self.best]).all())
+
+    def _fell(self, level: ArrayLike) -> NDArray[np.bool_]:
+        first = self.first[np.isfinite(self.first)]
+        if not first.size:
+            return np.zeros(np.shape(level), dtype=bool)
+        error = first.std() / np.sqrt(first.size)
+        return np.asarray(first.mean() - np.asarray(level) > _LEARNED * error)
+
+
+def centre(ramp: RangeTestResult, configured: float) -> float:
+    """The middle of the LRs to probe; `configured` where the ramp shows no limit."""
+    if ramp.stability is None:
+        return configured
+    return float(ramp.stability.value * _HIGHEST / RATIO ** ((LRS - 1) / 2))
+
+
+def with_probes(ramp: RangeTestResult, probes: Probes) -> RangeTestResult:
+    """The range test with the suggestion that its probes support; as it was where they support none.
+
+    lr = (least final loss of the probes, by `fit_response`) · part^0.3, or · part where the probes over-fit
+
+    A ramp tries each LR for one step, under no schedule; probes measure what the schedule makes of an LR. They
+    are shorter than the real training, which favours LRs that are too large: hence the factor, and an interval wider by
+    part^−0.2 either way than the response's own. Where that reaches below the stability limit, but the LR lies above,
+    the limit is as good and safer.
+    """
+    response = fit_response(probes.lr, probes.losses)
+    if response.lr is None or response.interval is None or not probes.learned(response.lr):
+        return ramp
+    overfitted = probes.overfitted
+    scale = min(probes.part, 1.0) ** (_OVERFITTING_HORIZON if overfitted else HORIZON)
+    measured = Estimate.around(response.lr, *response.interval)
+    unsure = min(probes.part, 1.0) ** -_HORIZON_ERROR
+    suggestion = _stable(measured.scaled(scale), ramp.stability).widened(unsure)
+    caveats = tuple(caveat for caveat in ramp.caveats if caveat is not Caveat.NOT_EXPLODED)
+    return replace(ramp, suggestion=suggestion, reason=None, caveats=(*caveats, *_caveats(probes, overfitted)))
+
+
+def _caveats(probes: Probes, overfitted: bool) -> Iterator[Caveat]:
+    if overfitted and probes.part < 1:
+        yield Caveat.OVERFITTING
+    elif probes.part < _SHORT:
+        yield Caveat.SHORT_PROBES
+    if not probes.validated:
+        yield Caveat.NOT_VALIDATED
+
+
+def _stable(suggestion: Estimate, limit: Estimate | None) -> Estimate:
+    if limit is None or not suggestion.low <= limit.value < suggestion.value:
+        return suggestion
+    return replace(suggestion, value=limit.value)

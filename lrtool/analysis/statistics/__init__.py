@@ -1,0 +1,1 @@
+"""Statistics of trials: intervals, paired differences, how many seeds are needed."""

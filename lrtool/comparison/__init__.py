@@ -1,0 +1,1 @@
+"""From run folders to a comparison: outcomes, variants, standings, requirements. No drawing."""

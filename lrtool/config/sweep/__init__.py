@@ -1,0 +1,1 @@
+"""The config of a sweep, and the trials that it asks for."""

@@ -1,0 +1,149 @@
+"""From a sweep's file to a checked sweep: its base read, its keys known, its size bearable."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from lrtool.config.document import Document, Path_, Place, read_document
+from lrtool.config.load import config_error, overridden, validate, with_bases
+from lrtool.config.messages import shown
+from lrtool.config.override import absolute, key_path
+from lrtool.config.problems import ConfigError, Problem
+from lrtool.config.schema import Config
+from lrtool.config.sweep.combinations import MOST_TRIALS, count
+from lrtool.config.sweep.planner import PlannedTrial, Planner
+from lrtool.config.sweep.schema import Prune, Range, SweepConfig, Tune
+from lrtool.errors import UsageError
+
+#: What other programs call a sweep's sections.
+_SYNONYMS = {"parameters": "grid", "params": "grid", "config": "base", "trials": "samples", "n_trials": "samples"}
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep that is ready to be planned; `config` has its base written out, `base` is it."""
+
+    config: SweepConfig
+    base: Config
+    planner: Planner
+
+    def trials(self) -> list[PlannedTrial]:
+        """Every trial; where TPE is to draw, with random samples in their place."""
+        return self.planner.trials(self.planner.combinations())
+
+
+def load_sweep(
+    path: Path,
+    overrides: Sequence[str] = (),
+    seed: int | None = None,
+    most: int = MOST_TRIALS,
+    *,
+    code_beside: bool = True,
+) -> Sweep:
+    """The sweep of a file, with `KEY=VALUE` overrides of its base.
+
+    `code_beside`: whether code in the file's folder may run. Raises ConfigError with every problem and its place,
+    UsageError where there would be more than `most` trials.
+    """
+    document = read_document(path)
+    here = path.resolve()
+    _check_keys(document)
+    base = _base(document, here)
+    refused = overridden(base, overrides, here.parent)
+    if seed is not None:
+        base.data["seed"] = seed
+        base.places[("seed",)] = Place("--seed")
+    if refused:
+        raise ConfigError(refused)
+    checked = validate(base)
+    _make_absolute(document.data, here.parent)
+    try:
+        config = SweepConfig.model_validate({**document.data, "base": base.data})
+    except ValidationError as error:
+        raise config_error(error, document) from None
+    _check_size(config, path, most)
+    name = config.name or str(base.data.get("name", "sweep"))
+    named = config.model_copy(update={"name": name}).beside(here.parent, code_beside)
+    return Sweep(named, checked.beside(here.parent, code_beside), Planner(named, document, base))
+
+
+def _base(document: Document, here: Path) -> Document:
+    """The document that all trials start from, from its file or from where it is written out."""
+    given = document.data.get("base")
+    if isinstance(given, str):
+        written = Document({"extends": given}, {("extends",): document.place(("base",)) or Place(str(here))})
+        base = with_bases(written, here)
+    elif isinstance(given, dict):
+        places = {at[1:]: place for at, place in document.places.items() if at[:1] == ("base",)}
+        base = with_bases(Document(given, places), here)
+    else:
+        what = "this key is missing" if given is None else f"expected a file or a mapping, but got {shown(given)}"
+        place = document.place(("base",)) or Place(str(here))
+        raise ConfigError.one(str(place), "base", what, "write base: config.yaml")
+    return Document({key: value for key, value in base.data.items() if key != "extends"}, base.places)
+
+
+def _check_keys(document: Document) -> None:
+    """Unknown keys of the sweep itself; those of its base and of what varies are the base's matter."""
+    problems = list(_unknown(document, (), SweepConfig.model_fields))
+    for section, fields in (("tune", Tune.model_fields), ("prune", Prune.model_fields)):
+        if isinstance(document.data.get(section), dict):
+            problems += _unknown(document, (section,), fields)
+    for section in ("grid", "random"):
+        for key, value in _mapping(document.data.get(section)).items():
+            if isinstance(value, dict):
+                problems += _unknown(document, (section, key), Range.model_fields)
+    if problems:
+        raise ConfigError(problems)
+
+
+def _unknown(document: Document, path: Path_, names: Iterable[str]) -> Iterator[Problem]:
+    here: Any = document.data
+    for part in path:
+        here = here[part]
+    listed = list(names)
+    for key in here:
+        if key in listed:
+            continue
+        near = [_SYNONYMS[key]] if not path and key in _SYNONYMS else difflib.get_close_matches(str(key), listed, n=1)
+        remedy = f"did you mean {near[0]!r}?" if near else f"choose one of: {', '.join(listed)}"
+        whole = (*path, key)
+        yield Problem(str(document.place(whole)), ".".join(map(str, whole)), "there is no such key", remedy)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _make_absolute(data: dict[str, Any], folder: Path) -> None:
+    """Files named by what varies start from the sweep's folder."""
+    for assigned in _mapping(data.get("variants")).values():
+        for key, value in list(_mapping(assigned).items()):
+            assigned[key] = _placed(key, value, folder)
+    for section in ("grid", "random"):
+        for key, values in _mapping(data.get(section)).items():
+            if isinstance(values, list):
+                data[section][key] = [_placed(key, value, folder) for value in values]
+
+
+def _placed(key: str, value: Any, folder: Path) -> Any:
+    last = str(key_path(str(key))[-1])
+    holder = {last: value}
+    absolute(holder, folder)
+    return holder[last]
+
+
+def _check_size(config: SweepConfig, path: Path, most: int) -> None:
+    trials = count(config)
+    if trials > most:
+        raise UsageError(
+            f"this sweep has {trials:,} trials, but at most {most:,} are allowed",
+            where=str(path),
+            remedy=f"vary fewer values, draw from them (random:, samples: 100), or write --max-trials {trials}",
+        )

@@ -1,0 +1,221 @@
+"""Which engine trains these trials, how long that takes, and why."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import astuple
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from lrtool.engine.device import intra_threads
+from lrtool.engine.loop.engine import LoopEngine
+from lrtool.engine.loop.threads import worthwhile_threads
+from lrtool.engine.processes import can_fork
+from lrtool.engine.speeds import Amount, LoopSpeed, loop_speed
+from lrtool.engine.trials import Engine, Recipe, Trial
+from lrtool.engine.vector import calibration
+from lrtool.engine.vector.calibration import Seconds
+from lrtool.engine.vector.engine import VectorEngine
+from lrtool.engine.vector.plan import FEW, Outlook, Plan, Planner, stack_budget
+from lrtool.engine.vector.proof.stackable import probe
+from lrtool.engine.vector.stack import Work, math_attention, work_of
+from lrtool.tasks.base import Task, seeded_model
+
+#: Seconds by the loop engine up to which it does not matter who trains, so that nothing about stacks is measured.
+_LITTLE = 0.5
+#: Seconds that it takes to start processes for a call, and to hear from them.
+_FORKING = 0.05
+#: Other times than a stack's parts would say are remembered up to this many times longer or less long.
+_FAR = 4.0
+
+
+class Choice(NamedTuple):
+    """An engine, the reason as a clause for people ("loop: one trial has no company"), and what it costs."""
+
+    engine: Engine
+    reason: str
+    costs: Costs
+
+
+class Costs(NamedTuple):
+    """`seconds` that the trials take by this engine, and `one_by_one` by the loop; `company`: how many at once."""
+
+    seconds: Seconds
+    one_by_one: float
+    company: int
+
+    @property
+    def speedup(self) -> float:
+        """How many times sooner they are done than one after the other."""
+        return self.one_by_one / max(1e-9, self.seconds.likely)
+
+
+class Chooser:
+    """Chooses for the trials of one task and recipe, by what was measured; that is done once, and remembered.
+
+    Raises TaskError where the user's code fails.
+    """
+
+    def __init__(
+        self, task: Task, example: Trial, recipe: Recipe, planned: Callable[[Plan], None] | None = None
+    ) -> None:
+        self.task, self.recipe = task.to(recipe.device), recipe
+        self._example, self._planned = example, planned
+        self._memory = calibration.Memory()
+        self._obstacle: tuple[str | None] | None = None
+        self._planner: Planner | None = None
+        model = seeded_model(self.task, example.seed).to(recipe.device)
+        self._work = _work(self.task, model, recipe)
+        self.key = calibration.signature(self.task, recipe, model, self._work)
+        self._threads = worthwhile_threads(self.task, model, recipe.device)
+        self._most_workers = _workers(self._work, recipe)
+        self._speed: LoopSpeed | None = None
+        self._paces: dict[str, float] = {}
+
+    @property
+    def obstacle(self) -> str | None:
+        """Why these trials cannot be stacked; None if they can."""
+        if self._obstacle is None:
+            self._obstacle = (probe(self.task, self.recipe, self._example.seed),)
+        return self._obstacle[0]
+
+    @property
+    def speed(self) -> LoopSpeed:
+        """That of one trial by itself."""
+        if self._speed is None:
+            speed = known_loop_speed(f"loop {self.key}", self.task, self._example, self.recipe)
+            if self._threads > 1 and self.recipe.device.type == "cpu":
+                # On a busy machine threads wait for each other, and spin: on an idle one, one thread is never faster.
+                one = self._with_one_thread()
+                speed = LoopSpeed(*(min(a, b) for a, b in zip(astuple(speed), astuple(one), strict=True)))
+            self._speed = speed
+        return self._speed
+
+    def choose(self, amount: Amount) -> Choice:
+        """The engine that trains so much soonest."""
+        if amount.trials < 2:
+            alone = self._alone(amount)
+            return Choice(LoopEngine(), "loop: one trial has no company", Costs(Seconds.around(alone, 0.25), alone, 1))
+        if self.obstacle is not None:
+            return self.looped(amount, f"these trials cannot be stacked: {self.obstacle}")
+        loop = self.looped(amount, "stacking is slower for this model")
+        if self._alone(amount) < _LITTLE and amount.trials * amount.updates < FEW:
+            return self.stacked(amount, Outlook(Seconds.around(self._alone(amount), 0.5), amount.trials, False))
+        found = self._outlook(amount)
+        took, against = found.seconds.likely, loop.costs.seconds.likely
+        if took >= against:
+            return loop._replace(reason=f"{loop.reason} ({found.seconds.written} against {loop.costs.seconds.written})")
+        why = f", in about {found.seconds.written}; the loop would take {loop.costs.seconds.written}"
+        return self.stacked(amount, found, why)
+
+    def stacked(self, amount: Amount, found: Outlook | None = None, why: str = "") -> Choice:
+        """The vector engine."""
+        found = found or self._outlook(amount)
+        return Choice(
+            VectorEngine(planned=self._planned),
+            f"vector: {amount.trials} trials side by side{why}",
+            Costs(found.seconds, self._alone(amount), found.company),
+        )
+
+    def looped(self, amount: Amount, why: str) -> Choice:
+        """The loop engine, with as many workers as there are cores where so many models fit."""
+        alone = self._alone(amount)
+        workers = min(self._most_workers, amount.trials)
+        if workers < 2:
+            return Choice(LoopEngine(), f"loop: {why}", Costs(Seconds.around(alone * self._pace("loop")), alone, 1))
+        each = self._speed_beside(workers).trial(amount) * self._pace("loop")
+        seconds = math.ceil(amount.trials / workers) * each + _FORKING
+        reason = f"loop: {why}; {workers} processes with a trial each"
+        return Choice(LoopEngine(workers=workers), reason, Costs(Seconds.around(seconds), alone, workers))
+
+    def expected(self, name: str, amount: Amount, compiled: bool = False) -> float:
+        """Seconds that an engine takes for so much once it is planned, and compiled or not."""
+        if name == "loop":
+            return self.looped(amount, "").costs.seconds.likely
+        with math_attention():
+            return self._known_planner().execution(amount, compiled) * self._pace("vector")
+
+    def heard(self, name: str, expected: float, took: float) -> None:
+        """An engine took so long where so much was expected: from now on it is expected to take as much longer.
+
+        Other days count too, so what is remembered lies halfway to it.
+        """
+        before = self._pace(name)
+        self._paces[name] = before * took / max(1e-9, expected)
+        self._memory.put(f"pace {name} {self.key}", min(max((before * self._paces[name]) ** 0.5, 1 / _FAR), _FAR))
+
+    def _pace(self, name: str) -> float:
+        """How many times longer this engine takes for this task than its parts would say."""
+        if name not in self._paces:
+            known = self._memory.get(f"pace {name} {self.key}")
+            self._paces[name] = float(known) if isinstance(known, int | float) and 1 / _FAR <= known <= _FAR else 1.0
+        return self._paces[name]
+
+    def _alone(self, amount: Amount) -> float:
+        return amount.trials * self.speed.trial(amount)
+
+    def _outlook(self, amount: Amount) -> Outlook:
+        with math_attention():
+            found = self._known_planner().outlook(amount)
+        return found._replace(seconds=found.seconds.times(self._pace("vector")))
+
+    def _known_planner(self) -> Planner:
+        if self._planner is None:
+            self._planner = Planner(self.task, [self._example], self.recipe, alone=self.speed.update)
+        return self._planner
+
+    def _speed_beside(self, workers: int) -> LoopSpeed:
+        """That of a trial in a process with one thread, beside others."""
+        if self._threads == 1 or workers == 1:
+            return self.speed
+        return self._with_one_thread()
+
+    def _with_one_thread(self) -> LoopSpeed:
+        with intra_threads(1):
+            return known_loop_speed(f"loop beside {self.key}", self.task, self._example, self.recipe)
+
+
+def choose_engine(
+    task: Task,
+    trials: Sequence[Trial],
+    recipe: Recipe,
+    planned: Callable[[Plan], None] | None = None,
+    chooser: Chooser | None = None,
+) -> Choice:
+    """The engine that trains these trials soonest, by trying and timing; `planned` hears how a vector engine trains.
+
+    Models that cannot be stacked train one by one, and so do those whose stack is measured to be slower: large
+    models, which keep the machine busy by themselves. `chooser`: one that has chosen for these trials' like before.
+    Raises TaskError where the user's code fails.
+    """
+    chooser = chooser or Chooser(task, trials[0], recipe, planned)
+    return chooser.choose(Amount.of(task, trials, recipe))
+
+
+def known_loop_speed(key: str, task: Task, trial: Trial, recipe: Recipe) -> LoopSpeed:
+    """The speed of one trial by itself, as remembered, or measured now."""
+    memory = calibration.Memory()
+    known = LoopSpeed.parse(memory.get(key))
+    if known is None:
+        known = loop_speed(task, trial, recipe)
+        memory.put(key, vars(known))
+    return known
+
+
+def _work(task: Task, model: nn.Module, recipe: Recipe) -> Work | None:
+    try:
+        return work_of(task, model, recipe.device)
+    except Exception:
+        # What it cannot do without a gradient it may well do in training.
+        return None
+
+
+def _workers(work: Work | None, recipe: Recipe) -> int:
+    """One for each core; a single one, with all threads, where they would not fit or cannot be started."""
+    workers = torch.get_num_threads()
+    if workers < 2 or work is None or not can_fork(recipe.device):
+        return 1
+    return workers if workers * work.held <= stack_budget(recipe.device) else 1

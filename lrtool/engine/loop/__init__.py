@@ -1,0 +1,1 @@
+"""One trial at a time: any model, any optimizer, any device."""

@@ -1,0 +1,165 @@
+"""The loop engine: one trial at a time, any model, any device."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from torch import nn
+
+from lrtool.engine import rng
+from lrtool.engine.device import intra_threads, repeatable
+from lrtool.engine.interrupts import deferred_interrupts
+from lrtool.engine.loop.checkpoint import Checkpoint
+from lrtool.engine.loop.saving import SaveBudget
+from lrtool.engine.loop.threads import worthwhile_threads
+from lrtool.engine.loop.training import Best, Training
+from lrtool.engine.processes import Train, can_fork, train_in_processes
+from lrtool.engine.trials import Observer, Recipe, Status, Trace, Trial
+from lrtool.engine.vector.worker import Queue, WorkQueue
+from lrtool.errors import UsageError
+from lrtool.tasks.base import Task
+
+#: A chunk takes less than so many seconds, so it need not end for a save for which there is no time by then.
+_AHEAD = 0.5
+
+
+@dataclass(frozen=True)
+class LoopEngine:
+    """Trains trials one after the other, or `workers` of them at a time.
+
+    Hooks get the trial's number first. `checkpoint` receives the state every `checkpoint_every` updates
+    (0: never on the way), when a signal stops the run, and at the end. `save_budget` leaves out those on the way for
+    which there is no time. `resume` holds the checkpoints that trials go on from. `best` receives the best weights when
+    a trial ends, `trained` the trained model of a trial that finished.
+
+    Several workers are processes with one thread each (one worker does where processes cannot be forked); they share
+    the task's data, and there are no hooks then: ValueError if there are.
+
+    A signal (SIGINT, SIGTERM) waits for the end of the update, then raises Interrupted; the trace up to
+    there goes to the observer. The global random states are afterwards as they were before.
+    """
+
+    checkpoint: Callable[[int, Checkpoint], None] | None = None
+    checkpoint_every: int = 0
+    save_budget: SaveBudget | None = None
+    resume: Mapping[int, Checkpoint] = field(default_factory=dict)
+    best: Callable[[int, Best], None] | None = None
+    trained: Callable[[int, nn.Module], None] | None = None
+    workers: int = 1
+
+    def __post_init__(self) -> None:
+        if self.workers > 1 and (self.checkpoint or self.resume or self.best or self.trained):
+            raise ValueError(f"hooks are called in the calling process, but got {self.workers} workers; use one")
+
+    def run(self, task: Task, trials: Sequence[Trial], recipe: Recipe, observer: Observer | None = None) -> list[Trace]:
+        """Train every trial; traces in the order of the trials.
+
+        Raises TaskError where the user's code fails, UsageError where a batch does not fit the data or a
+        checkpoint does not belong to its trial.
+        """
+        _check_plateau(recipe)
+        device, queue = recipe.device, Queue(trials, observer)
+        with deferred_interrupts() as interrupts, rng.preserved(device), repeatable(device):
+            train = partial(self._share, task.to(device), recipe)
+            workers = min(self.workers, len(trials)) if can_fork(device) else 1
+            if workers > 1:
+                train_in_processes(partial(_with_one_thread, train), trials, queue, workers, interrupts)
+            else:
+                train(queue, interrupts.check)
+        return queue.traces
+
+    def _share(self, task: Task, recipe: Recipe, queue: WorkQueue, check: Callable[[], None]) -> None:
+        """Train what waits in the queue; `check` raises where the work is to stop."""
+        while (waiting := queue.next()) is not None:
+            self._train(*waiting, task, recipe, queue, check)
+
+    def _train(
+        self,
+        number: int,
+        trial: Trial,
+        task: Task,
+        recipe: Recipe,
+        queue: WorkQueue,
+        check: Callable[[], None],
+    ) -> None:
+        training = Training(task, trial, recipe, keep_best=self.best is not None)
+        if number in self.resume:
+            training.restore(self.resume[number])
+        threads = worthwhile_threads(task, training.model, recipe.device)
+        with intra_threads(threads), self._delivered(number, training, queue):
+            self._to_the_end(number, training, queue, check)
+
+    def _to_the_end(self, number: int, training: Training, queue: WorkQueue, check: Callable[[], None]) -> None:
+        trace = training.trace
+        while training.step < training.trial.steps:
+            self._stop_if_asked(number, training, check)
+            start, known = trace.steps, len(trace.evaluations)
+            alive = training.advance(self.checkpoint_every if self._may_save(training, _AHEAD) else 0)
+            queue.recorded(number, trace, start)
+            if not alive:
+                return
+            training.evaluate_if_due()
+            if len(trace.evaluations) > known:
+                queue.evaluated(number, trace.evaluations[-1])
+            self._checkpoint_if_due(number, training)
+        trace.status = Status.FINISHED
+
+    def _stop_if_asked(self, number: int, training: Training, check: Callable[[], None]) -> None:
+        try:
+            check()
+        except KeyboardInterrupt:
+            self._save(number, training)
+            raise
+
+    def _checkpoint_if_due(self, number: int, training: Training) -> None:
+        at_end = training.step == training.trial.steps
+        due = self.checkpoint_every and training.step % self.checkpoint_every == 0
+        if at_end or (due and self._may_save(training)):
+            self._save(number, training)
+
+    def _may_save(self, training: Training, ahead: float = 0.0) -> bool:
+        """Whether there is time to save on the way, `ahead` seconds from now."""
+        return self.save_budget is None or self.save_budget.allows(training.size, ahead)
+
+    def _save(self, number: int, training: Training) -> None:
+        if self.checkpoint is None:
+            return
+        with self.save_budget.spending() if self.save_budget is not None else contextlib.nullcontext():
+            self.checkpoint(number, training.snapshot())
+
+    @contextlib.contextmanager
+    def _delivered(self, number: int, training: Training, queue: WorkQueue) -> Iterator[None]:
+        """However a trial ends, its trace up to there is delivered."""
+        trace = training.trace
+        try:
+            yield
+        except BaseException as error:
+            start = trace.steps
+            stopped = isinstance(error, KeyboardInterrupt)
+            training.give_up(Status.STOPPED if stopped else Status.FAILED, str(error))
+            queue.recorded(number, trace, start)
+            queue.ended(number, trace)
+            raise
+        if self.best is not None and training.best is not None:
+            self.best(number, training.best)
+        if self.trained is not None and trace.status is Status.FINISHED:
+            with training.answer():
+                self.trained(number, training.model)
+        queue.ended(number, trace)
+
+
+def _with_one_thread(train: Train, queue: WorkQueue, check: Callable[[], None]) -> None:
+    with intra_threads(1):
+        train(queue, check)
+
+
+def _check_plateau(recipe: Recipe) -> None:
+    if recipe.plateau is not None and not recipe.eval_every:
+        raise UsageError(
+            "a plateau follows evaluations, but there is none before the end",
+            where="train.eval_every",
+            remedy="write eval_every: 1ep",
+        )

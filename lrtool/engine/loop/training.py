@@ -1,0 +1,283 @@
+"""One trial in training: its model, optimizer and random stream, and every update, evaluation and snapshot."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from itertools import repeat
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lrtool.engine import rng
+from lrtool.engine.batches import Batches
+from lrtool.engine.evaluate import batch_loss, check_loss, evaluate, take
+from lrtool.engine.loop import state
+from lrtool.engine.loop.checkpoint import Checkpoint
+from lrtool.engine.loop.precision import MAX_SKIPS, Precision
+from lrtool.engine.recorder import Recorder
+from lrtool.engine.trials import Array, Evaluation, Recipe, Status, Trace, Trial
+from lrtool.errors import LrtoolError, UsageError
+from lrtool.schedules.plateau import PlateauState
+from lrtool.tasks.base import Task, seeded_model
+from lrtool.tasks.failures import guarded, task_error
+
+
+@dataclass(frozen=True)
+class Best:
+    """The weights with the lowest `val_loss`, after `step` updates.
+
+    Without validation data `value` is the mean training loss since the evaluation before. `weights` is a
+    copy of the model's `state_dict` on the CPU.
+    """
+
+    step: int
+    value: float
+    weights: Mapping[str, Tensor]
+
+
+class Training:
+    """A trial between two updates; `task`'s sources are on the recipe's device already."""
+
+    def __init__(self, task: Task, trial: Trial, recipe: Recipe, keep_best: bool = False) -> None:
+        self.task, self.trial, self.recipe = task, trial, recipe
+        self.step = 0
+        self.best: Best | None = None
+        self._keep_best, self._checked = keep_best, False
+        self._batches = Batches(task, trial.seed, recipe.device)
+        rng.seed_training(trial.seed, recipe.device)
+        with guarded("building the model", "model"):
+            self.model: nn.Module = seeded_model(task, trial.seed).to(recipe.device).train()
+        self._parameters = [p for p in self.model.parameters() if p.requires_grad]
+        self._optimizer = recipe.optimizer.build(self.model.named_parameters())
+        self._precision = Precision(recipe.precision, recipe.device, self._optimizer)
+        self._tables: dict[str, Array] = {name: c(np.arange(trial.steps)) for name, c in trial.curves.items()}
+        self._fixed = {**recipe.optimizer.hyperparameters(), **trial.hyperparameters}
+        self._plateau = None if recipe.plateau is None else PlateauState(recipe.plateau, trial.curves["lr"].peak)
+        names = [*(name for name in self._tables if name != "lr"), *["grad_norm"] * recipe.record_grad_norm]
+        rule = recipe.divergence_rule if recipe.stop_on_divergence else None
+        self._recorder = Recorder(trial, names, rule, recipe.device)
+
+    @property
+    def trace(self) -> Trace:
+        """What the trial has produced so far."""
+        return self._recorder.trace
+
+    @property
+    def size(self) -> int:
+        """Bytes of a snapshot, roughly: the model, and twice as much of the optimizer and the best weights."""
+        return 3 * sum(t.numel() * t.element_size() for t in (*self.model.parameters(), *self.model.buffers()))
+
+    def advance(self, stop_every: int = 0) -> bool:
+        """Do a chunk of updates; False if the trial diverged in it.
+
+        A chunk ends at the next evaluation, at the next multiple of `stop_every` (0: none) and at the end, at
+        the latest; where else depends on the speed, and no result depends on that.
+        """
+        end = min(self.step + self._recorder.chunk, self.trial.steps)
+        for every in (self.recipe.eval_every, stop_every):
+            if every:
+                end = min(end, (self.step // every + 1) * every)
+        columns = self._columns(self.step, end)
+        self._recorder.begin(columns)
+        fits = all(self._timed_update(lr, values) for lr, values in _rows(columns, self._fixed))
+        return not self._recorder.flush() and fits
+
+    def evaluate_if_due(self) -> None:
+        """After every `eval_every` updates and after the last: validate, keep the best weights, ease the plateau."""
+        every = self.recipe.eval_every
+        if self.step < self.trial.steps and not (every and self.step % every == 0):
+            return
+        with self.answer():
+            self._evaluate(every)
+
+    @contextlib.contextmanager
+    def answer(self) -> Iterator[None]:
+        """Inside, the model has the weights that training arrives at.
+
+        For most optimizers these are the weights it trains with; those that average (schedule-free) swap them.
+        """
+        optimizer: Any = self._optimizer
+        if not hasattr(optimizer, "eval"):
+            yield
+            return
+        optimizer.eval()
+        try:
+            yield
+        finally:
+            optimizer.train()
+
+    def _evaluate(self, every: int) -> None:
+        """Validate the weights as they are now, and do what follows from it."""
+        since = (self.step - 1) // every * every if every else 0
+        values = {"train_loss": float(self.trace.train_loss[since:].mean())}
+        if self.task.val is not None:
+            began = time.perf_counter()
+            measured = evaluate(self.task, self.model, self.task.val, self.recipe.device, self._precision.autocast)
+            self.trace.evaluations.append(Evaluation(self.step, measured, time.perf_counter() - began))
+            values |= measured
+        value = values.get("val_loss", values["train_loss"])
+        if self._keep_best and (value < self.best.value if self.best else np.isfinite(value)):
+            self.best = Best(self.step, value, state.weights(self.model))
+        if self._plateau is not None:
+            self._plateau.update(self._plateau_value(values))
+
+    def give_up(self, status: Status, reason: str) -> None:
+        """The trial cannot go on; updates that are done but not yet in the trace come in."""
+        # A device that failed may not even give back what it had finished.
+        with contextlib.suppress(RuntimeError):
+            self._recorder.flush()
+        self.trace.status, self.trace.reason = status, reason
+
+    def snapshot(self) -> Checkpoint:
+        """The whole state; valid between two chunks."""
+        optimizer_tensors, optimizer_plain = state.optimizer_state(self._optimizer)
+        groups: dict[str, Mapping[str, Tensor]] = {
+            "model": state.model_state(self.model),
+            "optimizer": optimizer_tensors,
+            "rng": rng.capture(self.recipe.device),
+            "best": self.best.weights if self.best else {},
+            "trace": {name: torch.from_numpy(column.copy()) for name, column in self._recorder.columns().items()},
+        }
+        details = {
+            "trial": self._identity(),
+            "optimizer": optimizer_plain,
+            "scaler": self._precision.state(),
+            "plateau": self._plateau.state() if self._plateau is not None else None,
+            "evaluations": [asdict(each) for each in self.trace.evaluations],
+            "best": {"step": self.best.step, "value": self.best.value} if self.best else None,
+        }
+        tensors = {f"{prefix}/{name}": t for prefix, group in groups.items() for name, t in group.items()}
+        return Checkpoint(self.step, tensors, details)
+
+    def restore(self, checkpoint: Checkpoint, where: str = "checkpoint") -> None:
+        """Go on from a snapshot; raises UsageError where it belongs to another trial, model or optimizer."""
+        details = checkpoint.details
+        _check_identity(details["trial"], self._identity(), where)
+        state.load_model_state(self.model, checkpoint.group("model"), where)
+        state.load_optimizer_state(self._optimizer, checkpoint.group("optimizer"), details["optimizer"], where)
+        self._precision.restore(details["scaler"])
+        if self._plateau is not None and details["plateau"] is not None:
+            self._plateau.restore(details["plateau"])
+        self._recorder.restore({name: t.numpy() for name, t in checkpoint.group("trace").items()})
+        self.trace.evaluations[:] = [Evaluation(**each) for each in details["evaluations"]]
+        if details["best"] is not None:
+            self.best = Best(**details["best"], weights=checkpoint.group("best"))
+        self.step = checkpoint.step
+        rng.restore(checkpoint.group("rng"), self.recipe.device)
+
+    def _columns(self, start: int, end: int) -> dict[str, Array]:
+        """The hyperparameters of updates start … end−1, from the curves and the plateau."""
+        columns = {name: table[start:end] for name, table in self._tables.items()}
+        if self._plateau is not None:
+            columns["lr"] = columns["lr"] * self._plateau.factor
+        return columns
+
+    def _timed_update(self, lr: float, hyperparameters: Mapping[str, float]) -> bool:
+        """One update and its record; False if no loss scale lets it pass, which ends the trial."""
+        began = time.perf_counter()
+        self.recipe.optimizer.apply(self._optimizer, lr, hyperparameters)
+        for _ in range(MAX_SKIPS):
+            loss, norm, stepped = self._update()
+            # Skips are rare, so looking at the loss then costs nothing; a non-finite one ends the trial.
+            if stepped or not bool(loss.isfinite()):
+                self._recorder.add(loss, norm, time.perf_counter() - began)
+                self.step += 1
+                return True
+        self._recorder.flush()
+        reason = f"fp16 gradients overflowed at every loss scale at update {self.step}"
+        self._recorder.diverged(self.step, reason)
+        return False
+
+    def _update(self) -> tuple[Tensor, Tensor | None, bool]:
+        """The loss and gradient norm of update `step`, on the device, and whether the parameters moved."""
+        try:
+            loss = self._gradients()
+            norm = self._clip()
+            stepped = self._precision.step()
+            # What optimizer.zero_grad does, without the profiler's bookkeeping around it.
+            for parameter in self._parameters:
+                parameter.grad = None
+        except LrtoolError:
+            raise
+        except Exception as error:
+            raise task_error(error, "the backward pass or the optimizer's update") from error
+        return loss, norm, stepped
+
+    def _gradients(self) -> Tensor:
+        """Gradients of the mean over the update's batches; gives that mean, detached."""
+        count = self.recipe.accumulate
+        total: Tensor | None = None
+        for m in range(self.step * count, (self.step + 1) * count):
+            batch = take(self.task.train, self._batches(m))
+            with self._precision.autocast():
+                loss, _ = batch_loss(self.task, self.model, batch)
+            if not self._checked:
+                check_loss(loss)
+                self._checked = True
+            loss = loss if count == 1 else loss / count
+            self._precision.backward(loss)
+            total = loss.detach() if total is None else total + loss.detach()
+        assert total is not None
+        return total
+
+    def _clip(self) -> Tensor | None:
+        """Clip the gradient's global norm; gives the norm before, where it is recorded."""
+        limit, wanted = self.recipe.clip_norm, self.recipe.record_grad_norm
+        if limit is None and not wanted:
+            return None
+        self._precision.unscale()
+        if limit is not None:
+            norm = nn.utils.clip_grad_norm_(self._parameters, limit)
+        else:
+            norm = nn.utils.get_total_norm([p.grad for p in self._parameters if p.grad is not None])
+        return norm if wanted else None
+
+    def _plateau_value(self, values: Mapping[str, float]) -> float:
+        assert self.recipe.plateau is not None
+        metric = self.recipe.plateau.metric
+        if metric not in values:
+            raise UsageError(
+                f"the plateau follows {metric!r}, but an evaluation gives only: {', '.join(values)}",
+                where="plateau.metric",
+                remedy=f"write {'val_loss' if 'val_loss' in values else 'train_loss'}",
+            )
+        return values[metric]
+
+    def _identity(self) -> dict[str, Any]:
+        """What must be the same for a checkpoint to be continued (as JSON gives it back)."""
+        trial, recipe = self.trial, self.recipe
+        return {
+            "seed": trial.seed,
+            "steps": trial.steps,
+            "hyperparameters": {name: float(value) for name, value in self._fixed.items()},
+            "columns": sorted(self._recorder.columns()),
+            "batch_size": self.task.batch_size,
+            "training_samples": len(self.task.train),
+            "accumulate": recipe.accumulate,
+            "precision": recipe.precision,
+        }
+
+
+def _rows(columns: Mapping[str, Array], fixed: Mapping[str, float]) -> Iterator[tuple[float, Mapping[str, float]]]:
+    """LR and hyperparameters of each update, as floats; made before the updates start, so they wait for nothing."""
+    lrs = columns["lr"].tolist()
+    names = [name for name in columns if name != "lr"]
+    if not names:
+        return zip(lrs, repeat(fixed))
+    values = zip(*(columns[name].tolist() for name in names), strict=True)
+    return zip(lrs, [{**fixed, **dict(zip(names, row, strict=True))} for row in values], strict=True)
+
+
+def _check_identity(then: Mapping[str, Any], now: Mapping[str, Any], where: str) -> None:
+    for key, value in now.items():
+        if then.get(key) != value:
+            raise UsageError(
+                f"the checkpoint was made with {key} {then.get(key)!r}, but this run has {value!r}",
+                where=where,
+                remedy="resume with the config that the checkpoint was made with",
+            )

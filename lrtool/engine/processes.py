@@ -1,0 +1,285 @@
+"""Trials trained in several processes: threads of one process wait for each other's Python.
+
+A child inherits the task and any compiled update by forking, so nothing has to be sent but numbers of trials, what
+was measured, and traces. The parent keeps the queue and the observer.
+"""
+
+from __future__ import annotations
+
+import mmap
+import multiprocessing
+import pickle
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from multiprocessing.connection import Connection
+from typing import Any
+
+import numpy as np
+import torch
+
+from lrtool.engine import clock
+from lrtool.engine.interrupts import Interrupts
+from lrtool.engine.trials import Array, Evaluation, Status, Trace, Trial
+from lrtool.engine.vector.worker import Queue, WorkQueue
+from lrtool.errors import Interrupted, LrtoolError, TaskError
+from lrtool.memory import keep_freed_memory
+
+#: What trains a child's share of the trials, given its queue and what is called between chunks.
+Train = Callable[[WorkQueue, Callable[[], None]], None]
+
+#: Seconds between two looks for a signal while workers train.
+LOOK = 0.2
+#: What the shared byte says besides the number of a signal: go on, or another worker has failed.
+_GO_ON, _FAILED = 0, 255
+
+
+class Elsewhere(KeyboardInterrupt):
+    """A worker stops because another one failed."""
+
+
+def can_fork(device: torch.device) -> bool:
+    """Whether children may go on with what torch has set up here.
+
+    Not with an accelerator in the machine, whose autograd threads a child would lack, nor on systems whose
+    libraries do not allow it, nor in a process that may have no children itself (daemonic).
+    """
+    if multiprocessing.current_process().daemon:
+        return False
+    return sys.platform == "linux" and device.type == "cpu" and not torch.accelerator.is_available()
+
+
+class Halt:
+    """One byte that all processes see: go on, or why to stop."""
+
+    def __init__(self) -> None:
+        self._byte = mmap.mmap(-1, 1)
+
+    def set(self, signum: int = _FAILED) -> None:
+        """Stop everybody; the first reason stands."""
+        if self._byte[0] == _GO_ON:
+            self._byte[0] = signum
+
+    def check(self) -> None:
+        """Raise where work is to stop: Interrupted after a signal, Elsewhere after another worker's failure."""
+        match self._byte[0]:
+            case 0:
+                return
+            case 255:
+                raise Elsewhere("another trial's failure ended the run")
+            case signum:
+                raise Interrupted(signum)
+
+
+def train_in_processes(train: Train, trials: Sequence[Trial], queue: Queue, count: int, interrupts: Interrupts) -> None:
+    """Train the trials of `queue` in so many children; the first error, or a signal, stops them all between chunks."""
+    children = Children(count, trials, queue, train)
+    try:
+        while not children.wait(LOOK):
+            if interrupts.pending is not None:
+                children.halt.set(interrupts.pending)
+    finally:
+        children.end()
+    clock.waited_for(children.worked)
+    interrupts.check()
+    raise_first(children.errors)
+
+
+def raise_first(errors: Sequence[BaseException]) -> None:
+    """Raise the first error that is a worker's own, if there is one."""
+    for error in errors:
+        if not isinstance(error, Elsewhere):
+            raise error
+
+
+class Children:
+    """Processes that train the trials of `queue`, each through a `train` of its own.
+
+    `errors` are those of the children; the first one halts them all. `worked`: how long each child lived, and worked.
+    """
+
+    def __init__(self, count: int, trials: Sequence[Trial], queue: Queue, train: Train) -> None:
+        self._trials, self._queue, self.halt = trials, queue, Halt()
+        self.errors: list[BaseException] = []
+        self.worked: list[tuple[float, float]] = []
+        context = multiprocessing.get_context("fork")
+        pipes = [context.Pipe() for _ in range(count)]
+        ends = [end for pair in pipes for end in pair]
+        self._processes = [
+            context.Process(target=_child, args=(far, ends, trials, queue.watched, self.halt, train), daemon=True)
+            for _, far in pipes
+        ]
+        for process in self._processes:
+            process.start()
+        for _, far in pipes:
+            far.close()
+        self._threads = [
+            threading.Thread(target=self._serve, args=(near, process), daemon=True)
+            for (near, _), process in zip(pipes, self._processes, strict=True)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def wait(self, seconds: float) -> bool:
+        """Whether all are done, looked at after so many seconds at most."""
+        for thread in self._threads:
+            thread.join(seconds / len(self._threads))
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def end(self) -> None:
+        """Leave no process behind."""
+        for process in self._processes:
+            process.kill()
+            process.join()
+
+    def _serve(self, connection: Connection, process: Any) -> None:
+        """Do what one child asks for, until it is done."""
+        traces: dict[int, _Mirror] = {}
+        try:
+            while (message := connection.recv()) is not None:
+                self._hear(connection, traces, message)
+        except EOFError:
+            process.join()
+            self._failed(_lost(process.exitcode))
+        finally:
+            connection.close()
+
+    def _hear(self, connection: Connection, traces: dict[int, _Mirror], message: tuple[Any, ...]) -> None:
+        """Answer; an observer's failure halts all, but what children still report is taken."""
+        try:
+            self._answer(connection, traces, *message)
+        except Exception as error:
+            kind, *values = message
+            if kind != "ended":
+                traces[values[0]].failure = str(error)
+            self._failed(error)
+
+    def _answer(self, connection: Connection, traces: dict[int, _Mirror], kind: str, *values: Any) -> None:
+        match kind, values:
+            case "next", ():
+                waiting = self._queue.next()
+                connection.send(None if waiting is None else waiting[0])
+            case "recorded", (number, start, columns):
+                mirror = traces.setdefault(number, _Mirror(self._trials[number]))
+                mirror.extend(start, columns)
+                self._queue.recorded(number, mirror.trace, start)
+            case "evaluated", (number, evaluation):
+                traces[number].trace.evaluations.append(evaluation)
+                self._queue.evaluated(number, evaluation)
+            case "ended", (number, trace):
+                trace.trial = self._trials[number]
+                if number in traces and (failure := traces.pop(number).failure) is not None:
+                    trace.status, trace.reason = Status.FAILED, failure
+                self._queue.ended(number, trace)
+            case "failed", (error,):
+                self._failed(error)
+            case "worked", (lived, worked):
+                self.worked.append((lived, worked))
+
+    def _failed(self, error: BaseException) -> None:
+        self.errors.append(error)
+        self.halt.set()
+
+
+class _Far:
+    """The parent's queue, seen from a child."""
+
+    def __init__(self, connection: Connection, trials: Sequence[Trial], watched: bool) -> None:
+        self.lock = threading.RLock()
+        self._connection, self._trials, self._watched = connection, trials, watched
+
+    def next(self) -> tuple[int, Trial] | None:
+        """The next trial that waits."""
+        self._connection.send(("next",))
+        number = self._connection.recv()
+        return None if number is None else (number, self._trials[number])
+
+    def recorded(self, number: int, trace: Trace, start: int) -> None:
+        """A trial has new entries."""
+        if self._watched and trace.steps > start:
+            columns = {name: values[start:] for name, values in _columns(trace).items()}
+            self._connection.send(("recorded", number, start, columns))
+
+    def evaluated(self, number: int, evaluation: Evaluation) -> None:
+        """A trial was validated."""
+        if self._watched:
+            self._connection.send(("evaluated", number, evaluation))
+
+    def ended(self, number: int, trace: Trace) -> None:
+        """A trial is over."""
+        trial, trace.trial = trace.trial, None  # type: ignore[assignment]  # its curves are functions; it is known
+        self._connection.send(("ended", number, trace))
+        trace.trial = trial
+
+
+class _Mirror:
+    """A trace in the parent that grows as its child reports."""
+
+    def __init__(self, trial: Trial) -> None:
+        empty = np.empty(0)
+        self.trace = Trace(trial, Status.STOPPED, empty, empty, empty)
+        self.failure: str | None = None
+        self._columns: dict[str, Array] = {}
+
+    def extend(self, start: int, columns: Mapping[str, Array]) -> None:
+        """Take the entries from `start` on."""
+        end = start + len(columns["train_loss"])
+        for name, values in columns.items():
+            whole = self._columns.setdefault(name, np.full(self.trace.trial.steps, np.nan))
+            whole[start:end] = values
+        shown = {name: values[:end] for name, values in self._columns.items()}
+        self.trace.train_loss, self.trace.lr, self.trace.seconds = (shown.pop(name) for name in _ALWAYS)
+        self.trace.recorded.update(shown)
+
+
+_ALWAYS = ("train_loss", "lr", "seconds")
+
+
+def _columns(trace: Trace) -> dict[str, Array]:
+    return {**{name: getattr(trace, name) for name in _ALWAYS}, **trace.recorded}
+
+
+def _child(
+    connection: Connection, ends: Sequence[Connection], trials: Sequence[Trial], watched: bool, halt: Halt, train: Train
+) -> None:
+    """A child's life: train, and say how it ended."""
+    keep_freed_memory()
+    began, busy = time.perf_counter(), clock.worked()
+    # The parent hears signals, and tells.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    # With another's ends open, nobody would notice that the parent, or a child, is gone.
+    for end in ends:
+        if end is not connection:
+            end.close()
+    try:
+        train(_Far(connection, trials, watched), halt.check)
+        connection.send(("worked", time.perf_counter() - began, clock.worked() - busy))
+        connection.send(None)
+    except (BrokenPipeError, EOFError):
+        return
+    except BaseException as error:
+        connection.send(("failed", _sendable(error)))
+        connection.send(None)
+
+
+def _sendable(error: BaseException) -> BaseException:
+    """The error, or one that says the same where it cannot be sent."""
+    if isinstance(error, LrtoolError):
+        return error
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
+
+
+def _lost(exitcode: int | None) -> TaskError:
+    killed = exitcode is not None and exitcode < 0
+    how = f"was killed by signal {-exitcode}" if killed and exitcode is not None else f"ended with code {exitcode}"
+    return TaskError(
+        f"a process that trained a part of the trials {how}",
+        remedy="memory may have run out: train fewer at once, or smaller batches",
+    )

@@ -1,0 +1,1 @@
+"""Many trials of one task at once, stacked along a first axis."""

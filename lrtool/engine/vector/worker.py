@@ -1,0 +1,298 @@
+"""A stack in training: which trial is in which slot, and every chunk of updates, evaluation and end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lrtool.engine.batches import Batches
+from lrtool.engine.device import flushed_denormals
+from lrtool.engine.recorder import Recorder
+from lrtool.engine.trials import Array, Evaluation, Observer, Recipe, Status, Trace, Trial
+from lrtool.engine.vector.compiling import Compiled
+from lrtool.engine.vector.proof.memories import Memories
+from lrtool.engine.vector.skeleton import skeleton_of
+from lrtool.engine.vector.stack import NotStackableError, Stack, Update, Validation
+from lrtool.tasks.base import Task, seeded_model
+from lrtool.tasks.failures import guarded
+from lrtool.tasks.sources import TensorSource
+
+#: Updates between two looks at the losses.
+_CHUNK = 64
+#: Seeds whose freshly built models and batches a worker keeps, for further trials of the same seeds.
+_SEEDS = 8
+#: Sample indices that are kept of each.
+_INDICES = 2**19
+
+
+class WorkQueue(Protocol):
+    """What a worker asks for trials and tells of them. `lock` guards torch's generator while models are built."""
+
+    lock: threading.RLock
+
+    def next(self) -> tuple[int, Trial] | None:
+        """The next trial that waits, and its number."""
+        ...
+
+    def recorded(self, number: int, trace: Trace, start: int) -> None:
+        """A trial has new entries from index `start` on."""
+        ...
+
+    def evaluated(self, number: int, evaluation: Evaluation) -> None:
+        """A trial was validated."""
+        ...
+
+    def ended(self, number: int, trace: Trace) -> None:
+        """A trial is over."""
+        ...
+
+
+class Queue:
+    """What the workers of one call share: trials that wait, traces that are done, and the observer.
+
+    One lock guards it all, and the building of models too, since that draws from torch's generator.
+    """
+
+    def __init__(self, trials: Sequence[Trial], observer: Observer | None) -> None:
+        self.lock = threading.RLock()
+        self._waiting = deque(enumerate(trials))
+        self._observer = observer
+        self._traces: dict[int, Trace] = {}
+
+    @property
+    def watched(self) -> bool:
+        """Whether anybody observes."""
+        return self._observer is not None
+
+    @property
+    def traces(self) -> list[Trace]:
+        """The traces, in the order of the trials."""
+        return [self._traces[number] for number in sorted(self._traces)]
+
+    def next(self) -> tuple[int, Trial] | None:
+        """The next trial that waits."""
+        with self.lock:
+            return self._waiting.popleft() if self._waiting else None
+
+    def recorded(self, number: int, trace: Trace, start: int) -> None:
+        """A trial has new entries."""
+        if self._observer is not None and trace.steps > start:
+            with self.lock:
+                self._observer.recorded(number, trace, start)
+
+    def evaluated(self, number: int, evaluation: Evaluation) -> None:
+        """A trial was validated."""
+        if self._observer is not None:
+            with self.lock:
+                self._observer.evaluated(number, evaluation)
+
+    def ended(self, number: int, trace: Trace) -> None:
+        """A trial is over."""
+        with self.lock:
+            self._traces[number] = trace
+            if self._observer is not None:
+                self._observer.ended(number, trace)
+
+
+class _Slot:
+    """A trial in training: its curves as tables, its batches, its trace."""
+
+    def __init__(self, number: int, trial: Trial, batches: Batches, recipe: Recipe) -> None:
+        self.number, self.trial, self.step = number, trial, 0
+        self._batches, self._many = batches, recipe.accumulate
+        fixed = {**recipe.optimizer.hyperparameters(), **trial.hyperparameters}
+        self.tables: dict[str, Any] = {name: np.full(trial.steps, value) for name, value in fixed.items()}
+        self.curves = {name: curve(np.arange(trial.steps)) for name, curve in trial.curves.items()}
+        self.tables.update(self.curves)
+        names = [*(name for name in self.curves if name != "lr"), *["grad_norm"] * recipe.record_grad_norm]
+        rule = recipe.divergence_rule if recipe.stop_on_divergence else None
+        self.recorder = Recorder(trial, names, rule, recipe.device)
+
+    @property
+    def trace(self) -> Trace:
+        return self.recorder.trace
+
+    def until_due(self, eval_every: int) -> int:
+        """Updates to the next evaluation or the end."""
+        left = self.trial.steps - self.step
+        return min(left, eval_every - self.step % eval_every) if eval_every else left
+
+    def due(self, eval_every: int) -> bool:
+        """Whether the trial is to be validated now."""
+        at_end = self.step == self.trial.steps
+        return self.trace.status is not Status.DIVERGED and (at_end or bool(eval_every and not self.step % eval_every))
+
+    def rows(self, count: int) -> Tensor:
+        """Sample indices of the next updates, (count, accumulate, batch)."""
+        first = self.step * self._many
+        return self._batches.range(first, count * self._many).view(count, self._many, -1)
+
+
+class Worker:
+    """Trains one stack, its slots filled from the queue, until nobody waits and every slot is empty.
+
+    `compiled` updates the stack in place where there is one; otherwise `update` does it.
+    """
+
+    def __init__(
+        self, task: Task, recipe: Recipe, queue: WorkQueue, size: int, random: bool, compiled: Compiled | None
+    ) -> None:
+        self._task, self._recipe, self._queue = task, recipe, queue
+        with queue.lock:
+            skeleton = skeleton_of(task, recipe.device)
+        self._names = recipe.per_update
+        self._update = Update(task, recipe, skeleton, random)
+        self._validate = Validation(task, skeleton, random)
+        self._stack = Stack(skeleton, recipe, size)
+        self._memories = Memories(task, skeleton)
+        self._fixed_size = compiled is not None
+        assert isinstance(task.train, TensorSource)
+        self._source = task.train
+        self._step: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+        self._step = compiled.bind(self._stack, task.train) if compiled is not None else self._plain
+        self._slots: list[_Slot | None] = [None] * size
+        self._starts: dict[int, tuple[nn.Module, Batches]] = {}
+
+    def run(self, check: Callable[[], None]) -> None:
+        """Train to the end; `check` is called between chunks, and what it raises ends the work."""
+        try:
+            self._fill()
+            while any(slot is not None for slot in self._slots):
+                check()
+                self._advance()
+            self._memories.keep_draws()
+            self._guard()
+        except BaseException as error:
+            self._give_up(error)
+            raise
+
+    def _plain(self, rows: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+        values = dict(zip(self._names, h.unbind(), strict=True))
+        self._stack.state, losses, norms = self._update(self._source, self._stack.state, rows, values)
+        return losses, norms
+
+    def _advance(self) -> None:
+        """Train every slot up to the next evaluation or end of any, look at the losses, and make room."""
+        every = self._recipe.eval_every
+        taken = [slot for slot in self._slots if slot is not None]
+        count = min(_CHUNK, *(slot.until_due(every) for slot in taken), _CHUNK)
+        columns, rows = self._columns(count), self._rows(count)
+        self._memories.keep_draws()
+        began = time.perf_counter()
+        losses, norms = self._updates(columns, rows)
+        # Trials that train side by side share the time.
+        seconds = (time.perf_counter() - began) / count / len(taken)
+        if not self._fixed_size:
+            self._guard()
+        self._deliver(columns, losses, norms, seconds)
+        self._evaluate()
+        for index, slot in enumerate(self._slots):
+            if slot is not None and slot.trace.status in (Status.FINISHED, Status.DIVERGED):
+                self._end(index, slot)
+        self._fill()
+
+    def _guard(self) -> None:
+        """Raise NotStackableError where the skeleton came to remember something, as all trials share it.
+
+        A compiled update runs none of the model's code, so that only validations could have left anything then.
+        """
+        changed = self._memories.changed("while it trains")
+        if changed is not None:
+            raise NotStackableError(changed)
+
+    def _columns(self, count: int) -> dict[str, Array]:
+        """Hyperparameters of the next updates, (count, size); nobody's slot stands still at LR 0."""
+        columns = {name: np.zeros((count, self._stack.size)) for name in self._names}
+        for index, slot in enumerate(self._slots):
+            if slot is not None:
+                for name in self._names:
+                    columns[name][:, index] = slot.tables[name][slot.step : slot.step + count]
+        return columns
+
+    def _rows(self, count: int) -> Tensor:
+        """Sample indices of the next updates, (count, accumulate, size, batch)."""
+        shape = (count, self._recipe.accumulate, self._task.batch_size)
+        nobody = torch.zeros(shape, dtype=torch.int64, device=self._recipe.device)
+        return torch.stack([nobody if slot is None else slot.rows(count) for slot in self._slots], 2)
+
+    def _updates(self, columns: Mapping[str, Array], rows: Tensor) -> tuple[Array, Array]:
+        """Do the updates; losses and gradient norms, both (count, size), on the host."""
+        h = torch.from_numpy(np.stack(list(columns.values()), 1)).to(self._stack.hyperparameter_type).to(rows.device)
+        with flushed_denormals(), torch.no_grad():
+            done = [self._step(*given) for given in zip(rows.unbind(), h.unbind(), strict=True)]
+        losses, norms = (torch.stack(list(values)).cpu().double().numpy() for values in zip(*done, strict=True))
+        return losses, norms
+
+    def _deliver(self, columns: Mapping[str, Array], losses: Array, norms: Array, seconds: float) -> None:
+        for index, slot in enumerate(self._slots):
+            if slot is None:
+                continue
+            start = slot.trace.steps
+            measured = {"train_loss": losses[:, index]}
+            if self._recipe.record_grad_norm:
+                measured["grad_norm"] = norms[:, index]
+            measured.update({name: columns[name][:, index] for name in slot.curves})
+            diverged = slot.recorder.deliver(measured, seconds)
+            slot.step += len(losses)
+            if not diverged and slot.step == slot.trial.steps:
+                slot.trace.status = Status.FINISHED
+            self._queue.recorded(slot.number, slot.trace, start)
+
+    def _evaluate(self) -> None:
+        """Validate the slots whose evaluation is due."""
+        every = self._recipe.eval_every
+        due = [(index, slot) for index, slot in enumerate(self._slots) if slot is not None and slot.due(every)]
+        if self._task.val is None or not due:
+            return
+        values = self._validate(self._stack)
+        for index, slot in due:
+            slot.trace.evaluations.append(Evaluation(slot.step, values[index]))
+            self._queue.evaluated(slot.number, slot.trace.evaluations[-1])
+
+    def _end(self, index: int, slot: _Slot) -> None:
+        self._slots[index] = None
+        self._queue.ended(slot.number, slot.trace)
+
+    def _give_up(self, error: BaseException) -> None:
+        """The work cannot go on: deliver every trace as it is."""
+        status = Status.STOPPED if isinstance(error, KeyboardInterrupt) else Status.FAILED
+        for index, slot in enumerate(self._slots):
+            if slot is not None:
+                slot.trace.status, slot.trace.reason = status, str(error)
+                self._end(index, slot)
+
+    def _fill(self) -> None:
+        """Give empty slots to waiting trials; with none waiting, a stack of no fixed size closes its gaps."""
+        for index, slot in enumerate(self._slots):
+            if slot is None and (waiting := self._queue.next()) is not None:
+                number, trial = waiting
+                model, batches = self._start(trial.seed)
+                self._stack.load(index, model, trial.seed)
+                self._slots[index] = _Slot(number, trial, batches, self._recipe)
+        self._close_gaps()
+
+    def _start(self, seed: int) -> tuple[nn.Module, Batches]:
+        """The model and the batches of a seed; those of the last few are kept, as trials share seeds."""
+        start = self._starts.pop(seed, None)
+        if start is None:
+            with self._queue.lock, guarded("building the model", "model"):
+                model = seeded_model(self._task, seed)
+            kept = max(2, _INDICES // len(self._task.train))
+            start = model, Batches(self._task, seed, self._recipe.device, kept)
+        self._starts[seed] = start
+        if len(self._starts) > _SEEDS:
+            del self._starts[next(iter(self._starts))]
+        return start
+
+    def _close_gaps(self) -> None:
+        taken = [index for index, slot in enumerate(self._slots) if slot is not None]
+        if not self._fixed_size and 0 < len(taken) < len(self._slots):
+            self._stack.keep(taken)
+            self._slots = [self._slots[index] for index in taken]

@@ -1,0 +1,1 @@
+"""The LR range test: the ramp, the probes, the stability limit."""

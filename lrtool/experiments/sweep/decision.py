@@ -1,0 +1,76 @@
+"""Which engine trains a group of a sweep, and whether it compiles: decided once, by trying."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sized
+from dataclasses import dataclass
+
+import torch
+
+from lrtool.engine.choice import choose_engine
+from lrtool.engine.device import intra_threads
+from lrtool.engine.trials import Recipe, Trial
+from lrtool.engine.vector.engine import VectorEngine
+from lrtool.engine.vector.plan import Planner
+from lrtool.engine.vector.stack import math_attention
+from lrtool.errors import LrtoolError
+from lrtool.experiments.sweep.grouping import Group
+from lrtool.experiments.sweep.jobs import most_trials, recipe_of, setup_of, trial_of
+from lrtool.tasks.base import Task
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The engine of a group and why; remembered, so that a resumed sweep, and every process, computes the same."""
+
+    engine: str
+    compiled: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What is to come: `updates` of a group over those of its trials now, spread over `calls` of the engine.
+
+    `sizes`: how many different sizes of stack the calls have; each is compiled by itself. `workers`: processes that
+    share each call; None: this process trains all.
+    """
+
+    updates: float = 1.0
+    calls: int = 1
+    sizes: int = 1
+    workers: int | None = None
+
+
+def decide(group: Group, allow_import: Collection[str], outlook: Outlook) -> Decision:
+    """Which engine trains a group; a group that cannot even be built is left to the loop, which says why."""
+    try:
+        setup = setup_of(group, frozenset(allow_import))
+        recipe = recipe_of(setup)
+        trials = [trial_of(setup, planned) for planned in group.trials]
+        engine, reason = choose_engine(setup.task, trials, recipe)[:2]
+        if not isinstance(engine, VectorEngine):
+            return Decision("loop", False, reason)
+        compiled, how = _compiles(setup.task, recipe, trials, most_trials(setup.steps), outlook)
+    except LrtoolError as error:
+        return Decision("loop", False, f"loop: {str(error).splitlines()[0]}")
+    return Decision("vector", compiled, f"{reason}; {how}")
+
+
+def _compiles(task: Task, recipe: Recipe, trials: list[Trial], most: int, outlook: Outlook) -> tuple[bool, str]:
+    """Whether compiling pays for the stacks of a group, and the plan in words."""
+    updates, threads = sum(trial.steps for trial in trials) * outlook.updates, torch.get_num_threads()
+    workers, alone, times = outlook.workers, None, outlook.sizes
+    if workers is not None:
+        # Processes are started for every call, and each compiles by itself.
+        alone, times, threads = 1, outlook.calls * workers, max(1, threads // workers)
+        most = min(most, share(trials, workers))
+    with math_attention(), intra_threads(threads):
+        there = task.to(recipe.device)
+        plan = Planner(there, trials[:most], recipe, workers=alone, updates=round(updates / times)).plan()
+    return plan.compiled is not None, plan.reason
+
+
+def share(trials: Sized, workers: int) -> int:
+    """How many of these trials one process gets; at least two, as a stack of one is computed otherwise."""
+    return max(2, -(-len(trials) // workers))

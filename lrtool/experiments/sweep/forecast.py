@@ -1,0 +1,95 @@
+"""What a sweep would do, before it does it: groups, engines, time and memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from lrtool.config.sweep.schema import Prune
+from lrtool.engine.choice import Choice, choose_engine
+from lrtool.engine.trials import Recipe, Trial
+from lrtool.engine.vector.engine import VectorEngine
+from lrtool.engine.vector.plan import stack_budget
+from lrtool.engine.vector.stack import work_of
+from lrtool.errors import LrtoolError
+from lrtool.executors.local import cores
+from lrtool.experiments.setup import Setup
+from lrtool.experiments.sweep.grouping import Group
+from lrtool.experiments.sweep.jobs import recipe_of, setup_of, trace_bytes, trial_of
+from lrtool.experiments.sweep.options import Options
+from lrtool.tasks.base import Task, seeded_model
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """One group: how it would be trained, in about how many `seconds`, with about how many `bytes`; None: unknown.
+
+    `updates` of all its trials, about, after what pruning saves.
+    """
+
+    trials: int
+    steps: int
+    updates: int
+    like: str
+    engine: str
+    reason: str
+    seconds: float | None
+    bytes: int | None
+
+
+def forecast(group: Group, options: Options, prune: Prune | None = None) -> Forecast:
+    """Look at a group: builds it, chooses its engine, times a few updates."""
+    like, count = group.trials[0].variant, len(group.trials)
+    try:
+        setup = setup_of(group, options.allow_import)
+        recipe = recipe_of(setup)
+        trials = [trial_of(setup, planned) for planned in group.trials]
+        choice = choose_engine(setup.task, trials, recipe)
+        name, reason = "vector" if isinstance(choice.engine, VectorEngine) else "loop", choice.reason
+        seconds, size = _costs(setup, recipe, trials, choice, options)
+    except LrtoolError as error:
+        return Forecast(count, 0, 0, like, "loop", f"loop: {str(error).splitlines()[0]}", None, None)
+    share = prune.share if prune is not None else 1.0
+    return Forecast(count, setup.steps, round(count * setup.steps * share), like, name, reason, seconds * share, size)
+
+
+def forecasts(groups: list[Group], options: Options, prune: Prune | None = None) -> list[Forecast]:
+    """Look at every group."""
+    return [forecast(group, options, prune) for group in groups]
+
+
+def document(found: list[Forecast], trials: int, tuned: int, prune: Prune | None = None) -> dict[str, Any]:
+    """The plan for scripts; `tuned` LR searches come first. `pruning` is the part of all updates that it leaves."""
+    known = [each.seconds for each in found if each.seconds is not None]
+    sizes = [each.bytes for each in found if each.bytes is not None]
+    return {
+        "trials": trials,
+        "lr_searches": tuned,
+        "pruning": prune.share if prune is not None else None,
+        "groups": [vars(each) for each in found],
+        "seconds": sum(known) if len(known) == len(found) else None,
+        "bytes": max(sizes) if sizes else None,
+    }
+
+
+def _costs(setup: Setup, recipe: Recipe, trials: list[Trial], choice: Choice, options: Options) -> tuple[float, int]:
+    task = setup.task.to(recipe.device)
+    model = seeded_model(task, trials[0].seed).to(recipe.device)
+    work = work_of(task, model, recipe.device)
+    traces = trace_bytes(len(trials), setup.steps)
+    if isinstance(choice.engine, VectorEngine):
+        stacks = min(stack_budget(recipe.device), work.held * len(trials))
+        return choice.costs.seconds.likely, _bytes(task) + stacks + traces
+    workers = 1 if options.executor == "in-process" else min(len(trials), options.workers or cores())
+    return choice.costs.one_by_one / workers, workers * (_bytes(task) + work.held) + traces
+
+
+def _bytes(task: Task) -> int:
+    """What the data take, where it is in memory as tensors."""
+    total = 0
+    for source in (task.train, task.val):
+        parts = (*getattr(source, "inputs", ()), getattr(source, "target", None))
+        total += sum(part.numel() * part.element_size() for part in parts if isinstance(part, torch.Tensor))
+    return total

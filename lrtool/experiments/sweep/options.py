@@ -1,0 +1,35 @@
+"""What a sweep is told, and whom it tells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from lrtool.runs.sweep.store import StoredTrial
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a sweep is carried out. `executor`: auto, in-process or local; `workers` of the latter, unsaid: cores."""
+
+    allow_import: frozenset[str] = frozenset()
+    executor: str = "auto"
+    workers: int | None = None
+    retry_failed: bool = False
+
+
+class Board(Protocol):
+    """Who shows how a sweep goes on."""
+
+    def begin(self, trials: int, known: Sequence[StoredTrial]) -> None:
+        """So many trials are to be trained; others are known already."""
+
+    def said(self, text: str) -> None:
+        """Something to know."""
+
+    def advanced(self, steps: int) -> None:
+        """Updates were done."""
+
+    def ended(self, trial: StoredTrial) -> None:
+        """A trial has ended, and is recorded."""

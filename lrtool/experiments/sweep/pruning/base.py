@@ -1,0 +1,146 @@
+"""What every pruner does: train a batch of variants rung by rung, decide, remember, go on with the best.
+
+A decision is remembered before anything is trained on it, so that a resumed sweep decides the same, once. A trial
+that failed and is retried after its rung was decided is no rival any more: it is trained to the end.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from lrtool.config.sweep.planner import PlannedTrial
+from lrtool.config.sweep.schema import Prune
+from lrtool.experiments.sweep.jobs import WHOLE, Part, rung, waits
+from lrtool.experiments.sweep.trainer import Trainer
+from lrtool.runs.sweep.leaders import metric_of
+from lrtool.runs.sweep.store import StoredTrial, SweepStore
+
+#: The loss at a rung by variant, in the order in which they got there.
+Losses = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Variants that arrive together. `pools`: those that compete, by the pool's number; `last`: no more will come."""
+
+    number: int
+    pools: Mapping[int, Sequence[PlannedTrial]]
+    last: bool
+
+    @property
+    def numbers(self) -> list[int]:
+        """The numbers of all trials."""
+        return [trial.number for trials in self.pools.values() for trial in trials]
+
+
+class Pruner(ABC):
+    """Trains what arrives, as far as it deserves."""
+
+    def __init__(self, prune: Prune, trainer: Trainer, store: SweepStore) -> None:
+        self._factor, self._trainer, self._store = prune.factor, trainer, store
+        self._rungs = [rung(number, fraction) for number, fraction in enumerate(prune.fractions, 1)]
+        self._numbers: dict[str, list[int]] = {}
+        self._pools: dict[str, int] = {}
+        #: The last rung that each variant has got through, and its loss there.
+        self.reached: dict[str, tuple[int, float]] = {}
+
+    def train(self, batch: Batch) -> None:
+        """Train a batch, and whoever goes on because of it, to the end of what each deserves."""
+        for pool, trials in batch.pools.items():
+            for trial in trials:
+                self._numbers.setdefault(trial.variant, []).append(trial.number)
+                self._pools[trial.variant] = pool
+        entering = list(dict.fromkeys(trial.variant for trials in batch.pools.values() for trial in trials))
+        for number, part in enumerate(self._rungs, 1):
+            key = f"pruned:{batch.number}:{part.status}"
+            known = self._store.fact(key)
+            losses = self._measured(entering, part) if known is None else _read(known["losses"])
+            self.reached.update({variant: (number, loss) for variant, loss in losses.items()})
+            chosen = self._chosen(part, losses, batch.last)
+            entering = chosen if known is None else known["chosen"]
+            if known is None:
+                self._decided(key, part, losses, entering)
+        self._trainer.train(self._trials(entering), WHOLE)
+
+    def finish(self) -> None:
+        """Nothing more arrives: give up what still waits."""
+        waiting = [trial for trial in self._store.trials() if waits(trial.status)]
+        left = [given_up(trial, self._part(trial), self.verdict) for trial in waiting]
+        if left:
+            self._trainer.record_together(left, "pruned", len(left))
+
+    @property
+    @abstractmethod
+    def verdict(self) -> str:
+        """Why a variant is given up, as a clause."""
+
+    @property
+    @abstractmethod
+    def patient(self) -> bool:
+        """Whether those not chosen may be chosen later."""
+
+    @abstractmethod
+    def chosen(self, part: Part, pool: int, arrived: Losses, last: bool) -> list[str]:
+        """Who of a pool goes on, now that these variants have got through a part."""
+
+    def _chosen(self, part: Part, losses: Losses, last: bool) -> list[str]:
+        """Who goes on, pool by pool; also in pools of which nobody has got here this time."""
+        arrived: dict[int, Losses] = {pool: {} for pool in self._pools.values()}
+        for variant, loss in losses.items():
+            arrived[self._pools[variant]][variant] = loss
+        return [variant for pool in arrived for variant in self.chosen(part, pool, arrived[pool], last)]
+
+    def _measured(self, entering: Sequence[str], part: Part) -> Losses:
+        numbers = self._trials(entering)
+        self._trainer.train(numbers, part)
+        return mean_losses(self._store.some(numbers), part.status)
+
+    def _decided(self, key: str, part: Part, losses: Losses, chosen: Sequence[str]) -> None:
+        lost = [] if self.patient else self._trials(losses.keys() - set(chosen))
+        pruned = [
+            given_up(trial, part, self.verdict) for trial in self._store.some(lost) if trial.status == part.status
+        ]
+        self._trainer.record_together(pruned, key, {"losses": _written(losses), "chosen": chosen})
+
+    def _trials(self, variants: Iterable[str]) -> list[int]:
+        return sorted(number for variant in variants for number in self._numbers[variant])
+
+    def _part(self, trial: StoredTrial) -> Part:
+        return next(part for part in self._rungs if part.status == trial.status)
+
+
+def best(losses: Losses, count: int) -> list[str]:
+    """So many variants with the lowest losses; of equals, those that came first."""
+    return sorted(losses, key=losses.__getitem__)[:count]
+
+
+def mean_losses(trials: Sequence[StoredTrial], status: str) -> Losses:
+    """The mean over its seeds for each variant of which a trial got through a rung (`status`).
+
+    It is infinite where another trial of the variant diverged or failed.
+    """
+    metric = metric_of(trials)
+    losses: dict[str, list[float]] = {}
+    for trial in trials:
+        loss = trial.values.get(metric, math.inf) if trial.status == status else math.inf
+        losses.setdefault(trial.variant, []).append(loss)
+    left = {trial.variant for trial in trials if trial.status == status}
+    return {variant: sum(all_) / len(all_) for variant, all_ in losses.items() if variant in left}
+
+
+def given_up(trial: StoredTrial, part: Part, verdict: str) -> StoredTrial:
+    """A trial that is given up after a part: it has no final values."""
+    message = f"pruned after {part.fraction:.3g} of the run: {verdict}"
+    return replace(trial, status="pruned", values={}, message=message)
+
+
+def _written(losses: Losses) -> dict[str, float | None]:
+    """As JSON, which knows no infinity."""
+    return {variant: loss if math.isfinite(loss) else None for variant, loss in losses.items()}
+
+
+def _read(losses: Mapping[str, float | None]) -> Losses:
+    return {variant: math.inf if loss is None else loss for variant, loss in losses.items()}

@@ -1,0 +1,114 @@
+"""Sweeps: every trial of a plan, trained in groups, each recorded the moment it ends, resumable at any point."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from lrtool.config.sweep.load import Sweep, load_sweep
+from lrtool.errors import UsageError
+from lrtool.experiments.runner import Watch
+from lrtool.experiments.session import Session, session
+from lrtool.experiments.sweep.arrivals import Arrivals
+from lrtool.experiments.sweep.options import Board, Options
+from lrtool.experiments.sweep.tpe import require_optuna
+from lrtool.runs.folder import RunFolder
+from lrtool.runs.sweep.leaders import Leaders
+from lrtool.runs.sweep.store import DAMAGED, StoredTrial, SweepStore
+from lrtool.runs.sweep.trials_csv import write_trials
+
+#: Variants that the summary names.
+_LEADERS = 10
+#: How a trial can end.
+_OVER = ("finished", "diverged", "failed", "pruned")
+
+
+def run_sweep(sweep: Sweep, output: Path, options: Options, board: Board, watch: Watch) -> Session:
+    """Train every trial of a sweep into a new run folder.
+
+    `watch(trials, steps)` makes the observer of each LR search. Raises OutputError where the folder cannot be
+    written and ConfigError where the plan cannot be made; a trial that fails is recorded, and the sweep goes on.
+    """
+    # What cannot be done leaves no folder behind.
+    sweep.trials()
+    if sweep.config.sampler == "tpe":
+        require_optuna()
+    folder = RunFolder.create(output, sweep.config.name, "sweep")
+    # Before anything else: with it the run can be resumed.
+    folder.write_text("config.yaml", sweep.config.to_yaml())
+    return _carry_out(sweep, folder, options, board, watch)
+
+
+def resume_sweep(folder: RunFolder, options: Options, board: Board, watch: Watch, most: int) -> Session:
+    """Train what is missing of a sweep, in its own folder; the results equal those of never having stopped.
+
+    Raises UsageError where another process works on it, something in the folder leads out of it, or it is no sweep's.
+    """
+    sweep = load_sweep(folder.config, most=most, code_beside=False)
+    if sweep.config.sampler == "tpe":
+        require_optuna()
+    return _carry_out(sweep, folder, options, board, watch)
+
+
+def _carry_out(sweep: Sweep, folder: RunFolder, options: Options, board: Board, watch: Watch) -> Session:
+    folder.check()
+    with (
+        # It has the folder's lock.
+        SweepStore(folder.path, board.said) as store,
+        session(folder, "sweep", sweep.config, sweep.base.device) as run,
+    ):
+        _check_plan(store, sweep, folder)
+        _check_damage(store, sweep, board)
+        arrivals = Arrivals(sweep, folder, options, store, board, watch)
+        try:
+            arrivals.train()
+        except KeyboardInterrupt as stop:
+            stop.add_note(f"go on with: lrtool sweep --resume {folder.path}")
+            raise
+        finally:
+            run.steps = store.steps()
+        _conclude(run, store.trials(), arrivals)
+    return run
+
+
+def _check_plan(store: SweepStore, sweep: Sweep, folder: RunFolder) -> None:
+    """The trials in the store are those of this plan."""
+    plan = sweep.config.hash()
+    known = store.fact("plan")
+    if known is None:
+        store.remember("plan", plan)
+    elif known != plan:
+        raise UsageError(
+            "its config.yaml was changed since the sweep began, so old and new trials do not belong together",
+            where=str(folder.path),
+            remedy="start a new sweep with the changed config",
+        )
+
+
+def _check_damage(store: SweepStore, sweep: Sweep, board: Board) -> None:
+    """Who was pruned depended on trials that may be lost, and on what they had reached then."""
+    if sweep.config.prune is not None and store.fact(DAMAGED) is not None:
+        board.said("which variants were pruned cannot be said any more: all trials are trained again")
+        store.forget("pruned")
+
+
+def _conclude(run: Session, trials: list[StoredTrial], arrivals: Arrivals) -> None:
+    """`trials.csv` and the summary."""
+    write_trials(run.folder, trials)
+    counts = Counter(trial.status for trial in trials)
+    leaders = Leaders(trials)
+    ranked = leaders.ranked()
+    run.results = {
+        "trials": {"planned": arrivals.planned, **{name: counts[name] for name in _OVER}},
+        "metric": leaders.metric,
+        "leaders": [
+            {"variant": each.variant, "settings": each.settings, "mean": each.mean, "finished": each.finished,
+             "diverged_or_failed": each.others}
+            for each in ranked[:_LEADERS]
+        ],
+        "engines": arrivals.trainer.decisions(),
+        "tuned": arrivals.tuned,
+    }  # fmt: skip
+    if not counts["finished"]:
+        run.status = "diverged" if counts["diverged"] else "failed"
+        run.reason = next((trial.message for trial in trials if trial.message), "no trial finished")

@@ -1,0 +1,55 @@
+"""Each variant's own best LR, searched before it is trained; a search is never repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lrtool.config.schema import Config
+from lrtool.config.sweep.combinations import Combination
+from lrtool.config.sweep.planner import Planner
+from lrtool.config.sweep.schema import Assignments, Tune
+from lrtool.errors import LrtoolError, OutputError
+from lrtool.experiments.runner import Watch
+from lrtool.experiments.setup import prepare
+from lrtool.experiments.tune import run_tune
+from lrtool.runs.sweep.store import SweepStore
+
+
+class TunedLRs:
+    """Searches LRs and remembers them; `found` has the LR of each variant, or None, `untuned` why there is none."""
+
+    def __init__(self, tune: Tune, store: SweepStore, folder: Path, watch: Watch, allow_import: frozenset[str]) -> None:
+        self._tune, self._store, self._folder = tune, store, folder
+        self._watch, self._allow_import = watch, allow_import
+        self.found: dict[str, float | None] = {}
+        self.untuned: dict[str, str] = {}
+
+    def search(self, planner: Planner, chosen: Sequence[Combination]) -> dict[str, Assignments]:
+        """What each of these combinations is to set, by its label."""
+        lrs: dict[str, Assignments] = {}
+        for combination in chosen:
+            name = combination.label
+            found = self._store.fact(f"tuned:{name}")
+            if found is None:
+                found = self._searched(planner.config(combination, {}).model_copy(update={"name": name}))
+                self._store.remember(f"tuned:{name}", found)
+            self.found[name] = found["lr"]
+            if found["lr"] is None:
+                self.untuned[name] = found["reason"]
+            else:
+                lrs[name] = {"optimizer.lr": found["lr"]}
+        return lrs
+
+    def _searched(self, config: Config) -> dict[str, Any]:
+        """Find one variant's best LR; its run folder is kept below `tune/`."""
+        try:
+            setup = prepare(config, self._allow_import)
+            _, result = run_tune(setup, self._folder / "tune", self._watch, self._tune.budget)
+        except OutputError:
+            raise
+        except LrtoolError as error:
+            return {"lr": None, "reason": str(error)}
+        best = result.best.response
+        return {"lr": best.lr, "reason": best.reason.value if best.reason is not None else ""}

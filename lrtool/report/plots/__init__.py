@@ -1,0 +1,1 @@
+"""Plots, one figure a file: data first, drawing after."""

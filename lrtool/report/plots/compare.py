@@ -1,0 +1,172 @@
+"""The curves of a comparison: the mean loss of each variant with its band, and the learning rates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrtool.analysis.statistics.comparison import Statistic
+from lrtool.analysis.statistics.ranks import median
+from lrtool.analysis.statistics.student import estimate
+from lrtool.comparison.variants import Variant, loss_curve
+from lrtool.report.plots.schedule import steps_below
+from lrtool.report.plots.style import INK, PALETTE, log_ticks, metric_name, shortened_apart, styled, titled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Array = NDArray[np.float64]
+
+#: Variants that one figure can tell apart; the best ones are drawn.
+MOST_DRAWN = len(PALETTE)
+_POINTS = 300
+#: Losses, and LRs, that span more than this factor are drawn on a log axis.
+_WIDE = 4.0
+#: Losses this many times the best only say "bad", and leave at the top.
+_BAD = 30.0
+#: More curves than this have their names below the picture, for they would cover it.
+_NAMES_INSIDE = 4
+
+
+@dataclass(frozen=True)
+class Band:
+    """A variant's loss over updates: `step`, `mean` (or median), `low`, `high` all (points,).
+
+    The band is NaN with too few seeds: one, or of medians fewer than 6. `lr_step`, `lr`: its learning rate, of its
+    first seed. `seeds` that did not diverge are averaged.
+    """
+
+    name: str
+    seeds: int
+    step: Array
+    mean: Array
+    low: Array
+    high: Array
+    lr_step: Array
+    lr: Array
+
+
+@dataclass(frozen=True)
+class OverlayPlot:
+    """The curves of the best variants, best first; `loss` is whose, `left_out` counts variants not drawn."""
+
+    title: str
+    answer: str
+    loss: str
+    bands: tuple[Band, ...]
+    left_out: int = 0
+    statistic: Statistic = "mean"
+
+    @classmethod
+    def of(
+        cls,
+        title: str,
+        answer: str,
+        variants: Sequence[Variant],
+        loss: str = "val_loss",
+        statistic: Statistic = "mean",
+    ) -> Self:
+        """From variants in order of their rank."""
+        bands = tuple(_band(variant, loss, statistic) for variant in variants[:MOST_DRAWN])
+        return cls(title, answer, loss, bands, max(0, len(variants) - MOST_DRAWN), statistic)
+
+
+@styled
+def draw_overlay(plot: OverlayPlot) -> Figure:
+    """Loss with bands above, learning rate below, over a common step axis."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8.5, 6.4), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    names = shortened_apart([band.name for band in plot.bands], 40)
+    _loss_axis(above, plot)
+    top = above.get_ylim()[1]
+    for place, (band, name, color) in enumerate(zip(plot.bands, names, PALETTE, strict=False)):
+        order = 3 - place / 10  # the best on top
+        label = f"{name} ({band.seeds} seed{'' if band.seeds == 1 else 's'})"
+        marker = "o" if len(band.step) == 1 else None
+        above.plot(band.step, band.mean, color=color, label=label, marker=marker, zorder=order)
+        if (band.mean <= top).any():
+            above.fill_between(band.step, band.low, band.high, color=color, alpha=0.4 / (2 + len(plot.bands)), lw=0)
+        below.plot(band.lr_step, band.lr, color=color, lw=1.4, zorder=order)
+    _names(figure, above, plot)
+    _lr_axis(below, plot)
+    steps_below(below)
+    figure.align_ylabels([above, below])
+    titled(figure, above, plot.title, plot.answer, 104)
+    return figure
+
+
+def _band(variant: Variant, loss: str, statistic: Statistic) -> Band:
+    """Mean (or median) and interval over seeds on a common grid, which ends where the first seed ends."""
+    curves = [loss_curve(outcome, loss) for outcome in variant.outcomes.values() if not outcome.diverged]
+    curves = [(step, values) for step, values in curves if len(step)]
+    first = next(iter(variant.outcomes.values())).curve
+    lr_step, lr = first.get("step", np.empty(0)), first.get("lr", np.empty(0))
+    if not curves:
+        nothing = np.empty(0)
+        return Band(variant.name, 0, nothing, nothing, nothing, nothing, lr_step, lr)
+    grid = _grid(curves)
+    table = np.array([np.interp(grid, step, values) for step, values in curves])
+    columns = [median(column) if statistic == "median" else estimate(column) for column in table.T]
+    middle = np.array([column.mean for column in columns])
+    ends = np.array([column.interval or (math.nan, math.nan) for column in columns])
+    return Band(variant.name, len(curves), grid, middle, ends[:, 0], ends[:, 1], lr_step, lr)
+
+
+def _grid(curves: Sequence[tuple[Array, Array]]) -> Array:
+    start, end = max(step[0] for step, _ in curves), min(step[-1] for step, _ in curves)
+    steps = np.unique(np.concatenate([step for step, _ in curves]))
+    steps = steps[(steps >= start) & (steps <= end)]
+    if not len(steps):
+        return np.array([end])
+    few: Array = steps[np.linspace(0, len(steps) - 1, min(len(steps), _POINTS)).astype(int)]
+    return few
+
+
+def _loss_axis(axes: Axes, plot: OverlayPlot) -> None:
+    """Log where the loss falls far; what starts or explodes far above the rest leaves at the top."""
+    axes.set_ylabel(metric_name(plot.loss))
+    curves = [band.mean for band in plot.bands if len(band.mean)]
+    if not curves:
+        axes.text(0.5, 0.5, "no seed has a finite loss", transform=axes.transAxes, ha="center", color=INK)
+        return
+    means = np.concatenate(curves)
+    low, high = float(means.min()), float(np.quantile(means, 0.98))
+    if low > 0:
+        high = min(high, max(float(curves[0].max()), _BAD * low))
+    if low > 0 and high / low > _WIDE:
+        axes.set_yscale("log")
+        axes.set_ylim(low / 1.3, high * 1.3)
+        log_ticks(axes.yaxis)
+    else:
+        room = max(high - low, abs(high) * 0.02, 1e-12)
+        axes.set_ylim(low - 0.08 * room, high + 0.08 * room)
+
+
+def _names(figure: Figure, axes: Axes, plot: OverlayPlot) -> None:
+    more = f"; {plot.left_out} worse variants are not drawn" if plot.left_out else ""
+    title = f"{plot.statistic} and 95% interval over seeds{more}"
+    if len(plot.bands) <= _NAMES_INSIDE:
+        axes.legend(loc="best", title=title, title_fontsize=8.5)
+    else:
+        handles, labels = axes.get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=2, title=title, title_fontsize=8.5)
+
+
+def _lr_axis(axes: Axes, plot: OverlayPlot) -> None:
+    """From 0, or log where the peaks lie so far apart that the lower ones would not be seen."""
+    axes.set_ylabel("learning rate")
+    peaks = [float(band.lr.max()) for band in plot.bands if len(band.lr)]
+    if peaks and min(peaks) > 0 and max(peaks) > _WIDE * 2 * min(peaks):
+        axes.set_yscale("log")
+        axes.set_ylim(min(peaks) / 30, max(peaks) * 1.5)
+        log_ticks(axes.yaxis, 4)
+    elif all((band.lr >= 0).all() for band in plot.bands):
+        axes.set_ylim(bottom=0)

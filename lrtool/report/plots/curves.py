@@ -1,0 +1,199 @@
+"""The plot of a training run: loss, metrics, learning rate and momentum against steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrtool.report.plots.schedule import epochs_on_top, outline, steps_below
+from lrtool.report.plots.style import BLUE, FAINT, GREEN, INK, PALETTE, VERMILION, VIOLET, number, styled, titled
+from lrtool.report.thinning import Thinned, running_mean, thin
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Array = NDArray[np.float64]
+
+_BLOCKS = 1500
+#: Updates that the smoothed loss averages, as a part of the run.
+_SMOOTHED = 1 / 40
+#: A loss that falls by this factor is drawn on a log axis.
+_WIDE = 30
+
+
+@dataclass(frozen=True)
+class TrainingPlot:
+    """A run as arrays, one entry per update: `step`, `lr`, `train_loss`, all (steps,).
+
+    `validation`: `val_loss` and further validation columns, `extra`: `momentum` and the like, by name, (steps,),
+    NaN where not measured. `steps_per_epoch` is None where the run is shorter than an epoch.
+    """
+
+    title: str
+    step: Array
+    lr: Array
+    train_loss: Array
+    validation: Mapping[str, Array] = field(default_factory=dict)
+    extra: Mapping[str, Array] = field(default_factory=dict)
+    steps_per_epoch: float | None = None
+
+    @classmethod
+    def of(cls, table: Mapping[str, Array], title: str, trial: int = 0) -> Self:
+        """From the columns of a `metrics.csv`."""
+        rows = table["trial"] == trial
+        columns = {name: values[rows] for name, values in table.items()}
+        validation = {name: values for name, values in columns.items() if name.startswith("val_")}
+        known = {"trial", "step", "epoch", "lr", "train_loss", "seconds", *validation}
+        return cls(
+            title=title,
+            step=columns["step"],
+            lr=columns["lr"],
+            train_loss=columns["train_loss"],
+            validation={name: values for name, values in validation.items() if np.isfinite(values).any()},
+            extra={n: values for n, values in columns.items() if n not in known and np.isfinite(values).any()},
+            steps_per_epoch=_steps_per_epoch(columns["step"], columns["epoch"]),
+        )
+
+    @property
+    def answer(self) -> str:
+        """What the plot shows, in words."""
+        if not len(self.step):
+            return "no update was done"
+        loss = self.validation.get("val_loss")
+        if loss is None:
+            finite = np.isfinite(self.train_loss)
+            last = number(float(self.train_loss[finite][-1])) if finite.any() else "not finite"
+            return f"training loss {last} after {_steps(len(self.step))}"
+        best = int(np.nanargmin(loss))
+        also = [
+            f"{_name(name)} {number(float(values[best]))}"
+            for name, values in self.validation.items()
+            if name != "val_loss" and np.isfinite(values[best])
+        ]
+        return ", ".join(
+            [f"best validation loss {number(float(loss[best]))} after {_steps(int(self.step[best]) + 1)}", *also]
+        )
+
+
+@styled
+def draw_training(plot: TrainingPlot) -> Figure:
+    """Panels over a common step axis: loss, each kind of metric, LR, and whatever else was scheduled."""
+    from matplotlib.figure import Figure
+
+    metrics = {name: values for name, values in plot.validation.items() if name != "val_loss"}
+    heights = [3.2, *([1.8] if metrics else []), 1.4, *[1.1] * len(plot.extra)]
+    figure = Figure(figsize=(8.5, 1.3 + 1.15 * sum(heights)), layout="constrained")
+    panels = list(figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0])
+    _loss_panel(panels[0], plot)
+    if metrics:
+        _metric_panel(panels[1], plot.step, metrics)
+    lower = panels[2:] if metrics else panels[1:]
+    _line_panel(lower[0], plot.step, plot.lr, "learning rate", VIOLET)
+    for place, (axes, (name, values)) in enumerate(zip(lower[1:], plot.extra.items(), strict=True)):
+        _line_panel(axes, plot.step, values, name.replace("_", " "), PALETTE[(place + 3) % len(PALETTE)])
+    steps_below(panels[-1])
+    figure.align_ylabels(panels)
+    if plot.steps_per_epoch:
+        epochs_on_top(panels[0], plot.steps_per_epoch)
+    titled(figure, panels[0], plot.title, plot.answer)
+    return figure
+
+
+def _steps_per_epoch(step: Array, epoch: Array) -> float | None:
+    """Updates per epoch from the first updates of the first and the last whole epoch."""
+    begins = np.flatnonzero(np.diff(epoch) > 0) + 1
+    if not begins.size:
+        return None
+    return float((step[begins[-1]] - step[0]) / (epoch[begins[-1]] - epoch[0]))
+
+
+def _loss_panel(axes: Axes, plot: TrainingPlot) -> None:
+    few = thin(plot.step, plot.train_loss, _BLOCKS)
+    smooth = running_mean(few.mean, max(3, round(len(few.x) * _SMOOTHED)))
+    _raw(axes, few, len(plot.step))
+    axes.plot(few.x, smooth, color=BLUE, label="training, smoothed", zorder=3)
+    loss = plot.validation.get("val_loss")
+    if loss is not None:
+        measured = np.flatnonzero(np.isfinite(loss))
+        axes.plot(plot.step[measured], loss[measured], "-", color=VERMILION, lw=1.3, zorder=4)
+        size = 4.5 if len(measured) <= 60 else 0
+        axes.plot(plot.step[measured], loss[measured], "o", color=VERMILION, ms=size, zorder=4)
+        axes.plot([], [], "-o" if size else "-", color=VERMILION, ms=4.5, lw=1.3, label="validation")
+        _mark_best(axes, plot.step, loss)
+    _loss_scale(axes, few, smooth, loss)
+    axes.set_ylabel("loss")
+    axes.legend(loc="best")
+
+
+def _raw(axes: Axes, few: Thinned, points: int) -> None:
+    """Every loss of a short run, the range of each block of a long one; a lone point is a dot."""
+    if points > len(few.x):
+        axes.fill_between(few.x, few.low, few.high, color=BLUE, alpha=0.22, lw=0, label="training, range")
+    else:
+        marker = "o" if np.isfinite(few.mean).sum() == 1 else None
+        axes.plot(few.x, few.mean, color=BLUE, alpha=0.3, lw=0.9, marker=marker, label="training")
+
+
+def _mark_best(axes: Axes, step: Array, loss: Array) -> None:
+    best = int(np.nanargmin(loss))
+    axes.plot(step[best], loss[best], "*", ms=13, color=GREEN, mec="white", mew=0.8, zorder=5, label="best validation")
+
+
+def _loss_scale(axes: Axes, few: Thinned, smooth: Array, loss: Array | None) -> None:
+    """Log where the loss falls far; an explosion leaves at the top instead of flattening all else."""
+    finite = smooth[np.isfinite(smooth)]
+    if not finite.size:
+        axes.text(0.5, 0.5, "no finite loss", transform=axes.transAxes, ha="center", color=INK)
+        return
+    levels = finite if loss is None else np.concatenate([finite, loss[np.isfinite(loss)]])
+    begun = float(np.median(finite[: max(1, len(finite) // 20)]))
+    usual = max(begun, float(np.median(levels)))
+    high = max(begun, float(np.quantile(levels, 0.9)))
+    seen = few.low[np.isfinite(few.low)]
+    low = min(float(np.quantile(seen, 0.005)), float(levels.min()))
+    peak = float(few.high[np.isfinite(few.high)].max())
+    if low > 0 and min(high, usual * 10) / float(levels.min()) > _WIDE:
+        axes.set_yscale("log")
+        axes.set_ylim(low / 1.3, min(peak * 1.15, high * 4, usual * 10))
+    else:
+        high = min(high, usual + 2 * (usual - low))
+        room = max(high - low, abs(high) * 0.05, 1e-12)
+        axes.set_ylim(low - 0.06 * room, min(peak + 0.06 * room, high + 0.6 * room))
+    if peak > axes.get_ylim()[1] and float(finite.max()) > axes.get_ylim()[1]:
+        axes.annotate(
+            f"up to {number(peak)}", (0.995, 0.985), xycoords="axes fraction", ha="right", va="top", fontsize=8.5
+        )
+
+
+def _metric_panel(axes: Axes, step: Array, metrics: Mapping[str, Array]) -> None:
+    for place, (name, values) in enumerate(metrics.items()):
+        known = np.isfinite(values)
+        size = 4 if known.sum() <= 60 else 0
+        color = (GREEN, *PALETTE[3:])[place % 6]
+        axes.plot(step[known], values[known], "-o", ms=size, lw=1.4, color=color, label=_name(name))
+    axes.set_ylabel(_name(next(iter(metrics))) if len(metrics) == 1 else "validation")
+    if len(metrics) > 1:
+        axes.legend(loc="best")
+
+
+def _line_panel(axes: Axes, step: Array, values: Array, label: str, color: str) -> None:
+    x, y = outline(step, values)
+    axes.plot(x, y, color=color, lw=1.6, marker="o" if len(x) == 1 else None)
+    axes.set_ylabel(label)
+    if len(y) and np.nanmin(y, initial=0.0) >= 0 and label != "momentum":
+        axes.set_ylim(bottom=0)
+    if len(y) and np.nanmin(y) == np.nanmax(y):
+        axes.annotate(f"constant {number(float(y[0]))}", (0.01, 0.9), xycoords="axes fraction", color=FAINT, va="top")
+
+
+def _steps(count: int) -> str:
+    return f"{count:,} step{'' if count == 1 else 's'}"
+
+
+def _name(column: str) -> str:
+    return column.removeprefix("val_").replace("_", " ")

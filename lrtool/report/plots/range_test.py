@@ -1,0 +1,181 @@
+"""The plot of a range test: loss against learning rate, with what was read off it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrtool.analysis.range_test import Estimate, RangeTestResult
+from lrtool.report.plots.marks import Mark, between, draw_marks, draw_peers, lr_axis, with_rows
+from lrtool.report.plots.style import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILION, VIOLET, number, styled, titled
+from lrtool.report.thinning import thin
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Array = NDArray[np.float64]
+
+#: What is drawn at most: blocks of a seed's line, points of the mean, raw points over all seeds.
+_BLOCKS, _LINE, _POINTS = 300, 1000, 4000
+#: The answers, and those whose interval is shaded down the plot.
+_FALLS, _SUGGESTED, _STABLE, _EXPLODES = "starts to fall", "suggested", "stable up to", "starts to explode"
+_SHADED = (_SUGGESTED, _STABLE)
+#: What lies this many times further than ramp and suggestion is an arrow at the edge of the plot.
+_FAR = 10.0
+
+
+@dataclass(frozen=True)
+class RangeTestPlot:
+    """A range test as arrays: `lr` (steps,), `losses` and `smoothed` (seeds, steps), NaN after a stop.
+
+    `mean`, `band_low`, `band_high`: (steps,), over seeds. `validation`: (LRs, losses) per seed. `methods`:
+    what other methods suggest. `source`: what the suggestion was read off; `caveats`: what to know about it.
+    `reason`: why there is none. `stability`: up to which LR training is stable.
+    """
+
+    title: str
+    lr: Array
+    losses: Array
+    smoothed: Array
+    mean: Array
+    band_low: Array
+    band_high: Array
+    lower: Estimate | None = None
+    upper: Estimate | None = None
+    suggestion: Estimate | None = None
+    source: str = ""
+    reason: str = ""
+    validation: Sequence[tuple[Array, Array]] = ()
+    methods: Mapping[str, float] = field(default_factory=dict)
+    stability: Estimate | None = None
+    caveats: Sequence[str] = ()
+
+    @classmethod
+    def of(cls, result: RangeTestResult, name: str, validation: Sequence[tuple[Array, Array]] = ()) -> Self:
+        """From the analysis of a test of the task `name`."""
+        known = {kind: said.lr for kind, said in result.methods.items()}
+        chosen = result.suggestion.value if result.suggestion else None
+        return cls(
+            title=f"{name}: learning-rate range test",
+            lr=result.lr,
+            losses=result.losses,
+            smoothed=result.smoothed,
+            mean=result.mean,
+            band_low=result.band_low,
+            band_high=result.band_high,
+            lower=result.lower,
+            upper=result.upper,
+            suggestion=result.suggestion,
+            stability=result.stability,
+            caveats=[caveat.value for caveat in result.caveats],
+            source=result.source,
+            reason=result.reason.value if result.reason else "",
+            validation=validation,
+            methods={kind: lr for kind, lr in known.items() if lr is not None and lr > 0 and lr != chosen},
+        )
+
+    @property
+    def answer(self) -> str:
+        """What the test says, in words, and what to know about it."""
+        if self.suggestion is None:
+            return f"No suggestion: {self.reason}" if self.reason else "No suggestion"
+        interval = between((self.suggestion.low, self.suggestion.high))
+        said = f"Suggested peak LR {number(self.suggestion.value)} ({interval}), from {self.source}"
+        return "\n".join([said, *(f"Note: {caveat}" for caveat in self.caveats)])
+
+    @property
+    def marks(self) -> list[Mark]:
+        """The LRs that were found, named."""
+        found = (
+            (_FALLS, self.lower, ORANGE, "--"),
+            (_SUGGESTED, self.suggestion, GREEN, "-"),
+            (_STABLE, self.stability, VIOLET, (0, (1, 1))),
+            (_EXPLODES, self.upper, VERMILION, "-."),
+        )
+        return [
+            Mark(name, said.value, color, line, (said.low, said.high), bold=name == _SUGGESTED)
+            for name, said, color, line in found
+            if said is not None
+        ]
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """The LRs to draw: the ramp's, the suggestion, and all else that was found unless it lies far from them."""
+        known = [float(self.lr[0]), float(self.lr[-1]), *([self.suggestion.value] if self.suggestion else [])]
+        low, high = min(known), max(known)
+        found = [lr for mark in self.marks for lr in (mark.value, *(mark.interval or ()))]
+        near = [lr for lr in found if low / _FAR < lr < high * _FAR]
+        return min([low, *near]) / 1.1, max([high, *near]) * 1.1
+
+
+@styled
+def draw_range_test(plot: RangeTestPlot) -> Figure:
+    """Raw points, smoothed seeds, their mean and band; the answers in rows above, other methods below."""
+    from matplotlib.figure import Figure
+
+    marks = plot.marks
+    figure = Figure(figsize=(9, 5.4 + 0.25 * len(marks)), layout="constrained")
+    axes, above = with_rows(figure, len(marks))
+    lr_axis(axes, *plot.span)
+    axes.set_ylim(*_limits(plot))
+    _draw_curves(axes, plot)
+    draw_marks(axes, above, marks)
+    for mark in marks:
+        if mark.interval is not None and mark.name in _SHADED:
+            axes.axvspan(*np.clip(mark.interval, *plot.span), color=mark.color, alpha=0.13, lw=0)
+    draw_peers(axes, plot.methods)
+    axes.set_ylabel("training loss" if not plot.validation else "loss")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, columnspacing=1.6)
+    titled(figure, above, plot.title, plot.answer)
+    if plot.suggestion is None and not np.isfinite(plot.losses).any():
+        axes.text(0.5, 0.5, "no finite loss was measured", transform=axes.transAxes, ha="center", fontsize=12)
+    return figure
+
+
+def _limits(plot: RangeTestPlot) -> tuple[float, float]:
+    """What lies between the lowest loss and a little above the start: an explosion leaves at the top."""
+    finite = plot.losses[np.isfinite(plot.losses)]
+    if not finite.size:
+        return 0.0, 1.0
+    first = plot.losses[:, : max(5, plot.losses.shape[1] // 10)]
+    begun = first[np.isfinite(first)]
+    start = float(np.median(begun)) if begun.size else float(np.median(finite))
+    noise = float(np.quantile(begun, 0.95) - np.quantile(begun, 0.05)) if begun.size else 0.0
+    low = float(np.quantile(finite, 0.01))
+    curve = plot.mean[np.isfinite(plot.mean)]
+    low = min(low, float(curve.min())) if curve.size else low
+    room = max(start - low, noise, abs(start) * 0.05, 1e-12)
+    high = min(start + 0.6 * room + noise / 2, float(finite.max()) + 0.15 * room)
+    if plot.upper is not None and curve.size and curve.max() > start:
+        high = min(high, float(curve.max()) - 0.02 * room)  # where the analysis cuts explosions off, nothing is seen
+    return low - 0.12 * room, max(high, start + noise / 2)
+
+
+def _draw_curves(axes: Axes, plot: RangeTestPlot) -> None:
+    stride = max(1, len(plot.lr) // _LINE)
+    every = max(1, -(-plot.losses.size // _POINTS))
+    label = "each update" if every == 1 else f"one of {every} updates"
+    for losses in plot.losses:
+        axes.plot(plot.lr[::every], losses[::every], ".", ms=4.5, color=GREY, alpha=0.5, mew=0, label=label, zorder=2)
+        label = ""
+    if len(plot.losses) > 1:
+        label = "each seed, exponential mean (lags)"
+        for smooth in plot.smoothed:
+            few = thin(np.log(plot.lr), smooth, _BLOCKS)
+            axes.plot(np.exp(few.x), few.mean, color=BLUE, lw=0.9, alpha=0.4, label=label, zorder=3)
+            label = ""
+        lr, low, high = (values[::stride] for values in (plot.lr, plot.band_low, plot.band_high))
+        axes.fill_between(lr, low, high, color=BLUE, alpha=0.15, lw=0, label="band over seeds")
+    label = "mean over seeds" if len(plot.losses) > 1 else "smoothed"
+    known = np.isfinite(plot.mean)
+    if known.any():
+        axes.plot(plot.lr[known][::stride], plot.mean[known][::stride], color=BLUE, lw=2.2, label=label, zorder=5)
+    label = "validation"
+    for rates, loss in plot.validation:
+        axes.plot(rates, loss, "-o", color=PURPLE, ms=3, lw=1, alpha=0.8, label=label, zorder=4)
+        label = ""

@@ -1,0 +1,259 @@
+"""`sweep.sqlite`: the trials of a sweep, each written once, in a transaction of its own, when it ends.
+
+Tables (schema 1): `trials`, a row a trial, its curve a zlib'd little-endian float64 array (columns, points);
+`facts`, what a resumed sweep must decide as before (the plan's hash, engines, tuned LRs) as JSON by key.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from lrtool.errors import OutputError, UsageError
+from lrtool.runs.atomic import output_error
+from lrtool.runs.links import check_file, opened
+from lrtool.runs.lock import FolderLock
+from lrtool.runs.sweep.salvage import filled_up, moved_aside, readable, salvaged
+from lrtool.runs.sweep.stored_trial import COLUMNS, StoredTrial, row_of, trial_of
+
+__all__ = ["FILE", "SCHEMA", "StoredTrial", "SweepStore", "read_trials"]
+
+#: Raised whenever a column changes its meaning or goes away.
+SCHEMA = 1
+FILE = "sweep.sqlite"
+#: The fact that a part of the file was lost once.
+DAMAGED = "damaged"
+_LOCK = "sweep.lock"
+_TABLES = (
+    "CREATE TABLE trials (number INTEGER PRIMARY KEY, variant TEXT NOT NULL, settings TEXT NOT NULL, seed INTEGER,"
+    " status TEXT NOT NULL, steps INTEGER NOT NULL, seconds REAL NOT NULL, final TEXT NOT NULL,"
+    " columns TEXT NOT NULL, curve BLOB NOT NULL, message TEXT NOT NULL, checksum INTEGER NOT NULL)",
+    "CREATE TABLE facts (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
+)
+_INSERT = f"INSERT OR REPLACE INTO trials ({COLUMNS}) VALUES ({', '.join('?' * len(COLUMNS.split(',')))})"
+_ONE = f"SELECT {COLUMNS} FROM trials WHERE number = ?"
+
+_LOG = logging.getLogger("lrtool")
+
+
+def read_trials(path: Path, said: Callable[[str], None] = _LOG.warning) -> list[StoredTrial]:
+    """The trials of a sweep in order of their numbers; `path` is its run folder or its `sweep.sqlite`.
+
+    Can be read while the sweep runs. Raises UsageError where there is no such file, a newer lrtool wrote it, or
+    nothing of it can be read; `said` hears what is lost where only a part of it can.
+    """
+    file = path / FILE if path.is_dir() else path
+    with _opened(file) as database:
+        trials, damage = readable(database)
+    if damage:
+        said(f"{file}: {damage}")
+    return trials
+
+
+class SweepStore:
+    """The store of a sweep that runs. One process at a time has it; a killed one leaves it usable."""
+
+    def __init__(self, folder: Path, said: Callable[[str], None] = _LOG.warning) -> None:
+        """Open the store of a run folder, or make it.
+
+        Raises UsageError where another process has it, a newer lrtool wrote it, or it is a link or some other
+        program's database. A damaged file is kept aside; `said` hears what is lost.
+        """
+        self.file = folder / FILE
+        self._lock = FolderLock(folder / _LOCK, "sweep")
+        try:
+            self._database = self._ready(said)
+        except BaseException:
+            self._lock.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Fold everything into the one file and let others have it."""
+        try:
+            with _written(self.file):
+                self._database.execute("PRAGMA synchronous = FULL")
+                self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            self._database.close()
+            self._lock.close()
+
+    def record(self, trial: StoredTrial) -> None:
+        """Write a trial that has ended, whole or not at all; one recorded before under its number is replaced.
+
+        A killed process loses nothing that was recorded. Raises OutputError where the disk is full.
+        """
+        with _written(self.file):
+            self._database.execute(_INSERT, row_of(trial))
+
+    def record_together(self, trials: Sequence[StoredTrial], key: str, value: Any) -> None:
+        """Write several trials and remember a value, all or nothing."""
+        with _written(self.file), self._database:
+            self._database.execute("BEGIN")
+            self._database.executemany(_INSERT, [row_of(trial) for trial in trials])
+            self._database.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (key, json.dumps(value)))
+
+    def statuses(self) -> dict[int, str]:
+        """The status of each recorded trial."""
+        return dict(self._database.execute("SELECT number, status FROM trials ORDER BY number"))
+
+    def steps(self) -> int:
+        """Updates of all recorded trials."""
+        return int(self._database.execute("SELECT coalesce(sum(steps), 0) FROM trials").fetchone()[0])
+
+    def trials(self) -> list[StoredTrial]:
+        """Every recorded trial, in order."""
+        return readable(self._database)[0]
+
+    def some(self, numbers: Iterable[int]) -> list[StoredTrial]:
+        """Those of these trials that are recorded, in the order given."""
+        rows = (self._database.execute(_ONE, (number,)).fetchone() for number in numbers)
+        return [trial_of(row) for row in rows if row is not None]
+
+    def fact(self, key: str) -> Any:
+        """What was remembered under a key, None if nothing."""
+        row = self._database.execute("SELECT value FROM facts WHERE key = ?", (key,)).fetchone()
+        return json.loads(row[0]) if row else None
+
+    def remember(self, key: str, value: Any) -> None:
+        """Remember a JSON value for whoever resumes."""
+        with _written(self.file):
+            self._database.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (key, json.dumps(value)))
+
+    def forget(self, prefix: str) -> None:
+        """Forget every trial, what is remembered under keys that begin so, and that the file was damaged."""
+        with _written(self.file), self._database:
+            self._database.execute("BEGIN")
+            self._database.execute("DELETE FROM trials")
+            self._database.execute("DELETE FROM facts WHERE key GLOB ? OR key = ?", (f"{prefix}*", DAMAGED))
+
+    def _ready(self, said: Callable[[str], None]) -> sqlite3.Connection:
+        """The open database, with tables; what is readable of a damaged one is moved into a new one."""
+        try:
+            return self._connected()
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):
+                raise _unwritable(self.file, error) from None
+        trials, facts, damage = salvaged(self.file)
+        aside = moved_aside(self.file)
+        database = self._connected()
+        with database:
+            database.execute("BEGIN")
+            database.executemany(_INSERT, [row_of(trial) for trial in trials])
+            database.executemany("INSERT INTO facts VALUES (?, ?)", {**facts, DAMAGED: json.dumps(damage)}.items())
+        said(f"{self.file}: {damage}; what is lost is trained again (the damaged file is kept as {aside.name})")
+        return database
+
+    def _connected(self) -> sqlite3.Connection:
+        _check_files(self.file, in_place=True)
+        try:
+            os.close(opened(self.file, os.O_RDWR | os.O_CREAT))
+        except OSError as error:
+            raise output_error(self.file, error) from None
+        # Autocommit: every statement outside BEGIN is a transaction of its own.
+        database = sqlite3.connect(self.file, isolation_level=None, timeout=30, check_same_thread=False)
+        try:
+            version = _version(database, self.file)
+            if version == 0 and database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                raise UsageError("this is not a sweep's database: it has no schema number", where=str(self.file))
+            # Views and triggers that somebody put there may call nothing.
+            database.execute("PRAGMA trusted_schema = OFF")
+            database.execute("PRAGMA journal_mode = WAL")
+            # What is committed survives the death of the process; `close` makes it survive a power cut.
+            database.execute("PRAGMA synchronous = NORMAL")
+            if version == 0:
+                with database:
+                    database.execute("BEGIN")
+                    for table in _TABLES:
+                        database.execute(table)
+                    database.execute(f"PRAGMA user_version = {SCHEMA}")
+            elif readable(database)[1]:
+                raise sqlite3.DatabaseError("damaged")
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+
+def _version(database: sqlite3.Connection, file: Path) -> int:
+    version = int(database.execute("PRAGMA user_version").fetchone()[0])
+    if version > SCHEMA:
+        raise UsageError(
+            f"the sweep's database has schema {version}, but this lrtool reads up to {SCHEMA}",
+            where=str(file),
+            remedy="update lrtool",
+        )
+    return version
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[sqlite3.Connection]:
+    """A database for reading only; raises UsageError where it is not one of ours."""
+    if not file.is_file():
+        raise UsageError(
+            "there is no sweep's database", where=str(file), remedy="give the folder of a run that `lrtool sweep` made"
+        )
+    _check_files(file, in_place=False)
+    try:
+        with closing(_read_only(file)) as database:
+            if _version(database, file) == 0:
+                raise UsageError("this is not a sweep's database: it has no schema number", where=str(file))
+            yield database
+    except sqlite3.DatabaseError as error:
+        raise UsageError(
+            f"the sweep's database cannot be read: {error}", where=str(file), remedy="run the sweep again"
+        ) from None
+
+
+def _read_only(file: Path) -> sqlite3.Connection:
+    """A connection that cannot write; where even SQLite's side files cannot be made, the file as it stands.
+
+    Raises sqlite3.DatabaseError where it is no database.
+    """
+    uri, failure = file.resolve().as_uri(), sqlite3.DatabaseError("unknown")
+    for options in ("mode=ro", "immutable=1"):
+        database = sqlite3.connect(f"{uri}?{options}", uri=True, timeout=30)
+        try:
+            database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.DatabaseError as error:
+            database.close()
+            failure = error
+        else:
+            return database
+    filled = filled_up(file)
+    if filled is None:
+        raise failure
+    return filled
+
+
+def _check_files(file: Path, *, in_place: bool) -> None:
+    """Raise UsageError where the database, or a file that SQLite keeps beside it, is a link."""
+    for ending in ("", "-wal", "-shm", "-journal"):
+        check_file(file.with_name(file.name + ending), in_place=in_place)
+
+
+@contextmanager
+def _written(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise _unwritable(file, error) from None
+
+
+def _unwritable(file: Path, error: Exception) -> OutputError:
+    return OutputError(
+        f"cannot write here: {error}",
+        where=str(file),
+        remedy="make room on the disk, or choose another folder with --output DIR",
+    )

@@ -1,0 +1,1 @@
+"""Schedules that only fall, one family a file."""
