@@ -26,6 +26,7 @@ from lrtool.cli.common import (
     say,
 )
 from lrtool.errors import ExitCode
+from lrtool.status import Status
 
 if TYPE_CHECKING:
     from lrtool.analysis.range_test import Estimate, RangeTestResult
@@ -50,7 +51,8 @@ def command(
     path = one_config(config, config_option)
     checked = load(path, overrides, seed)
 
-    from lrtool.experiments.engines import EngineName, Engines
+    from lrtool.engine.trials import EngineName
+    from lrtool.experiments.engines import Engines
     from lrtool.experiments.range_test.range_test import run_range_test
     from lrtool.experiments.setup import prepare
     from lrtool.report.terminal.progress import progress
@@ -66,7 +68,7 @@ def command(
         say(_answer(run, result))
         if result.suggestion is not None:
             say(Given(path, overrides, seed, allow_import, output).training(run.folder.path))
-    if run.status == "diverged":
+    if run.status is Status.DIVERGED:
         raise typer.Exit(ExitCode.DIVERGED)
 
 

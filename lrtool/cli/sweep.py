@@ -21,6 +21,7 @@ from lrtool.cli.common import (
     say,
 )
 from lrtool.errors import ExitCode, UsageError
+from lrtool.status import Status
 
 if TYPE_CHECKING:
     from lrtool.config.sweep.load import Sweep
@@ -99,7 +100,7 @@ def command(
         remember(loaded.config, names)
     run = _run(loaded, folder, output, options, max_trials, quiet or as_json)
     _show(run, as_json)
-    code = {"diverged": ExitCode.DIVERGED, "failed": ExitCode.TASK}.get(run.status)
+    code = {Status.DIVERGED: ExitCode.DIVERGED, Status.FAILED: ExitCode.TASK}.get(run.status)
     if code is not None:
         raise typer.Exit(code)
 
@@ -155,7 +156,7 @@ def _plan(loaded: Sweep, options: Options, as_json: bool) -> None:
         size = f", {each.bytes / 2**20:.0f} MB" if each.bytes is not None else ""
         seconds = f"about {_time(each.seconds)}" if each.seconds is not None else "time unknown"
         lines.append(f"  group {number}: {each.trials} trials of {each.steps} updates, {seconds}{size}")
-        lines.append(f"    {each.reason}")
+        lines.append(f"    {each.engine}: {each.reason}")
         lines.append(f"    the first: {each.like}")
     if plan["seconds"] is not None:
         lines.append(f"predicted: {_time(plan['seconds'])}, {(plan['bytes'] or 0) / 2**20:.0f} MB besides torch itself")
@@ -189,8 +190,8 @@ def _answer(run: Session) -> str:
     """The result in a few lines."""
     results: dict[str, Any] = run.results
     counts = results["trials"]
-    said = ", ".join(f"{counts[name]} {name}" for name in ("finished", "diverged", "failed", "pruned") if counts[name])
-    lines = [f"{counts['planned']} trials: {said}" + (f" ({run.reason})" if run.status != "finished" else "")]
+    said = ", ".join(f"{counts[name]} {name}" for name in Status if name.is_finished and counts[name])
+    lines = [f"{counts['planned']} trials: {said}" + (f" ({run.reason})" if run.status is not Status.FINISHED else "")]
     leaders = results["leaders"][:_SHOWN]
     width = max((len(each["variant"]) for each in leaders), default=0)
     if leaders:

@@ -24,6 +24,7 @@ from lrtool.cli.common import (
     say,
 )
 from lrtool.errors import ExitCode, UsageError
+from lrtool.status import Status
 
 if TYPE_CHECKING:
     from lrtool.experiments.setup import Setup
@@ -71,7 +72,7 @@ def command(
         print_json({**run.session.summary(), "folder": str(run.session.folder.path)})
     else:
         say(_answer(run))
-    if run.session.status == "diverged":
+    if run.session.status is Status.DIVERGED:
         raise typer.Exit(ExitCode.DIVERGED)
 
 

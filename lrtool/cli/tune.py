@@ -27,6 +27,7 @@ from lrtool.cli.common import (
     say,
 )
 from lrtool.errors import ExitCode, UsageError
+from lrtool.status import Status
 
 if TYPE_CHECKING:
     from lrtool.config.schema import Config
@@ -70,7 +71,8 @@ def command(
     checked = load(path, overrides, seed)
     _target(write)
 
-    from lrtool.experiments.engines import EngineName, Engines
+    from lrtool.engine.trials import EngineName
+    from lrtool.experiments.engines import Engines
     from lrtool.experiments.setup import prepare
     from lrtool.experiments.tune import run_tune
     from lrtool.report.terminal.progress import progress
@@ -93,7 +95,7 @@ def command(
         if found:
             next_ = _next(given, run.folder.path, checked, result.best) if write is None else given.training_of(write)
             say(next_)
-    if run.status == "diverged":
+    if run.status is Status.DIVERGED:
         raise typer.Exit(ExitCode.DIVERGED)
 
 

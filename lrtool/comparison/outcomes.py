@@ -21,12 +21,13 @@ from lrtool.config.schema import Config
 from lrtool.errors import UsageError
 from lrtool.runs.folder import RunFolder
 from lrtool.runs.metrics import final_train_loss, read_metrics
+from lrtool.status import Status
 
 Array = NDArray[np.float64]
 
 _STORE = "sweep.sqlite"
 #: How a trial can end so that it counts; the others were broken off, and their values say nothing.
-_OVER = ("finished", "diverged")
+_MEASURED = [status for status in Status if status.is_measured]
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def _run(folder: RunFolder, notes: list[str]) -> Iterator[Outcome]:
         raise UsageError(
             f"this is a {summary['command']} run; runs of train and sweep can be compared", where=str(folder.path)
         )
-    if summary["status"] not in _OVER:
+    if summary["status"] not in _MEASURED:
         notes.append(f"{folder.path} is left out: its status is {summary['status']}")
         return
     config = _checked(folder.config, read_document(folder.config).data)
@@ -98,7 +99,7 @@ def _run(folder: RunFolder, notes: list[str]) -> Iterator[Outcome]:
     if len(losses):
         values["train_loss"] = final_train_loss(losses)
     yield Outcome(
-        source=str(folder.path), seed=config["seed"], diverged=summary["status"] == "diverged",
+        source=str(folder.path), seed=config["seed"], diverged=summary["status"] == Status.DIVERGED,
         values=values, curve={"step": table["step"] + 1, **curve}, seconds=summary["seconds"],
         flat=dict(_flattened(config)),
     )  # fmt: skip
@@ -112,8 +113,8 @@ def _sweep(folder: RunFolder, notes: list[str]) -> Iterator[Outcome]:
     flat = _Settings(folder.config)
     left_out: dict[str, int] = {}
     for trial in trials:
-        if trial.status not in _OVER:
-            left_out[trial.status] = left_out.get(trial.status, 0) + 1
+        if not trial.status.is_measured:
+            left_out[trial.progress.text] = left_out.get(trial.progress.text, 0) + 1
             continue
         curve = {name: np.asarray(column, dtype=np.float64) for name, column in trial.curve.items()}
         if "step" in curve:
@@ -121,7 +122,7 @@ def _sweep(folder: RunFolder, notes: list[str]) -> Iterator[Outcome]:
             curve["seconds"] = curve["step"] * (trial.seconds / max(trial.steps, 1))
         yield Outcome(
             source=f"{folder.path}, trial {trial.number}", seed=flat.seed if trial.seed is None else trial.seed,
-            diverged=trial.status == "diverged", values=trial.values, curve=curve, seconds=trial.seconds,
+            diverged=trial.status is Status.DIVERGED, values=trial.values, curve=curve, seconds=trial.seconds,
             flat=flat.of(trial.settings),
         )  # fmt: skip
     if not _ended(folder):
@@ -133,7 +134,7 @@ def _sweep(folder: RunFolder, notes: list[str]) -> Iterator[Outcome]:
 def _ended(folder: RunFolder) -> bool:
     """Whether a sweep ran to its end; one that was killed, or is running, has no summary yet."""
     try:
-        return bool(folder.summary()["status"] != "interrupted")
+        return bool(folder.summary()["status"] != Status.INTERRUPTED)
     except UsageError:
         return False
 

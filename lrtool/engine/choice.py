@@ -15,7 +15,7 @@ from lrtool.engine.loop.engine import LoopEngine
 from lrtool.engine.loop.threads import worthwhile_threads
 from lrtool.engine.processes import can_fork
 from lrtool.engine.speeds import Amount, LoopSpeed, loop_speed
-from lrtool.engine.trials import Engine, Recipe, Trial
+from lrtool.engine.trials import Engine, EngineName, Recipe, Trial
 from lrtool.engine.vector import calibration
 from lrtool.engine.vector.calibration import Seconds
 from lrtool.engine.vector.engine import VectorEngine
@@ -33,11 +33,17 @@ _FAR = 4.0
 
 
 class Choice(NamedTuple):
-    """An engine, the reason as a clause for people ("loop: one trial has no company"), and what it costs."""
+    """An engine, its name, the reason as a clause for people ("one trial has no company"), and what it costs."""
 
+    name: EngineName
     engine: Engine
     reason: str
     costs: Costs
+
+    @property
+    def text(self) -> str:
+        """Which one and why."""
+        return f"{self.name}: {self.reason}"
 
 
 class Costs(NamedTuple):
@@ -46,11 +52,6 @@ class Costs(NamedTuple):
     seconds: Seconds
     one_by_one: float
     company: int
-
-    @property
-    def speedup(self) -> float:
-        """How many times sooner they are done than one after the other."""
-        return self.one_by_one / max(1e-9, self.seconds.likely)
 
 
 class Chooser:
@@ -98,7 +99,8 @@ class Chooser:
         """The engine that trains so much soonest."""
         if amount.trials < 2:
             alone = self._alone(amount)
-            return Choice(LoopEngine(), "loop: one trial has no company", Costs(Seconds.around(alone, 0.25), alone, 1))
+            costs = Costs(Seconds.around(alone, 0.25), alone, 1)
+            return Choice(EngineName.LOOP, LoopEngine(), "one trial has no company", costs)
         if self.obstacle is not None:
             return self.looped(amount, f"these trials cannot be stacked: {self.obstacle}")
         loop = self.looped(amount, "stacking is slower for this model")
@@ -115,8 +117,9 @@ class Chooser:
         """The vector engine."""
         found = found or self._outlook(amount)
         return Choice(
+            EngineName.VECTOR,
             VectorEngine(planned=self._planned),
-            f"vector: {amount.trials} trials side by side{why}",
+            f"{amount.trials} trials side by side{why}",
             Costs(found.seconds, self._alone(amount), found.company),
         )
 
@@ -125,20 +128,22 @@ class Chooser:
         alone = self._alone(amount)
         workers = min(self._most_workers, amount.trials)
         if workers < 2:
-            return Choice(LoopEngine(), f"loop: {why}", Costs(Seconds.around(alone * self._pace("loop")), alone, 1))
-        each = self._speed_beside(workers).trial(amount) * self._pace("loop")
+            costs = Costs(Seconds.around(alone * self._pace(EngineName.LOOP)), alone, 1)
+            return Choice(EngineName.LOOP, LoopEngine(), why, costs)
+        each = self._speed_beside(workers).trial(amount) * self._pace(EngineName.LOOP)
         seconds = math.ceil(amount.trials / workers) * each + _FORKING
-        reason = f"loop: {why}; {workers} processes with a trial each"
-        return Choice(LoopEngine(workers=workers), reason, Costs(Seconds.around(seconds), alone, workers))
+        costs = Costs(Seconds.around(seconds), alone, workers)
+        why = f"{why}; {workers} processes with a trial each"
+        return Choice(EngineName.LOOP, LoopEngine(workers=workers), why, costs)
 
-    def expected(self, name: str, amount: Amount, compiled: bool = False) -> float:
+    def expected(self, name: EngineName, amount: Amount, compiled: bool = False) -> float:
         """Seconds that an engine takes for so much once it is planned, and compiled or not."""
-        if name == "loop":
+        if name is EngineName.LOOP:
             return self.looped(amount, "").costs.seconds.likely
         with math_attention():
-            return self._known_planner().execution(amount, compiled) * self._pace("vector")
+            return self._known_planner().execution(amount, compiled) * self._pace(EngineName.VECTOR)
 
-    def heard(self, name: str, expected: float, took: float) -> None:
+    def heard(self, name: EngineName, expected: float, took: float) -> None:
         """An engine took so long where so much was expected: from now on it is expected to take as much longer.
 
         Other days count too, so what is remembered lies halfway to it.
@@ -147,7 +152,7 @@ class Chooser:
         self._paces[name] = before * took / max(1e-9, expected)
         self._memory.put(f"pace {name} {self.key}", min(max((before * self._paces[name]) ** 0.5, 1 / _FAR), _FAR))
 
-    def _pace(self, name: str) -> float:
+    def _pace(self, name: EngineName) -> float:
         """How many times longer this engine takes for this task than its parts would say."""
         if name not in self._paces:
             known = self._memory.get(f"pace {name} {self.key}")
@@ -160,7 +165,7 @@ class Chooser:
     def _outlook(self, amount: Amount) -> Outlook:
         with math_attention():
             found = self._known_planner().outlook(amount)
-        return found._replace(seconds=found.seconds.times(self._pace("vector")))
+        return found._replace(seconds=found.seconds.times(self._pace(EngineName.VECTOR)))
 
     def _known_planner(self) -> Planner:
         if self._planner is None:

@@ -22,10 +22,11 @@ import torch
 
 from lrtool.engine import clock
 from lrtool.engine.interrupts import Interrupts
-from lrtool.engine.trials import Array, Evaluation, Status, Trace, Trial
+from lrtool.engine.trials import Array, Evaluation, Trace, Trial
 from lrtool.engine.vector.worker import Queue, WorkQueue
 from lrtool.errors import Interrupted, LrtoolError, TaskError
 from lrtool.memory import keep_freed_memory
+from lrtool.status import Status
 
 #: What trains a child's share of the trials, given its queue and what is called between chunks.
 Train = Callable[[WorkQueue, Callable[[], None]], None]
@@ -219,7 +220,7 @@ class _Mirror:
 
     def __init__(self, trial: Trial) -> None:
         empty = np.empty(0)
-        self.trace = Trace(trial, Status.STOPPED, empty, empty, empty)
+        self.trace = Trace(trial, Status.INTERRUPTED, empty, empty, empty)
         self.failure: str | None = None
         self._columns: dict[str, Array] = {}
 

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from lrtool.analysis.divergence import DivergenceMonitor, DivergenceRule
-from lrtool.engine.trials import Array, Status, Trace, Trial
+from lrtool.engine.trials import Array, Trace, Trial
+from lrtool.status import Status
 
 #: Updates per chunk at most, and the seconds that a chunk should take.
 _MAX_CHUNK = 256
@@ -52,7 +53,7 @@ class Recorder:
         self._chunk_began = 0.0
         self.chunk = 1
         empty = np.empty(0)
-        self.trace = Trace(trial, Status.STOPPED, empty, empty, empty)
+        self.trace = Trace(trial, Status.INTERRUPTED, empty, empty, empty)
         self._expose(0)
 
     def restore(self, columns: Mapping[str, Array]) -> None:

@@ -4,29 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
-from typing import Literal, Protocol
+from enum import StrEnum
+from typing import Literal, Protocol, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from lrtool.analysis.divergence import TRAINING, DivergenceRule
+from lrtool.errors import UsageError
 from lrtool.optimizers import Optimizer
 from lrtool.schedules import Curve
 from lrtool.schedules.plateau import Plateau
+from lrtool.status import Status
 from lrtool.tasks.base import Task
 
 Array = NDArray[np.float64]
 
 
-class Status(Enum):
-    """How a trial ended; the value is the word that files and messages use."""
+class EngineName(StrEnum):
+    """What a user may ask for; AUTO is whichever of the others is faster."""
 
-    FINISHED = "finished"
-    DIVERGED = "diverged"
-    STOPPED = "stopped"
-    FAILED = "failed"
+    AUTO = "auto"
+    LOOP = "loop"
+    VECTOR = "vector"
+
+    @classmethod
+    def parse(cls, name: str) -> Self:
+        """The engine of this name; UsageError where there is none."""
+        try:
+            return cls(name)
+        except ValueError:
+            raise UsageError(
+                f"there is no engine {name!r}", where="--engine", remedy="write auto, loop or vector"
+            ) from None
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 
 from lrtool.engine import clock
 from lrtool.engine.speeds import Amount, validations
+from lrtool.engine.trials import EngineName
 from lrtool.engine.vector import calibration
 from lrtool.engine.vector.calibration import Seconds
-from lrtool.experiments.engines import EngineName, Engines
+from lrtool.experiments.engines import Engines
 from lrtool.experiments.runner import TrialRunner
 from lrtool.experiments.setup import Setup
 

@@ -6,17 +6,16 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Sequence
-from enum import StrEnum
 from typing import Any
 
 from lrtool.engine import clock
-from lrtool.engine.choice import Choice, Chooser, Costs, choose_engine
+from lrtool.engine.choice import Choice, Chooser, choose_engine
 from lrtool.engine.speeds import Amount
-from lrtool.engine.trials import Observer, Recipe, Status, Trace, Trial
+from lrtool.engine.trials import EngineName, Observer, Recipe, Trace, Trial
 from lrtool.engine.vector.plan import FEW, Plan
 from lrtool.engine.vector.stack import NotStackableError
-from lrtool.errors import UsageError
 from lrtool.experiments.observers import Offset
+from lrtool.status import Status
 from lrtool.tasks.base import Task
 
 _LOG = logging.getLogger("lrtool")
@@ -33,24 +32,6 @@ _OFF = 1.3
 _MOST = 0.6
 
 
-class EngineName(StrEnum):
-    """What a user may ask for."""
-
-    AUTO = "auto"
-    LOOP = "loop"
-    VECTOR = "vector"
-
-    @classmethod
-    def parse(cls, name: str) -> EngineName:
-        """The engine of this name; UsageError where there is none."""
-        try:
-            return cls(name)
-        except ValueError:
-            raise UsageError(
-                f"there is no engine {name!r}", where="--engine", remedy="write auto, loop or vector"
-            ) from None
-
-
 class Engines:
     """Trains trials by the engine that is asked for, or the faster one, and remembers why.
 
@@ -62,9 +43,9 @@ class Engines:
         self.wanted = wanted
         self._choosers: dict[tuple[bool, int], Chooser] = {}
         self._choices: dict[tuple[bool, int, int, bool], Choice] = {}
-        self._proven: set[str] = set()
+        self._proven: set[EngineName] = set()
         self._plan: tuple[float, bool] | None = None
-        self._trained: Counter[str] = Counter()
+        self._trained: Counter[tuple[EngineName, str]] = Counter()
 
     def run(self, task: Task, trials: Sequence[Trial], recipe: Recipe, observer: Observer | None = None) -> list[Trace]:
         """Train every trial; traces in the order of the trials.
@@ -76,15 +57,14 @@ class Engines:
         while len(traces) < len(trials):
             rest = trials[len(traces) :]
             choice = self.choose(task, rest, recipe)
-            name = choice.reason.partition(": ")[0]
-            part = rest[: self._part(name, choice.costs, len(rest))]
-            self._trained[choice.reason] += sum(trial.steps for trial in part)
+            part = rest[: self._part(choice, len(rest))]
+            self._trained[choice.name, choice.reason] += sum(trial.steps for trial in part)
             watching = observer if observer is None or not traces else Offset(observer, len(traces))
             began, self._plan = clock.worked(), None
             done = choice.engine.run(task, part, recipe, watching)
             if len(trials) > 1:
                 chooser = self.chooser(task, part[0], recipe)
-                self._heard(name, chooser, Amount.of(task, part, recipe), done, began)
+                self._heard(choice.name, chooser, Amount.of(task, part, recipe), done, began)
             traces += done
         return traces
 
@@ -96,7 +76,7 @@ class Engines:
         key = (len(trials) > 1, amount, company, task.val is not None)
         if key not in self._choices:
             self._choices[key] = choice = self._chosen(task, trials, recipe)
-            _LOG.info("engine %s", choice.reason)
+            _LOG.info("engine %s", choice.text)
         return self._choices[key]
 
     def chooser(self, task: Task, trial: Trial, recipe: Recipe) -> Chooser:
@@ -113,19 +93,20 @@ class Engines:
         """Who would train so much, and in which time; nothing is asked for that was not measured or tried."""
         return self._decided(self.chooser(task, trial, recipe), amount)
 
-    def _part(self, name: str, costs: Costs, trials: int) -> int:
+    def _part(self, choice: Choice, trials: int) -> int:
         """How many trials to begin with: all, or as many as show how fast it is where that is not known and matters."""
-        known = name in self._proven or self.wanted is not EngineName.AUTO
-        if known or costs.seconds.likely < _LONG:
+        known = choice.name in self._proven or self.wanted is not EngineName.AUTO
+        seconds = choice.costs.seconds.likely
+        if known or seconds < _LONG:
             return trials
-        at_once = max(2, costs.company)
-        return min(trials, at_once * math.ceil(_SHOWS * trials / (costs.seconds.likely * at_once)))
+        at_once = max(2, choice.costs.company)
+        return min(trials, at_once * math.ceil(_SHOWS * trials / (seconds * at_once)))
 
     def _planned(self, plan: Plan) -> None:
         _LOG.info("stack: %s", plan.reason)
         self._plan = (clock.worked(), plan.compiled is not None)
 
-    def _heard(self, name: str, chooser: Chooser, amount: Amount, done: list[Trace], began: float) -> None:
+    def _heard(self, name: EngineName, chooser: Chooser, amount: Amount, done: list[Trace], began: float) -> None:
         """Compare what was measured with what was thought; where they differ much, it is chosen anew."""
         ended, (planned, compiled) = clock.worked(), self._plan or (began, False)
         updates = sum(trace.steps for trace in done) / len(done)
@@ -144,16 +125,15 @@ class Engines:
 
     def summary(self) -> dict[str, Any]:
         """For `summary.json`: the engine that trained most updates in all, and why."""
-        updates: Counter[str] = Counter()
-        for said, trained in self._trained.items():
-            updates[said.partition(": ")[0]] += trained
+        updates: Counter[EngineName] = Counter()
+        for (name, _), trained in self._trained.items():
+            updates[name] += trained
         if not updates:
-            return {"name": "loop", "reason": "nothing was trained"}
-        ((name, most),) = updates.most_common(1)
-        reasons = Counter({said: n for said, n in self._trained.items() if said.startswith(f"{name}: ")})
-        ((said, _),) = reasons.most_common(1)
-        part = most / updates.total()
-        return {"name": name, "reason": said.partition(": ")[2], "share": round(part, 3)}
+            return {"name": EngineName.LOOP, "reason": "nothing was trained"}
+        ((most, trained),) = updates.most_common(1)
+        reasons = Counter({reason: n for (name, reason), n in self._trained.items() if name is most})
+        ((reason, _),) = reasons.most_common(1)
+        return {"name": most, "reason": reason, "share": round(trained / updates.total(), 3)}
 
     def _chosen(self, task: Task, trials: Sequence[Trial], recipe: Recipe) -> Choice:
         if self.wanted is EngineName.AUTO:
@@ -169,4 +149,4 @@ class Engines:
             case EngineName.VECTOR:
                 if chooser.obstacle is not None:
                     raise NotStackableError(chooser.obstacle)
-                return chooser.stacked(amount)._replace(reason="vector: asked for")
+                return chooser.stacked(amount)._replace(reason="asked for")

@@ -15,6 +15,7 @@ from lrtool.runs.environment import environment
 from lrtool.runs.folder import RunFolder
 from lrtool.runs.log import logged
 from lrtool.runs.summary import summary
+from lrtool.status import Status
 
 _LOG = logging.getLogger("lrtool")
 
@@ -40,7 +41,7 @@ class Session:
     folder: RunFolder
     command: str
     config: Resolved
-    status: str = "finished"
+    status: Status = Status.FINISHED
     reason: str = ""
     steps: int = 0
     results: dict[str, Any] = field(default_factory=dict)
@@ -70,13 +71,13 @@ def session(folder: RunFolder, command: str, config: Resolved, device: str) -> I
         try:
             yield run
         except KeyboardInterrupt as stop:
-            run.status, run.reason = "interrupted", str(stop) or "stopped by the keyboard"
+            run.status, run.reason = Status.INTERRUPTED, str(stop) or "stopped by the keyboard"
             raise
         except LrtoolError as error:
-            run.status, run.reason = "failed", str(error)
+            run.status, run.reason = Status.FAILED, str(error)
             raise
         except BaseException as error:
-            run.status, run.reason = "failed", f"a bug in lrtool: {type(error).__name__}: {error}"
+            run.status, run.reason = Status.FAILED, f"a bug in lrtool: {type(error).__name__}: {error}"
             _LOG.exception("a bug in lrtool")
             raise
         finally:

@@ -17,7 +17,7 @@ from lrtool.engine.loop.checkpoint import Checkpoint
 from lrtool.engine.loop.engine import LoopEngine
 from lrtool.engine.loop.saving import SaveBudget
 from lrtool.engine.loop.training import Best
-from lrtool.engine.trials import Observer, Recipe, Status, Trace, Trial
+from lrtool.engine.trials import Observer, Recipe, Trace, Trial
 from lrtool.errors import UsageError
 from lrtool.experiments.observers import Observers
 from lrtool.experiments.recording import MetricsRecorder
@@ -28,6 +28,7 @@ from lrtool.report.plots.curves import TrainingPlot, draw_training
 from lrtool.report.plots.style import save
 from lrtool.runs.folder import RunFolder
 from lrtool.runs.metrics import read_metrics
+from lrtool.status import Status
 
 #: Updates of a smoke run: enough for an evaluation, a checkpoint and a resume on the way.
 SMOKE_STEPS = 6
@@ -165,7 +166,7 @@ def _train(plan: _Plan, folder: RunFolder, watch: Watch, resumed: Checkpoint | N
             except KeyboardInterrupt as stop:
                 stop.add_note(f"go on with: lrtool train --resume {folder.path}")
                 raise
-        run.status = "diverged" if trace.status is Status.DIVERGED else trace.status.value
+        run.status = trace.status
         validation = ValidationTime.of(trace, plan.recipe.eval_every)
         run.reason, run.results = trace.reason, {**_results(folder), "validation_share": validation.share}
         plot = TrainingPlot.of(read_metrics(folder.path / "metrics.csv"), setup.config.name)
@@ -178,7 +179,7 @@ def _train(plan: _Plan, folder: RunFolder, watch: Watch, resumed: Checkpoint | N
 
 def _newest(folder: RunFolder) -> Checkpoint | None:
     """The newest checkpoint; None where a run had none yet when it was killed or failed."""
-    finished = (folder.path / "summary.json").exists() and folder.summary()["status"] == "finished"
+    finished = (folder.path / "summary.json").exists() and folder.summary()["status"] == Status.FINISHED
     if checkpoint.latest(folder.checkpoints) is None and not finished:
         return None
     return checkpoint.load(folder.checkpoints)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lrtool.engine.loop.engine import LoopEngine
-from lrtool.engine.trials import Status
 from lrtool.engine.vector.proof.stackable import probe
 from lrtool.errors import TaskError
 from lrtool.experiments.setup import Setup
+from lrtool.status import Status
 
 
 def try_update(setup: Setup) -> float:

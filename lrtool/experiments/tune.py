@@ -28,6 +28,7 @@ from lrtool.report.plots.style import save
 from lrtool.report.plots.tune import TunedCurve, TunePlot, draw_tune
 from lrtool.runs.folder import RunFolder
 from lrtool.schedules import Schedule
+from lrtool.status import Status
 
 Array = NDArray[np.float64]
 
@@ -65,7 +66,7 @@ def run_tune(
         run.results = {**summarise(result), "engine": engines.summary()}
         run.reason = no_answer(result)
         if result.best.response.reason is NoAnswer.ALL_DIVERGED:
-            run.status = "diverged"
+            run.status = Status.DIVERGED
         save(draw_tune(_plot(result, config.name)), folder, "tune")
     return run, result
 

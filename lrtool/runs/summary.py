@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lrtool.errors import UsageError
 from lrtool.runs.atomic import finite
+from lrtool.status import Status
 
 #: Raised whenever a key changes its meaning or goes away.
 SCHEMA = 1
@@ -27,7 +28,7 @@ class Summary(BaseModel):
 
     schema_: int
     command: str
-    status: str
+    status: Status
     reason: str
     steps: int
     seconds: float
@@ -59,7 +60,7 @@ _MODELS: dict[str, type[Summary]] = {"range-test": SuggestionSummary, "tune": Su
 
 
 def summary(
-    command: str, status: str, *, reason: str, steps: int, seconds: float, config_hash: str, **results: Any
+    command: str, status: Status, *, reason: str, steps: int, seconds: float, config_hash: str, **results: Any
 ) -> dict[str, Any]:
     """A summary as a dictionary: the keys every summary has, in order, then the command's own `results`.
 

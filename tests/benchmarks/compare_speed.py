@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from lrtool.config.sweep.load import load_sweep
-from lrtool.engine.trials import Evaluation, Status, Trace, Trial
+from lrtool.engine.trials import Evaluation, Trace, Trial
 from lrtool.experiments.sweep.outcome import stored
 from lrtool.runs.folder import RunFolder
 from lrtool.runs.sweep.store import SweepStore
+from lrtool.status import Status
 
 BASE = Path(__file__).parents[2] / "configs" / "digits-mlp.yaml"
 STEPS = 2000

@@ -69,7 +69,8 @@ command, config, engine, budget, limit, out = sys.argv[1:]
 from lrtool.memory import keep_freed_memory
 keep_freed_memory()
 from lrtool.config.load import load_config
-from lrtool.experiments.engines import EngineName, Engines
+from lrtool.engine.trials import EngineName
+from lrtool.experiments.engines import Engines
 from lrtool.experiments.range_test.range_test import run_range_test
 from lrtool.experiments.setup import prepare
 from lrtool.experiments.tune import run_tune

@@ -13,13 +13,14 @@ from pathlib import Path
 import numpy as np
 
 from lrtool.config.sweep.load import load_sweep
-from lrtool.engine.trials import Evaluation, Status, Trace, Trial
+from lrtool.engine.trials import Evaluation, Trace, Trial
 from lrtool.experiments.sweep.grouping import group_trials
 from lrtool.experiments.sweep.outcome import stored
 from lrtool.report.terminal.board import SweepBoard
 from lrtool.runs.folder import RunFolder
 from lrtool.runs.sweep.store import SweepStore, read_trials
 from lrtool.runs.sweep.trials_csv import write_trials
+from lrtool.status import Status
 
 BASE = Path(__file__).parents[2] / "configs" / "digits-mlp.yaml"
 STEPS = 2000

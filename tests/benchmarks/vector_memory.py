@@ -16,10 +16,11 @@ from pathlib import Path
 
 import torch
 
-from lrtool.engine.trials import Recipe, Status, Trial
+from lrtool.engine.trials import Recipe, Trial
 from lrtool.engine.vector.engine import VectorEngine
 from lrtool.optimizers import KINDS as OPTIMIZERS
 from lrtool.schedules import KINDS as SCHEDULES
+from lrtool.status import Status
 from lrtool.tasks.base import BuildContext
 from lrtool.tasks.build import build_task
 from lrtool.tasks.datasets import KINDS as DATASETS

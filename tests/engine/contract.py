@@ -13,10 +13,11 @@ import torch
 from torch import nn
 
 from lrtool.analysis.divergence import DivergenceRule, first_divergence
-from lrtool.engine.trials import Engine, Evaluation, Recipe, Status, Trace, Trial
+from lrtool.engine.trials import Engine, Evaluation, Recipe, Trace, Trial
 from lrtool.errors import TaskError
 from lrtool.optimizers import KINDS
 from lrtool.schedules.base import Curve
+from lrtool.status import Status
 from lrtool.tasks.base import Metric, Task, seeded_model
 from lrtool.tasks.sources import BatchOrder, TensorSource
 

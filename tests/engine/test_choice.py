@@ -13,7 +13,7 @@ import torch
 from lrtool.engine.choice import Chooser
 from lrtool.engine.loop.engine import LoopEngine
 from lrtool.engine.speeds import Amount, LoopSpeed, StackSpeed, loop_speed, stack_speed, validations
-from lrtool.engine.trials import Recipe
+from lrtool.engine.trials import EngineName, Recipe
 from lrtool.engine.vector import calibration
 from lrtool.engine.vector.compiling import usual_seconds
 from lrtool.engine.vector.engine import VectorEngine
@@ -83,7 +83,7 @@ def test_both_times_are_said_as_ranges(knowing: Chosen) -> None:
     choice = knowing(LoopSpeed(0.1, 0.0, 0.0), stack(0.1, 1e-6)).choose(Amount(8, 100, 0))
     assert "in about 7.5 to 12 s; the loop would take 60 to 100 s" in choice.reason
     assert choice.costs.seconds.low < choice.costs.seconds.likely < choice.costs.seconds.high
-    assert choice.costs.speedup == pytest.approx(8)
+    assert choice.costs.one_by_one / choice.costs.seconds.likely == pytest.approx(8)
 
 
 class Slow:
@@ -198,7 +198,7 @@ def test_a_pace_that_was_measured_changes_what_is_expected_and_is_remembered_by_
     chooser = knowing(loop, fast)
     amount = Amount(8, 1000, 0)
     assert isinstance(chooser.choose(amount).engine, VectorEngine)
-    chooser.heard("vector", 4.0, 12.0)
+    chooser.heard(EngineName.VECTOR, 4.0, 12.0)
     assert isinstance(chooser.choose(amount).engine, LoopEngine)
-    assert chooser.expected("vector", amount) == pytest.approx(12.0)
-    assert knowing(loop, fast).expected("vector", amount) == pytest.approx(4.0 * 3**0.5)
+    assert chooser.expected(EngineName.VECTOR, amount) == pytest.approx(12.0)
+    assert knowing(loop, fast).expected(EngineName.VECTOR, amount) == pytest.approx(4.0 * 3**0.5)

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from lrtool.analysis.divergence import RANGE_TEST, DivergenceRule, first_divergence
 from lrtool.engine.recorder import DivergenceWatch, Recorder
-from lrtool.engine.trials import Evaluation, Status
+from lrtool.engine.trials import Evaluation
+from lrtool.status import Status
 from tests.engine.contract import trial
 
 CPU = torch.device("cpu")

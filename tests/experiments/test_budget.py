@@ -11,9 +11,10 @@ from lrtool.analysis.search.best_lr import plan
 from lrtool.engine import clock
 from lrtool.engine.choice import Choice, Costs
 from lrtool.engine.speeds import Amount, LoopSpeed
+from lrtool.engine.trials import EngineName
 from lrtool.engine.vector.calibration import Memory, Seconds
 from lrtool.experiments.budget import Budget, coarse
-from lrtool.experiments.engines import EngineName, Engines
+from lrtool.experiments.engines import Engines
 from lrtool.experiments.tune import run_tune
 from lrtool.experiments.tune_result import Warning_
 
@@ -90,7 +91,7 @@ class Fixed(Engines):
 
     def expected(self, task, trial, recipe, amount):
         alone = amount.trials * self.chooser(task, trial, recipe).speed.trial(amount)
-        return Choice(None, "loop: fixed", Costs(Seconds.around(alone * self.part), alone, 1))
+        return Choice(EngineName.LOOP, None, "fixed", Costs(Seconds.around(alone * self.part), alone, 1))
 
 
 def doubled(limit):

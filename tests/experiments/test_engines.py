@@ -7,11 +7,11 @@ from torch import nn
 
 from lrtool.engine.loop.engine import LoopEngine
 from lrtool.engine.speeds import LoopSpeed, StackSpeed
-from lrtool.engine.trials import Recipe
+from lrtool.engine.trials import EngineName, Recipe
 from lrtool.engine.vector.engine import VectorEngine
 from lrtool.engine.vector.stack import NotStackableError
 from lrtool.errors import UsageError
-from lrtool.experiments.engines import EngineName, Engines
+from lrtool.experiments.engines import Engines
 from lrtool.experiments.range_test.range_test import run_range_test
 from lrtool.experiments.tryout import stacks
 from lrtool.experiments.tune import run_tune

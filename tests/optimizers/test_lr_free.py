@@ -14,11 +14,12 @@ from torch import nn
 
 from lrtool.engine.loop.checkpoint import Checkpoint
 from lrtool.engine.loop.engine import LoopEngine
-from lrtool.engine.trials import Recipe, Status, Trial
+from lrtool.engine.trials import Recipe, Trial
 from lrtool.engine.vector.proof.stackable import probe
 from lrtool.errors import MissingExtraError
 from lrtool.optimizers import KINDS, Optimizer, ParamGroup
 from lrtool.schedules import KINDS as SCHEDULES
+from lrtool.status import Status
 from lrtool.tasks.base import seeded_model
 from lrtool.tasks.sources import BatchOrder, TensorSource
 from tests.engine.contract import BATCH, SAMPLES, small_task, trial

@@ -17,9 +17,10 @@ from lrtool.engine.loop.saving import SaveBudget
 from lrtool.engine.loop.threads import worthwhile_threads
 from lrtool.engine.loop.training import Best, Training
 from lrtool.engine.processes import Train, can_fork, train_in_processes
-from lrtool.engine.trials import Observer, Recipe, Status, Trace, Trial
+from lrtool.engine.trials import Observer, Recipe, Trace, Trial
 from lrtool.engine.vector.worker import Queue, WorkQueue
 from lrtool.errors import UsageError
+from lrtool.status import Status
 from lrtool.tasks.base import Task
 
 #: A chunk takes less than so many seconds, so it need not end for a save for which there is no time by then.
@@ -139,7 +140,7 @@ class LoopEngine:
         except BaseException as error:
             start = trace.steps
             stopped = isinstance(error, KeyboardInterrupt)
-            training.give_up(Status.STOPPED if stopped else Status.FAILED, str(error))
+            training.give_up(Status.INTERRUPTED if stopped else Status.FAILED, str(error))
             queue.recorded(number, trace, start)
             queue.ended(number, trace)
             raise

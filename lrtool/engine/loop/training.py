@@ -20,9 +20,10 @@ from lrtool.engine.loop import state
 from lrtool.engine.loop.checkpoint import Checkpoint
 from lrtool.engine.loop.precision import MAX_SKIPS, Precision
 from lrtool.engine.recorder import Recorder
-from lrtool.engine.trials import Array, Evaluation, Recipe, Status, Trace, Trial
+from lrtool.engine.trials import Array, Evaluation, Recipe, Trace, Trial
 from lrtool.errors import LrtoolError, UsageError
 from lrtool.schedules.plateau import PlateauState
+from lrtool.status import Status
 from lrtool.tasks.base import Task, seeded_model
 from lrtool.tasks.failures import guarded, task_error
 

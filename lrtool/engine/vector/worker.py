@@ -15,11 +15,12 @@ from torch import Tensor, nn
 from lrtool.engine.batches import Batches
 from lrtool.engine.device import flushed_denormals
 from lrtool.engine.recorder import Recorder
-from lrtool.engine.trials import Array, Evaluation, Observer, Recipe, Status, Trace, Trial
+from lrtool.engine.trials import Array, Evaluation, Observer, Recipe, Trace, Trial
 from lrtool.engine.vector.compiling import Compiled
 from lrtool.engine.vector.proof.memories import Memories
 from lrtool.engine.vector.skeleton import skeleton_of
 from lrtool.engine.vector.stack import NotStackableError, Stack, Update, Validation
+from lrtool.status import Status
 from lrtool.tasks.base import Task, seeded_model
 from lrtool.tasks.failures import guarded
 from lrtool.tasks.sources import TensorSource
@@ -262,7 +263,7 @@ class Worker:
 
     def _give_up(self, error: BaseException) -> None:
         """The work cannot go on: deliver every trace as it is."""
-        status = Status.STOPPED if isinstance(error, KeyboardInterrupt) else Status.FAILED
+        status = Status.INTERRUPTED if isinstance(error, KeyboardInterrupt) else Status.FAILED
         for index, slot in enumerate(self._slots):
             if slot is not None:
                 slot.trace.status, slot.trace.reason = status, str(error)

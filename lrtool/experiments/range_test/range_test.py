@@ -22,6 +22,7 @@ from lrtool.report.plots.range_test import RangeTestPlot, draw_range_test
 from lrtool.report.plots.style import save
 from lrtool.runs.folder import RunFolder
 from lrtool.schedules import Curve
+from lrtool.status import Status
 
 Array = NDArray[np.float64]
 
@@ -97,7 +98,7 @@ def _conclude(run: Session, result: RangeTestResult) -> None:
     if result.suggestion is None:
         run.reason = result.reason.value if result.reason else ""
     if result.reason is Reason.ALL_DIVERGED:
-        run.status = "diverged"
+        run.status = Status.DIVERGED
 
 
 def _val_every(setup: Setup) -> int:

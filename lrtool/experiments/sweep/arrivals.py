@@ -26,6 +26,7 @@ from lrtool.experiments.sweep.variant_lrs import TunedLRs
 from lrtool.runs.folder import RunFolder
 from lrtool.runs.sweep.leaders import Leaders
 from lrtool.runs.sweep.store import SweepStore
+from lrtool.status import Status
 
 #: A sample as it is remembered: the number of its cell, and what was drawn.
 Drawn = tuple[int, dict[str, object]]
@@ -109,7 +110,7 @@ class Arrivals:
         config, planner = self._sweep.config, self._sweep.planner
         trials = self._store.trials()
         losses = {each.variant: each.mean for each in Leaders(trials).ranked() if not each.others}
-        lost = {trial.variant for trial in trials if trial.status in ("diverged", "failed")}
+        lost = {trial.variant for trial in trials if trial.status in (Status.DIVERGED, Status.FAILED)}
         reached = {} if self._pruner is None else self._pruner.reached
         drawn: list[Drawn] = []
         for cell, samples in zip(planner.cells, before, strict=True):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sized
+from collections.abc import Collection, Mapping, Sized
 from dataclasses import dataclass
+from typing import Any, Self
 
 import torch
 
 from lrtool.engine.choice import choose_engine
 from lrtool.engine.device import intra_threads
-from lrtool.engine.trials import Recipe, Trial
-from lrtool.engine.vector.engine import VectorEngine
+from lrtool.engine.trials import EngineName, Recipe, Trial
 from lrtool.engine.vector.plan import Planner
 from lrtool.engine.vector.stack import math_attention
 from lrtool.errors import LrtoolError
@@ -23,9 +23,19 @@ from lrtool.tasks.base import Task
 class Decision:
     """The engine of a group and why; remembered, so that a resumed sweep, and every process, computes the same."""
 
-    engine: str
+    engine: EngineName
     compiled: bool
     reason: str
+
+    @classmethod
+    def parse(cls, known: Mapping[str, Any]) -> Self:
+        """What `vars` gave, read from JSON."""
+        return cls(EngineName(known["engine"]), bool(known["compiled"]), str(known["reason"]))
+
+    @property
+    def text(self) -> str:
+        """Which one and why."""
+        return f"{self.engine}: {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -48,13 +58,13 @@ def decide(group: Group, allow_import: Collection[str], outlook: Outlook) -> Dec
         setup = setup_of(group, frozenset(allow_import))
         recipe = recipe_of(setup)
         trials = [trial_of(setup, planned) for planned in group.trials]
-        engine, reason = choose_engine(setup.task, trials, recipe)[:2]
-        if not isinstance(engine, VectorEngine):
-            return Decision("loop", False, reason)
+        choice = choose_engine(setup.task, trials, recipe)
+        if choice.name is EngineName.LOOP:
+            return Decision(choice.name, False, choice.reason)
         compiled, how = _compiles(setup.task, recipe, trials, most_trials(setup.steps), outlook)
     except LrtoolError as error:
-        return Decision("loop", False, f"loop: {str(error).splitlines()[0]}")
-    return Decision("vector", compiled, f"{reason}; {how}")
+        return Decision(EngineName.LOOP, False, str(error).splitlines()[0])
+    return Decision(choice.name, compiled, f"{choice.reason}; {how}")
 
 
 def _compiles(task: Task, recipe: Recipe, trials: list[Trial], most: int, outlook: Outlook) -> tuple[bool, str]:

@@ -9,8 +9,7 @@ import torch
 
 from lrtool.config.sweep.schema import Prune
 from lrtool.engine.choice import Choice, choose_engine
-from lrtool.engine.trials import Recipe, Trial
-from lrtool.engine.vector.engine import VectorEngine
+from lrtool.engine.trials import EngineName, Recipe, Trial
 from lrtool.engine.vector.plan import stack_budget
 from lrtool.engine.vector.stack import work_of
 from lrtool.errors import LrtoolError
@@ -33,7 +32,7 @@ class Forecast:
     steps: int
     updates: int
     like: str
-    engine: str
+    engine: EngineName
     reason: str
     seconds: float | None
     bytes: int | None
@@ -47,12 +46,12 @@ def forecast(group: Group, options: Options, prune: Prune | None = None) -> Fore
         recipe = recipe_of(setup)
         trials = [trial_of(setup, planned) for planned in group.trials]
         choice = choose_engine(setup.task, trials, recipe)
-        name, reason = "vector" if isinstance(choice.engine, VectorEngine) else "loop", choice.reason
         seconds, size = _costs(setup, recipe, trials, choice, options)
     except LrtoolError as error:
-        return Forecast(count, 0, 0, like, "loop", f"loop: {str(error).splitlines()[0]}", None, None)
+        return Forecast(count, 0, 0, like, EngineName.LOOP, str(error).splitlines()[0], None, None)
     share = prune.share if prune is not None else 1.0
-    return Forecast(count, setup.steps, round(count * setup.steps * share), like, name, reason, seconds * share, size)
+    updates = round(count * setup.steps * share)
+    return Forecast(count, setup.steps, updates, like, choice.name, choice.reason, seconds * share, size)
 
 
 def forecasts(groups: list[Group], options: Options, prune: Prune | None = None) -> list[Forecast]:
@@ -79,7 +78,7 @@ def _costs(setup: Setup, recipe: Recipe, trials: list[Trial], choice: Choice, op
     model = seeded_model(task, trials[0].seed).to(recipe.device)
     work = work_of(task, model, recipe.device)
     traces = trace_bytes(len(trials), setup.steps)
-    if isinstance(choice.engine, VectorEngine):
+    if choice.name is EngineName.VECTOR:
         stacks = min(stack_budget(recipe.device), work.held * len(trials))
         return choice.costs.seconds.likely, _bytes(task) + stacks + traces
     workers = 1 if options.executor == "in-process" else min(len(trials), options.workers or cores())

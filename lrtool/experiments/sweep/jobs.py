@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from lrtool.config.schema import Config
 from lrtool.config.sweep.planner import PlannedTrial
 from lrtool.engine.loop.engine import LoopEngine
-from lrtool.engine.trials import Evaluation, Recipe, Status, Trace, Trial
+from lrtool.engine.trials import EngineName, Evaluation, Recipe, Trace, Trial
 from lrtool.engine.vector.engine import VectorEngine
 from lrtool.errors import LrtoolError, OutputError
 from lrtool.experiments.setup import Setup, prepare
 from lrtool.experiments.sweep.grouping import Group
 from lrtool.experiments.sweep.outcome import failed, stored
-from lrtool.runs.sweep.store import StoredTrial
+from lrtool.runs.sweep.store import Progress, StoredTrial
+from lrtool.status import Status
 
 #: Seconds between two reports of updates done.
 _EVERY = 0.2
@@ -43,25 +44,18 @@ Report = Callable[[StoredTrial | Advance | Said], None]
 
 @dataclass(frozen=True)
 class Part:
-    """The first `fraction` of a run, under the schedule of the whole; `status` of a trial that has got through it."""
+    """The first `fraction` of a run, under the schedule of the whole; `reached` by a trial that has got through it."""
 
     fraction: float
-    status: str
+    reached: Progress
 
 
-WHOLE = Part(1.0, Status.FINISHED.value)
-#: What the status of a trial begins with that waits for its rivals.
-_RUNG = "rung-"
+WHOLE = Part(1.0, Progress(Status.FINISHED))
 
 
 def rung(number: int, fraction: float) -> Part:
     """The part of a run after which variants are compared for the n-th time."""
-    return Part(fraction, f"{_RUNG}{number}")
-
-
-def waits(status: str) -> bool:
-    """Whether a trial with this status waits for its rivals."""
-    return status.startswith(_RUNG)
+    return Part(fraction, Progress(Status.WAITING, number))
 
 
 @dataclass(frozen=True)
@@ -75,7 +69,7 @@ class Job:
     key: str
     config: Config
     trials: tuple[PlannedTrial, ...]
-    engine: str
+    engine: EngineName
     compiled: bool | None
     allow_import: frozenset[str]
     company: tuple[PlannedTrial, ...] = ()
@@ -146,7 +140,7 @@ def train(job: Job, report: Report) -> None:
             ready.append((planned, trial_of(setup, planned, job.part)))
         except LrtoolError as error:
             report(failed(planned, str(error)))
-    if job.engine == "vector":
+    if job.engine is EngineName.VECTOR:
         ready = _side_by_side(job, setup, recipe, ready, report)
     for planned, trial in ready:
         _alone(job, setup, recipe, planned, trial, report)
@@ -209,12 +203,12 @@ class _Reporter:
 
     def ended(self, trial: int, trace: Trace) -> None:
         """Report a trial, unless it was stopped from outside."""
-        over = trace.status in (Status.FINISHED, Status.DIVERGED) or (self._failures and trace.status is Status.FAILED)
+        over = trace.status.is_measured or (self._failures and trace.status is Status.FAILED)
         if over and trial < len(self._planned):
             self.ended_trials.add(trial)
             kept = stored(self._planned[trial], trace)
             finished = trace.status is Status.FINISHED
-            self._report(replace(kept, status=self._part.status) if finished else kept)
+            self._report(replace(kept, **self._part.reached._asdict()) if finished else kept)
 
     def settle(self) -> None:
         """Report the updates not reported yet."""

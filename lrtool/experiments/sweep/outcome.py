@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrtool.config.sweep.planner import PlannedTrial
-from lrtool.engine.trials import Status, Trace
+from lrtool.engine.trials import Trace
 from lrtool.runs.metrics import final_train_loss
 from lrtool.runs.sweep.store import StoredTrial
+from lrtool.status import Status
 
 #: Points of a stored curve, and how many of them may be evaluations.
 POINTS, _EVALUATIONS = 200, 100
@@ -17,7 +18,7 @@ POINTS, _EVALUATIONS = 200, 100
 def stored(planned: PlannedTrial, trace: Trace) -> StoredTrial:
     """What is kept of a trial that has ended; final values only if it finished."""
     return StoredTrial(
-        planned.number, planned.variant, planned.settings, planned.config.seed, trace.status.value, trace.steps,
+        planned.number, planned.variant, planned.settings, planned.config.seed, trace.status, trace.steps,
         float(trace.seconds.sum()), final_values(trace), curve(trace), trace.reason,
     )  # fmt: skip
 
@@ -25,7 +26,7 @@ def stored(planned: PlannedTrial, trace: Trace) -> StoredTrial:
 def failed(planned: PlannedTrial, message: str) -> StoredTrial:
     """A trial that could not be trained."""
     return StoredTrial(
-        planned.number, planned.variant, planned.settings, planned.config.seed, Status.FAILED.value, 0, 0.0,
+        planned.number, planned.variant, planned.settings, planned.config.seed, Status.FAILED, 0, 0.0,
         message=message,
     )  # fmt: skip
 

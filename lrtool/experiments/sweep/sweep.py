@@ -11,16 +11,18 @@ from lrtool.experiments.runner import Watch
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.sweep.arrivals import Arrivals
 from lrtool.experiments.sweep.options import Board, Options
+from lrtool.experiments.sweep.pruning.base import PRUNED
 from lrtool.experiments.sweep.tpe import require_optuna
 from lrtool.runs.folder import RunFolder
 from lrtool.runs.sweep.leaders import Leaders
 from lrtool.runs.sweep.store import DAMAGED, StoredTrial, SweepStore
 from lrtool.runs.sweep.trials_csv import write_trials
+from lrtool.status import Status
 
 #: Variants that the summary names.
 _LEADERS = 10
 #: How a trial can end.
-_OVER = ("finished", "diverged", "failed", "pruned")
+_OVER = [status for status in Status if status.is_finished]
 
 
 def run_sweep(sweep: Sweep, output: Path, options: Options, board: Board, watch: Watch) -> Session:
@@ -89,7 +91,7 @@ def _check_damage(store: SweepStore, sweep: Sweep, board: Board) -> None:
     """Who was pruned depended on trials that may be lost, and on what they had reached then."""
     if sweep.config.prune is not None and store.fact(DAMAGED) is not None:
         board.said("which variants were pruned cannot be said any more: all trials are trained again")
-        store.forget("pruned")
+        store.forget(PRUNED)
 
 
 def _conclude(run: Session, trials: list[StoredTrial], arrivals: Arrivals) -> None:
@@ -109,6 +111,6 @@ def _conclude(run: Session, trials: list[StoredTrial], arrivals: Arrivals) -> No
         "engines": arrivals.trainer.decisions(),
         "tuned": arrivals.tuned,
     }  # fmt: skip
-    if not counts["finished"]:
-        run.status = "diverged" if counts["diverged"] else "failed"
+    if not counts[Status.FINISHED]:
+        run.status = Status.DIVERGED if counts[Status.DIVERGED] else Status.FAILED
         run.reason = next((trial.message for trial in trials if trial.message), "no trial finished")

@@ -8,16 +8,18 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from lrtool.config.sweep.planner import PlannedTrial
+from lrtool.engine.trials import EngineName
 from lrtool.errors import LrtoolError
 from lrtool.executors.base import Executor
 from lrtool.executors.inprocess import InProcess
 from lrtool.executors.local import LocalProcesses, cores
 from lrtool.experiments.sweep.decision import Decision, Outlook, decide, share
 from lrtool.experiments.sweep.grouping import Group, group_trials
-from lrtool.experiments.sweep.jobs import Advance, Job, Part, Said, most_trials, setup_of, train, waits
+from lrtool.experiments.sweep.jobs import Advance, Job, Part, Said, most_trials, setup_of, train
 from lrtool.experiments.sweep.options import Board, Options
 from lrtool.experiments.sweep.outcome import failed
 from lrtool.runs.sweep.store import StoredTrial, SweepStore
+from lrtool.status import Status
 
 #: Updates that one process should at least have to do: starting it takes some seconds.
 _WORTH_A_PROCESS = 20_000
@@ -37,8 +39,8 @@ class Trainer:
         self._outlook = replace(outlook, workers=stacks)
         self._groups: dict[str, Group] = {}
         self._home: dict[int, tuple[str, PlannedTrial]] = {}
-        self._status = store.statuses()
-        failures = {number for number, status in self._status.items() if status == "failed"}
+        self._progress = store.progress()
+        failures = {number for number, progress in self._progress.items() if progress.status is Status.FAILED}
         self._again = failures if options.retry_failed else set()
 
     def add(self, trials: Sequence[PlannedTrial]) -> None:
@@ -55,14 +57,14 @@ class Trainer:
         """
         wanted: dict[str, list[PlannedTrial]] = {}
         for number in sorted(numbers):
-            if not self.is_over(number) and self._status.get(number) != part.status:
+            if not self.is_over(number) and self._progress.get(number) != part.reached:
                 key, trial = self._home[number]
                 wanted.setdefault(key, []).append(trial)
         one_by_one: list[Job] = []
         for key, trials in wanted.items():
             group = self._groups[key]
             decision = self._decide(group)
-            if decision.engine == "vector":
+            if decision.engine is EngineName.VECTOR:
                 self._stacked(group, decision, trials, part)
             else:
                 one_by_one += [self._job(group, decision, [trial], part) for trial in trials]
@@ -70,8 +72,8 @@ class Trainer:
 
     def is_over(self, number: int) -> bool:
         """Whether a trial has ended and is not to be trained any more."""
-        status = self._status.get(number)
-        return status is not None and not waits(status) and number not in self._again
+        progress = self._progress.get(number)
+        return progress is not None and progress.status.is_finished and number not in self._again
 
     def record(self, trial: StoredTrial) -> None:
         """A trial has ended, or waits for its rivals."""
@@ -90,9 +92,9 @@ class Trainer:
         return [{"trials": count, "engine": made["engine"], "reason": made["reason"]} for count, made in known if made]
 
     def _known(self, trial: StoredTrial) -> None:
-        self._status[trial.number] = trial.status
+        self._progress[trial.number] = trial.progress
         self._again.discard(trial.number)
-        if not waits(trial.status):
+        if trial.status.is_finished:
             self._board.ended(trial)
 
     @property
@@ -109,7 +111,7 @@ class Trainer:
 
     def _job(self, group: Group, decision: Decision, trials: list[PlannedTrial], part: Part) -> Job:
         company: tuple[PlannedTrial, ...] = ()
-        if decision.engine == "vector" and len(trials) == 1:
+        if decision.engine is EngineName.VECTOR and len(trials) == 1:
             company = tuple(trial for trial in group.trials if trial is not trials[0])[:1]
         allowed = self._options.allow_import
         return Job(group.key, group.config, tuple(trials), decision.engine, decision.compiled, allowed, company, part)
@@ -144,18 +146,18 @@ class Trainer:
     def _lost(self, job: Job, why: str) -> None:
         """A process died: the trials it had not reported are recorded as failed."""
         for trial in job.trials:
-            status = self._status.get(trial.number)
-            if status != job.part.status and not self.is_over(trial.number):
+            progress = self._progress.get(trial.number)
+            if progress != job.part.reached and not self.is_over(trial.number):
                 self._heard(failed(trial, why))
 
     def _decide(self, group: Group) -> Decision:
         """The group's engine, as decided before or by trying."""
         known = self._store.fact(_key(group))
         if known is not None:
-            return Decision(**known)
+            return Decision.parse(known)
         decision = decide(group, self._options.allow_import, self._outlook)
         self._store.remember(_key(group), asdict(decision))
-        _LOG.info("%d trials like %s: %s", len(group.trials), group.trials[0].variant, decision.reason)
+        _LOG.info("%d trials like %s: %s", len(group.trials), group.trials[0].variant, decision.text)
         return decision
 
 

@@ -14,6 +14,7 @@ from lrtool.report.terminal.live import clock_time, line_written
 from lrtool.report.terminal.progress import is_terminal
 from lrtool.runs.sweep.leaders import Leaders
 from lrtool.runs.sweep.store import StoredTrial
+from lrtool.status import Status
 
 #: Variants shown while a sweep runs.
 _SHOWN = 8
@@ -52,8 +53,8 @@ class SweepBoard:
     def ended(self, trial: StoredTrial) -> None:
         """A trial has ended."""
         self._done += 1
-        self._bad += trial.status in ("diverged", "failed")
-        self._pruned += trial.status == "pruned"
+        self._bad += trial.status in (Status.DIVERGED, Status.FAILED)
+        self._pruned += trial.status is Status.PRUNED
         self.leaders.add(trial)
         self._draw_if_due()
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from lrtool.printable import printable
 from lrtool.report.plots.style import number
 from lrtool.report.terminal.live import Display, LiveDisplay, PlainDisplay
+from lrtool.status import Status
 
 Array = NDArray[np.float64]
 Clock = Callable[[], float]
@@ -118,9 +119,9 @@ class Progress:
         self.recorded(trial, trace, 0)
         self.state.ended += 1
         self.state.total -= self._steps - self._done[trial]
-        word = str(trace.status.value)
-        if self.state.ended == self.state.trials or word in ("stopped", "failed"):
-            self.state.outcome = word if self.state.trials == 1 or word in ("stopped", "failed") else "finished"
+        broken_off = trace.status in (Status.INTERRUPTED, Status.FAILED)
+        if self.state.ended == self.state.trials or broken_off:
+            self.state.outcome = trace.status if self.state.trials == 1 or broken_off else Status.FINISHED
             self._measure(self._clock())
             self._display.draw(self.state)
 

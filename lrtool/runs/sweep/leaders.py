@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lrtool.runs.sweep.store import StoredTrial
+from lrtool.status import Status
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,10 @@ class Leaders:
         """A trial has ended."""
         self._settings.setdefault(trial.variant, trial.settings)
         counts = self._counts.setdefault(trial.variant, [0, 0])
-        counts[trial.status != "finished"] += 1
+        counts[trial.status is not Status.FINISHED] += 1
         sums = self._sums.setdefault(trial.variant, {})
         # What waits for its rivals has values too, but of a part of the run.
-        for name in ("val_loss", "train_loss") if trial.status == "finished" else ():
+        for name in ("val_loss", "train_loss") if trial.status is Status.FINISHED else ():
             if name in trial.values:
                 sums[name] = sums.get(name, 0.0) + trial.values[name]
 

@@ -20,9 +20,9 @@ from lrtool.runs.atomic import output_error
 from lrtool.runs.links import check_file, opened
 from lrtool.runs.lock import FolderLock
 from lrtool.runs.sweep.salvage import filled_up, moved_aside, readable, salvaged
-from lrtool.runs.sweep.stored_trial import COLUMNS, StoredTrial, row_of, trial_of
+from lrtool.runs.sweep.stored_trial import COLUMNS, Progress, StoredTrial, row_of, trial_of
 
-__all__ = ["FILE", "SCHEMA", "StoredTrial", "SweepStore", "read_trials"]
+__all__ = ["FILE", "SCHEMA", "Progress", "StoredTrial", "SweepStore", "read_trials"]
 
 #: Raised whenever a column changes its meaning or goes away.
 SCHEMA = 1
@@ -104,9 +104,10 @@ class SweepStore:
             self._database.executemany(_INSERT, [row_of(trial) for trial in trials])
             self._database.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (key, json.dumps(value)))
 
-    def statuses(self) -> dict[int, str]:
-        """The status of each recorded trial."""
-        return dict(self._database.execute("SELECT number, status FROM trials ORDER BY number"))
+    def progress(self) -> dict[int, Progress]:
+        """How far each recorded trial is."""
+        rows = self._database.execute("SELECT number, status FROM trials ORDER BY number")
+        return {number: Progress.parse(text) for number, text in rows}
 
     def steps(self) -> int:
         """Updates of all recorded trials."""

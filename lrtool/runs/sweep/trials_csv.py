@@ -24,7 +24,7 @@ def write_trials(folder: RunFolder, trials: Sequence[StoredTrial]) -> None:
     for trial in trials:
         varied = [_cell(trial.settings.get(key)) for key in settings]
         final = [_cell(trial.values.get(name)) for name in values]
-        cost = [trial.status, trial.steps, round(trial.seconds, 6)]
+        cost = [trial.progress.text, trial.steps, round(trial.seconds, 6)]
         writer.writerow([trial.number, trial.variant, _cell(trial.seed), *varied, *cost, *final, trial.message])
     folder.write_text(FILE, text.getvalue())
 

@@ -17,11 +17,12 @@ from lrtool.engine import recorder
 from lrtool.engine.loop import precision
 from lrtool.engine.loop.engine import LoopEngine
 from lrtool.engine.loop.training import Best
-from lrtool.engine.trials import Engine, Recipe, Status, Trace, Trial
+from lrtool.engine.trials import Engine, Recipe, Trace, Trial
 from lrtool.errors import ExitCode, Interrupted, TaskError, UsageError
 from lrtool.optimizers import KINDS
 from lrtool.schedules.base import Curve
 from lrtool.schedules.plateau import Plateau
+from lrtool.status import Status
 from lrtool.tasks.base import Task, seeded_model
 from lrtool.tasks.sources import Batch
 from tests.engine.contract import EngineContract, Recording, falling, flat, small_task, trial
@@ -367,7 +368,7 @@ def test_a_signal_saves_a_checkpoint_and_stops(number: int) -> None:
         LoopEngine(checkpoint=saved.__setitem__).run(small_task(), [trial(0, 5000, 0.1)], Recipe(SGD), watched)
     assert caught.value.exit_code == 128 + number
     trace = watched.traces[0]
-    assert trace.status is Status.STOPPED and 10 <= trace.steps < 5000
+    assert trace.status is Status.INTERRUPTED and 10 <= trace.steps < 5000
     assert saved[0].step == trace.steps == len(watched.losses[0])
     assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == handlers
 
@@ -377,7 +378,7 @@ def test_a_keyboard_interrupt_inside_an_update_keeps_what_is_done() -> None:
     task = replace(small_task(), new_model=lambda: BrokenAt(KeyboardInterrupt(), 7))
     with pytest.raises(KeyboardInterrupt):
         LoopEngine().run(task, [trial(0, 20, 0.1)], Recipe(SGD), watched)
-    assert (watched.traces[0].status, watched.traces[0].steps) == (Status.STOPPED, 7)
+    assert (watched.traces[0].status, watched.traces[0].steps) == (Status.INTERRUPTED, 7)
 
 
 def test_hooks_hear_of_every_trial() -> None:

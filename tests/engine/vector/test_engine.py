@@ -21,13 +21,14 @@ from lrtool.engine.device import intra_threads
 from lrtool.engine.loop.engine import LoopEngine
 from lrtool.engine.processes import can_fork
 from lrtool.engine.speeds import StackSpeed
-from lrtool.engine.trials import Recipe, Status, Trace, Trial
+from lrtool.engine.trials import Recipe, Trace, Trial
 from lrtool.engine.vector.compiling import missing_compiler
 from lrtool.engine.vector.engine import VectorEngine
 from lrtool.engine.vector.stack import NotStackableError
 from lrtool.errors import Interrupted, TaskError
 from lrtool.optimizers import KINDS, ParamGroup
 from lrtool.schedules.plateau import Plateau
+from lrtool.status import Status
 from lrtool.tasks.base import Task
 from tests.engine.contract import CLASSES, FEATURES, EngineContract, Recording, flat, small_task, trial
 
@@ -225,7 +226,7 @@ def test_a_signal_stops_every_worker_and_keeps_what_was_trained(side_by_side: Ve
     with pytest.raises(Interrupted) as raised:
         side_by_side.run(small_task(), trials, SGD, watched)
     assert raised.value.signum == signal.SIGTERM
-    assert {trace.status for trace in watched.traces.values()} == {Status.STOPPED}
+    assert {trace.status for trace in watched.traces.values()} == {Status.INTERRUPTED}
     assert all(0 < trace.steps < 20_000 for trace in watched.traces.values())
 
 

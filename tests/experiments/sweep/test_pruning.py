@@ -6,11 +6,12 @@ import pytest
 
 from lrtool.config.sweep.schema import Prune
 from lrtool.errors import Interrupted
-from lrtool.experiments.sweep.jobs import rung
+from lrtool.experiments.sweep.jobs import WHOLE, rung
 from lrtool.experiments.sweep.pruning.asha import Asha
 from lrtool.experiments.sweep.pruning.base import mean_losses
 from lrtool.experiments.sweep.pruning.halving import Halving
 from lrtool.runs.sweep.store import FILE, StoredTrial, SweepStore, read_trials
+from lrtool.status import Status
 from tests.experiments.sweep.test_sweep import MODEL, OWN, StopAfter, newest, same_results, sweep  # noqa: F401
 
 GRID = "base: base.yaml\ngrid: {schedule: [cosine, constant, wsd], optimizer.lr: [0.003, 0.1, 1e6], seed: 2}\n"
@@ -20,9 +21,11 @@ LONGER = ("train.duration=24",)
 FIRST, SECOND = rung(1, 1 / 9), rung(2, 1 / 3)
 
 
-def trial(number, variant, loss, status="rung-1"):
+def trial(number, variant, loss, status=Status.WAITING):
     values = {} if loss is None else {"val_loss": loss}
-    return StoredTrial(number, variant, {}, number, status, 1, 0.0, values)
+    return StoredTrial(
+        number, variant, {}, number, status, 1, 0.0, values, rung=1 if status is Status.WAITING else None
+    )
 
 
 def test_the_rungs_grow_by_the_factor_and_each_costs_the_same():
@@ -32,12 +35,12 @@ def test_the_rungs_grow_by_the_factor_and_each_costs_the_same():
 
 def test_variants_are_judged_by_the_mean_over_their_seeds():
     trials = [trial(0, "a", 0.1), trial(1, "a", 0.9), trial(2, "b", 0.4), trial(3, "b", 0.4)]
-    assert mean_losses(trials, "rung-1") == pytest.approx({"a": 0.5, "b": 0.4})
+    assert mean_losses(trials, FIRST.reached) == pytest.approx({"a": 0.5, "b": 0.4})
 
 
 def test_a_variant_of_which_a_trial_diverged_is_the_worst_and_one_without_any_left_does_not_count():
     trials = [trial(0, "a", 0.1), trial(1, "a", None, "diverged"), trial(2, "b", 0.4), trial(3, "c", None, "diverged")]
-    assert mean_losses(trials, "rung-1") == {"a": math.inf, "b": 0.4}
+    assert mean_losses(trials, FIRST.reached) == {"a": math.inf, "b": 0.4}
 
 
 def test_halving_keeps_the_best_part_of_what_arrived_rounded_up():
@@ -154,7 +157,7 @@ def test_a_process_that_dies_in_a_later_part_leaves_no_trial_waiting(sweep, monk
 
         def run(self, work, jobs, report, lost):
             for job in jobs:
-                if job.part.status == "finished":
+                if job.part is WHOLE:
                     lost(job, "its process was ended by SIGKILL")
                 else:
                     work(job, report)

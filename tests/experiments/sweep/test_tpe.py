@@ -9,6 +9,7 @@ from lrtool.config.sweep.schema import SweepConfig
 from lrtool.errors import Interrupted, MissingExtraError
 from lrtool.experiments.sweep.tpe import Known, _distribution, _told, next_samples
 from lrtool.runs.sweep.store import SweepStore, read_trials
+from lrtool.status import Status
 from tests.experiments.sweep.test_sweep import newest, same_results, sweep  # noqa: F401
 
 TPE = (
@@ -139,7 +140,7 @@ PRUNED = CELLS + "prune: {kind: KIND, factor: 3, rungs: 1}\nseeds: 2\n"
 @pytest.mark.parametrize("kind", ["halving", "asha"])
 def test_samples_are_rivals_within_their_search_only(sweep, kind):  # noqa: F811
     trials = read_trials(sweep(PRUNED.replace("KIND", kind)).folder.path)
-    assert len(trials) == 4 * 9 * 2 and not any(trial.status.startswith("rung") for trial in trials)
+    assert len(trials) == 4 * 9 * 2 and not any(trial.status is Status.WAITING for trial in trials)
     finished = {}
     for trial in trials:
         cell = (trial.settings["variant"], trial.settings["optimizer"]["kind"])

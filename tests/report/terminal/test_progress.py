@@ -1,6 +1,5 @@
 import io
 import sys
-from enum import Enum
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,12 +7,7 @@ import pytest
 
 from lrtool.report.terminal.live import clock_time
 from lrtool.report.terminal.progress import progress
-
-
-class Status(Enum):
-    FINISHED = "finished"
-    DIVERGED = "diverged"
-    STOPPED = "stopped"
+from lrtool.status import Status
 
 
 class Clock:

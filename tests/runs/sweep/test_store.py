@@ -13,13 +13,14 @@ import pytest
 
 from lrtool.errors import OutputError, UsageError
 from lrtool.runs.sweep.store import DAMAGED, FILE, SCHEMA, StoredTrial, SweepStore, read_trials
+from lrtool.status import Status
 
 CURVE = {"step": [1.0, 2.0], "lr": [0.1, 1 / 3], "train_loss": [2.0, 1e-300], "val_loss": [float("nan"), 0.5]}
 
 
 def trial(number, **changes):
     made = StoredTrial(
-        number, "cosine", {"optimizer.lr": 0.1, "schedule": {"kind": "cosine"}}, 3, "finished", 2, 0.5,
+        number, "cosine", {"optimizer.lr": 0.1, "schedule": {"kind": "cosine"}}, 3, Status.FINISHED, 2, 0.5,
         {"train_loss": 0.25, "val_loss": 0.5}, CURVE,
     )  # fmt: skip
     return replace(made, **changes)
@@ -43,12 +44,12 @@ def test_what_is_recorded_reads_back_the_same(tmp_path):
     trials = [
         trial(0),
         trial(2, seed=None, variant="ünï", settings={}),
-        trial(1, status="failed", message="x;'", curve={}),
+        trial(1, status=Status.FAILED, message="x;'", curve={}),
     ]
     with SweepStore(tmp_path) as store:
         for each in trials:
             store.record(each)
-        assert store.statuses() == {0: "finished", 1: "failed", 2: "finished"}
+        assert {n: at.text for n, at in store.progress().items()} == {0: "finished", 1: "failed", 2: "finished"}
     for path in (tmp_path, tmp_path / FILE):
         for got, expected in zip(read_trials(path), [trials[0], trials[2], trials[1]], strict=True):
             same(got, expected)
@@ -62,7 +63,7 @@ def test_values_that_are_not_finite_are_left_out(tmp_path):
 
 def test_a_number_recorded_again_replaces_the_first(tmp_path):
     with SweepStore(tmp_path) as store:
-        store.record(trial(0, status="failed"))
+        store.record(trial(0, status=Status.FAILED))
         store.record(trial(0))
         assert [each.status for each in store.trials()] == ["finished"]
 
@@ -109,7 +110,7 @@ def test_a_killed_process_leaves_all_it_recorded_and_no_lock(tmp_path):
     assert done.returncode == -signal.SIGKILL
     assert len(read_trials(tmp_path)) == 7
     with SweepStore(tmp_path) as store:
-        assert list(store.statuses()) == list(range(7))
+        assert list(store.progress()) == list(range(7))
 
 
 def test_a_newer_database_is_refused(tmp_path):
@@ -160,7 +161,7 @@ def test_a_damaged_store_is_rebuilt_from_what_is_readable(tmp_path):
     damaged(file, 0.5)
     heard = []
     with SweepStore(tmp_path, heard.append) as store:
-        known = store.statuses()
+        known = store.progress()
         assert 40 <= len(known) < 60 and store.fact("plan") in ("abc", None)
         for number in set(range(60)) - known.keys():
             store.record(trial(number))
@@ -172,7 +173,7 @@ def test_a_store_of_which_nothing_is_left_starts_anew(tmp_path):
     recorded(tmp_path, 3).write_bytes(os.urandom(20_000))
     heard = []
     with SweepStore(tmp_path, heard.append) as store:
-        assert store.statuses() == {}
+        assert store.progress() == {}
     assert "no trial of it can be read" in heard[0]
 
 
@@ -181,7 +182,7 @@ def test_a_cut_store_keeps_its_beginning(tmp_path):
     os.truncate(file, file.stat().st_size // 2)
     assert 20 <= len(read_trials(tmp_path, lambda _: None)) < 60
     with SweepStore(tmp_path, lambda _: None) as store:
-        assert 20 <= len(store.statuses()) < 60
+        assert 20 <= len(store.progress()) < 60
 
 
 def test_a_changed_byte_that_sqlite_does_not_notice_is_noticed(tmp_path):

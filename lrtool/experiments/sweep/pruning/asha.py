@@ -6,7 +6,7 @@ from lrtool.config.sweep.schema import Prune
 from lrtool.experiments.sweep.jobs import Part
 from lrtool.experiments.sweep.pruning.base import Losses, Pruner, best
 from lrtool.experiments.sweep.trainer import Trainer
-from lrtool.runs.sweep.store import SweepStore
+from lrtool.runs.sweep.store import Progress, SweepStore
 
 
 class Asha(Pruner):
@@ -23,8 +23,8 @@ class Asha(Pruner):
 
     def __init__(self, prune: Prune, trainer: Trainer, store: SweepStore) -> None:
         super().__init__(prune, trainer, store)
-        self._losses: dict[tuple[str, int], Losses] = {}
-        self._promoted: dict[tuple[str, int], set[str]] = {}
+        self._losses: dict[tuple[Progress, int], Losses] = {}
+        self._promoted: dict[tuple[Progress, int], set[str]] = {}
 
     @property
     def verdict(self) -> str:
@@ -33,7 +33,7 @@ class Asha(Pruner):
 
     def chosen(self, part: Part, pool: int, arrived: Losses, last: bool) -> list[str]:
         """Those of the best that have not been promoted before."""
-        at = (part.status, pool)
+        at = (part.reached, pool)
         losses = self._losses.setdefault(at, {})
         losses.update(arrived)
         promoted = self._promoted.setdefault(at, set())

@@ -13,11 +13,14 @@ from dataclasses import dataclass, replace
 
 from lrtool.config.sweep.planner import PlannedTrial
 from lrtool.config.sweep.schema import Prune
-from lrtool.experiments.sweep.jobs import WHOLE, Part, rung, waits
+from lrtool.experiments.sweep.jobs import WHOLE, Part, rung
 from lrtool.experiments.sweep.trainer import Trainer
 from lrtool.runs.sweep.leaders import metric_of
-from lrtool.runs.sweep.store import StoredTrial, SweepStore
+from lrtool.runs.sweep.store import Progress, StoredTrial, SweepStore
+from lrtool.status import Status
 
+#: What the facts about who was pruned begin with.
+PRUNED = "pruned"
 #: The loss at a rung by variant, in the order in which they got there.
 Losses = dict[str, float]
 
@@ -55,7 +58,7 @@ class Pruner(ABC):
                 self._pools[trial.variant] = pool
         entering = list(dict.fromkeys(trial.variant for trials in batch.pools.values() for trial in trials))
         for number, part in enumerate(self._rungs, 1):
-            key = f"pruned:{batch.number}:{part.status}"
+            key = f"{PRUNED}:{batch.number}:{part.reached.text}"
             known = self._store.fact(key)
             losses = self._measured(entering, part) if known is None else _read(known["losses"])
             self.reached.update({variant: (number, loss) for variant, loss in losses.items()})
@@ -67,10 +70,10 @@ class Pruner(ABC):
 
     def finish(self) -> None:
         """Nothing more arrives: give up what still waits."""
-        waiting = [trial for trial in self._store.trials() if waits(trial.status)]
+        waiting = [trial for trial in self._store.trials() if trial.status is Status.WAITING]
         left = [given_up(trial, self._part(trial), self.verdict) for trial in waiting]
         if left:
-            self._trainer.record_together(left, "pruned", len(left))
+            self._trainer.record_together(left, PRUNED, len(left))
 
     @property
     @abstractmethod
@@ -96,12 +99,12 @@ class Pruner(ABC):
     def _measured(self, entering: Sequence[str], part: Part) -> Losses:
         numbers = self._trials(entering)
         self._trainer.train(numbers, part)
-        return mean_losses(self._store.some(numbers), part.status)
+        return mean_losses(self._store.some(numbers), part.reached)
 
     def _decided(self, key: str, part: Part, losses: Losses, chosen: Sequence[str]) -> None:
         lost = [] if self.patient else self._trials(losses.keys() - set(chosen))
         pruned = [
-            given_up(trial, part, self.verdict) for trial in self._store.some(lost) if trial.status == part.status
+            given_up(trial, part, self.verdict) for trial in self._store.some(lost) if trial.progress == part.reached
         ]
         self._trainer.record_together(pruned, key, {"losses": _written(losses), "chosen": chosen})
 
@@ -109,7 +112,7 @@ class Pruner(ABC):
         return sorted(number for variant in variants for number in self._numbers[variant])
 
     def _part(self, trial: StoredTrial) -> Part:
-        return next(part for part in self._rungs if part.status == trial.status)
+        return next(part for part in self._rungs if part.reached == trial.progress)
 
 
 def best(losses: Losses, count: int) -> list[str]:
@@ -117,24 +120,24 @@ def best(losses: Losses, count: int) -> list[str]:
     return sorted(losses, key=losses.__getitem__)[:count]
 
 
-def mean_losses(trials: Sequence[StoredTrial], status: str) -> Losses:
-    """The mean over its seeds for each variant of which a trial got through a rung (`status`).
+def mean_losses(trials: Sequence[StoredTrial], reached: Progress) -> Losses:
+    """The mean over its seeds for each variant of which a trial got through a rung (has `reached` it).
 
     It is infinite where another trial of the variant diverged or failed.
     """
     metric = metric_of(trials)
     losses: dict[str, list[float]] = {}
     for trial in trials:
-        loss = trial.values.get(metric, math.inf) if trial.status == status else math.inf
+        loss = trial.values.get(metric, math.inf) if trial.progress == reached else math.inf
         losses.setdefault(trial.variant, []).append(loss)
-    left = {trial.variant for trial in trials if trial.status == status}
+    left = {trial.variant for trial in trials if trial.progress == reached}
     return {variant: sum(all_) / len(all_) for variant, all_ in losses.items() if variant in left}
 
 
 def given_up(trial: StoredTrial, part: Part, verdict: str) -> StoredTrial:
     """A trial that is given up after a part: it has no final values."""
     message = f"pruned after {part.fraction:.3g} of the run: {verdict}"
-    return replace(trial, status="pruned", values={}, message=message)
+    return replace(trial, status=Status.PRUNED, rung=None, values={}, message=message)
 
 
 def _written(losses: Losses) -> dict[str, float | None]:
