@@ -114,7 +114,7 @@ def _sweep(folder: RunFolder, notes: list[str]) -> Iterator[Outcome]:
     left_out: dict[str, int] = {}
     for trial in trials:
         if not trial.status.is_measured:
-            left_out[trial.progress.text] = left_out.get(trial.progress.text, 0) + 1
+            left_out[trial.status] = left_out.get(trial.status, 0) + 1
             continue
         curve = {name: np.asarray(column, dtype=np.float64) for name, column in trial.curve.items()}
         if "step" in curve:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lrtool.errors import UsageError
 from lrtool.runs.atomic import finite
@@ -28,7 +28,7 @@ class Summary(BaseModel):
 
     schema_: int
     command: str
-    status: Status
+    status: Annotated[Status, Field(strict=False)]
     reason: str
     steps: int
     seconds: float

@@ -9,6 +9,7 @@ from lrtool.comparison.variants import chosen_metric, compared_loss, usual_targe
 from lrtool.errors import UsageError
 from lrtool.runs.folder import RunFolder
 from lrtool.runs.summary import summary
+from lrtool.status import Status
 
 CONFIG = """\
 name: small
@@ -61,7 +62,7 @@ def sweep(tmp_path, monkeypatch):
         store = ModuleType("lrtool.runs.sweep.store")
         store.read_trials = lambda path: [
             SimpleNamespace(
-                number=number, variant="", settings=settings, seed=seed, status=status, steps=4, seconds=2.0,
+                number=number, variant="", settings=settings, seed=seed, status=Status(status), steps=4, seconds=2.0,
                 values={"val_loss": loss, "train_loss": loss}, message="",
                 curve={"step": [2.0, 4.0], "lr": [0.1, 0.1], "train_loss": [9.0, loss], "val_loss": [np.nan, loss]},
             )

@@ -4,11 +4,12 @@ import pytest
 
 from lrtool.report.terminal.board import PlainBoard, SweepBoard
 from lrtool.runs.sweep.store import StoredTrial
+from lrtool.status import Status
 
 
 def trial(number, status, loss=None):
     values = {} if loss is None else {"val_loss": loss}
-    return StoredTrial(number, f"v{number}", {}, 0, status, 10, 1.0, values)
+    return StoredTrial(number, f"v{number}", {}, 0, Status(status), 10, 1.0, values)
 
 
 @pytest.fixture

@@ -101,9 +101,10 @@ def test_a_killed_process_leaves_all_it_recorded_and_no_lock(tmp_path):
         sys.path.insert(0, {str(Path.cwd())!r})
         from pathlib import Path
         from lrtool.runs.sweep.store import StoredTrial, SweepStore
+        from lrtool.status import Status
         store = SweepStore(Path({str(tmp_path)!r}))
         for number in range(7):
-            store.record(StoredTrial(number, "a", {{}}, 0, "finished", 1, 0.0))
+            store.record(StoredTrial(number, "a", {{}}, 0, Status.FINISHED, 1, 0.0))
         os.kill(os.getpid(), signal.SIGKILL)
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=False)
