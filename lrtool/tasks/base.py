@@ -58,17 +58,19 @@ class DataShape:
 
 @dataclass(frozen=True)
 class Arrays:
-    """A data set in memory: arrays whose first axis is the sample."""
+    """A data set in memory: arrays whose first axis is the sample; `key`: what a split goes by that is not random."""
 
     inputs: tuple[NDArray[Any], ...]
     target: NDArray[Any]
+    key: NDArray[Any] | None = None
 
     def __len__(self) -> int:
         return len(self.target)
 
     def take(self, index: NDArray[np.int64]) -> Arrays:
         """The samples at these indices."""
-        return Arrays(tuple(part[index] for part in self.inputs), self.target[index])
+        key = self.key[index] if self.key is not None else None
+        return Arrays(tuple(part[index] for part in self.inputs), self.target[index], key)
 
 
 class Model(BaseModel):

@@ -65,13 +65,21 @@ class InMemory(Dataset):
         """Scale both with the training split's statistics; the default leaves them alone."""
         return train, val
 
-    def load(self, context: BuildContext) -> Data:
-        """Split by `split_seed`, standardise, and move to tensors."""
-        arrays, shape = self.arrays(context)
+    def check(self, arrays: Arrays) -> None:
+        """Raise TaskError for values that cannot be trained with."""
         for part in arrays.inputs:
             check_finite(part, "the inputs")
         check_finite(arrays.target, "the targets")
-        kept, held_out = split(len(arrays), self.val_fraction, self.split_seed)
+
+    def parts(self, arrays: Arrays) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Training and validation samples: at random, by `split_seed`."""
+        return split(len(arrays), self.val_fraction, self.split_seed)
+
+    def load(self, context: BuildContext) -> Data:
+        """Split, standardise, and move to tensors."""
+        arrays, shape = self.arrays(context)
+        self.check(arrays)
+        kept, held_out = self.parts(arrays)
         val = arrays.take(held_out) if len(held_out) else None
         return as_data(*self.standardise(arrays.take(kept), val), shape)
 

@@ -70,9 +70,9 @@ def test_a_model_learns_a_table(table: Path, context: BuildContext, train) -> No
         (TABLE, {"features": ("siz",)}, UsageError, "no column 'siz'; did you mean 'size'"),
         (TABLE, {"target": "zzz"}, UsageError, "choose one of: size, colour, price, sold"),
         (TABLE, {"features": ("price",)}, UsageError, "'price' is also a feature"),
-        ("1,2\n3,4\n5,6\n", {}, UsageError, "the first line holds only numbers"),
-        ("size,price\n1,2\n,3\n", {}, TaskError, r"t\.csv:3: column 'size': the value is missing \(''\)"),
-        ("size,price\n1,2\n2,nan\n", {}, TaskError, r"t\.csv:3: column 'price': the value is missing \('nan'\)"),
+        ("1,2\n3,4\n5,6\n", {}, UsageError, "first line holds values, not names, so columns are column_1 … column_2"),
+        ("1,2\n3,4\n5,6\n", {"target": 7}, UsageError, r"data\.target: t\.csv has 2 columns, none at place 7"),
+        ("size,price\n1,\n,nan\n", {}, TaskError, "no row is left"),
         ("size,price\n1,2\n2,inf\n", {}, TaskError, r"t\.csv:3: column 'price': 'inf' is not a finite number"),
         ("size,price\n1,2\n2,3\noops,4\n", {}, TaskError, r"t\.csv:4: column 'size': 'oops' is not a number"),
         ("size,price\n1,2\n1,2,3\n", {}, TaskError, r"t\.csv:3: the header names 2 columns, but this line has 3"),
@@ -80,9 +80,15 @@ def test_a_model_learns_a_table(table: Path, context: BuildContext, train) -> No
         ("size,price\n", {}, TaskError, "only a header"),
         ("", {}, TaskError, "holds nothing"),
         ("price\n1\n2\n", {}, TaskError, "no column besides the target"),
-        ("size,price\na,1.5\nb,2.5\nc,3.5\n", {"max_categories": 2}, UsageError, "3 different values, more than 2"),
+        ("size,price\n1,2\n1,3\n", {}, TaskError, "no column besides the target tells anything"),
+        (TABLE, {"split": "group"}, UsageError, "which column names the groups is not said"),
+        (TABLE, {"split_by": "sold"}, UsageError, "a random split goes by no column"),
+        (TABLE, {"split": "time", "split_by": "colour"}, UsageError, "cannot be put in order by 'colour'"),
+        (TABLE, {"delimiter": ";;"}, UsageError, "a delimiter is one sign"),
+        (TABLE, {"encoding": "utf-9"}, TaskError, "there is no encoding 'utf-9'"),
         ("size,price\na,b\nc,d\n", {"task": "regression"}, TaskError, r"t\.csv:2: .*'b' is not a number"),
         ("size,price\n1,2\n2,3\n", {"val_fraction": 0.1}, UsageError, "leaves none for validation"),
+        ("size,price\n1,2\n2,3\n", {"val_fraction": 0.1, "split": "time"}, UsageError, "leaves none for validation"),
     ],
 )
 def test_problems_are_named_with_their_place(
@@ -105,5 +111,106 @@ def test_a_missing_file_is_named(table: Path, context: BuildContext) -> None:
 
 def test_a_file_that_is_no_text_is_explained(context: BuildContext) -> None:
     (context.folder / "t.csv").write_bytes(b"a,b\n\xff\xfe,1\n")
-    with pytest.raises(TaskError, match="not a UTF-8 table"):
+    with pytest.raises(TaskError, match="not a table in utf-8"):
+        Csv(path="t.csv", target="b", encoding="utf-8").load(context)
+    (context.folder / "t.csv").write_bytes(b"PK\x03\x04\x00\x00\xff\xfe")
+    with pytest.raises(TaskError, match="not a table in utf-8"):
         Csv(path="t.csv", target="b").load(context)
+
+
+#: Tables as they are found, each with the fields that one command gives, and what comes of it: features, classes.
+FOUND = {
+    "semicolons and decimal commas": ("a;b;y\n" + "0,5;1.000,25;x\n1,5;2.000,5;z\n2,5;10,0;x\n" * 4, {}, 2, 2),
+    "tabs": ("a\tb\ty\n1\tu v\tx\n2\tw\tz\n3\tw\tz\n" + "4\tw\tx\n" * 8, {}, 3, 2),
+    "pipes, spaces around": ("a | b | y\n 1 | 2 | x \n 3 | 5 | z \n" + "4|9|x\n" * 8, {}, 2, 2),
+    "a byte order mark, carriage returns": ("﻿a,y\r\n1,x\r\n2,z\r\n3,x\r\n4,z\r\n", {}, 1, 2),
+    "no header": ("F,0.1,0.2,9\nM,0.3,0.4,7\nI,0.5,0.1,9\nF,0.2,0.9,7\n", {"target": -1}, 5, 2),
+    "no header, by place": ("1.5,x,2\n2.5,y,3\n3.5,x,5\n4.5,y,8\n", {"target": 1, "features": (0, "column_3")}, 2, 2),
+    "no header, all words": ("red,big,yes\nred,small,no\nblue,big,yes\nblue,small,no\n", {"target": "column_3"}, 4, 2),
+    "years as names": ("country,2019,2020,y\nA,1,2,x\nB,3,5,z\nA,5,6,x\nB,7,9,z\n", {"target": "y"}, 4, 2),
+    "names that are numbers, asked for": (
+        "1,2,y\n5,6,x\n7,8,z\n9,4,x\n1,2,z\n", {"target": "y", "features": ("1",)}, 1, 2,
+    ),
+    "missing numbers and words": ("a,b,y\n1,,x\n,u,z\nNA,u,x\n4,v,z\n", {}, 4, 2),
+    "words for missing that are words": ("a,b,y\n1,none,x\n2,none,z\n3,some,x\n4,many,z\n", {}, 4, 2),
+    "none among numbers": ("a,y\n1,x\nnone,z\n3,x\n4,z\n", {}, 1, 2),
+    "rows without a target": ("a,y\n1,x\n2,\n3,z\n4,x\n5,z\n", {}, 1, 2),
+    "an index without a name": (",a,y\n0,5,x\n1,3,z\n2,9,x\n3,1,z\n", {}, 1, 2),
+    "an id that counts": ("order_id,a,y\n1000,5,x\n1001,3,z\n1002,9,x\n1003,1,z\n", {}, 1, 2),
+    "a constant column": ("a,c,y\n5,7,x\n3,7,z\n9,7,x\n1,7,z\n", {}, 1, 2),
+    "an empty column": ("a,c,y\n5,,x\n3,,z\n9,,x\n1,,z\n", {}, 1, 2),
+    "columns without a name at the end": ("a;y;;\n5;x;;\n3;z;;\n9;x;;\n1;z;;\n", {}, 1, 2),
+    "empty lines": ("a,y\n\n5,x\n,\n3,z\n\n9,x\n1,z\n\n", {}, 1, 2),
+    "money, thousands, per cent": (
+        'a,b,y\n"$1,483.00",12%,x\n"$758.00",7%,z\n"$2,943.50",3%,x\n"$1.00",4%,z\n', {}, 2, 2,
+    ),
+    "booleans": ("a,m,y\n1,True,yes\n2,False,no\n3,True,no\n4,False,yes\n", {}, 3, 2),
+    "dates": ("d,y\n2024-01-01,x\n2024-02-09,z\n2024-06-03,x\n2024-12-24,z\n", {}, 5, 2),
+    "dates with times": (
+        "d,y\n2024-01-01 10:00,x\n2024-02-09 23:00,z\n2024-06-03 04:00,x\n2024-12-24 12:00,z\n", {}, 7, 2,
+    ),
+    "German dates": ("d,y\n01.02.2024,x\n09.12.2024,z\n31.01.2024,x\n24.06.2024,z\n", {}, 5, 2),
+    "text of many words": ("a,name,y\n" + "".join(f"{n},person {n},{'xz'[n % 2]}\n" for n in range(50)), {}, 1, 2),
+    "many words": (
+        "w,y\n" + "".join(f"word {n % 20},{'xz'[n % 2]}\n" for n in range(100)), {"max_categories": 8}, 8, 2,
+    ),
+    "two whole numbers": ("a,y\n5,1\n3,2\n9,1\n1,2\n", {}, 1, 2),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_tables_are_read_as_the_world_writes_them(write: Write, context: BuildContext, name: str) -> None:
+    text, fields, features, classes = FOUND[name]
+    write("t.csv", text)
+    data = Csv(**{"path": "t.csv", "target": "y", "val_fraction": 0.25, **fields}).load(context)
+    assert (data.shape.inputs, data.shape.outputs, data.shape.target) == ((features,), classes, "class")
+    for part in (data.train, data.val):
+        assert np.isfinite(np.asarray(part.inputs[0])).all()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "latin-1", "cp1252"])
+def test_letters_are_read_in_any_encoding(context: BuildContext, encoding: str) -> None:
+    text = "stadt,preis\nMünchen,13.5\nKöln,8.5\nMünchen,72.5\nAachen,5.5\n"
+    (context.folder / "t.csv").write_bytes(text.encode(encoding))
+    data = Csv(path="t.csv", target="stadt", val_fraction=0).load(context)
+    assert data.shape.outputs == 3 and data.train.target.tolist() == [2, 1, 2, 0]
+
+
+def test_missing_numbers_stand_at_the_training_mean(write: Write, context: BuildContext) -> None:
+    write("t.csv", "a,y\n" + "".join(f"{'' if n % 4 == 0 else n},{n / 3}\n" for n in range(40)))
+    given = {missing: Csv(path="t.csv", target="y", missing=missing).load(context) for missing in ("mean", "category")}
+    inputs = np.asarray(given["mean"].train.inputs[0])[:, 0]
+    assert 4 <= (inputs == 0).sum() <= 10 and abs(inputs.mean()) < 1e-6
+    both = np.asarray(given["category"].train.inputs[0])
+    np.testing.assert_array_equal(both[:, 0] == 0, both[:, 1] > 0)  # the second column says where
+    left = Csv(path="t.csv", target="y", missing="drop").load(context)
+    assert len(left.train) + len(left.val) == 30
+
+
+def test_what_was_found_out_is_said_once(write: Write, context: BuildContext, caplog: pytest.LogCaptureFixture) -> None:
+    write("said.csv", "id;a;b;y\n1;1,5;;x\n2;2,5;u;z\n3;9,5;u;x\n4;;u;z\n5;4,5;u;\n")
+    for _ in range(2):
+        Csv(path="said.csv", target="y").load(context)
+    (said,) = [record.getMessage() for record in caplog.records]
+    for part in ("separated by ';'", "decimal comma", "'id' is left out", "1 rows without 'y'", "'a': 1 missing value"):
+        assert part in said
+
+
+def test_the_latest_rows_are_held_out(write: Write, context: BuildContext) -> None:
+    days = np.random.default_rng(0).permutation(40)
+    write(
+        "t.csv", "day,a,y\n" + "".join(f"2024-01-{1 + d % 28:02d} {d // 28:02d}:00,{d},{d / 2 + 0.25}\n" for d in days)
+    )
+    data = Csv(path="t.csv", target="y", split="time", split_by="day", features=("a",)).load(context)
+    assert len(data.val) == 8
+    ordered = Csv(path="t.csv", target="y", split="time", features=("a",)).load(context)  # as the rows stand
+    last = np.asarray(ordered.val.inputs[0])[:, 0]
+    assert np.argsort(last).tolist() == np.argsort(days[-8:]).tolist()
+
+
+def test_no_group_is_torn(write: Write, context: BuildContext) -> None:
+    write("t.csv", "who,a,y\n" + "".join(f"p{n % 9},{n % 9}.5,{n / 2 + 0.25}\n" for n in range(90)))
+    data = Csv(path="t.csv", target="y", split="group", split_by="who").load(context)
+    train, val = ({round(float(v), 4) for v in part.inputs[0][:, 0]} for part in (data.train, data.val))
+    assert not train & val and len(train | val) == 9 and 10 <= len(data.val) <= 20
+    assert data.shape.inputs == (1,)  # the group itself is no feature

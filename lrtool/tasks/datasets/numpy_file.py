@@ -1,0 +1,112 @@
+"""A user's arrays as NumPy files."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from lrtool.errors import TaskError, UsageError
+from lrtool.tasks.base import Arrays, BuildContext, DataShape
+from lrtool.tasks.datasets._files import find
+from lrtool.tasks.memory import InMemory, scale_inputs
+
+#: Whole numbers of at most so many values are classes.
+_MOST_CLASSES = 1000
+
+
+class NumpyFile(InMemory):
+    """Arrays of an `.npz` file, or of `.npy` files; their first axis is the sample.
+
+    `{kind: numpy, path: digits.npz, inputs: [images], target: labels}`, or with one file an array
+    `{kind: numpy, path: x.npy, target: y.npy}`. Whole numbers are classes, numbered from 0 in sorted order; other
+    targets are values, standardised. Inputs are standardised per column (images: as a whole). Nothing is unpickled.
+    """
+
+    kind: Literal["numpy"] = "numpy"
+    path: str = Field(description="The `.npz` file, or the inputs' `.npy` file, relative to the config.")
+    inputs: tuple[str, ...] | None = Field(
+        None, min_length=1, description="Names in the `.npz` file; unsaid, all but the target."
+    )
+    target: str = Field("y", description="Name in the `.npz` file, or the target's `.npy` file.")
+    task: Literal["auto", "classification", "regression"] = Field("auto", description="What the target is.")
+
+    def arrays(self, context: BuildContext) -> tuple[Arrays, DataShape]:
+        """Inputs and target as they are in the files, floats in double precision."""
+        inputs, target = self._read(find(self.path, context), context)
+        sizes = {len(part) if part.ndim else 0 for part in (*inputs, target)}
+        if len(sizes) > 1:
+            shapes = ", ".join(str(part.shape) for part in (*inputs, target))
+            raise TaskError(
+                f"inputs and target have different numbers of samples: {shapes}", where=self.path,
+                remedy="the first axis of every array must be the sample",
+            )  # fmt: skip
+        floats = tuple(part.astype(np.float64) for part in inputs)
+        shape = floats[0].shape[1:] if len(floats) == 1 else ()
+        if self._is_classification(target):
+            classes, labels = np.unique(target, return_inverse=True)
+            return Arrays(floats, labels.reshape(target.shape).astype(np.int64)), DataShape(
+                shape, len(classes), "class"
+            )
+        values = target.astype(np.float64)
+        values = values[:, None] if values.ndim == 1 else values
+        return Arrays(floats, values), DataShape(shape, values.shape[-1], "value")
+
+    def standardise(self, train: Arrays, val: Arrays | None) -> tuple[Arrays, Arrays | None]:
+        """Inputs, and a target of values."""
+        axis = 0 if all(part.ndim == 2 for part in train.inputs) else None
+        train, val = scale_inputs(train, val, axis)
+        if train.target.dtype == np.int64:
+            return train, val
+        mean, std = train.target.mean(axis=0), train.target.std(axis=0)
+        std = np.where(std > 0, std, 1.0)
+
+        def scaled(part: Arrays) -> Arrays:
+            return Arrays(part.inputs, (part.target - mean) / std)
+
+        return scaled(train), scaled(val) if val is not None else None
+
+    def _is_classification(self, target: NDArray[Any]) -> bool:
+        if self.task != "auto":
+            return self.task == "classification"
+        whole = target.dtype.kind in "biuU"
+        return whole and len(np.unique(target)) <= _MOST_CLASSES
+
+    def _read(self, path: Path, context: BuildContext) -> tuple[list[NDArray[Any]], NDArray[Any]]:
+        found = _loaded(path)
+        if isinstance(found, np.ndarray):
+            if not self.target.endswith(".npy"):
+                raise UsageError(
+                    f"{self.path} holds one array, so the target must be a file of its own, but got {self.target!r}",
+                    where="data.target", remedy="write the path of an .npy file, or give an .npz file",
+                )  # fmt: skip
+            target = _loaded(find(self.target, context))
+            if not isinstance(target, np.ndarray):
+                raise UsageError("the target is no .npy file", where="data.target", remedy="save it with numpy.save")
+            return [found], target
+        names = self.inputs or tuple(name for name in found if name != self.target)
+        for name, where in ((self.target, "data.target"), *((name, "data.inputs") for name in names)):
+            if name not in found:
+                near = difflib.get_close_matches(name, found, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"choose one of: {', '.join(found)}"
+                raise UsageError(f"{self.path} has no array {name!r}", where=where, remedy=hint)
+        return [found[name] for name in names], found[self.target]
+
+
+def _loaded(path: Path) -> NDArray[Any] | dict[str, NDArray[Any]]:
+    """An array, or arrays by name; raises TaskError where the file is none of NumPy's, or would run code."""
+    try:
+        found = np.load(path, allow_pickle=False)
+        if isinstance(found, np.ndarray):
+            return found
+        with found:
+            return {name: found[name] for name in found.files}
+    except (ValueError, OSError, EOFError) as error:
+        raise TaskError(
+            f"this is no file of NumPy arrays: {str(error).splitlines()[0]}", where=str(path),
+            remedy="save arrays of numbers with numpy.save or numpy.savez; pickled objects are not read",
+        ) from None  # fmt: skip

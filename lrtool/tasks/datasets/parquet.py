@@ -1,0 +1,51 @@
+"""A user's table as Parquet."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any, Literal
+
+from lrtool.errors import TaskError, UsageError
+from lrtool.tasks.base import BuildContext
+from lrtool.tasks.datasets._files import find
+from lrtool.tasks.tables.columns import Column
+from lrtool.tasks.tables.table import Table
+
+
+class Parquet(Table):
+    """A Parquet file, understood as a CSV file is. Needs the package pyarrow (`pip install 'lrtool[parquet]'`)."""
+
+    kind: Literal["parquet"] = "parquet"
+
+    def columns(self, context: BuildContext) -> tuple[dict[str, Column], list[str]]:
+        """The columns by name; raises UsageError without pyarrow, TaskError where the file cannot be read."""
+        path = find(self.path, context)
+        try:
+            import pyarrow
+            from pyarrow import parquet
+        except ImportError:
+            raise UsageError(
+                "Parquet files need the package pyarrow", where="data.kind", remedy="pip install 'lrtool[parquet]'"
+            ) from None
+        try:
+            table = parquet.read_table(path)
+        except (pyarrow.ArrowException, OSError) as error:
+            what = str(error).splitlines()[0]
+            raise TaskError(
+                f"this is no Parquet file: {what}", where=str(path), remedy="give the path of a Parquet file"
+            ) from None
+        rows = list(range(1, table.num_rows + 1))
+        found = {
+            name: Column(name, path, [_cell(value) for value in column.to_pylist()], rows)
+            for name, column in zip(table.column_names, table.columns, strict=True)
+        }
+        if not rows:
+            raise TaskError(f"{path} holds no rows", where="data.path", remedy="give at least one row")
+        return found, []
+
+
+def _cell(value: Any) -> str:
+    """A value as a text table would have it."""
+    if value is None:
+        return ""
+    return value.isoformat() if isinstance(value, date | datetime) else str(value)

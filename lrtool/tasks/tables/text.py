@@ -1,0 +1,164 @@
+"""A text table as rows of cells: encoding, delimiter and header are found where they are not said."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lrtool.errors import TaskError
+from lrtool.tasks.tables.numbers import is_number
+
+#: What separates columns, the likeliest first.
+_DELIMITERS = (",", ";", "\t", "|")
+#: Lines that are looked at to find the delimiter.
+_LOOKED_AT = 50
+#: The marks that files in these encodings begin with, the longer ones first.
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+#: A year, which may head a column.
+_YEAR = re.compile(r"(1[89]|20)\d\d")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Names of the columns, the cells of every row, and the line of the file that each row stands in.
+
+    `has_header`: whether the names come from the file. `notes`: what was found out, for people.
+    """
+
+    path: Path
+    names: list[str]
+    rows: list[list[str]]
+    lines: list[int]
+    has_header: bool
+    notes: list[str] = field(default_factory=list)
+
+
+def read_rows(
+    path: Path,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+    header: bool | None = None,
+    wanted: Collection[str] = (),
+) -> Rows:
+    """Read a table; what is None is found out. `wanted`: names of columns, which a line that has one must be.
+
+    Raises TaskError for a table that is empty, ragged or cannot be read.
+    """
+    notes: list[str] = []
+    text = _decoded(path, encoding, notes)
+    sign = delimiter or _delimiter(text)
+    if delimiter is None and sign != ",":
+        notes.append(f"columns are separated by {'tabs' if sign == chr(9) else repr(sign)}")
+    rows, lines = _parsed(path, text, sign)
+    if not rows:
+        raise TaskError(f"{path} holds nothing", where="data.path", remedy="give a header and at least one row")
+    has_header = _is_header(rows, wanted) if header is None else header
+    if not has_header:
+        notes.append("there is no header: columns are column_1, column_2 …")
+    names = rows[0] if has_header else [""] * max(map(len, rows))
+    if len(rows) == 1 and has_header:
+        raise TaskError(f"{path} holds only a header", where="data.path", remedy="give at least one row")
+    body, numbers = (rows[1:], lines[1:]) if has_header else (rows, lines)
+    names, body = _even(path, names, body, numbers)
+    named = [name or f"column_{number}" for number, name in enumerate(names, 1)]
+    double = [name for name, count in Counter(named).items() if count > 1]
+    if double:
+        raise TaskError(f"two columns are named {double[0]!r}", where=f"{path}:{lines[0]}", remedy="rename one")
+    return Rows(path, named, body, numbers, has_header, notes)
+
+
+def _decoded(path: Path, encoding: str | None, notes: list[str]) -> str:
+    data = path.read_bytes()
+    found = encoding or next((name for mark, name in _MARKS.items() if data.startswith(mark)), "utf-8")
+    try:
+        return data.decode(found)
+    except LookupError:
+        raise TaskError(
+            f"there is no encoding {encoding!r}", where="data.encoding", remedy="write utf-8, latin-1, cp1252 or utf-16"
+        ) from None
+    except UnicodeDecodeError as error:
+        if encoding is not None or b"\0" in data:
+            raise TaskError(
+                f"{path} is not a table in {found} ({error.reason} at byte {error.start})",
+                where="data.path",
+                remedy="save it as UTF-8, or write its `encoding`",
+            ) from None
+    notes.append("read as cp1252, for it is not UTF-8; write `encoding` if letters come out wrong")
+    return data.decode("cp1252", errors="replace")
+
+
+def _delimiter(text: str) -> str:
+    """The sign by which most lines have as many cells as each other, and more than one."""
+    head = "\n".join(text.splitlines()[:_LOOKED_AT])
+
+    def even(sign: str) -> tuple[float, int]:
+        widths = Counter(len(row) for row in csv.reader(io.StringIO(head), delimiter=sign) if row)
+        width, count = max(widths.items(), key=lambda each: (each[1], each[0]), default=(1, 0))
+        return (count / max(1, widths.total()) if width > 1 else 0.0), width
+
+    try:
+        return max(_DELIMITERS, key=even)
+    except csv.Error:
+        return ","
+
+
+def _parsed(path: Path, text: str, delimiter: str) -> tuple[list[list[str]], list[int]]:
+    rows: list[list[str]] = []
+    lines: list[int] = []
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=delimiter != "\t")
+    try:
+        for row in reader:
+            if any(cell.strip() for cell in row):
+                rows.append([cell.strip() for cell in row])
+                lines.append(reader.line_num)
+    except csv.Error as error:
+        raise TaskError(
+            f"this is no table: {error}",
+            where=f"{path}:{reader.line_num}",
+            remedy="save it as CSV, or write the `delimiter`",
+        ) from None
+    return rows, lines
+
+
+def _is_header(rows: Sequence[Sequence[str]], wanted: Collection[str]) -> bool:
+    """Whether the first line names the columns: it has a name that is asked for, or no number (years apart)."""
+    first, *rest = rows
+    if any(cell in wanted for cell in first):
+        return True
+    if not rest:
+        return True
+    if any(is_number(cell) and not _YEAR.fullmatch(cell) for cell in first):
+        return False
+    columns = [(cell, [row[at] for row in rest if at < len(row)]) for at, cell in enumerate(first) if cell]
+    return not all(cell in cells for cell, cells in columns)
+
+
+def _even(
+    path: Path, names: list[str], rows: list[list[str]], lines: Sequence[int]
+) -> tuple[list[str], list[list[str]]]:
+    """Rows as long as the header; what nothing stands in at the ends of lines goes away."""
+    width = len(names)
+    while width > 1 and not names[width - 1] and not any(len(row) >= width and row[width - 1] for row in rows):
+        width -= 1
+    even = []
+    for row, line in zip(rows, lines, strict=True):
+        if len(row) < width or any(row[width:]):
+            raise TaskError(
+                f"the header names {width} columns, but this line has {len(row)}",
+                where=f"{path}:{line}",
+                remedy="mend the line, or write the `delimiter` that separates the columns",
+            )
+        even.append(row[:width])
+    return names[:width], even
