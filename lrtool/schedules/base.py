@@ -120,6 +120,17 @@ class Schedule(BaseModel):
     warmup_shape: Literal["linear", "cosine", "exponential", "constant"] = Field(
         "linear", description="Shape of the ramp; `constant` holds `warmup_start`."
     )
+    warmup_progress: Literal["end", "start", "inner"] = Field(
+        "end",
+        description="Where update t stands in a ramp of W: end (t+1)/W; start t/W, as Hugging Face and timm have it;"
+        " inner (t+1)/(W+1), as nanoGPT.",
+    )
+    warmup_overlaps: bool = Field(
+        False, description="The warm-up lies over the start of the schedule, which counts from the first update (timm)."
+    )
+    hold: Duration = Field(
+        0, description="Hold each value for so many updates, counted from the first: 1ep for recipes stepped per epoch."
+    )
 
     def factor(self, d: Array, length: int) -> Array:
         """The schedule's formula: value at local step d = 0 … length, as a fraction of the peak, a new array."""
@@ -128,6 +139,11 @@ class Schedule(BaseModel):
     def momentum(self, d: Array, length: int) -> Array | None:
         """The momentum that goes with it at local step d, or None where the schedule leaves it alone."""
         return None
+
+    @property
+    def lead(self) -> int:
+        """Updates before the schedule proper begins (resolved schedules only)."""
+        return 0 if self.warmup_overlaps else self.warmup
 
     def warmup_target(self, length: int) -> float:
         """What the warm-up ramps to: where the schedule proper starts."""
@@ -224,24 +240,32 @@ class Schedule(BaseModel):
                 where="warmup_start",
                 remedy="try warmup_start: '1%', or warmup_shape: linear",
             )
-        self.check(length - self.warmup)
+        self.check(length - self.lead)
 
     def fractions(self, t: Array, length: int) -> Array:
         """Fractions of the peak at local steps t = 0 … length, warm-up included (resolved schedules only)."""
         if self.duration is not None:
             length, t = self.duration, np.minimum(t, self.duration)
+        if self.hold:
+            t = np.floor(t / self.hold) * self.hold
         if not self.warmup:
             return self.factor(t, length)
-        proper = length - self.warmup
-        out = self.factor(np.maximum(t - self.warmup, 0.0), proper)
+        proper = length - self.lead
+        out = self.factor(np.maximum(t - self.lead, 0.0), proper)
         ramp = t < self.warmup
         if ramp.any():
             out[ramp] = self._ramp(t[ramp], self.warmup_target(proper))
         return out
 
     def _ramp(self, t: Array, target: float) -> Array:
-        """Warm-up over W updates: update t runs at progress (t+1)/W, so none is wasted at LR 0."""
-        p = (t + 1) / self.warmup
+        """Warm-up over W updates: update t is at (t+1)/W, so none is wasted at LR 0, unless told otherwise."""
+        match self.warmup_progress:
+            case "end":
+                p = (t + 1) / self.warmup
+            case "start":
+                p = t / self.warmup
+            case "inner":
+                p = (t + 1) / (self.warmup + 1)
         start = self.warmup_start
         out: Array
         match self.warmup_shape:
@@ -260,8 +284,10 @@ class Schedule(BaseModel):
         """The momentum at local steps t = 0 … length, if the schedule moves it (resolved schedules only)."""
         if self.duration is not None:
             length = self.duration
-        proper = length - self.warmup
-        return self.momentum(np.clip(t - self.warmup, 0, proper), proper)
+        if self.hold:
+            t = np.floor(t / self.hold) * self.hold
+        proper = length - self.lead
+        return self.momentum(np.clip(t - self.lead, 0, proper), proper)
 
 
 def written(default: object) -> Any:

@@ -115,12 +115,13 @@ class Sequence(Schedule):
 
     def is_plain(self) -> bool:
         """Whether it does nothing but run its segments in order."""
-        return self.duration is None and not cast(units.Duration, self.warmup).amount
+        moved = cast(units.Duration, self.warmup).amount or cast(units.Duration, self.hold).amount
+        return self.duration is None and not moved
 
     def resolve(self, run: Binding) -> Self:
         """Boundaries are rounded, not durations, so that parts which add up to 100% fill the run."""
         resolved = super().resolve(run)
-        steps = (run.steps if resolved.duration is None else resolved.duration) - resolved.warmup
+        steps = (run.steps if resolved.duration is None else resolved.duration) - resolved.lead
         own = run.shortened(max(steps, 0))
         parts: list[Schedule] = []
         end, exact = 0, Fraction(0)
@@ -210,7 +211,7 @@ class _Wrapper(Schedule):
     def resolve(self, run: Binding) -> Self:
         """The inner schedule is bound to what warm-up leaves of the run."""
         resolved = super().resolve(run)
-        steps = (run.steps if resolved.duration is None else resolved.duration) - resolved.warmup
+        steps = (run.steps if resolved.duration is None else resolved.duration) - resolved.lead
         with _inside("schedule"):
             inner = self.schedule.resolve(run.shortened(self._inner_length(max(steps, 0), resolved)))
         return resolved.model_copy(update={"schedule": inner})

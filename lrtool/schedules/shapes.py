@@ -40,6 +40,17 @@ def one_minus_square(left: Array) -> Array:
     return left * (2 - left)
 
 
+def mirrored_cosine(left: Array) -> Array:
+    """A half cosine turned about the straight line: fast at both ends, slow in the middle."""
+    return 2 * left - cosine(left)
+
+
+def one_minus_power(left: Array, power: float) -> Array:
+    """1 − x^p with x = 1 − left."""
+    out: Array = 1 - np.power(1 - left, power)
+    return out
+
+
 def linear(left: Array) -> Array:
     """Straight down."""
     return left
@@ -51,4 +62,5 @@ DECAYS: dict[str, Callable[[Array], Array]] = {
     "cosine": cosine,
     "1-sqrt": one_minus_sqrt,
     "1-square": one_minus_square,
+    "mirror-cosine": mirrored_cosine,
 }

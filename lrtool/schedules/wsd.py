@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, Self, cast
+from typing import Annotated, Any, ClassVar, Literal, Self, cast
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lrtool import units
 from lrtool.errors import ScheduleError
 from lrtool.schedules.base import Array, Binding, Duration, Level, Schedule, written
-from lrtool.schedules.shapes import DECAYS, above, remaining
+from lrtool.schedules.rules import bounds
+from lrtool.schedules.shapes import DECAYS, above, one_minus_power, remaining
 
 
 class WSD(Schedule):
@@ -19,7 +20,8 @@ class WSD(Schedule):
     factor(d) = 1 for d < D − C;  final + (1 − final)·s(x),  x = (d − D + C)/C,  for d = D − C … D
 
     D: updates after warm-up, C = `decay`. s(x): 1 − x (linear), (1 + cos πx)/2 (cosine), 1 − √x (1-sqrt),
-    1 − x² (1-square). `exponential` is final^x and needs final > 0. C = 0 never decays; C = D is all decay.
+    1 − x² (1-square), 1 − x^p with p = `power` (1-power), 2(1 − x) − (1 + cos πx)/2 (mirror-cosine). `exponential` is
+    final^x and needs final > 0. C = 0 never decays; C = D is all decay.
 
     >>> WSD(decay=2, shape="linear").bind(lr=1.0, steps=4)([0, 2, 3, 4, 9])
     array([1. , 1. , 0.5, 0. , 0. ])
@@ -34,10 +36,28 @@ class WSD(Schedule):
 
     kind: Literal["wsd"] = "wsd"
     decay: Duration = Field(written("20%"), description="Updates of the decay, at the end.")
-    shape: Literal["linear", "cosine", "1-sqrt", "1-square", "exponential"] = Field(
+    shape: Literal["linear", "cosine", "1-sqrt", "1-square", "1-power", "mirror-cosine", "exponential"] = Field(
         "1-sqrt", description="Shape of the decay."
     )
+    power: Annotated[float, bounds(above=0, example=0.5)] | None = Field(
+        None, description="p of 1 − x^p; giving it is enough, without a `shape`."
+    )
     final: Level = Field(0.0, description="Value at the end: an LR, or a percentage of the peak.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _power_says_the_shape(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("power") is not None and "shape" not in given:
+            return {**given, "shape": "1-power"}
+        return given
+
+    @model_validator(mode="after")
+    def _power_and_shape(self) -> Self:
+        if (self.shape == "1-power") != (self.power is not None):
+            raise ValueError(
+                "power and shape: 1-power go together; write power: 0.5 alone, or another shape without it"
+            )
+        return self
 
     def resolve(self, run: Binding) -> Self:
         """Warm-up and decay fit whenever they add up to 100%: where both round up, the decay gives way."""
@@ -72,4 +92,5 @@ class WSD(Schedule):
         if self.shape == "exponential":
             out: Array = np.power(self.final, 1 - left)
             return out
-        return above(self.final, DECAYS[self.shape](left))
+        share = one_minus_power(left, self.power) if self.power is not None else DECAYS[self.shape](left)
+        return above(self.final, share)

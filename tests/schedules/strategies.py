@@ -71,7 +71,7 @@ def _fields(length: int) -> dict:
         "slanted_triangular": {"cut": any_, "ratio": st.floats(1, 100)},
         "wsd": {
             "decay": any_,
-            "shape": st.sampled_from(["linear", "cosine", "1-sqrt", "1-square", "exponential"]),
+            "shape": st.sampled_from(["linear", "cosine", "1-sqrt", "1-square", "mirror-cosine", "exponential"]),
             "final": st.floats(0.1, 100).map(lambda p: f"{p:.6f}%"),
         },
         "rex": final,

@@ -27,7 +27,7 @@ UNFIT = [
     ({"kind": "cosine", "warmup": 5, "warmup_shape": "exponential"}, ["warmup_start", "above 0", "1%", "linear"]),
     ({"kind": "multistep", "milestones": [10, 200]}, ["milestones", "200", "100"]),
     ({"kind": "multistep", "milestones": ["50%", 10]}, ["milestones", "increase", "[50, 10]", "75%"]),
-    ({"kind": "multistep", "milestones": [95], "warmup": 10}, ["milestones", "90", "95"]),
+    ({"kind": "multistep", "milestones": [105], "warmup": 10}, ["milestones", "100", "105"]),
     ({"kind": "piecewise", "milestones": [10], "values": [0.1, 0.3]}, ["values.1", "0.3", "0.1"]),
     ({"kind": "piecewise", "milestones": [10], "factors": [3]}, ["factors", "above the peak", "3", "values"]),
     ({"kind": "step", "every": 0}, ["every", "above 0", "1 or more"]),

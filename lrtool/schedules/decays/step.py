@@ -44,7 +44,7 @@ class Step(Schedule):
 
 
 class _Milestones(Schedule):
-    """Schedules that change at listed updates."""
+    """Schedules that change at listed updates, which count from the first one of the run, warm-up included."""
 
     changes = frozenset({"milestones"})
 
@@ -66,17 +66,18 @@ class _Milestones(Schedule):
     def check(self, length: int) -> None:
         """Milestones in order and within the run; two may meet where percentages round to one update."""
         ordered = all(a <= b for a, b in zip(self.milestones, self.milestones[1:], strict=False))
+        length += self.lead
         if not ordered or (self.milestones and self.milestones[-1] > length):
             raise ScheduleError(
-                f"milestones must increase and lie within the {length} updates after warm-up,"
+                f"milestones must increase and lie within the {length} updates there are,"
                 f" but got {list(self.milestones)}",
                 where="milestones",
                 remedy="try milestones: ['50%', '75%']",
             )
 
     def _piece(self, pieces: Array, d: Array) -> Array:
-        """The entry of `pieces` after the milestones that are ≤ d."""
-        n = np.searchsorted(np.asarray(self.milestones, dtype=np.float64), d, side="right")
+        """The entry of `pieces` after the milestones that are ≤ W + d."""
+        n = np.searchsorted(np.asarray(self.milestones, dtype=np.float64), d + self.lead, side="right")
         # Not pieces[n], which `export` could not follow.
         return np.take_along_axis(pieces, n, 0)
 
@@ -84,9 +85,10 @@ class _Milestones(Schedule):
 class MultiStep(_Milestones):
     """Multiply by `gamma` at each milestone.
 
-    factor(d) = γ^n,  n = how many milestones are ≤ d
+    factor(d) = γ^n,  n = how many milestones are ≤ W + d
 
-    d: updates since the end of warm-up, which milestones count from, too. No milestones: constant.
+    d: updates since the end of a warm-up of W. Milestones are places in the run, counted from its first update, as
+    papers have them, whatever the warm-up; percentages are of the whole run. No milestones: constant.
 
     >>> MultiStep(milestones=[2, 3], gamma=0.5).bind(lr=1.0, steps=4)([0, 1, 2, 3, 4, 9])
     array([1.  , 1.  , 0.5 , 0.25, 0.25, 0.25])
@@ -108,10 +110,11 @@ class MultiStep(_Milestones):
 class Piecewise(_Milestones):
     """Constant between milestones, at given values or after given factors.
 
-    factor(d) = values[n], or factors[0]·…·factors[n−1];  n = how many milestones are ≤ d
+    factor(d) = values[n], or factors[0]·…·factors[n−1];  n = how many milestones are ≤ W + d
 
     `values` has one entry more than `milestones`; `factors` has one per milestone and starts from the peak.
-    d: updates since the end of warm-up. A value above the peak is an error.
+    d: updates since the end of a warm-up of W; milestones count from the first update of the run. A value above the
+    peak is an error.
 
     >>> Piecewise(milestones=[1, 3], values=["100%", 0.3, "1%"]).bind(lr=1.0, steps=4)([0, 1, 2, 3, 9])
     array([1.  , 0.3 , 0.3 , 0.01, 0.01])

@@ -34,8 +34,8 @@ def test_defaults_are_written_as_in_yaml():
     assert defaults["cycle_momentum"] == "true"
     assert defaults["warmup"] == "0"
     assert {field.name: field.default for field in entry("table").fields}["file"] == "required"
-    assert [field.name for field in entry("cosine").fields][-4:] == [
-        "duration", "warmup", "warmup_start", "warmup_shape",
+    assert [field.name for field in entry("cosine").fields][-7:] == [
+        "duration", "warmup", "warmup_start", "warmup_shape", "warmup_progress", "warmup_overlaps", "hold",
     ]  # fmt: skip
 
 
