@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from lrtool.engine.device import intra_threads
+from lrtool.engine.device import intra_threads, math_attention
 from lrtool.engine.loop.engine import LoopEngine
 from lrtool.engine.loop.threads import worthwhile_threads
 from lrtool.engine.processes import can_fork
@@ -21,7 +21,7 @@ from lrtool.engine.vector.calibration import Seconds
 from lrtool.engine.vector.engine import VectorEngine
 from lrtool.engine.vector.plan import FEW, Outlook, Plan, Planner, stack_budget
 from lrtool.engine.vector.proof.stackable import probe
-from lrtool.engine.vector.stack import Work, math_attention, work_of
+from lrtool.engine.work import Work, work_of
 from lrtool.tasks.base import Task, seeded_model
 
 #: Seconds by the loop engine up to which it does not matter who trains, so that nothing about stacks is measured.

@@ -22,8 +22,8 @@ import torch
 
 from lrtool.engine import clock
 from lrtool.engine.interrupts import Interrupts
+from lrtool.engine.queue import Queue, WorkQueue
 from lrtool.engine.trials import Array, Evaluation, Trace, Trial
-from lrtool.engine.vector.worker import Queue, WorkQueue
 from lrtool.errors import Interrupted, LrtoolError, TaskError
 from lrtool.memory import keep_freed_memory
 from lrtool.status import Status

@@ -15,7 +15,9 @@ from lrtool.engine.device import intra_threads
 from lrtool.engine.loop.threads import worthwhile_threads
 from lrtool.engine.loop.training import Training
 from lrtool.engine.trials import Recipe, Trial
-from lrtool.engine.vector.stack import Stack, Update, Validation, trial_update
+from lrtool.engine.vector.stack import Stack
+from lrtool.engine.vector.update import Update, trial_update
+from lrtool.engine.vector.validation import Validation
 from lrtool.tasks.base import Task
 
 #: Sizes of an uncompiled stack that are tried, each only if the one before was worth it.

@@ -24,10 +24,10 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from lrtool.engine import rng
+from lrtool.engine.device import math_attention
 from lrtool.engine.trials import Recipe
 from lrtool.engine.vector.compiling import missing_compiler
 from lrtool.engine.vector.proof.stackable import probe
-from lrtool.engine.vector.stack import math_attention
 from tests.benchmarks.vector_speed import CASES
 from tests.engine.vector.proof.impure_models import RECIPE, REFUSED, TRAINED, Net, difference, task_of
 

@@ -22,7 +22,7 @@ from torch import nn
 
 from lrtool.engine.device import intra_threads
 from lrtool.engine.trials import Recipe
-from lrtool.engine.vector.stack import Work
+from lrtool.engine.work import Work
 from lrtool.errors import OutputError
 from lrtool.runs.atomic import write_json
 from lrtool.tasks.base import Task

@@ -14,7 +14,8 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from lrtool.engine import clock
-from lrtool.engine.vector.stack import Stack, State, Update
+from lrtool.engine.vector.stack import Stack, State
+from lrtool.engine.vector.update import Update
 from lrtool.tasks.sources import TensorSource
 
 #: Seconds that compiling takes, roughly: to start the compiler, and per operator of the graph.

@@ -19,7 +19,9 @@ from lrtool.engine.vector.calibration import Seconds
 from lrtool.engine.vector.compiling import Compiled, Graph, compiled, missing_compiler, traced, usual_seconds
 from lrtool.engine.vector.proof.updates import compiled_differs
 from lrtool.engine.vector.skeleton import skeleton_of
-from lrtool.engine.vector.stack import Stack, Update, Work, first_rows, work_of
+from lrtool.engine.vector.stack import Stack
+from lrtool.engine.vector.update import Update, first_rows
+from lrtool.engine.work import Work, work_of
 from lrtool.errors import LrtoolError
 from lrtool.tasks.base import Task
 from lrtool.tasks.sources import TensorSource

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lrtool.engine import rng
-from lrtool.engine.evaluate import batch_loss, slices, take
+from lrtool.engine.batches import batch_loss, slices, take
 from lrtool.tasks.base import Task, seeded_model
 from lrtool.tasks.failures import guarded
 from lrtool.tasks.sources import TensorSource

@@ -9,10 +9,9 @@ from typing import Any, Self
 import torch
 
 from lrtool.engine.choice import choose_engine
-from lrtool.engine.device import intra_threads
+from lrtool.engine.device import intra_threads, math_attention
 from lrtool.engine.trials import EngineName, Recipe, Trial
 from lrtool.engine.vector.plan import Planner
-from lrtool.engine.vector.stack import math_attention
 from lrtool.errors import LrtoolError
 from lrtool.experiments.sweep.grouping import Group
 from lrtool.experiments.sweep.jobs import most_trials, recipe_of, setup_of, trial_of

@@ -24,7 +24,7 @@ from lrtool.engine.speeds import StackSpeed
 from lrtool.engine.trials import Recipe, Trace, Trial
 from lrtool.engine.vector.compiling import missing_compiler
 from lrtool.engine.vector.engine import VectorEngine
-from lrtool.engine.vector.stack import NotStackableError
+from lrtool.engine.vector.obstacles import NotStackableError
 from lrtool.errors import Interrupted, TaskError
 from lrtool.optimizers import KINDS, ParamGroup
 from lrtool.schedules.plateau import Plateau

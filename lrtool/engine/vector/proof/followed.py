@@ -10,11 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lrtool.engine.evaluate import batch_values, slices
+from lrtool.engine.batches import slices
+from lrtool.engine.evaluate import batch_values
 from lrtool.engine.loop.training import Training
 from lrtool.engine.trials import Recipe, Trial
 from lrtool.engine.vector.draws import Draws
-from lrtool.engine.vector.stack import batch_keys, validation_keys
+from lrtool.engine.vector.update import batch_keys
+from lrtool.engine.vector.validation import validation_keys
 from lrtool.schedules import Curve
 from lrtool.tasks.base import Task
 from lrtool.tasks.sources import TensorSource

@@ -11,14 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from lrtool.engine import rng
+from lrtool.engine.device import math_attention
 from lrtool.engine.trials import Recipe
-from lrtool.engine.vector.draws import Witness
+from lrtool.engine.vector.obstacles import obstacle
 from lrtool.engine.vector.proof.closeness import losses_agree
 from lrtool.engine.vector.proof.followed import Followed, Moment
 from lrtool.engine.vector.proof.memories import Memories
 from lrtool.engine.vector.proof.updates import OtherDrawsError, StackProof, key_for
 from lrtool.engine.vector.skeleton import shortened, skeleton_of, without_dropout
-from lrtool.engine.vector.stack import math_attention, obstacle, work_of
+from lrtool.engine.work import Witness, work_of
 from lrtool.errors import LrtoolError
 from lrtool.tasks.base import Task
 from lrtool.tasks.failures import task_error

@@ -18,7 +18,9 @@ from lrtool.engine.vector.compiling import Compiled, Function
 from lrtool.engine.vector.draws import key_of, mixed
 from lrtool.engine.vector.proof.closeness import TOLERANCE, changes_differ, gradients_differ, losses_agree, telling
 from lrtool.engine.vector.proof.followed import Moment, Tensors
-from lrtool.engine.vector.stack import Stack, State, Update, Validation
+from lrtool.engine.vector.stack import Stack, State
+from lrtool.engine.vector.update import Update
+from lrtool.engine.vector.validation import Validation
 from lrtool.tasks.base import Task, seeded_model
 from lrtool.tasks.sources import TensorSource
 

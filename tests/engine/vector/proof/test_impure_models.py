@@ -14,11 +14,12 @@ import torch
 from torch import Tensor
 
 from lrtool.engine import rng
+from lrtool.engine.device import math_attention
 from lrtool.engine.vector.compiling import Compiled, Graph, missing_compiler
 from lrtool.engine.vector.engine import VectorEngine
+from lrtool.engine.vector.obstacles import NotStackableError
 from lrtool.engine.vector.proof.stackable import probe
 from lrtool.engine.vector.skeleton import skeleton_of
-from lrtool.engine.vector.stack import NotStackableError, math_attention
 from lrtool.status import Status
 from lrtool.tasks.base import seeded_model
 from tests.engine.contract import Recording, trial
