@@ -18,8 +18,9 @@ from lrtool.engine.speeds import Amount, LoopSpeed, loop_speed
 from lrtool.engine.trials import Engine, EngineName, Recipe, Trial
 from lrtool.engine.vector import calibration
 from lrtool.engine.vector.calibration import Seconds
+from lrtool.engine.vector.costs import stack_budget
 from lrtool.engine.vector.engine import VectorEngine
-from lrtool.engine.vector.plan import FEW, Outlook, Plan, Planner, stack_budget
+from lrtool.engine.vector.plan import FEW, Plan, StackOutlook, StackPlanner
 from lrtool.engine.vector.proof.stackable import probe
 from lrtool.engine.work import Work, work_of
 from lrtool.tasks.base import Task, seeded_model
@@ -67,7 +68,7 @@ class Chooser:
         self._example, self._planned = example, planned
         self._memory = calibration.Memory()
         self._obstacle: tuple[str | None] | None = None
-        self._planner: Planner | None = None
+        self._planner: StackPlanner | None = None
         model = seeded_model(self.task, example.seed).to(recipe.device)
         self._work = _work(self.task, model, recipe)
         self.key = calibration.signature(self.task, recipe, model, self._work)
@@ -105,7 +106,7 @@ class Chooser:
             return self.looped(amount, f"these trials cannot be stacked: {self.obstacle}")
         loop = self.looped(amount, "stacking is slower for this model")
         if self._alone(amount) < _LITTLE and amount.trials * amount.updates < FEW:
-            return self.stacked(amount, Outlook(Seconds.around(self._alone(amount), 0.5), amount.trials, False))
+            return self.stacked(amount, StackOutlook(Seconds.around(self._alone(amount), 0.5), amount.trials, False))
         found = self._outlook(amount)
         took, against = found.seconds.likely, loop.costs.seconds.likely
         if took >= against:
@@ -113,7 +114,7 @@ class Chooser:
         why = f", in about {found.seconds.written}; the loop would take {loop.costs.seconds.written}"
         return self.stacked(amount, found, why)
 
-    def stacked(self, amount: Amount, found: Outlook | None = None, why: str = "") -> Choice:
+    def stacked(self, amount: Amount, found: StackOutlook | None = None, why: str = "") -> Choice:
         """The vector engine."""
         found = found or self._outlook(amount)
         return Choice(
@@ -162,14 +163,14 @@ class Chooser:
     def _alone(self, amount: Amount) -> float:
         return amount.trials * self.speed.trial(amount)
 
-    def _outlook(self, amount: Amount) -> Outlook:
+    def _outlook(self, amount: Amount) -> StackOutlook:
         with math_attention():
             found = self._known_planner().outlook(amount)
         return found._replace(seconds=found.seconds.times(self._pace(EngineName.VECTOR)))
 
-    def _known_planner(self) -> Planner:
+    def _known_planner(self) -> StackPlanner:
         if self._planner is None:
-            self._planner = Planner(self.task, [self._example], self.recipe, alone=self.speed.update)
+            self._planner = StackPlanner(self.task, [self._example], self.recipe, alone=self.speed.update)
         return self._planner
 
     def _speed_beside(self, workers: int) -> LoopSpeed:

@@ -36,7 +36,7 @@ class PlannedTrial:
     cell: int = 0
 
 
-class Planner:
+class SweepPlanner:
     """Makes the trials of a sweep. `base` is the document that all start from, `document` the sweep's own."""
 
     def __init__(self, sweep: SweepConfig, document: Document, base: Document) -> None:

@@ -14,7 +14,7 @@ from lrtool.engine.processes import LOOK, Halt, Train, can_fork, raise_first, tr
 from lrtool.engine.queue import Queue, WorkQueue
 from lrtool.engine.trials import Observer, Recipe, Trace, Trial
 from lrtool.engine.vector.obstacles import NotStackableError, obstacle
-from lrtool.engine.vector.plan import Plan, Planner
+from lrtool.engine.vector.plan import Plan, StackPlanner
 from lrtool.engine.vector.worker import Worker
 from lrtool.tasks.base import Task
 
@@ -58,7 +58,7 @@ class VectorEngine:
         ):
             there = task.to(recipe.device)
             rng.seed_training(trials[0].seed, recipe.device)
-            plan = Planner(there, trials, recipe, self.slots, self.compile, self.workers).plan()
+            plan = StackPlanner(there, trials, recipe, self.slots, self.compile, self.workers).plan()
             if self.said is not None:
                 self.said(plan.reason)
             if self.planned is not None:

@@ -11,7 +11,7 @@ import torch
 from lrtool.engine.choice import choose_engine
 from lrtool.engine.device import intra_threads, math_attention
 from lrtool.engine.trials import EngineName, Recipe, Trial
-from lrtool.engine.vector.plan import Planner
+from lrtool.engine.vector.plan import StackPlanner
 from lrtool.errors import LrtoolError
 from lrtool.experiments.sweep.grouping import Group
 from lrtool.experiments.sweep.jobs import most_trials, recipe_of, setup_of, trial_of
@@ -76,7 +76,7 @@ def _compiles(task: Task, recipe: Recipe, trials: list[Trial], most: int, outloo
         most = min(most, share(trials, workers))
     with math_attention(), intra_threads(threads):
         there = task.to(recipe.device)
-        plan = Planner(there, trials[:most], recipe, workers=alone, updates=round(updates / times)).plan()
+        plan = StackPlanner(there, trials[:most], recipe, workers=alone, updates=round(updates / times)).plan()
     return plan.compiled is not None, plan.reason
 
 

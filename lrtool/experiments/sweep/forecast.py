@@ -10,7 +10,7 @@ import torch
 from lrtool.config.sweep.schema import Prune
 from lrtool.engine.choice import Choice, choose_engine
 from lrtool.engine.trials import EngineName, Recipe, Trial
-from lrtool.engine.vector.plan import stack_budget
+from lrtool.engine.vector.costs import stack_budget
 from lrtool.engine.work import work_of
 from lrtool.errors import LrtoolError
 from lrtool.executors.local import cores

@@ -8,7 +8,7 @@ from typing import Any
 
 from lrtool.config.schema import Config
 from lrtool.config.sweep.combinations import Combination
-from lrtool.config.sweep.planner import Planner
+from lrtool.config.sweep.planner import SweepPlanner
 from lrtool.config.sweep.schema import Assignments, Tune
 from lrtool.errors import LrtoolError, OutputError
 from lrtool.experiments.runner import Watch
@@ -26,7 +26,7 @@ class TunedLRs:
         self.found: dict[str, float | None] = {}
         self.untuned: dict[str, str] = {}
 
-    def search(self, planner: Planner, chosen: Sequence[Combination]) -> dict[str, Assignments]:
+    def search(self, planner: SweepPlanner, chosen: Sequence[Combination]) -> dict[str, Assignments]:
         """What each of these combinations is to set, by its label."""
         lrs: dict[str, Assignments] = {}
         for combination in chosen:

@@ -283,7 +283,7 @@ def test_where_compiling_fails_it_trains_uncompiled(monkeypatch: pytest.MonkeyPa
 def test_a_compile_that_would_not_pay_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lrtool.engine.vector.plan.compiled", lambda graph: pytest.fail("compiled"))
     assert "it would save about" in said_by(small_task(), VectorEngine())
-    monkeypatch.setattr("lrtool.engine.vector.plan.stack_speed", lambda *_: StackSpeed({2: 0.002}, {}, 0.0, 1))
+    monkeypatch.setattr("lrtool.engine.vector.costs.stack_speed", lambda *_: StackSpeed({2: 0.002}, {}, 0.0, 1))
     monkeypatch.setattr("lrtool.engine.vector.compiling.START", 1000.0)
     assert "it would take about 100" in said_by(small_task(), VectorEngine(), steps=1400)
 
