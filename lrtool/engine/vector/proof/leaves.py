@@ -1,4 +1,4 @@
-"""Values that have no parts: as something comparable."""
+"""Values without parts (numbers, tensors, files and the like), each as something comparable."""
 
 from __future__ import annotations
 
