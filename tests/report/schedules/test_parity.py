@@ -9,7 +9,8 @@ import torch
 import yaml
 from pydantic import TypeAdapter
 
-from lrtool.report.schedules.parity import EQUIVALENTS, MARK, REACTIVE, Equivalent
+from lrtool.report.schedules.equivalent import MARK, Equivalent
+from lrtool.report.schedules.parity import EQUIVALENTS, REACTIVE
 from lrtool.schedules import KINDS
 from lrtool.schedules.cosine_restarts import CosineRestarts
 from lrtool.schedules.decays.cosine import Cosine
