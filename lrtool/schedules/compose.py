@@ -1,4 +1,4 @@
-"""Schedules made of schedules: one after another, scaled, clipped, repeated."""
+"""A schedule made of others, one after another."""
 
 from __future__ import annotations
 
