@@ -9,13 +9,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
-from lrtool.engine import rng
+from lrtool.engine import private, rng
 from lrtool.engine.batches import batch_loss, take
 from lrtool.engine.device import intra_threads, math_attention
+from lrtool.engine.private import OperatorMode
 from lrtool.tasks.base import Task
 
 
@@ -24,7 +23,7 @@ def draws(func: Any) -> bool:
     return torch.Tag.nondeterministic_seeded in func.tags
 
 
-class Witness(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class Witness(OperatorMode):  # type: ignore[no-untyped-call]
     """Counts operators, their floating-point operations and the bytes they write; notices any random draws.
 
     `own_generator`: something was drawn from another generator than torch's default one.
@@ -48,8 +47,14 @@ class Witness(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if count is not None:
             self.flops += count(*args, **(kwargs or {}), out_val=result)
         if not func.is_view:
-            self.bytes += sum(t.numel() * t.element_size() for t in tree_leaves(result) if isinstance(t, Tensor))
+            self.bytes += _size(result)
         return result
+
+
+def _size(result: Any) -> int:
+    """Bytes of the tensors that an operator gave: one, or several in a list."""
+    parts = result if isinstance(result, list | tuple) else (result,)
+    return sum(t.numel() * t.element_size() for t in parts if isinstance(t, Tensor))
 
 
 def _owned(given: Sequence[Any]) -> bool:
@@ -77,12 +82,17 @@ class Work:
 
 
 def work_of(task: Task, skeleton: nn.Module, device: torch.device) -> Work:
-    """Look at the forward pass of a first batch; raises TaskError where the user's code fails."""
+    """Look at the forward pass of a first batch; raises TaskError where the user's code fails.
+
+    Where torch shows no operators it is guessed: two operations for each parameter and sample.
+    """
+    held = sum(p.numel() * p.element_size() for p in skeleton.parameters())
+    if not private.OPERATORS_SHOWN:
+        return Work(0, task.batch_size * held // 2, task.batch_size * held, held, random=True)
     copied = copy.deepcopy(skeleton)  # running statistics change
     batch = take(task.train, torch.arange(task.batch_size, device=device))
     # Threads that wait for each other would only make it slower on a busy machine. Of fused attention not every
     # kernel's operations are known.
     with rng.preserved(device), intra_threads(1), math_attention(), torch.no_grad(), Witness() as seen:
         batch_loss(task, copied, batch)
-    held = sum(p.numel() * p.element_size() for p in skeleton.parameters())
     return Work(seen.operators, seen.flops, seen.bytes, held, seen.random)

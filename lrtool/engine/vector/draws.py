@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
+from lrtool.engine.private import OperatorMode
 from lrtool.engine.work import draws
 
 _aten = torch.ops.aten
@@ -53,7 +53,7 @@ def uniform(keys: Tensor, number: int, shape: Sequence[int], dtype: torch.dtype)
     return (_shifted(drawn, 8).to(torch.float32) / 2**24).to(dtype).reshape(shape)
 
 
-class Draws(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class Draws(OperatorMode):  # type: ignore[no-untyped-call]
     """Inside, what a vmapped model draws comes from `keys`, shape (models,).
 
     `alone`: one model that is not vmapped draws what it would as the only one of a stack. `unknown`: the first operator

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lrtool.engine import private
 from lrtool.engine.trials import Recipe
 from lrtool.errors import UsageError
 from lrtool.tasks.base import Task
@@ -18,6 +19,8 @@ class NotStackableError(UsageError):
 
 def obstacle(task: Task, recipe: Recipe) -> str | None:
     """What about these settings cannot be stacked, without trying; None if nothing."""
+    if not private.OPERATORS_SHOWN:
+        return "this version of torch does not show which operators a model runs"
     if not isinstance(task.train, TensorSource) or not isinstance(task.val, TensorSource | None):
         return "the data set is read sample by sample"
     if recipe.precision != "fp32":

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ from lrtool.engine.vector.draws import key_of
 Tensors = dict[str, Tensor]
 
 
-class State(NamedTuple):
+class StackState(NamedTuple):
     """What an update changes of a stack; each tensor (size, …). `keys` start each trial's random stream."""
 
     parameters: Tensors
@@ -23,6 +23,18 @@ class State(NamedTuple):
     optimizer: dict[str, Tensors]
     steps: Tensor
     keys: Tensor
+
+    def tensors(self) -> list[Tensor]:
+        """All of it as a flat list."""
+        states = [tensor for state in self.optimizer.values() for tensor in state.values()]
+        return [*self.parameters.values(), *self.buffers.values(), *states, self.steps, self.keys]
+
+    def of(self, tensors: Iterable[Tensor]) -> Self:
+        """Other tensors under the names of this one, in the order of `tensors()`."""
+        each = iter(tensors)
+        parameters, buffers = ({name: next(each) for name in held} for held in (self.parameters, self.buffers))
+        states = {name: {key: next(each) for key in state} for name, state in self.optimizer.items()}
+        return type(self)(parameters, buffers, states, next(each), next(each))
 
 
 class Stateless(nn.Module):
@@ -69,12 +81,12 @@ class Stack:
         return torch.float64 if precise else torch.float32
 
     @property
-    def state(self) -> State:
+    def state(self) -> StackState:
         """What an update takes."""
-        return State(self.parameters, self.buffers, self.optimizer, self.steps, self.keys)
+        return StackState(self.parameters, self.buffers, self.optimizer, self.steps, self.keys)
 
     @state.setter
-    def state(self, after: State) -> None:
+    def state(self, after: StackState) -> None:
         self.parameters, self.buffers, self.optimizer, self.steps, self.keys = after
 
     def load(self, slot: int, model: nn.Module, seed: int) -> None:

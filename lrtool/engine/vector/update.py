@@ -12,7 +12,7 @@ from torch.func import grad_and_value, vmap
 from lrtool.engine.batches import batch_loss
 from lrtool.engine.trials import Recipe
 from lrtool.engine.vector.draws import Draws, mixed
-from lrtool.engine.vector.stack import Stack, State, Stateless, Tensors
+from lrtool.engine.vector.stack import Stack, StackState, Stateless, Tensors
 from lrtool.tasks.base import Task
 from lrtool.tasks.sources import Batch, TensorSource
 
@@ -35,8 +35,8 @@ class Update:
         self._gradients = vmap(grad_and_value(self.loss, has_aux=True), randomness="different")
 
     def __call__(
-        self, source: TensorSource, state: State, rows: Tensor, hyperparameters: Mapping[str, Tensor]
-    ) -> tuple[State, Tensor, Tensor]:
+        self, source: TensorSource, state: StackState, rows: Tensor, hyperparameters: Mapping[str, Tensor]
+    ) -> tuple[StackState, Tensor, Tensor]:
         """The state after the update, losses (size,) and gradient norms before clipping (size,).
 
         rows: indices of `source`, (accumulate, size, batch). hyperparameters: `lr` and the scheduled ones, (size,).
@@ -53,7 +53,7 @@ class Update:
             gradients, losses = {name: grad / count for name, grad in gradients.items()}, losses / count
         gradients, norms = self._clipped(gradients)
         parameters, optimizer = self._updated(state, gradients, hyperparameters)
-        return State(parameters, buffers, optimizer, state.steps + 1, state.keys), losses, norms
+        return StackState(parameters, buffers, optimizer, state.steps + 1, state.keys), losses, norms
 
     def _one(
         self, parameters: Tensors, buffers: Tensors, batch: Batch, keys: Tensor | None
@@ -88,7 +88,7 @@ class Update:
         return {name: grad * _along(scale, grad) for name, grad in gradients.items()}, norms
 
     def _updated(
-        self, state: State, gradients: Tensors, hyperparameters: Mapping[str, Tensor]
+        self, state: StackState, gradients: Tensors, hyperparameters: Mapping[str, Tensor]
     ) -> tuple[Tensors, dict[str, Tensors]]:
         after: Tensors = {}
         states: dict[str, Tensors] = {}

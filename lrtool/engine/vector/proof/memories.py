@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from lrtool.engine.private import global_hooks
 from lrtool.engine.vector.proof.fingerprint import Fingerprint, StatePlace
 from lrtool.engine.vector.proof.usercode import where
 from lrtool.engine.vector.proof.walk import fingerprint
@@ -116,14 +117,11 @@ def _random_states() -> tuple[Any, Any]:
 
 
 def _settings() -> dict[str, Any]:
-    hooks = torch.nn.modules.module
-    settings: dict[str, Any] = {
+    return {
         "default_dtype": torch.get_default_dtype(),
         "grad_enabled": torch.is_grad_enabled(),
         "num_threads": torch.get_num_threads(),
         "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
         "float32_matmul_precision": torch.get_float32_matmul_precision(),
+        **global_hooks(),
     }
-    for name in ("_global_forward_hooks", "_global_forward_pre_hooks", "_global_backward_hooks"):
-        settings[name] = list(getattr(hooks, name, {}).values())
-    return settings

@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from lrtool.engine.private import MODULE_TABLES, derived_attributes, hooks_of
 from lrtool.engine.vector.proof.fingerprint import Fingerprint, Parts, StatePlace
 from lrtool.engine.vector.proof.leaves import UNREAD, atom, digest, leaf
 from lrtool.engine.vector.proof.readers import READERS
@@ -84,16 +85,15 @@ class Walk:
     def _tensor(self, place: StatePlace, tensor: Tensor) -> tuple[Any, Parts]:
         own = self._own.get(id(tensor))
         form = (tuple(tensor.shape), tensor.dtype, tensor.device, tensor.requires_grad)
-        hooks = [getattr(tensor, name, None) for name in ("_backward_hooks", "_post_accumulate_grad_hooks")]
-        parts = [(place.at(f"[hooks {i}]"), list(held.values())) for i, held in enumerate(hooks) if held]
+        parts = [(place.at(f"[hooks {i}]"), held) for i, held in enumerate(hooks_of(tensor)) if held]
         parts += self._attributes(place, tensor)
         return (form, own if own is not None else digest(tensor)), parts
 
     def _module(self, place: StatePlace, module: nn.Module) -> tuple[Any, Parts]:
-        derived = _derived(module)
+        derived = derived_attributes(module)
         parts: list[tuple[StatePlace, Any]] = []
         for name, value in vars(module).items():
-            if name in ("_parameters", "_buffers", "_modules"):
+            if name in MODULE_TABLES:
                 parts += [(place.at(f".{key}"), held) for key, held in value.items()]
             elif name.endswith("_hooks") and isinstance(value, dict):
                 # Their keys are numbers that go on from model to model.
@@ -195,16 +195,6 @@ def _is_held(name: str, value: Any) -> bool:
     if name.startswith("_abc_") or isinstance(value, types.MemberDescriptorType | types.GetSetDescriptorType):
         return False
     return not _standard(name) or isinstance(value, types.FunctionType)
-
-
-def _derived(module: nn.Module) -> set[str]:
-    """Attributes that torch itself computes anew from parameters: weights under old-style hooks, an RNN's list."""
-    names = {"_flat_weights", "_flat_weight_refs"} if isinstance(module, nn.RNNBase) else set()
-    for hook in module._forward_pre_hooks.values():
-        name = getattr(hook, "name", None)
-        if type(hook).__module__.startswith("torch.nn.utils.") and isinstance(name, str):
-            names.add(name)
-    return names
 
 
 def _slots(cls: type) -> list[str]:
