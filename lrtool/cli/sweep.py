@@ -172,12 +172,12 @@ def _time(seconds: float) -> str:
 def _show(run: Session, as_json: bool) -> None:
     """The result and, where two variants have two seeds, what `lrtool compare` says of them."""
     from lrtool.cli.compare import show
-    from lrtool.comparison.comparing import sweep_report
+    from lrtool.comparison.standings import compare_sweep
 
     if not as_json:
         say(_answer(run))
     large = run.results["trials"]["planned"] > _MOST_COMPARED
-    report = None if large else sweep_report(run.folder.path)
+    report = None if large else compare_sweep(run.folder.path)
     if as_json:
         comparison = None if report is None else report.document()
         print_json({**run.summary(), "folder": str(run.folder.path), "comparison": comparison})
