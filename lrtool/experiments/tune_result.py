@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lrtool.analysis.lr_fit import Response
-from lrtool.analysis.range_test import RangeTestResult
+from lrtool.analysis.range_test_result import RangeTestResult
 from lrtool.analysis.search.best_lr import Search
 from lrtool.analysis.statistics.comparison import Difference, difference
 from lrtool.report.plots.marks import between

@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import Any
 
 from lrtool.config.document import Document, Path_, Place
+from lrtool.config.fields import kind_of
 from lrtool.config.load import validate
-from lrtool.config.messages import kind_of
 from lrtool.config.override import assign, key_path
 from lrtool.config.problems import ConfigError, Problem
 from lrtool.config.schema import Config

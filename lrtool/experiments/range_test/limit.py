@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from lrtool.analysis.range_test import RangeTestResult, Reason
+from lrtool.analysis.range_test_result import RangeTestResult, Reason
 from lrtool.analysis.search.stability_limit import LimitSearch, rise, starting_losses
 from lrtool.config.settings import SHORTEST_PROBE
 from lrtool.engine.trials import Trace, Trial

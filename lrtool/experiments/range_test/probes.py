@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from lrtool.analysis.range_test import RangeTestResult
+from lrtool.analysis.range_test_result import RangeTestResult
 from lrtool.analysis.search.best_lr import Rung, Search
 from lrtool.analysis.search.short_runs import LRS, RATIO, Probes, centre, with_probes
 from lrtool.engine.trials import Trace, Trial

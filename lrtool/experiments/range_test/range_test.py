@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrtool.analysis.divergence import RANGE_TEST
-from lrtool.analysis.range_test import RangeTestResult, Reason, analyse
+from lrtool.analysis.range_test import analyse
+from lrtool.analysis.range_test_result import RangeTestResult, Reason
 from lrtool.config.settings import RangeTestSettings
 from lrtool.engine.trials import Trace, Trial
 from lrtool.experiments.engines import Engines
