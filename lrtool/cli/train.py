@@ -27,8 +27,9 @@ from lrtool.errors import ExitCode, UsageError
 from lrtool.status import Status
 
 if TYPE_CHECKING:
+    from lrtool.experiments.observers import ObserverFactory
     from lrtool.experiments.setup import Setup
-    from lrtool.experiments.train import TrainingRun, Watch
+    from lrtool.experiments.train import TrainingRun
     from lrtool.runs.folder import RunFolder
 
 
@@ -127,7 +128,7 @@ def _alone(*others: object) -> None:
         )
 
 
-def _run(setup: Setup, folder: RunFolder | None, output: Path, smoke: bool, watch: Watch) -> TrainingRun:
+def _run(setup: Setup, folder: RunFolder | None, output: Path, smoke: bool, watch: ObserverFactory) -> TrainingRun:
     from lrtool.experiments.train import resume_training, run_smoke, run_training
 
     if folder is not None:

@@ -1,4 +1,4 @@
-"""How the metric depends on the learning rate, for each variant of a comparison."""
+"""The LR response of each variant of a comparison: its metric as a function of the learning rate."""
 
 from __future__ import annotations
 

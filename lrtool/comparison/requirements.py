@@ -1,4 +1,4 @@
-"""What a script requires of a comparison, and which of it is not shown to hold."""
+"""Checks of `compare --require` and `--max-regression`: what is asked for and not shown to hold."""
 
 from __future__ import annotations
 

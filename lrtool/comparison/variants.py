@@ -1,4 +1,4 @@
-"""Outcomes grouped into the variants that are compared; runs that cannot be compared are refused."""
+"""Variants: outcomes grouped by the settings that are compared."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Variant:
-    """What is compared: the outcomes of a name by seed, all with the same settings.
+    """One of the variants that are compared: the outcomes of a name by seed, all with the same settings.
 
     `chosen`: the settings that were picked as the best of `tried` combinations; of one, only its LR, if LRs differ.
     """

@@ -1,4 +1,4 @@
-"""Which engine trains these trials, how long that takes, and why."""
+"""The choice of an engine for trials: which one, how long it takes, and why."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lrtool.engine.vector.calibration import Seconds
 from lrtool.engine.vector.costs import stack_budget
 from lrtool.engine.vector.engine import VectorEngine
 from lrtool.engine.vector.plan import FEW, Plan, StackOutlook, StackPlanner
-from lrtool.engine.vector.proof.stackable import probe
+from lrtool.engine.vector.proof.stackable import why_not_stackable
 from lrtool.engine.work import Work, work_of
 from lrtool.tasks.base import Task, seeded_model
 
@@ -48,7 +48,7 @@ class Choice(NamedTuple):
 
 
 class Costs(NamedTuple):
-    """`seconds` that the trials take by this engine, and `one_by_one` by the loop; `company`: how many at once."""
+    """What a choice costs: `seconds` by this engine, and `one_by_one` by the loop; `company`: how many at once."""
 
     seconds: Seconds
     one_by_one: float
@@ -56,7 +56,7 @@ class Costs(NamedTuple):
 
 
 class Chooser:
-    """Chooses for the trials of one task and recipe, by what was measured; that is done once, and remembered.
+    """Chooses the engine for trials of one task and recipe, by speeds that are measured once and remembered.
 
     Raises TaskError where the user's code fails.
     """
@@ -81,7 +81,7 @@ class Chooser:
     def obstacle(self) -> str | None:
         """Why these trials cannot be stacked; None if they can."""
         if self._obstacle is None:
-            self._obstacle = (probe(self.task, self.recipe, self._example.seed),)
+            self._obstacle = (why_not_stackable(self.task, self.recipe, self._example.seed),)
         return self._obstacle[0]
 
     @property

@@ -11,7 +11,10 @@ from lrtool.engine.trials import Evaluation, Observer, Trace, Trial
 
 
 class WorkQueue(Protocol):
-    """What a worker asks for trials and tells of them. `lock` guards torch's generator while models are built."""
+    """Interface of a queue as a worker sees it: asked for trials, told what became of them.
+
+    `lock` guards torch's generator while models are built.
+    """
 
     lock: threading.RLock
 
@@ -33,7 +36,7 @@ class WorkQueue(Protocol):
 
 
 class Queue:
-    """What the workers of one call share: trials that wait, traces that are done, and the observer.
+    """The queue that the workers of one call share: trials that wait, traces that are done, and the observer.
 
     One lock guards it all, and the building of models too, since that draws from torch's generator.
     """

@@ -1,4 +1,4 @@
-"""How fast trials of a task are trained here, alone and as a stack, validation and building included."""
+"""Measured speeds of training on this machine: one trial alone, and stacks by their size."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _LEAST_CALLS, _MOST_CALLS, _CALLED = 2, 8, 0.1
 
 
 class Amount(NamedTuple):
-    """What is to be trained: so many trials, of so many updates and so many validations each."""
+    """An amount of training: so many trials, of so many updates and so many validations each."""
 
     trials: int
     updates: float

@@ -24,7 +24,7 @@ def draws(func: Any) -> bool:
 
 
 class Witness(OperatorMode):  # type: ignore[no-untyped-call]
-    """Counts operators, their floating-point operations and the bytes they write; notices any random draws.
+    """A context that counts operators, their floating-point operations and the bytes they write, and notices random draws.
 
     `own_generator`: something was drawn from another generator than torch's default one.
     """
@@ -64,7 +64,7 @@ def _owned(given: Sequence[Any]) -> bool:
 
 @dataclass(frozen=True)
 class Work:
-    """What one forward pass of one model does; `parameters`: their bytes, `random`: whether anything is drawn.
+    """The work of one forward pass of one model; `parameters`: their bytes, `random`: whether anything is drawn.
 
     `flops`: those of matrix products, convolutions and attention; `bytes`: what all operators write.
     """

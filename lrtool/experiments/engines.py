@@ -1,4 +1,4 @@
-"""Which engine trains a command's trials, and why."""
+"""The choice of an engine for the trials of a command, and the calls of it."""
 
 from __future__ import annotations
 

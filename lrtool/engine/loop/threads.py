@@ -1,4 +1,4 @@
-"""How many threads train one model on a CPU.
+"""The number of torch threads that train one model on a CPU.
 
 The threads of one operator wait for each other by spinning. On an idle machine that gains nothing where operators
 are small; where other programs want the same cores it makes them tens of times slower.

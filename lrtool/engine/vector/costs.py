@@ -1,4 +1,4 @@
-"""What stacks of a task cost on this machine, plain and compiled: seconds and bytes, measured or remembered."""
+"""Costs of stacks on this machine, plain and compiled: seconds and bytes, measured or remembered."""
 
 from __future__ import annotations
 

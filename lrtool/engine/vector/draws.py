@@ -54,7 +54,7 @@ def uniform(keys: Tensor, number: int, shape: Sequence[int], dtype: torch.dtype)
 
 
 class Draws(OperatorMode):  # type: ignore[no-untyped-call]
-    """Inside, what a vmapped model draws comes from `keys`, shape (models,).
+    """A context in which what a vmapped model draws comes from `keys`, shape (models,).
 
     `alone`: one model that is not vmapped draws what it would as the only one of a stack. `unknown`: the first operator
     that draws in a way that is not known here, and so from torch's generator. `drawn`: the shape of each draw of one

@@ -1,4 +1,4 @@
-"""Settings that cannot be stacked, and the error that says so."""
+"""Settings of a task or recipe that the vector engine cannot train, and the error that says so."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the vector engine trains its trials: size of the stack, threads, compiled or not, and why."""
+"""The plan of a call of the vector engine: size of the stacks, threads, compiled or not, and why."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _ROUNDS, _MEASURED = 4, 0.03
 
 
 class StackOutlook(NamedTuple):
-    """How long it takes, how many trials are trained at a time, and whether compiled."""
+    """What training by stacks would be like: its time, the number of trials at once, and whether it is compiled."""
 
     seconds: Seconds
     company: int
@@ -43,7 +43,10 @@ class StackOutlook(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """`workers` threads train a stack of `size` models each, with `threads` torch threads. `reason` for people."""
+    """How a call is trained: `workers` train a stack of `size` models each, with `threads` torch threads.
+
+    `reason`: for people.
+    """
 
     size: int
     workers: int

@@ -1,4 +1,4 @@
-"""The model whose code trains a stack; the tensors are the stack's."""
+"""The skeleton: the one model whose code trains a whole stack, with the stack's tensors in place of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Short trainings at constant LRs that measure how far training is stable."""
+"""The stability limit, measured by short trainings at constant LRs."""
 
 from __future__ import annotations
 

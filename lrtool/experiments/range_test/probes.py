@@ -1,4 +1,4 @@
-"""Short trainings around what a range test says, so that its suggestion is measured."""
+"""Probes: short trainings at LRs around a range test's suggestion, which measure it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which engine trains a group of a sweep, and whether it compiles: decided once, by trying."""
+"""The decision which engine trains a group of a sweep, and whether it compiles: made once, by trying."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ class Decision:
 
 @dataclass(frozen=True)
 class Outlook:
-    """What is to come: `updates` of a group over those of its trials now, spread over `calls` of the engine.
+    """How much training a group of a sweep still has before it.
+
+    `updates`: those of the group over those of its trials now, spread over `calls` of the engine.
 
     `sizes`: how many different sizes of stack the calls have; each is compiled by itself. `workers`: processes that
     share each call; None: this process trains all.

@@ -1,4 +1,4 @@
-"""What a sweep would do, before it does it: groups, engines, time and memory."""
+"""The forecast of a sweep that `--dry-run` shows: groups, engines, time and memory."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from lrtool.tasks.base import Task, seeded_model
 
 @dataclass(frozen=True)
 class Forecast:
-    """One group: how it would be trained, in about how many `seconds`, with about how many `bytes`; None: unknown.
+    """The forecast of one group: how it would be trained, how long, and in how much memory.
 
-    `updates` of all its trials, about, after what pruning saves.
+    About so many `seconds` and `bytes`; None: unknown. `updates` of all its trials, about, after what pruning saves.
     """
 
     trials: int

@@ -1,4 +1,4 @@
-"""Each variant's own best LR, searched before it is trained; a search is never repeated."""
+"""LR searches for each variant of a sweep, before it is trained; a search is never repeated."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lrtool.config.sweep.combinations import Combination
 from lrtool.config.sweep.planner import SweepPlanner
 from lrtool.config.sweep.schema import Assignments, Tune
 from lrtool.errors import LrtoolError, OutputError
-from lrtool.experiments.runner import Watch
+from lrtool.experiments.observers import ObserverFactory
 from lrtool.experiments.setup import prepare
 from lrtool.experiments.tune import run_tune
 from lrtool.runs.sweep.store import SweepStore
@@ -20,7 +20,9 @@ from lrtool.runs.sweep.store import SweepStore
 class TunedLRs:
     """Searches LRs and remembers them; `found` has the LR of each variant, or None, `untuned` why there is none."""
 
-    def __init__(self, tune: Tune, store: SweepStore, folder: Path, watch: Watch, allow_import: frozenset[str]) -> None:
+    def __init__(
+        self, tune: Tune, store: SweepStore, folder: Path, watch: ObserverFactory, allow_import: frozenset[str]
+    ) -> None:
         self._tune, self._store, self._folder = tune, store, folder
         self._watch, self._allow_import = watch, allow_import
         self.found: dict[str, float | None] = {}

@@ -92,7 +92,9 @@ def test_a_compiled_stack_equals_the_loop() -> None:
     said: list[str] = []
     task, recipe = small_task(torch.float64), replace(SGD, eval_every=8, clip_norm=1.0, record_grad_norm=True)
     expected = LoopEngine().run(task, various(7), recipe)
-    got = VectorEngine(slots=3, compile=True, workers=2, said=said.append).run(task, various(7), recipe)
+    got = VectorEngine(slots=3, compile=True, workers=2, planned=lambda plan: said.append(plan.reason)).run(
+        task, various(7), recipe
+    )
     assert said[0].startswith("compiled in") and "2 x 3" in said[0]
     same(got, expected, 1e-10)
     for one, other in zip(got, expected, strict=True):
@@ -187,7 +189,7 @@ def _planned(monkeypatch: pytest.MonkeyPatch, forks: bool, parallel: Callable[..
     monkeypatch.setattr("lrtool.engine.vector.calibration.in_parallel", parallel)
     said: list[str] = []
     with intra_threads(2):
-        VectorEngine(compile=True, said=said.append).run(small_task(), various(8), SGD)
+        VectorEngine(compile=True, planned=lambda plan: said.append(plan.reason)).run(small_task(), various(8), SGD)
     return said[0]
 
 
@@ -254,7 +256,7 @@ def test_a_process_that_is_killed_is_an_error_and_not_a_hang() -> None:
 def said_by(task: Task, engine: VectorEngine, steps: int = 5) -> str:
     said: list[str] = []
     trials = [trial(seed, steps, 0.1) for seed in range(3)]
-    traces = replace(engine, said=said.append).run(task, trials, SGD)
+    traces = replace(engine, planned=lambda plan: said.append(plan.reason)).run(task, trials, SGD)
     assert all(trace.status is Status.FINISHED for trace in traces)
     (reason,) = said
     return reason

@@ -38,7 +38,9 @@ class Running:
 
 @dataclass
 class Fingerprint:
-    """`values`: a value for each place, comparable. `unread`: places whose state no way is known to read.
+    """All that was found to be remembered.
+
+    `values`: a value for each place, comparable. `unread`: places whose state no way is known to read.
 
     `codes`: the user's code that was met, by which a place can be found in his files.
     """

@@ -26,7 +26,7 @@ Tensors = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Moment:
-    """One update: the tensors before it, its loss and gradients, the tensors after it.
+    """One followed update: the tensors before it, its loss and gradients, the tensors after it.
 
     `gradients` lacks what the loss did not depend on. They are those before clipping. `drawn`: the shapes of what the
     last batch drew.
@@ -42,7 +42,7 @@ class Moment:
 
 
 class Followed(Training):
-    """Training under a constant LR, an update at a time.
+    """A trial trained under a constant LR, an update at a time, each of them noted.
 
     `key` (1,): what the model draws are the values that it would draw in a stack; None: from torch's generator.
     """

@@ -19,7 +19,7 @@ from lrtool.tasks.base import Task
 
 
 class Memories:
-    """What a model, its loss and its metrics remember; `calls`: what was seen to run in passes through it.
+    """The state that a model, its loss and its metrics keep; `calls`: what was seen to run in passes through it.
 
     Each method gives what stands in the way, in words, or None.
     """
