@@ -24,7 +24,7 @@ def draws(func: Any) -> bool:
 
 
 class Witness(OperatorMode):  # type: ignore[no-untyped-call]
-    """A context that counts operators, their floating-point operations and the bytes they write, and notices random draws.
+    """A context that counts operators, their operations and the bytes they write, and notices random draws.
 
     `own_generator`: something was drawn from another generator than torch's default one.
     """
