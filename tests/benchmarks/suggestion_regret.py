@@ -27,8 +27,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from regret_tasks import HELD_OUT, NOISY, TASKS, UNSEEN
-from regret_truth import Truth, setup_of, truth
+from support.regret_tasks import HELD_OUT, NOISY, TASKS, UNSEEN
+from support.regret_truth import Truth, setup_of, truth
 from torch.utils.data import DataLoader, TensorDataset
 
 from lrtool.analysis.range_test_result import LrEstimate
