@@ -69,9 +69,9 @@ def command(
     With two variants and two seeds or more it ends with what `lrtool compare` says of them. --set overrides keys of the
     base config.
     """
+    from lrtool.config.started import allowed_again, remember
     from lrtool.config.sweep.load import load_sweep
     from lrtool.experiments.sweep.options import Options
-    from lrtool.runs.started import allowed_again, remember
 
     if executor not in _EXECUTORS:
         raise UsageError(
