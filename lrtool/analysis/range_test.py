@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from lrtool.analysis.evidence import Evidence, gather
-from lrtool.analysis.range_test_result import PART_ERROR, Caveat, LrEstimate, RangeTestResult, Reason
+from lrtool.analysis.range_test_result import PART_ERROR, Array, Caveat, LrEstimate, RangeTestResult, Reason
 from lrtool.analysis.smoothing import exponential, local_line
 from lrtool.analysis.suggest import METHODS
 from lrtool.analysis.suggest.stability import LAG, SHORTEST, Stability
-
-Array = NDArray[np.float64]
 
 #: Curves drawn for intervals; the generator's seed is fixed, so that the same test reads the same.
 _RESAMPLES = 100

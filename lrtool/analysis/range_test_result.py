@@ -8,10 +8,12 @@ from enum import Enum
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
-from lrtool.analysis.range_test import Array
 from lrtool.analysis.suggest import Suggestion
 from lrtool.analysis.suggest.stability import SHORTEST, Stability
+
+Array = NDArray[np.float64]
 
 #: The best LR differs from that part of the limit which is suggested by at most this factor in 9 of 10 cases.
 PART_ERROR = 8.0

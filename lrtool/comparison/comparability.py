@@ -11,8 +11,6 @@ from lrtool.errors import UsageError
 from lrtool.printable import one_line
 
 _MISSING = object()
-
-
 #: Keys that say where, how long a record or under which name; not what was trained.
 _NOT_COMPARED = (
     "seed",
@@ -23,8 +21,6 @@ _NOT_COMPARED = (
     "train.checkpoint_every",
     "train.grad_norm",
 )
-
-
 LR = "optimizer.lr"
 
 

@@ -14,11 +14,7 @@ def _hf(kind: str, plain: str, ours: str, theirs: str, note: str = "", **example
 
 #: Warm-up in transformers runs update t at t/W: the first update at LR 0. As a segment, it is this line.
 _RAMP = "{kind: linear, start: 0, final: 100%, duration: <W>}"
-
-
 _STEPS = "num_warmup_steps=<W>, num_training_steps=<T>"
-
-
 TRANSFORMERS = (
     _hf("constant", "constant", "constant", "", W=0),
     _hf("constant", "constant_with_warmup", f"[{_RAMP}, constant]", "num_warmup_steps=<W>"),

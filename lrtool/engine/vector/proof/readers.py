@@ -136,8 +136,6 @@ def _weak(walk: Walk, place: StatePlace, value: Any) -> tuple[Any, Parts]:
 
 
 _Reader = Callable[["Walk", StatePlace, Any], tuple[Any, Parts]]
-
-
 READERS: list[tuple[Any, _Reader]] = [
     (types.FunctionType, _function),
     (Running, _running),
