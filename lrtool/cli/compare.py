@@ -11,7 +11,7 @@ import typer
 from lrtool.cli.common import JsonOption, print_json, say
 
 if TYPE_CHECKING:
-    from lrtool.report.terminal.compare import Report
+    from lrtool.comparison.result import ComparisonResult
 
 
 def command(
@@ -87,49 +87,52 @@ def command(
       seconds_to_target training time, median over seeds
       reached_target    seeds that get there
     """
-    from lrtool.comparison.comparing import build_report, draw, unmet
+    from lrtool.comparison.requirements import unmet
+    from lrtool.comparison.standings import compare_runs
+    from lrtool.report.plots.comparison import draw_comparison
 
-    report, first = build_report(runs, metric, direction, by or (), target, statistic)
+    result, first = compare_runs(runs, metric, direction, by or (), target, statistic)
     # What a script asks for is checked first: a mistyped name shall not cost it the table.
-    broken = unmet(report, require or (), max_regression, baseline or first)
+    broken = unmet(result, require or (), max_regression, baseline or first)
     if csv is not None:
         from lrtool.report.terminal.compare import to_csv
         from lrtool.runs.atomic import write_text
 
-        write_text(csv, to_csv(report))
-    plots = draw(report, output) if output is not None else []
+        write_text(csv, to_csv(result))
+    plots = draw_comparison(result, output) if output is not None else []
     if as_json:
-        print_json({**report.document(), "unmet": broken, "plots": [str(path) for path in plots]})
+        print_json({**result.document(), "unmet": broken, "plots": [str(path) for path in plots]})
     else:
-        show(report, plots)
+        show(result, plots)
     if broken:
         from lrtool.errors import UnmetError
 
         raise UnmetError("; ".join(broken))
 
 
-def show(report: Report, plots: Sequence[Path] = ()) -> None:
+def show(result: ComparisonResult, plots: Sequence[Path] = ()) -> None:
     """Print a comparison for people: the table, the verdict, what else there is to know."""
     import shutil
     import sys
 
     from rich.console import Console
 
-    from lrtool.report.terminal.compare import MOST_SHOWN, draw_table, look_text, tolerance_text, verdict
+    from lrtool.comparison.verdict import verdict
+    from lrtool.report.terminal.compare import MOST_SHOWN, draw_table, look_text, tolerance_text
 
     # A pipe has no width: nothing shall be cut or folded there.
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 200
     console = Console(width=width, soft_wrap=False, highlight=False, markup=False)
-    console.print(draw_table(report))
-    hidden = len(report.variants) - MOST_SHOWN
+    console.print(draw_table(result))
+    hidden = len(result.variants) - MOST_SHOWN
     if hidden > 0:
         say(f"… and {hidden} more (--csv FILE writes all)")
-    if marks := look_text(report):
+    if marks := look_text(result):
         say(marks)
-    say(f"\n{verdict(report.comparison)}")
-    for said in report.tolerances()[:MOST_SHOWN]:
+    say(f"\n{verdict(result.comparison)}")
+    for said in result.tolerances()[:MOST_SHOWN]:
         say(tolerance_text(said))
-    for note in report.notes:
+    for note in result.notes:
         say(f"note: {note}")
     if plots:
         say(f"plots: {', '.join(str(path) for path in plots if path.suffix == '.png')}")

@@ -29,7 +29,7 @@ from lrtool.errors import ExitCode
 from lrtool.status import Status
 
 if TYPE_CHECKING:
-    from lrtool.analysis.range_test import Estimate, RangeTestResult
+    from lrtool.analysis.range_test_result import LrEstimate, RangeTestResult
     from lrtool.experiments.session import Session
 
 
@@ -90,7 +90,7 @@ def _answer(run: Session, result: RangeTestResult) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def _line(label: str, estimate: Estimate | None) -> str:
+def _line(label: str, estimate: LrEstimate | None) -> str:
     if estimate is None:
         return ""
     from lrtool.report.plots.marks import between

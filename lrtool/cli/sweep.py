@@ -69,9 +69,9 @@ def command(
     With two variants and two seeds or more it ends with what `lrtool compare` says of them. --set overrides keys of the
     base config.
     """
+    from lrtool.config.started import allowed_again, remember
     from lrtool.config.sweep.load import load_sweep
     from lrtool.experiments.sweep.options import Options
-    from lrtool.runs.started import allowed_again, remember
 
     if executor not in _EXECUTORS:
         raise UsageError(
@@ -172,12 +172,12 @@ def _time(seconds: float) -> str:
 def _show(run: Session, as_json: bool) -> None:
     """The result and, where two variants have two seeds, what `lrtool compare` says of them."""
     from lrtool.cli.compare import show
-    from lrtool.comparison.comparing import sweep_report
+    from lrtool.comparison.standings import compare_sweep
 
     if not as_json:
         say(_answer(run))
     large = run.results["trials"]["planned"] > _MOST_COMPARED
-    report = None if large else sweep_report(run.folder.path)
+    report = None if large else compare_sweep(run.folder.path)
     if as_json:
         comparison = None if report is None else report.document()
         print_json({**run.summary(), "folder": str(run.folder.path), "comparison": comparison})

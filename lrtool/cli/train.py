@@ -27,8 +27,9 @@ from lrtool.errors import ExitCode, UsageError
 from lrtool.status import Status
 
 if TYPE_CHECKING:
+    from lrtool.experiments.observers import ObserverFactory
     from lrtool.experiments.setup import Setup
-    from lrtool.experiments.train import TrainingRun, Watch
+    from lrtool.experiments.train import TrainingRun
     from lrtool.runs.folder import RunFolder
 
 
@@ -84,10 +85,10 @@ def _fresh(
         raise UsageError("--lr-from and --set optimizer.lr both give the LR", remedy="leave one out")
     checked = load(path, overrides, seed)
 
+    from lrtool.config.started import remember
     from lrtool.experiments.setup import prepare
     from lrtool.experiments.train import lr_from as suggested
     from lrtool.experiments.train import lr_is_of
-    from lrtool.runs.started import remember
 
     # The suggestion is read first: where there is none, nothing need be built.
     lr = suggested(lr_from, checked.schedule.kind) if lr_from is not None else None
@@ -109,7 +110,7 @@ def _opened(path: Path) -> RunFolder:
 def _resumed(folder: RunFolder, allowed: frozenset[str]) -> Setup:
     """The setup of the config in a run folder; it may run the code that the run was started with."""
     from lrtool.config.load import load_config
-    from lrtool.runs.started import allowed_again
+    from lrtool.config.started import allowed_again
 
     config = load_config(folder.config, code_beside=False)
     known = allowed_again(config, allowed)
@@ -127,7 +128,7 @@ def _alone(*others: object) -> None:
         )
 
 
-def _run(setup: Setup, folder: RunFolder | None, output: Path, smoke: bool, watch: Watch) -> TrainingRun:
+def _run(setup: Setup, folder: RunFolder | None, output: Path, smoke: bool, watch: ObserverFactory) -> TrainingRun:
     from lrtool.experiments.train import resume_training, run_smoke, run_training
 
     if folder is not None:

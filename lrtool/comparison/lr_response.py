@@ -1,4 +1,4 @@
-"""How the metric depends on the learning rate, for each variant of a comparison."""
+"""The LR response of each variant of a comparison: its metric as a function of the learning rate."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lrtool.comparison.comparability import LR, differing_keys
 from lrtool.comparison.outcomes import Outcome, as_text
-from lrtool.comparison.variants import LR, Variant, differing_keys, label, metric_value, variant_keys
+from lrtool.comparison.variants import Variant, label, metric_value, variant_keys
 
 Array = NDArray[np.float64]
 

@@ -32,7 +32,7 @@ _MEASURED = [status for status in Status if status.is_measured]
 
 @dataclass(frozen=True)
 class Outcome:
-    """One trained trial.
+    """The outcome of one trained trial: its settings, seed, final values and curve.
 
     `flat` is its whole config by dotted keys (lists are values), with `variant` where a sweep named it; outcomes with
     the same settings share it. `values`: the final `train_loss`, `val_loss`, `val_<metric>`. `curve`: columns `step`

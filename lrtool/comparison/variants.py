@@ -1,9 +1,8 @@
-"""Outcomes grouped into the variants that are compared; runs that cannot be compared are refused."""
+"""Variants: outcomes grouped by the settings that are compared."""
 
 from __future__ import annotations
 
 import difflib
-import json
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,18 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrtool.analysis.statistics.comparison import Statistic
+from lrtool.comparison.comparability import LR, differing_keys, known_keys, require_comparable, shown_setting
 from lrtool.comparison.outcomes import Outcome, as_text
 from lrtool.errors import UsageError
 from lrtool.printable import one_line
 
 Array = NDArray[np.float64]
 
-_MISSING = object()
-
 
 @dataclass(frozen=True)
 class Variant:
-    """What is compared: the outcomes of a name by seed, all with the same settings.
+    """One of the variants that are compared: the outcomes of a name by seed, all with the same settings.
 
     `chosen`: the settings that were picked as the best of `tried` combinations; of one, only its LR, if LRs differ.
     """
@@ -134,56 +132,6 @@ def is_bounded(metric: str, values: Iterable[float]) -> bool:
     return bool(words & {*_BOUNDED}) and all(0 <= value <= 1 for value in values if math.isfinite(value))
 
 
-#: Keys that say where, how long a record or under which name; not what was trained.
-_NOT_COMPARED = (
-    "seed",
-    "name",
-    "device",
-    "range_test",
-    "train.eval_every",
-    "train.checkpoint_every",
-    "train.grad_norm",
-)
-LR = "optimizer.lr"
-
-
-def _compared(key: str) -> bool:
-    return not any(key == each or key.startswith(f"{each}.") for each in _NOT_COMPARED)
-
-
-def differing_keys(outcomes: Sequence[Outcome]) -> list[str]:
-    """Dotted keys in which outcomes differ, other than the seed and what does not change training.
-
-    Where the kind of a section differs, its other keys follow from that, unless they differ within a kind too.
-    """
-    tables = list({id(outcome.flat): outcome.flat for outcome in outcomes}.values())
-    keys = [key for key in _known(tables) if _compared(key)]
-    differing = [key for key in keys if _vary([table.get(key) for table in tables])]
-    kinds = {key for key in differing if key.endswith(".kind")}
-    return [key for key in differing if key in kinds or _differs_within(tables, key, kinds)]
-
-
-def _known(tables: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Every key once; most tables have the same."""
-    return list(dict.fromkeys(key for keys in dict.fromkeys(map(tuple, tables)) for key in keys))
-
-
-def _vary(values: list[Any]) -> bool:
-    """Whether any differs from the first; `count` does in one go what takes most of the time of large sweeps."""
-    return values.count(values[0]) < len(values)
-
-
-def _differs_within(tables: Sequence[Mapping[str, Any]], key: str, kinds: set[str]) -> bool:
-    """Whether a key, which differs, does so among outcomes whose section is of the same kind."""
-    kind = next((each for each in kinds if key.startswith(each.removesuffix("kind"))), None)
-    if kind is None:
-        return True
-    seen: dict[str, set[str]] = {}
-    for table in tables:
-        seen.setdefault(as_text(table.get(kind)), set()).add(as_text(table.get(key)))
-    return any(len(values) > 1 for values in seen.values())
-
-
 def variants(
     outcomes: Sequence[Outcome],
     metric: str,
@@ -255,7 +203,7 @@ def _middle(values: Sequence[float], statistic: Statistic) -> float:
 
 
 def _wanted(outcomes: Sequence[Outcome], differing: list[str], by: Sequence[str]) -> list[str]:
-    known = _known({id(outcome.flat): outcome.flat for outcome in outcomes}.values())
+    known = known_keys({id(outcome.flat): outcome.flat for outcome in outcomes}.values())
     for key in by:
         if key not in known and not any(each.startswith(f"{key}.") for each in known):
             near = difflib.get_close_matches(key, known, n=1)
@@ -268,47 +216,10 @@ def _wanted(outcomes: Sequence[Outcome], differing: list[str], by: Sequence[str]
     return [key for key in differing if key != LR] or differing or ["name"]
 
 
-def require_comparable(outcomes: Sequence[Outcome], differing: Sequence[str], keys: Sequence[str]) -> None:
-    """Raise UsageError where outcomes trained on other data or by another loss, or another model was not asked for.
-
-    The batch size may differ: it is how the data is used, not which.
-    """
-    for key in differing:
-        section = key.partition(".")[0]
-        asked = any(each == "variant" or each.partition(".")[0] == section for each in keys)
-        if section not in ("data", "loss", "model", "metrics") or key == "data.batch_size":
-            continue
-        if section == "model" and asked:
-            continue
-        first, second = _two_that_differ(outcomes, key)
-        raise UsageError(
-            f"these runs cannot be compared: {key} is {_shown(first, key)} in {first.source},"
-            f" but {_shown(second, key)} in {second.source}",
-            remedy="write --by model to compare models" if section == "model" else f"give runs of the same {section}",
-        )
-
-
-def _two_that_differ(outcomes: Sequence[Outcome], key: str) -> tuple[Outcome, Outcome]:
-    first = outcomes[0]
-    second = next(each for each in outcomes if as_text(each.flat.get(key)) != as_text(first.flat.get(key)))
-    return first, second
-
-
 def label(outcome: Outcome, keys: Sequence[str]) -> str:
     """What a variant is called: its kind or name bare, any other setting with its key."""
     return ", ".join(
-        ("" if key in ("variant", "name") or key.endswith(".kind") else f"{one_line(key)}=") + _shown(outcome, key)
+        ("" if key in ("variant", "name") or key.endswith(".kind") else f"{one_line(key)}=")
+        + shown_setting(outcome, key)
         for key in keys
     )
-
-
-def _shown(outcome: Outcome, key: str) -> str:
-    value = outcome.flat.get(key, _MISSING)
-    if value is _MISSING:
-        below = {
-            each.removeprefix(f"{key}."): inner for each, inner in outcome.flat.items() if each.startswith(f"{key}.")
-        }
-        value = below or _MISSING
-    if value is _MISSING:
-        return "unset"
-    return one_line(value) if isinstance(value, str) else json.dumps(value, default=str)

@@ -4,27 +4,17 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, get_args
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from lrtool import optimizers, schedules, units
+from lrtool import units
 from lrtool.config.document import Document, Path_, Place
+from lrtool.config.fields import child, classes_at, field_at, keys_of, kind_of, registry_of, value_at
 from lrtool.config.problems import ConfigError, Problem
 from lrtool.config.schema import Config
-from lrtool.registry import Registry
-from lrtool.tasks import datasets, losses, metrics, models
 
-REGISTRIES: tuple[Registry[Any], ...] = (
-    models.KINDS,
-    datasets.KINDS,
-    losses.KINDS,
-    metrics.KINDS,
-    optimizers.KINDS,
-    schedules.KINDS,
-)
 _EXAMPLES = {
     "lr": "write for example 0.1",
     "milestones": "write for example [30%, 60%]",
@@ -99,52 +89,6 @@ def dotted(path: Path_) -> str:
     return ".".join(str(part) for part in path)
 
 
-def registry_of(classes: Iterable[type[BaseModel]]) -> Registry[Any] | None:
-    """The registry that classes belong to, if any."""
-    return next((each for each in REGISTRIES for cls in classes if issubclass(cls, each.base)), None)
-
-
-def kind_of(value: Any) -> Any:
-    """The kind that a section names, in whichever form: a name, `kind:`, or `use:`."""
-    if isinstance(value, Mapping):
-        return value.get("kind", "use" if "use" in value else None)
-    return value
-
-
-def classes_at(path: Path_, data: Any) -> tuple[type[BaseModel] | None, frozenset[type[BaseModel]]]:
-    """The class whose fields may stand at a path, None where that is not known; and all that come into question."""
-    model: type[BaseModel] | None = Config
-    open_to: frozenset[type[BaseModel]] = frozenset({Config})
-    here = data
-    for part in path:
-        here = _child(here, part)
-        if model is not None:
-            field = model.model_fields.get(str(part))
-            open_to = frozenset(_classes(field.annotation)) if field is not None else frozenset()
-        model = _chosen(open_to, here)
-    return model, open_to
-
-
-def _chosen(classes: frozenset[type[BaseModel]], value: Any) -> type[BaseModel] | None:
-    registry = registry_of(classes)
-    if registry is None:
-        return next(iter(classes)) if len(classes) == 1 and not isinstance(value, list) else None
-    kind = kind_of(value)
-    return registry.kinds.get(kind) if isinstance(kind, str) else None
-
-
-def _classes(annotation: Any) -> set[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return {annotation}
-    return set().union(*(_classes(each) for each in get_args(annotation)))
-
-
-def _child(value: Any, part: str | int) -> Any:
-    if isinstance(value, Mapping):
-        return value.get(part)
-    return value[part] if isinstance(value, list) and isinstance(part, int) and part < len(value) else None
-
-
 def _written_path(loc: Sequence[int | str], data: Any) -> Path_:
     """A location without the kinds' tags that pydantic puts between keys, and what short forms leave out."""
     path: list[str | int] = []
@@ -154,7 +98,7 @@ def _written_path(loc: Sequence[int | str], data: Any) -> Path_:
             entered = False
         elif not isinstance(here, list) or isinstance(part, int):
             path.append(part)
-            here, entered = _child(here, part), True
+            here, entered = child(here, part), True
     return tuple(path)
 
 
@@ -231,7 +175,11 @@ def _bad_kind(path: Path_, got: Any, data: Any) -> tuple[str, str]:
 def _other_key(path: Path_, data: Any) -> str:
     """What may stand where an unknown key does."""
     above = path[:-1]
-    if path[-1] in ("use", "kind") and isinstance(here := _at(data, above), Mapping) and {"use", "kind"} <= here.keys():
+    if (
+        path[-1] in ("use", "kind")
+        and isinstance(here := value_at(data, above), Mapping)
+        and {"use", "kind"} <= here.keys()
+    ):
         return "give kind: or use:, not both"
     model, _ = classes_at(above, data)
     names = [*model.model_fields, *([] if above else ["extends"])] if model is not None else []
@@ -242,16 +190,10 @@ def _other_key(path: Path_, data: Any) -> str:
     if not difflib.get_close_matches(key, names, n=1, cutoff=0.8):
         # A run's own length comes before a schedule's.
         order = ["train", *Config.model_fields]
-        sections = [name for name in order if name not in above and called in _fields_of(name, data)]
+        sections = [name for name in order if name not in above and called in keys_of(name, data)]
         if sections:
             return f"did you mean {sections[0]}.{called}? write it below {sections[0]}:"
     return _did_you_mean(key, names)
-
-
-def _fields_of(section: str, data: Any) -> Iterable[str]:
-    """The keys that may stand in a section of the config."""
-    model, _ = classes_at((section,), data)
-    return model.model_fields if model is not None else ()
 
 
 def _did_you_mean(word: str, names: Sequence[str], always: bool = False) -> str:
@@ -280,22 +222,14 @@ def _unschedulable(context: Mapping[str, Any], path: Path_, document: Document) 
         yield problem_at((*path, name), document, what, f"write optimizer.{name} above 0")
 
 
-def _field(path: Path_, data: Any) -> FieldInfo | None:
-    """The field that a path leads to; an item of a list is of the list's field."""
-    while path and isinstance(path[-1], int):
-        path = path[:-1]
-    model, _ = classes_at(path[:-1], data)
-    return model.model_fields.get(str(path[-1])) if model is not None and path else None
-
-
 def _meaning(path: Path_, data: Any) -> str:
-    field = _field(path, data)
+    field = field_at(path, data)
     return f"… ({field.description.removesuffix('.')})" if field is not None and field.description else "…"
 
 
 def _example(path: Path_, data: Any) -> str:
     """What to write: the field's default, or a value that is often right."""
-    field = _field(path, data)
+    field = field_at(path, data)
     if field is not None and not field.is_required() and not isinstance(path[-1], int):
         default = field.get_default(call_default_factory=False)
         if default is None:
@@ -303,9 +237,3 @@ def _example(path: Path_, data: Any) -> str:
         if isinstance(default, str | int | float):
             return f"write for example {shown(default)} (the default)"
     return _EXAMPLES.get(str(path[-1]) if path else "", "")
-
-
-def _at(data: Any, path: Path_) -> Any:
-    for part in path:
-        data = _child(data, part)
-    return data

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from lrtool.config.document import Document, Path_, Place, parse_value
-from lrtool.config.messages import classes_at, dotted, registry_of, shown
+from lrtool.config.fields import classes_at, registry_of
+from lrtool.config.messages import dotted, shown
 from lrtool.config.problems import ConfigError
 
 

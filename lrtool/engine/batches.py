@@ -1,13 +1,18 @@
-"""Batches of a trial: indices on the device, a whole epoch at a time."""
+"""Batches of a trial: the indices of their samples, the samples themselves, and the loss of a model on them."""
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from lrtool.errors import UsageError
+import torch
+from torch import Tensor, nn
+
+from lrtool.errors import LrtoolError, TaskError, UsageError
 from lrtool.tasks.base import Task
-from lrtool.tasks.sources import BatchOrder, DatasetSource, Source
+from lrtool.tasks.failures import task_error
+from lrtool.tasks.losses.base import describe
+from lrtool.tasks.sources import Batch, BatchOrder, DatasetSource, Source
 
 
 def index_device(source: Source, device: torch.device) -> torch.device:
@@ -55,3 +60,62 @@ class Batches:
                 del self._epochs[next(iter(self._epochs))]
             self._epochs[epoch] = rows
         return rows
+
+
+def batch_loss(task: Task, model: nn.Module, batch: Batch) -> tuple[Tensor, Any]:
+    """The loss of one batch (a scalar) and the model's output; raises TaskError where the user's code fails."""
+    try:
+        output = batch.forward(model)
+    except LrtoolError:
+        raise
+    except Exception as error:
+        raise task_error(error, f"the model's forward pass (inputs: {_shapes(batch.inputs)})") from error
+    try:
+        return task.loss_of(output, batch.target), output
+    except LrtoolError:
+        raise
+    except Exception as error:
+        raise task_error(error, f"the loss ({output_and_target(output, batch)})") from error
+
+
+def take(source: Source, index: Tensor) -> Batch:
+    """The samples at these indices; raises TaskError where the data set fails."""
+    try:
+        return source.take(index)
+    except LrtoolError:
+        raise
+    except Exception as error:
+        raise task_error(error, "taking samples from the data set") from error
+
+
+def check_loss(loss: Any) -> None:
+    """Raise TaskError unless a loss can be trained on: one floating-point number that depends on the model."""
+    if loss is None:
+        raise TaskError("no loss is set and the model returned none", where="loss", remedy="write loss: cross_entropy")
+    if not isinstance(loss, Tensor) or loss.ndim or not loss.is_floating_point():
+        raise TaskError(
+            f"a loss is one number, the mean over the batch, but got {describe(loss)}",
+            where="loss",
+            remedy="return loss.mean()",
+        )
+    if not loss.requires_grad:
+        raise TaskError(
+            "the loss does not depend on any trainable parameter",
+            where="loss",
+            remedy="check for detach(), no_grad() or argmax() between the model and its loss, or frozen parameters",
+        )
+
+
+def slices(size: int, length: int, device: torch.device) -> Iterator[Tensor]:
+    """The indices 0 … size−1 in order, `length` at a time."""
+    for start in range(0, size, length):
+        yield torch.arange(start, min(start + length, size), device=device)
+
+
+def output_and_target(output: Any, batch: Batch) -> str:
+    """What a loss or metric was given, for messages."""
+    return f"model output: {describe(output)}, target: {describe(batch.target)}"
+
+
+def _shapes(inputs: Any) -> str:
+    return ", ".join(describe(part) for part in (inputs.values() if isinstance(inputs, Mapping) else inputs))

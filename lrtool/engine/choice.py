@@ -1,4 +1,4 @@
-"""Which engine trains these trials, how long that takes, and why."""
+"""The choice of an engine for trials: which one, how long it takes, and why."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from lrtool.engine.device import intra_threads
+from lrtool.engine.device import intra_threads, math_attention
 from lrtool.engine.loop.engine import LoopEngine
 from lrtool.engine.loop.threads import worthwhile_threads
 from lrtool.engine.processes import can_fork
@@ -18,10 +18,11 @@ from lrtool.engine.speeds import Amount, LoopSpeed, loop_speed
 from lrtool.engine.trials import Engine, EngineName, Recipe, Trial
 from lrtool.engine.vector import calibration
 from lrtool.engine.vector.calibration import Seconds
+from lrtool.engine.vector.costs import stack_budget
 from lrtool.engine.vector.engine import VectorEngine
-from lrtool.engine.vector.plan import FEW, Outlook, Plan, Planner, stack_budget
-from lrtool.engine.vector.proof.stackable import probe
-from lrtool.engine.vector.stack import Work, math_attention, work_of
+from lrtool.engine.vector.plan import FEW, Plan, StackOutlook, StackPlanner
+from lrtool.engine.vector.proof.stackable import why_not_stackable
+from lrtool.engine.work import Work, work_of
 from lrtool.tasks.base import Task, seeded_model
 
 #: Seconds by the loop engine up to which it does not matter who trains, so that nothing about stacks is measured.
@@ -47,7 +48,7 @@ class Choice(NamedTuple):
 
 
 class Costs(NamedTuple):
-    """`seconds` that the trials take by this engine, and `one_by_one` by the loop; `company`: how many at once."""
+    """What a choice costs: `seconds` by this engine, and `one_by_one` by the loop; `company`: how many at once."""
 
     seconds: Seconds
     one_by_one: float
@@ -55,7 +56,7 @@ class Costs(NamedTuple):
 
 
 class Chooser:
-    """Chooses for the trials of one task and recipe, by what was measured; that is done once, and remembered.
+    """Chooses the engine for trials of one task and recipe, by speeds that are measured once and remembered.
 
     Raises TaskError where the user's code fails.
     """
@@ -67,7 +68,7 @@ class Chooser:
         self._example, self._planned = example, planned
         self._memory = calibration.Memory()
         self._obstacle: tuple[str | None] | None = None
-        self._planner: Planner | None = None
+        self._planner: StackPlanner | None = None
         model = seeded_model(self.task, example.seed).to(recipe.device)
         self._work = _work(self.task, model, recipe)
         self.key = calibration.signature(self.task, recipe, model, self._work)
@@ -80,7 +81,7 @@ class Chooser:
     def obstacle(self) -> str | None:
         """Why these trials cannot be stacked; None if they can."""
         if self._obstacle is None:
-            self._obstacle = (probe(self.task, self.recipe, self._example.seed),)
+            self._obstacle = (why_not_stackable(self.task, self.recipe, self._example.seed),)
         return self._obstacle[0]
 
     @property
@@ -105,7 +106,7 @@ class Chooser:
             return self.looped(amount, f"these trials cannot be stacked: {self.obstacle}")
         loop = self.looped(amount, "stacking is slower for this model")
         if self._alone(amount) < _LITTLE and amount.trials * amount.updates < FEW:
-            return self.stacked(amount, Outlook(Seconds.around(self._alone(amount), 0.5), amount.trials, False))
+            return self.stacked(amount, StackOutlook(Seconds.around(self._alone(amount), 0.5), amount.trials, False))
         found = self._outlook(amount)
         took, against = found.seconds.likely, loop.costs.seconds.likely
         if took >= against:
@@ -113,7 +114,7 @@ class Chooser:
         why = f", in about {found.seconds.written}; the loop would take {loop.costs.seconds.written}"
         return self.stacked(amount, found, why)
 
-    def stacked(self, amount: Amount, found: Outlook | None = None, why: str = "") -> Choice:
+    def stacked(self, amount: Amount, found: StackOutlook | None = None, why: str = "") -> Choice:
         """The vector engine."""
         found = found or self._outlook(amount)
         return Choice(
@@ -162,14 +163,14 @@ class Chooser:
     def _alone(self, amount: Amount) -> float:
         return amount.trials * self.speed.trial(amount)
 
-    def _outlook(self, amount: Amount) -> Outlook:
+    def _outlook(self, amount: Amount) -> StackOutlook:
         with math_attention():
             found = self._known_planner().outlook(amount)
         return found._replace(seconds=found.seconds.times(self._pace(EngineName.VECTOR)))
 
-    def _known_planner(self) -> Planner:
+    def _known_planner(self) -> StackPlanner:
         if self._planner is None:
-            self._planner = Planner(self.task, [self._example], self.recipe, alone=self.speed.update)
+            self._planner = StackPlanner(self.task, [self._example], self.recipe, alone=self.speed.update)
         return self._planner
 
     def _speed_beside(self, workers: int) -> LoopSpeed:

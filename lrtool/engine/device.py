@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from lrtool.errors import UsageError
 
@@ -76,3 +78,8 @@ def flushed_denormals() -> Iterator[None]:
         yield
     finally:
         torch.set_flush_denormal(before)
+
+
+def math_attention() -> Any:
+    """Attention by plain matrix products: the fused kernels go through vmap one sample at a time."""
+    return sdpa_kernel(SDPBackend.MATH)

@@ -1,65 +1,18 @@
-"""Validation: sample-weighted means, with nothing of the training state disturbed."""
+"""Validation of one model: sample-weighted means, with nothing of the training state disturbed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from lrtool.engine import rng
-from lrtool.engine.batches import index_device
-from lrtool.errors import LrtoolError, TaskError
+from lrtool.engine.batches import batch_loss, index_device, output_and_target, slices, take
 from lrtool.tasks.base import Task
 from lrtool.tasks.failures import task_error
-from lrtool.tasks.losses.base import describe
 from lrtool.tasks.sources import Batch, Source
-
-
-def batch_loss(task: Task, model: nn.Module, batch: Batch) -> tuple[Tensor, Any]:
-    """The loss of one batch (a scalar) and the model's output; raises TaskError where the user's code fails."""
-    try:
-        output = batch.forward(model)
-    except LrtoolError:
-        raise
-    except Exception as error:
-        raise task_error(error, f"the model's forward pass (inputs: {_shapes(batch.inputs)})") from error
-    try:
-        return task.loss_of(output, batch.target), output
-    except LrtoolError:
-        raise
-    except Exception as error:
-        raise task_error(error, f"the loss ({_fit(output, batch)})") from error
-
-
-def take(source: Source, index: Tensor) -> Batch:
-    """The samples at these indices; raises TaskError where the data set fails."""
-    try:
-        return source.take(index)
-    except LrtoolError:
-        raise
-    except Exception as error:
-        raise task_error(error, "taking samples from the data set") from error
-
-
-def check_loss(loss: Any) -> None:
-    """Raise TaskError unless a loss can be trained on: one floating-point number that depends on the model."""
-    if loss is None:
-        raise TaskError("no loss is set and the model returned none", where="loss", remedy="write loss: cross_entropy")
-    if not isinstance(loss, Tensor) or loss.ndim or not loss.is_floating_point():
-        raise TaskError(
-            f"a loss is one number, the mean over the batch, but got {describe(loss)}",
-            where="loss",
-            remedy="return loss.mean()",
-        )
-    if not loss.requires_grad:
-        raise TaskError(
-            "the loss does not depend on any trainable parameter",
-            where="loss",
-            remedy="check for detach(), no_grad() or argmax() between the model and its loss, or frozen parameters",
-        )
 
 
 def evaluate(
@@ -101,19 +54,5 @@ def batch_values(
             try:
                 values.append(metric.per_sample(output, batch.target).to(dtype).mean())
             except Exception as error:
-                raise task_error(error, f"the metric {name!r} ({_fit(output, batch)})") from error
+                raise task_error(error, f"the metric {name!r} ({output_and_target(output, batch)})") from error
     return torch.stack(values)
-
-
-def slices(size: int, length: int, device: torch.device) -> Iterator[Tensor]:
-    """The indices 0 … size−1 in order, `length` at a time."""
-    for start in range(0, size, length):
-        yield torch.arange(start, min(start + length, size), device=device)
-
-
-def _fit(output: Any, batch: Batch) -> str:
-    return f"model output: {describe(output)}, target: {describe(batch.target)}"
-
-
-def _shapes(inputs: Any) -> str:
-    return ", ".join(describe(part) for part in (inputs.values() if isinstance(inputs, Mapping) else inputs))

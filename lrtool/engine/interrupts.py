@@ -1,4 +1,4 @@
-"""Signals wait for the end of an update, so that what is saved then is whole."""
+"""Handling of SIGINT and SIGTERM: they wait for the end of an update, so that what is saved then is whole."""
 
 from __future__ import annotations
 

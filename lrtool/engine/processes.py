@@ -1,4 +1,4 @@
-"""Trials trained in several processes: threads of one process wait for each other's Python.
+"""Training in several processes of this machine: threads of one process wait for each other's Python.
 
 A child inherits the task and any compiled update by forking, so nothing has to be sent but numbers of trials, what
 was measured, and traces. The parent keeps the queue and the observer.
@@ -22,8 +22,8 @@ import torch
 
 from lrtool.engine import clock
 from lrtool.engine.interrupts import Interrupts
+from lrtool.engine.queue import Queue, WorkQueue
 from lrtool.engine.trials import Array, Evaluation, Trace, Trial
-from lrtool.engine.vector.worker import Queue, WorkQueue
 from lrtool.errors import Interrupted, LrtoolError, TaskError
 from lrtool.memory import keep_freed_memory
 from lrtool.status import Status
@@ -38,7 +38,7 @@ _GO_ON, _FAILED = 0, 255
 
 
 class Elsewhere(KeyboardInterrupt):
-    """A worker stops because another one failed."""
+    """Raised in a worker that stops because another one failed."""
 
 
 def can_fork(device: torch.device) -> bool:
@@ -53,7 +53,7 @@ def can_fork(device: torch.device) -> bool:
 
 
 class Halt:
-    """One byte that all processes see: go on, or why to stop."""
+    """A stop flag that all processes see: one byte, go on or why to stop."""
 
     def __init__(self) -> None:
         self._byte = mmap.mmap(-1, 1)

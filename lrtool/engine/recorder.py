@@ -1,4 +1,4 @@
-"""From losses on the device to a trace on the host, a chunk at a time, and where in it a trial diverged."""
+"""Recording of a trial: losses from the device into its trace, a chunk at a time, and where it diverged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How fast trials of a task are trained here, alone and as a stack, validation and building included."""
+"""Measured speeds of training on this machine: one trial alone, and stacks by their size."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from lrtool.engine.device import intra_threads
 from lrtool.engine.loop.threads import worthwhile_threads
 from lrtool.engine.loop.training import Training
 from lrtool.engine.trials import Recipe, Trial
-from lrtool.engine.vector.stack import Stack, Update, Validation, trial_update
+from lrtool.engine.vector.stack import Stack
+from lrtool.engine.vector.update import Update, trial_update
+from lrtool.engine.vector.validation import Validation
 from lrtool.tasks.base import Task
 
 #: Sizes of an uncompiled stack that are tried, each only if the one before was worth it.
@@ -33,7 +35,7 @@ _LEAST_CALLS, _MOST_CALLS, _CALLED = 2, 8, 0.1
 
 
 class Amount(NamedTuple):
-    """What is to be trained: so many trials, of so many updates and so many validations each."""
+    """An amount of training: so many trials, of so many updates and so many validations each."""
 
     trials: int
     updates: float

@@ -1,4 +1,4 @@
-"""Trials in, traces out: what every engine takes and gives."""
+"""The contract of all engines: trials, recipe, trace, observer."""
 
 from __future__ import annotations
 
@@ -118,7 +118,10 @@ class Trace:
 
 
 class Observer(Protocol):
-    """Who watches an engine at work: progress, metrics on disk. Called between updates, never inside one."""
+    """Interface of whoever watches an engine at work: progress, metrics on disk.
+
+    Called between updates, never inside one.
+    """
 
     def recorded(self, trial: int, trace: Trace, start: int) -> None:
         """Trial number `trial` has new entries from index `start` on (called every few dozen updates)."""

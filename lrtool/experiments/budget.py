@@ -1,4 +1,4 @@
-"""What a search for LRs may cost, in training runs of its config, and what it has cost so far."""
+"""The budget of an LR search, in training runs of its config, and what of it is spent."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ _UNDER = 0.4
 
 
 class Budget:
-    """Counts twice. What is trained is planned in whole runs of updates and validations, the same on every day; how
+    """The budget of one search, counted twice.
+
+    What is trained is planned in whole runs of updates and validations, the same on every day; how
     long it may take, and takes, is measured, on a clock that stands still while other programs have the processor.
 
     A training run of the config counts with its own validations. `runs` is what the user allows; `limit` what may be

@@ -1,4 +1,4 @@
-"""Which engine trains a command's trials, and why."""
+"""The choice of an engine for the trials of a command, and the calls of it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from lrtool.engine import clock
 from lrtool.engine.choice import Choice, Chooser, choose_engine
 from lrtool.engine.speeds import Amount
 from lrtool.engine.trials import EngineName, Observer, Recipe, Trace, Trial
+from lrtool.engine.vector.obstacles import NotStackableError
 from lrtool.engine.vector.plan import FEW, Plan
-from lrtool.engine.vector.stack import NotStackableError
 from lrtool.experiments.observers import Offset
 from lrtool.status import Status
 from lrtool.tasks.base import Task

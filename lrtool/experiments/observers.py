@@ -1,8 +1,21 @@
-"""Several observers as one, and several calls as one."""
+"""Observers of an engine: what makes them, several as one, and one over several calls."""
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from lrtool.engine.trials import Evaluation, Observer, Trace
+
+
+class ObserverFactory(Protocol):
+    """Makes the observer that shows the progress of `trials` of `steps` updates each.
+
+    `done`: updates of the first trial that were made before, as of a resumed run.
+    """
+
+    def __call__(self, trials: int, steps: int, done: int = 0, /) -> Observer:
+        """The observer."""
+        ...
 
 
 class Observers:

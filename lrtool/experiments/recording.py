@@ -1,4 +1,4 @@
-"""What an engine reports, written to `metrics.csv` while it happens."""
+"""The observer that writes an engine's measurements to `metrics.csv` while it trains."""
 
 from __future__ import annotations
 

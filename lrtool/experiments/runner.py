@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from lrtool.engine.trials import Observer, Recipe, Trace, Trial
+from lrtool.engine.trials import Recipe, Trace, Trial
 from lrtool.experiments.engines import Engines
-from lrtool.experiments.observers import Observers, Offset
+from lrtool.experiments.observers import ObserverFactory, Observers, Offset
 from lrtool.experiments.recording import MetricsRecorder
 from lrtool.experiments.setup import Setup
 from lrtool.runs.metrics import MetricsWriter
 from lrtool.tasks.base import Task
 
-#: Makes the observer that shows the progress of so many trials of so many steps.
-Watch = Callable[[int, int], Observer]
-
 
 class TrialRunner:
     """Trains trials, call after call, into one `metrics.csv`; counts `trials`, their `steps` and `validations`."""
 
-    def __init__(self, setup: Setup, writer: MetricsWriter, watch: Watch, engines: Engines) -> None:
+    def __init__(self, setup: Setup, writer: MetricsWriter, watch: ObserverFactory, engines: Engines) -> None:
         self._recorder = MetricsRecorder(writer, setup.task.steps_per_epoch, setup.recipe.accumulate)
         self._watch, self._engines = watch, engines
         self.trials, self.steps, self.validations = 0, 0, 0

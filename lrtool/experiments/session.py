@@ -1,4 +1,4 @@
-"""A command's run folder from the first file to the summary, whatever happens in between."""
+"""The life of a command's run folder, from its first file to the summary, whatever happens in between."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LOG = logging.getLogger("lrtool")
 
 
 class Resolved(Protocol):
-    """What a command was asked to do, whole: a config, or a sweep's."""
+    """Interface of what a command was asked to do: a resolved config, of a run or of a sweep."""
 
     @property
     def folder(self) -> Path:

@@ -1,4 +1,4 @@
-"""Shortened trainings: their curves, and what they are judged by."""
+"""Shortened trainings: their compressed LR curves, and the loss by which they are judged."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,9 @@ from lrtool.engine.loop.checkpoint import Checkpoint
 from lrtool.engine.loop.engine import LoopEngine
 from lrtool.engine.loop.saving import SaveBudget
 from lrtool.engine.loop.training import Best
-from lrtool.engine.trials import Observer, Recipe, Trace, Trial
+from lrtool.engine.trials import Recipe, Trace, Trial
 from lrtool.errors import UsageError
-from lrtool.experiments.observers import Observers
+from lrtool.experiments.observers import ObserverFactory, Observers
 from lrtool.experiments.recording import MetricsRecorder
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.setup import Setup
@@ -36,8 +36,6 @@ SMOKE_STEPS = 6
 _SAVING = 0.02
 _BEGUN_AGAIN = "there was no checkpoint yet, so the run began again; its results are those of one that never stopped"
 
-Watch = Callable[[int, int, int], Observer]
-
 _LOG = logging.getLogger("lrtool")
 
 
@@ -50,7 +48,7 @@ class TrainingRun:
     notes: tuple[str, ...] = ()
 
 
-def run_training(setup: Setup, output: Path, watch: Watch) -> TrainingRun:
+def run_training(setup: Setup, output: Path, watch: ObserverFactory) -> TrainingRun:
     """Train once under the schedule into a new run folder.
 
     `watch(trials, steps, done)` makes the observer that shows progress. Raises TaskError where the user's
@@ -62,7 +60,7 @@ def run_training(setup: Setup, output: Path, watch: Watch) -> TrainingRun:
         return _train(plan, folder, watch, None)
 
 
-def resume_training(setup: Setup, folder: RunFolder, watch: Watch) -> TrainingRun:
+def resume_training(setup: Setup, folder: RunFolder, watch: ObserverFactory) -> TrainingRun:
     """Go on from a run folder's newest checkpoint, in the same folder; the result equals never having stopped.
 
     A run that was killed before its first checkpoint begins again. Raises UsageError where there is no usable
@@ -75,7 +73,7 @@ def resume_training(setup: Setup, folder: RunFolder, watch: Watch) -> TrainingRu
     return run if newest is not None else replace(run, notes=(_BEGUN_AGAIN, *run.notes))
 
 
-def run_smoke(setup: Setup, output: Path, watch: Watch) -> TrainingRun:
+def run_smoke(setup: Setup, output: Path, watch: ObserverFactory) -> TrainingRun:
     """A handful of updates through every stage: train, evaluate, checkpoint, resume, plots.
 
     The schedule is bound to the whole run, so whatever cannot work there is found here.
@@ -140,7 +138,7 @@ def _every(setup: Setup, key: str) -> int:
     return setup.updates(duration, f"train.{key}") if duration.amount else 0
 
 
-def _train(plan: _Plan, folder: RunFolder, watch: Watch, resumed: Checkpoint | None) -> TrainingRun:
+def _train(plan: _Plan, folder: RunFolder, watch: ObserverFactory, resumed: Checkpoint | None) -> TrainingRun:
     setup, done = plan.setup, resumed.step if resumed else 0
     with session(folder, "train", setup.config, str(plan.recipe.device)) as run:
         began = time.perf_counter()

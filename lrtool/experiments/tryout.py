@@ -1,11 +1,11 @@
-"""What a first update shows before a run: that everything in it works, and whether trials of it can be stacked."""
+"""A single update before a run: whether everything in it works, and whether its trials can be stacked."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from lrtool.engine.loop.engine import LoopEngine
-from lrtool.engine.vector.proof.stackable import probe
+from lrtool.engine.vector.proof.stackable import why_not_stackable
 from lrtool.errors import TaskError
 from lrtool.experiments.setup import Setup
 from lrtool.status import Status
@@ -31,5 +31,5 @@ def try_update(setup: Setup) -> float:
 
 def stacks(setup: Setup) -> str:
     """Whether many trials can train as one stack: "yes", or "no: " and the line, operator or setting in the way."""
-    reason = probe(setup.task.to(setup.recipe.device), setup.recipe, setup.config.seed)
+    reason = why_not_stackable(setup.task.to(setup.recipe.device), setup.recipe, setup.config.seed)
     return "yes" if reason is None else f"no: {reason}"

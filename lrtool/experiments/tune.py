@@ -1,4 +1,4 @@
-"""The best peak LR for this task, optimizer, schedule and budget: measured by real trainings."""
+"""`tune`: the search of the best peak LR for this task, optimizer, schedule and budget: measured by real trainings."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from numpy.typing import NDArray
 
 from lrtool.analysis.divergence import RANGE_TEST
 from lrtool.analysis.lr_fit import NoAnswer, Response
-from lrtool.analysis.range_test import RangeTestResult, analyse
+from lrtool.analysis.range_test import analyse
+from lrtool.analysis.range_test_result import RangeTestResult
 from lrtool.analysis.search.best_lr import LEAST_LRS, MAX_SEEDS, SHORTEST, SHORTEST_SHARE, Rung, Search, plan
 from lrtool.engine.speeds import Amount
 from lrtool.engine.trials import Trial
 from lrtool.errors import UsageError
 from lrtool.experiments.budget import Budget
 from lrtool.experiments.engines import Engines
+from lrtool.experiments.observers import ObserverFactory
 from lrtool.experiments.range_test.range_test import losses_of, range_test_trials
-from lrtool.experiments.runner import TrialRunner, Watch
+from lrtool.experiments.runner import TrialRunner
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.setup import Setup
 from lrtool.experiments.short import compressed, final_loss
@@ -39,7 +41,7 @@ _FEW_SAMPLES = 50
 def run_tune(
     setup: Setup,
     output: Path,
-    watch: Watch,
+    watch: ObserverFactory,
     budget: float | None = None,
     schedules: Sequence[str] = (),
     engines: Engines | None = None,

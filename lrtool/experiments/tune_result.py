@@ -1,4 +1,4 @@
-"""What `tune` found, and how it is said."""
+"""The result of `tune`, as data and in words."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lrtool.analysis.lr_fit import Response
-from lrtool.analysis.range_test import RangeTestResult
+from lrtool.analysis.range_test_result import RangeTestResult
 from lrtool.analysis.search.best_lr import Search
 from lrtool.analysis.statistics.comparison import Difference, difference
 from lrtool.report.plots.marks import between
@@ -19,7 +19,7 @@ from lrtool.schedules import Schedule
 
 
 class Warning_(Enum):  # noqa: N801  # `Warning` is Python's own
-    """What to know about an answer; the value is the message."""
+    """Things to know about a result of `tune`; the value is the message."""
 
     CUT = "trials took longer than was expected: some were left out to stay within the budget"
     SHORT = "the budget holds no training of full length; the LR was measured on shorter ones"

@@ -1,4 +1,4 @@
-"""What part of a run's time its validation took, and how often it should have been validated if that was much."""
+"""The share of validation in a run's time, and advice how often to validate where it is large."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is written in a run folder stays in it: no link is followed, no file changed that has a name elsewhere too.
+"""Checks that what is written in a run folder stays in it: no link is followed, no file with a second name changed.
 
 A run folder may come from somebody else (a colleague's archive, a shared disk). The folder itself, or one above it, may
 be a link, as to a larger disk: the user named it. What is *inside* was named by whoever made it.

@@ -1,4 +1,4 @@
-"""One process at a time in a run folder: a lock that ends with the process that has it, however that ends."""
+"""The lock of a run folder: one process at a time, until that process ends, however it ends."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ class Table(Schedule):
             raise ScheduleError(
                 f"the table ends at step {last}, but the run goes on to step {length - 1}",
                 where=str(self.file),
-                remedy=f"add rows, or write duration: {last + 1 + self.warmup} to hold the last value",
+                remedy=f"add rows, or write duration: {last + 1 + self.lead} to hold the last value",
             )
 
     def factor(self, d: Array, length: int) -> Array:

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lrtool.analysis.divergence import RANGE_TEST, DivergenceMonitor
-from lrtool.analysis.range_test import Caveat, Estimate, Reason, analyse
+from lrtool.analysis.range_test import analyse
+from lrtool.analysis.range_test_result import Caveat, LrEstimate, Reason
 from lrtool.analysis.suggest import METHODS
 
 
@@ -59,9 +60,9 @@ def test_every_estimate_lies_in_its_interval_and_noise_widens_it(curves):
 )  # fmt: skip
 def test_an_lr_outside_its_interval_cannot_be_made(value, low, high):
     with pytest.raises(ValueError, match="low <= value <= high"):
-        Estimate(value, low, high)
+        LrEstimate(value, low, high)
     with pytest.raises(ValueError, match="low <= value <= high"):
-        replace(Estimate(1.0, 0.5, 2.0), value=value, low=low, high=high)
+        replace(LrEstimate(1.0, 0.5, 2.0), value=value, low=low, high=high)
 
 
 lrs = st.floats(1e-12, 1e12)
@@ -69,7 +70,7 @@ lrs = st.floats(1e-12, 1e12)
 
 @given(value=lrs, low=lrs, high=lrs, factor=st.floats(1e-9, 1e9), wider=st.floats(1, 1e3))
 def test_whatever_is_done_to_an_estimate_its_lr_stays_inside(value, low, high, factor, wider):
-    found = Estimate.around(value, min(low, high), max(low, high))
+    found = LrEstimate.around(value, min(low, high), max(low, high))
     for changed in (found.scaled(factor), found.widened(wider), found.scaled(factor).widened(wider)):
         assert changed.low <= changed.value <= changed.high
 
@@ -98,7 +99,7 @@ def ramps(draw):
 @settings(max_examples=60, deadline=None)
 def test_every_estimate_of_any_ramp_lies_in_its_interval(ramp, limit, wider):
     result = analyse(*ramp, resamples=8)
-    measured = result.limited(Estimate(limit, limit / wider, limit * wider))
+    measured = result.limited(LrEstimate(limit, limit / wider, limit * wider))
     for said in (result, measured, result.limited(None), measured.cautioned()):
         for estimate in (said.lower, said.upper, said.suggestion, said.stability):
             assert estimate is None or 0 <= estimate.low <= estimate.value <= estimate.high
@@ -116,11 +117,11 @@ def test_a_suggestion_read_off_the_ramp_follows_the_measured_limit(curves):
     lr, losses = curves.typical(steps=200, fall_at=1e-3)
     result = analyse(lr[lr < 0.3], losses[:, lr < 0.3])
     assert Caveat.NOT_EXPLODED in result.caveats
-    limited = result.limited(Estimate(0.02, 0.01, 0.04))
+    limited = result.limited(LrEstimate(0.02, 0.01, 0.04))
     assert limited.suggestion.value == pytest.approx(0.02 / 8)
     assert limited.suggestion.low < 0.01 / 8 and limited.suggestion.high > 0.04 / 8
     assert Caveat.NOT_EXPLODED not in limited.caveats
-    assert Caveat.NOT_EXPLODED in result.limited(Estimate(0.3, 0.3, np.inf)).caveats
+    assert Caveat.NOT_EXPLODED in result.limited(LrEstimate(0.3, 0.3, np.inf)).caveats
 
 
 def test_reading_twice_gives_the_same(curves):
@@ -263,7 +264,7 @@ def test_wrong_shapes_and_lrs_are_refused(lr, losses):
 def test_a_suggestion_above_the_limit_is_given_with_a_caveat(curves, factor, said):
     result = analyse(*curves.typical(), resamples=0)
     limit = result.stability.value
-    result = replace(result, suggestion=Estimate(limit * factor, limit * factor, limit * factor)).cautioned()
+    result = replace(result, suggestion=LrEstimate(limit * factor, limit * factor, limit * factor)).cautioned()
     assert (Caveat.ABOVE_LIMIT in result.caveats) == said
     assert any("above the stability limit" in caveat for caveat in result.summary()["caveats"]) == said
 

@@ -24,10 +24,10 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from lrtool.engine import rng
+from lrtool.engine.device import math_attention
 from lrtool.engine.trials import Recipe
 from lrtool.engine.vector.compiling import missing_compiler
-from lrtool.engine.vector.proof.stackable import probe
-from lrtool.engine.vector.stack import math_attention
+from lrtool.engine.vector.proof.stackable import why_not_stackable
 from tests.benchmarks.vector_speed import CASES
 from tests.engine.vector.proof.impure_models import RECIPE, REFUSED, TRAINED, Net, difference, task_of
 
@@ -40,7 +40,7 @@ SECONDS = 0.5
 def verdict(model: type[Net], p: float, updates: int, compiled: bool) -> tuple[str, bool]:
     """What became of a model, in words, and whether that is right."""
     task = task_of(model, p)
-    reason = probe(task, RECIPE)
+    reason = why_not_stackable(task, RECIPE)
     if reason is not None:
         shown = re.sub(r"\S*/", "", reason)
         return f"refused: {shown}", model in REFUSED and re.search(REFUSED[model][1], reason) is not None
@@ -60,7 +60,7 @@ def proof_seconds() -> bool:
         taken = []
         for _ in range(3):
             began = time.process_time()
-            probe(task, recipe)
+            why_not_stackable(task, recipe)
             taken.append(time.process_time() - began)
         print(f"{case.name:28}{min(taken):8.3f}", flush=True)
         most = max(most, min(taken))

@@ -27,11 +27,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from regret_tasks import HELD_OUT, NOISY, TASKS, UNSEEN
-from regret_truth import Truth, setup_of, truth
+from support.regret_tasks import HELD_OUT, NOISY, TASKS, UNSEEN
+from support.regret_truth import Truth, setup_of, truth
 from torch.utils.data import DataLoader, TensorDataset
 
-from lrtool.analysis.range_test import Estimate
+from lrtool.analysis.range_test_result import LrEstimate
 from lrtool.analysis.suggest import METHODS
 from lrtool.config.schema import Config
 from lrtool.experiments.range_test.range_test import run_range_test
@@ -62,7 +62,7 @@ class Findings:
         self.lrs: dict[str, dict[Key, float | None]] = defaultdict(dict)
         self.regrets: dict[str, dict[Key, float]] = defaultdict(dict)
         self.costs: dict[Key, tuple[float, float]] = {}
-        self.limits: dict[tuple[str, int], tuple[Estimate | None, float]] = {}
+        self.limits: dict[tuple[str, int], tuple[LrEstimate | None, float]] = {}
 
     def add(self, method: str, key: Key, lr: float | None, known: Truth, configured: float) -> None:
         """Judge an LR."""

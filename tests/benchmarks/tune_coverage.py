@@ -35,8 +35,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from real_responses import Replay, replays
-from response_shapes import SHAPES, TRUE_LR, Sample, drawn
+from support.real_responses import Replay, replays
+from support.response_shapes import SHAPES, TRUE_LR, Sample, drawn
 
 from lrtool.analysis.lr_fit import Response, fit_response
 

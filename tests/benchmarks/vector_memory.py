@@ -83,7 +83,7 @@ def main() -> int:
     peak = Peak()
     peak.start()
     began = time.perf_counter()
-    engine = VectorEngine(said=print)
+    engine = VectorEngine(planned=lambda plan: print(plan.reason))
     traces = engine.run(dataclasses.replace(task, val=None), trials, Recipe(optimizer, torch.device("cpu")))
     seconds = time.perf_counter() - began
     beyond = peak.stop() - before

@@ -28,6 +28,7 @@ import torch
 
 from lrtool.engine.trials import Recipe, Trial
 from lrtool.engine.vector.engine import VectorEngine
+from lrtool.engine.vector.plan import Plan
 from lrtool.optimizers import KINDS as OPTIMIZERS
 from lrtool.optimizers import Optimizer
 from lrtool.schedules import KINDS as SCHEDULES
@@ -148,9 +149,9 @@ class Timer:
         self.clock, self.reason = clock, ""
         self.began = self.planned = clock()
 
-    def said(self, reason: str) -> None:
+    def plan_made(self, plan: Plan) -> None:
         """The engine made its plan."""
-        self.planned, self.reason = self.clock(), reason
+        self.planned, self.reason = self.clock(), plan.reason
 
 
 def stacked(task: Task, optimizer: Optimizer, count: int, steps: int, clock: Callable[[], float]) -> Timer:
@@ -158,7 +159,7 @@ def stacked(task: Task, optimizer: Optimizer, count: int, steps: int, clock: Cal
     schedule = SCHEDULES["constant"]()
     trials = [Trial(n % 5, steps, {"lr": schedule.bind(optimizer.lr * (0.5 + n / count), steps)}) for n in range(count)]
     timer = Timer(clock)
-    VectorEngine(said=timer.said).run(task, trials, Recipe(optimizer, stop_on_divergence=True))
+    VectorEngine(planned=timer.plan_made).run(task, trials, Recipe(optimizer, stop_on_divergence=True))
     return timer
 
 

@@ -16,8 +16,9 @@ from lrtool.engine.speeds import Amount, LoopSpeed, StackSpeed, loop_speed, stac
 from lrtool.engine.trials import EngineName, Recipe
 from lrtool.engine.vector import calibration
 from lrtool.engine.vector.compiling import usual_seconds
+from lrtool.engine.vector.costs import StackCosts
 from lrtool.engine.vector.engine import VectorEngine
-from lrtool.engine.vector.plan import Plan, Planner
+from lrtool.engine.vector.plan import Plan, StackPlanner
 from lrtool.optimizers import KINDS
 from lrtool.tasks.base import Metric, Task
 from tests.engine.contract import small_task, trial
@@ -39,7 +40,7 @@ def knowing(monkeypatch: pytest.MonkeyPatch) -> Chosen:
 
     def make(loop: LoopSpeed, stack: StackSpeed) -> Chooser:
         monkeypatch.setattr("lrtool.engine.choice.known_loop_speed", lambda *_: loop)
-        monkeypatch.setattr(Planner, "_known_speed", lambda _: stack)
+        monkeypatch.setattr(StackCosts, "known_speed", lambda _: stack)
         monkeypatch.setattr("lrtool.engine.vector.plan.missing_compiler", lambda _: "none here")
         monkeypatch.setattr("lrtool.engine.choice.can_fork", lambda _: False)
         return Chooser(small_task(), trial(0, 10, 0.1), RECIPE)
@@ -102,16 +103,16 @@ def test_validation_is_timed_for_both_engines() -> None:
     task = slow_to_validate()
     # 21 samples in batches of 16: two calls of the metric.
     assert 0.02 <= loop_speed(task, trial(0, 20, 0.1), RECIPE).validation < 0.5
-    planner = Planner(task, [trial(0, 20, 0.1)], RECIPE)
-    measured = stack_speed(task, RECIPE, planner._update, 8, float("inf"))
+    planner = StackPlanner(task, [trial(0, 20, 0.1)], RECIPE)
+    measured = stack_speed(task, RECIPE, planner.costs.update, 8, float("inf"))
     assert all(0.02 <= seconds < 0.5 for seconds in measured.validations.values())
-    without = stack_speed(small_task(val=False), RECIPE, planner._update, 8, float("inf"))
+    without = stack_speed(small_task(val=False), RECIPE, planner.costs.update, 8, float("inf"))
     assert not without.validations and without.validation(8) == 0
 
 
 def test_a_stack_without_hope_is_not_measured_further() -> None:
-    planner = Planner(small_task(), [trial(0, 20, 0.1)], RECIPE)
-    assert max(stack_speed(small_task(), RECIPE, planner._update, 512, -1.0).updates) == 8
+    planner = StackPlanner(small_task(), [trial(0, 20, 0.1)], RECIPE)
+    assert max(stack_speed(small_task(), RECIPE, planner.costs.update, 512, -1.0).updates) == 8
 
 
 @pytest.mark.parametrize(("updates", "size"), [({2: 1.0, 8: 1.0, 32: 8.0}, 8), ({2: 1.0, 8: 4.0}, 2)])
@@ -151,14 +152,14 @@ def compiling(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Plan]:
         trials = [trial(seed, 1000, 0.1) for seed in range(64)]
         each = seconds / 1000
         speed = StackSpeed({2: each / 2, 512: each}, {}, 0.0, 1)
-        monkeypatch.setattr(Planner, "_known_speed", lambda _: speed)
+        monkeypatch.setattr(StackCosts, "known_speed", lambda _: speed)
         monkeypatch.setattr("lrtool.engine.vector.plan.missing_compiler", lambda _: None)
 
         def begun(_: object) -> None:
             raise RuntimeError("it was begun")
 
         monkeypatch.setattr("lrtool.engine.vector.plan.compiled", begun)
-        return Planner(small_task(), trials, RECIPE, compile=compile).plan()
+        return StackPlanner(small_task(), trials, RECIPE, compile=compile).plan()
 
     return plan
 
@@ -183,12 +184,12 @@ def test_remembered_compile_times_are_used(compiling: Callable[..., Plan]) -> No
 
 
 def test_what_a_compile_took_is_remembered() -> None:
-    planner = Planner(small_task(), [trial(seed, 10, 0.1) for seed in range(4)], RECIPE, compile=True)
+    planner = StackPlanner(small_task(), [trial(seed, 10, 0.1) for seed in range(4)], RECIPE, compile=True)
     plan = planner.plan()
     if plan.compiled is None:
         pytest.skip(plan.reason)
     assert len(compile_times()._factors()) == 1
-    again = Planner(small_task(), [trial(seed, 10, 0.1) for seed in range(4)], RECIPE, compile=True)
+    again = StackPlanner(small_task(), [trial(seed, 10, 0.1) for seed in range(4)], RECIPE, compile=True)
     again.plan()  # known to this process: no news
     assert len(compile_times()._factors()) == 1 and again._known_operators() > 50
 

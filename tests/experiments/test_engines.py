@@ -9,7 +9,7 @@ from lrtool.engine.loop.engine import LoopEngine
 from lrtool.engine.speeds import LoopSpeed, StackSpeed
 from lrtool.engine.trials import EngineName, Recipe
 from lrtool.engine.vector.engine import VectorEngine
-from lrtool.engine.vector.stack import NotStackableError
+from lrtool.engine.vector.obstacles import NotStackableError
 from lrtool.errors import UsageError
 from lrtool.experiments.engines import Engines
 from lrtool.experiments.range_test.range_test import run_range_test
@@ -121,8 +121,8 @@ def timed(monkeypatch, tmp_path):
     def timed(loop, stack, really):
         monkeypatch.setattr("lrtool.engine.choice.known_loop_speed", lambda *_: LoopSpeed(loop, 0.0, 0.0))
         table = {2: 2 * stack, 4: 4 * stack}
-        monkeypatch.setattr("lrtool.engine.vector.plan.stack_speed", lambda *_: StackSpeed(table, {}, 0.0, 1))
-        monkeypatch.setattr("lrtool.engine.vector.plan.grown", lambda *_: True)
+        monkeypatch.setattr("lrtool.engine.vector.costs.stack_speed", lambda *_: StackSpeed(table, {}, 0.0, 1))
+        monkeypatch.setattr("lrtool.engine.vector.costs.grown", lambda *_: True)
         monkeypatch.setattr("lrtool.engine.vector.plan.missing_compiler", lambda _: "none here")
         monkeypatch.setattr("lrtool.engine.choice.can_fork", lambda _: False)
         monkeypatch.setattr("lrtool.experiments.engines.clock.worked", lambda: now[0])

@@ -15,7 +15,7 @@ from torch import nn
 from lrtool.engine.loop.checkpoint import Checkpoint
 from lrtool.engine.loop.engine import LoopEngine
 from lrtool.engine.trials import Recipe, Trial
-from lrtool.engine.vector.proof.stackable import probe
+from lrtool.engine.vector.proof.stackable import why_not_stackable
 from lrtool.errors import MissingExtraError
 from lrtool.optimizers import KINDS, Optimizer, ParamGroup
 from lrtool.schedules import KINDS as SCHEDULES
@@ -101,7 +101,7 @@ def test_resuming_is_exact(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", SPECS)
 def test_they_do_not_stack_and_say_so(kind: str) -> None:
-    assert probe(small_task(), Recipe(SPECS[kind])) == f"the optimizer {kind} has no stacked form"
+    assert why_not_stackable(small_task(), Recipe(SPECS[kind])) == f"the optimizer {kind} has no stacked form"
 
 
 @pytest.mark.parametrize(("kind", "package"), [("schedule_free_sgd", "schedulefree"), ("prodigy", "prodigyopt")])

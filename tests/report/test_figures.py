@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lrtool.analysis.range_test import Estimate, analyse
+from lrtool.analysis.range_test import analyse
+from lrtool.analysis.range_test_result import LrEstimate
 from lrtool.errors import OutputError
 from lrtool.report.plots.curves import TrainingPlot, draw_training
 from lrtool.report.plots.range_test import RangeTestPlot, draw_range_test
@@ -110,7 +111,7 @@ def measured(seeds=3, steps=80, **found):
     lrs = {name: found.pop(name) for name in ("start", "end") if name in found}
     lr, losses = ramp(seeds, steps)
     inside = (lr >= lrs.get("start", 0)) & (lr <= lrs.get("end", np.inf))
-    estimates = {name: Estimate(*values) for name, values in found.items()}
+    estimates = {name: LrEstimate(*values) for name, values in found.items()}
     result = replace(analyse(lr[inside], losses[:, inside]), source="30 short trainings", **estimates)
     return RangeTestPlot.of(result.cautioned(), "digits")
 

@@ -58,9 +58,7 @@ FORMULAS = {
     "deit": deit,
     "bert": lambda t: 1e-4 * (t / 10_000 if t < 10_000 else 1 - t / 1_000_000),
     "transformer-2017": lambda t: 512**-0.5 * min((t + 1) ** -0.5, (t + 1) * 4000**-1.5),
-    "nanogpt": lambda t: (
-        6e-4 * (t + 1) / 2001 if t < 2000 else 6e-5 + 5.4e-4 * cosine((t - 2000) / (600_000 - 2000))
-    ),
+    "nanogpt": lambda t: 6e-4 * (t + 1) / 2001 if t < 2000 else 6e-5 + 5.4e-4 * cosine((t - 2000) / (600_000 - 2000)),
     "llama2-7b": lambda t: 3e-4 * (t + 1) / 2000 if t < 2000 else 3e-5 + 2.7e-4 * cosine((t - 2000) / 498_000),
     "deepseek-7b": deepseek,
     "minicpm-wsd": minicpm,

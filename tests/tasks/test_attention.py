@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.func import functional_call, grad, vmap
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from lrtool.engine.vector.stack import math_attention
+from lrtool.engine.device import math_attention
 from lrtool.tasks import models
 from lrtool.tasks.base import BuildContext, DataShape
 from lrtool.tasks.blocks import CausalAttention

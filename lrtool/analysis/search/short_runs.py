@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lrtool.analysis.lr_fit import fit_response
-from lrtool.analysis.range_test import Caveat, Estimate, RangeTestResult
+from lrtool.analysis.range_test_result import Caveat, LrEstimate, RangeTestResult
 
 Array = NDArray[np.float64]
 
@@ -103,7 +103,7 @@ def with_probes(ramp: RangeTestResult, probes: Probes) -> RangeTestResult:
         return ramp
     overfitted = probes.overfitted
     scale = min(probes.part, 1.0) ** (_OVERFITTING_HORIZON if overfitted else HORIZON)
-    measured = Estimate.around(response.lr, *response.interval)
+    measured = LrEstimate.around(response.lr, *response.interval)
     unsure = min(probes.part, 1.0) ** -_HORIZON_ERROR
     suggestion = _stable(measured.scaled(scale), ramp.stability).widened(unsure)
     caveats = tuple(caveat for caveat in ramp.caveats if caveat is not Caveat.NOT_EXPLODED)
@@ -119,7 +119,7 @@ def _caveats(probes: Probes, overfitted: bool) -> Iterator[Caveat]:
         yield Caveat.NOT_VALIDATED
 
 
-def _stable(suggestion: Estimate, limit: Estimate | None) -> Estimate:
+def _stable(suggestion: LrEstimate, limit: LrEstimate | None) -> LrEstimate:
     if limit is None or not suggestion.low <= limit.value < suggestion.value:
         return suggestion
     return replace(suggestion, value=limit.value)

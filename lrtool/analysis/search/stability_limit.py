@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrtool.analysis.divergence import first_divergence
-from lrtool.analysis.range_test import Estimate
+from lrtool.analysis.range_test_result import LrEstimate
 
 Array = NDArray[np.float64]
 
@@ -77,7 +77,7 @@ class LimitSearch:
         self._grid = sorted([*self._grid, *middles])
         return middles
 
-    def estimate(self) -> Estimate | None:
+    def estimate(self) -> LrEstimate | None:
         """The median over seeds of each one's bracket, and the LRs between which all seeds' limits lie.
 
         None where for most seeds no LR that was tried trains, or for half of them: the interval's low end is 0 where
@@ -89,7 +89,7 @@ class LimitSearch:
         if lower == 0:
             return None
         low, high = min(low for low, _ in brackets), max(high for _, high in brackets)
-        return Estimate.around(math.sqrt(lower * upper), low, high)
+        return LrEstimate.around(math.sqrt(lower * upper), low, high)
 
     def _continued(self, lowest: float) -> list[float]:
         self._moves += 1

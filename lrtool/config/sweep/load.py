@@ -17,7 +17,7 @@ from lrtool.config.override import absolute, key_path
 from lrtool.config.problems import ConfigError, Problem
 from lrtool.config.schema import Config
 from lrtool.config.sweep.combinations import MOST_TRIALS, count
-from lrtool.config.sweep.planner import PlannedTrial, Planner
+from lrtool.config.sweep.planner import PlannedTrial, SweepPlanner
 from lrtool.config.sweep.schema import Prune, Range, SweepConfig, Tune
 from lrtool.errors import UsageError
 
@@ -31,7 +31,7 @@ class Sweep:
 
     config: SweepConfig
     base: Config
-    planner: Planner
+    planner: SweepPlanner
 
     def trials(self) -> list[PlannedTrial]:
         """Every trial; where TPE is to draw, with random samples in their place."""
@@ -70,7 +70,7 @@ def load_sweep(
     _check_size(config, path, most)
     name = config.name or str(base.data.get("name", "sweep"))
     named = config.model_copy(update={"name": name}).beside(here.parent, code_beside)
-    return Sweep(named, checked.beside(here.parent, code_beside), Planner(named, document, base))
+    return Sweep(named, checked.beside(here.parent, code_beside), SweepPlanner(named, document, base))
 
 
 def _base(document: Document, here: Path) -> Document:

@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import Any
 
 from lrtool.config.document import Document, Path_, Place
+from lrtool.config.fields import kind_of
 from lrtool.config.load import validate
-from lrtool.config.messages import kind_of
 from lrtool.config.override import assign, key_path
 from lrtool.config.problems import ConfigError, Problem
 from lrtool.config.schema import Config
@@ -36,7 +36,7 @@ class PlannedTrial:
     cell: int = 0
 
 
-class Planner:
+class SweepPlanner:
     """Makes the trials of a sweep. `base` is the document that all start from, `document` the sweep's own."""
 
     def __init__(self, sweep: SweepConfig, document: Document, base: Document) -> None:

@@ -17,8 +17,8 @@ from lrtool.engine.loop.saving import SaveBudget
 from lrtool.engine.loop.threads import worthwhile_threads
 from lrtool.engine.loop.training import Best, Training
 from lrtool.engine.processes import Train, can_fork, train_in_processes
+from lrtool.engine.queue import Queue, WorkQueue
 from lrtool.engine.trials import Observer, Recipe, Trace, Trial
-from lrtool.engine.vector.worker import Queue, WorkQueue
 from lrtool.errors import UsageError
 from lrtool.status import Status
 from lrtool.tasks.base import Task

@@ -1,4 +1,4 @@
-"""How much of a run's time may go into saving it on the way."""
+"""The budget of time for checkpoints on the way."""
 
 from __future__ import annotations
 

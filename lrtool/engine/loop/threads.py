@@ -1,4 +1,4 @@
-"""How many threads train one model on a CPU.
+"""The number of torch threads that train one model on a CPU.
 
 The threads of one operator wait for each other by spinning. On an idle machine that gains nothing where operators
 are small; where other programs want the same cores it makes them tens of times slower.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from lrtool.engine.vector.stack import work_of
+from lrtool.engine.work import work_of
 from lrtool.tasks.base import Task
 
 #: What a forward pass does at most where one thread is as good as all. On two idle cores the second one makes an update

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from lrtool.engine import rng
-from lrtool.engine.batches import Batches
-from lrtool.engine.evaluate import batch_loss, check_loss, evaluate, take
+from lrtool.engine.batches import Batches, batch_loss, check_loss, take
+from lrtool.engine.evaluate import evaluate
 from lrtool.engine.loop import state
 from lrtool.engine.loop.checkpoint import Checkpoint
 from lrtool.engine.loop.precision import MAX_SKIPS, Precision

@@ -1,4 +1,4 @@
-"""What was measured on this machine, remembered on disk: speeds, and how long compiling took.
+"""Measurements of this machine, kept on disk: speeds, and how long compiling took.
 
 What is remembered only saves time; the file may be deleted at any moment.
 """
@@ -22,7 +22,7 @@ from torch import nn
 
 from lrtool.engine.device import intra_threads
 from lrtool.engine.trials import Recipe
-from lrtool.engine.vector.stack import Work
+from lrtool.engine.work import Work
 from lrtool.errors import OutputError
 from lrtool.runs.atomic import write_json
 from lrtool.tasks.base import Task
@@ -41,7 +41,7 @@ def cache_file() -> Path:
 
 
 class Memory:
-    """Measurements by key; nothing that goes wrong with the file is an error."""
+    """The file of measurements by key; nothing that goes wrong with the file is an error."""
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path if path is not None else cache_file()

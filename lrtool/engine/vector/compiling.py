@@ -1,33 +1,24 @@
-"""The update of a stack as one compiled graph that changes the stack in place."""
+"""Compiling the update of a stack: traced as one graph, which changes the stack in place, and compiled once."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
-from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from lrtool.engine import clock
-from lrtool.engine.vector.stack import Stack, State, Update
+from lrtool.engine.private import Function, has_cpp_compiler, inductor_compiled
+from lrtool.engine.vector.stack import Stack
+from lrtool.engine.vector.update import Update
 from lrtool.tasks.sources import TensorSource
 
 #: Seconds that compiling takes, roughly: to start the compiler, and per operator of the graph.
 START, _PER_OPERATOR = 3.0, 0.01
-#: The compiler goes by the processor's flags (see `_plain_instructions`). Where they are wrong, compiling fails, and
-#: the plain update goes on.
-#: Strides are what they were when it was traced, at every call, so that the compiled code need not check them.
-#: What takes three reads is computed once and not again for everything that uses it: 2-3% of an MLP's or CNN's update.
-_OPTIONS = {"cpp.vec_isa_ok": True, "size_asserts": False, "realize_reads_threshold": 2}
-
-#: Takes all tensors in a list, which it may empty.
-Function = Callable[[list[Tensor]], Sequence[Tensor]]
-
 #: What this process has compiled, by the graph's key.
 _KNOWN: dict[str, Compiled] = {}
 
@@ -82,7 +73,7 @@ class Compiled:
 
     def bind(self, stack: Stack, source: TensorSource) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
         """(rows, hyperparameters) → (losses, norms), which trains `stack` in place."""
-        fixed = [*tree_flatten(stack.state)[0], *source.inputs, source.target]
+        fixed = [*stack.state.tensors(), *source.inputs, source.target]
 
         def step(rows: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
             losses, norms = self.function([*fixed, rows, h])
@@ -100,29 +91,22 @@ def missing_compiler(device: torch.device) -> str | None:
     """Why nothing can be compiled here, before trying; None if nothing is known against it."""
     if device.type != "cpu":
         return None
-    try:
-        from torch._inductor.cpp_builder import get_cpp_compiler
-
-        get_cpp_compiler()
-    except ImportError:
-        return None
-    except Exception:
-        return "there is no C++ compiler"
-    return None
+    return None if has_cpp_compiler() else "there is no C++ compiler"
 
 
 def traced(update: Update, stack: Stack, source: TensorSource, names: Sequence[str], rows: Tensor) -> Graph:
     """Trace an update of a scratch stack, whose state it changes; raises what the model raises under tracing."""
-    state, spec = tree_flatten(stack.state)
+    template = stack.state
+    state = template.tensors()
     # Not 0, so that whether two updates do the same is seen.
     h = torch.full((len(names), stack.size), 0.01, dtype=stack.hyperparameter_type, device=rows.device)
 
     def flat(*given: Tensor) -> tuple[Tensor, Tensor]:
         before, (*inputs, target, index, values) = given[: len(state)], given[len(state) :]
         own = TensorSource(tuple(inputs), target)
-        start: State = tree_unflatten(list(before), spec)
+        start = template.of(before)
         after, losses, norms = update(own, start, index, dict(zip(names, values.unbind(), strict=True)))
-        for old, new in zip(before, tree_flatten(after)[0], strict=True):
+        for old, new in zip(before, after.tensors(), strict=True):
             if old is not new:
                 old.copy_(new)
         return losses, norms
@@ -146,54 +130,23 @@ def compiled(graph: Graph) -> Compiled:
 
 
 def _compile(graph: Graph) -> Compiled:
-    # Not torch.compile: its guards cost time at every call, and its cache is not meant for several threads.
-    from torch._inductor.compile_fx import compile_fx, compile_fx_inner
-
     began = clock.worked()
-    cores: list[tuple[Any, Sequence[Tensor]]] = []
-
-    def kept(module: torch.fx.GraphModule, inputs: Sequence[Tensor], **options: Any) -> Any:
-        cores.append((compile_fx_inner(module, inputs, **options), inputs))
-        return cores[-1][0]
-
-    with torch.no_grad(), _plain_instructions(), clock.programs():
-        whole: Any = compile_fx(graph.module, list(graph.example), inner_compile=kept, config_patches=_OPTIONS)
-        function = _innermost(graph, lambda given: whole(*given), cores)
+    with torch.no_grad(), clock.programs():
+        whole, pieces = inductor_compiled(graph.module, graph.example)
+        function = _innermost(graph, whole, pieces)
     return Compiled(function, graph.size, clock.worked() - began)
 
 
-@contextlib.contextmanager
-def _plain_instructions() -> Iterator[None]:
-    """Without the instruction sets that a compiler may not know (for int8 and bfloat16, of no use here).
-
-    To see whether it does, torch builds and loads up to six programs: as long as it takes to compile a small model.
-    """
-    from torch._inductor import cpu_vec_isa
-
-    tried = cpu_vec_isa.VecISA.check_build
-    cpu_vec_isa.VecISA.check_build = lambda *_: False  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        cpu_vec_isa.VecISA.check_build = tried  # type: ignore[method-assign]
-        # Whoever else compiles in this process finds out for himself.
-        for known in (
-            cpu_vec_isa.valid_vec_isa_list,
-            *(type(isa).__bool__ for isa in cpu_vec_isa.supported_vec_isa_list),
-        ):
-            getattr(known, "cache_clear", lambda: None)()
-
-
-def _innermost(graph: Graph, whole: Function, cores: Sequence[tuple[Any, Sequence[Tensor]]]) -> Function:
+def _innermost(graph: Graph, whole: Function, pieces: Sequence[tuple[Any, Sequence[Tensor]]]) -> Function:
     """The generated code itself where it does exactly what `whole` does, else `whole`.
 
     What torch has around the code is for aliases and gradients, which there are none of here, and takes 5% of the time
     of a small model's update.
     """
     expected = _outcome(graph, whole)
-    if len(cores) != 1 or [_form(t) for t in cores[0][1]] != [_form(t) for t in graph.example]:
+    if len(pieces) != 1 or [_form(t) for t in pieces[0][1]] != [_form(t) for t in graph.example]:
         return whole
-    code = getattr(cores[0][0], "current_callable", None)
+    code = getattr(pieces[0][0], "current_callable", None)
     try:
         return code if callable(code) and _equal(_outcome(graph, code), expected) else whole
     except Exception:

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import flop_registry
+
+from lrtool.engine.private import OperatorMode
+from lrtool.engine.work import draws
 
 _aten = torch.ops.aten
 # Keeps these streams apart from the one that initial weights are drawn from.
@@ -53,8 +53,8 @@ def uniform(keys: Tensor, number: int, shape: Sequence[int], dtype: torch.dtype)
     return (_shifted(drawn, 8).to(torch.float32) / 2**24).to(dtype).reshape(shape)
 
 
-class Draws(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Inside, what a vmapped model draws comes from `keys`, shape (models,).
+class Draws(OperatorMode):  # type: ignore[no-untyped-call]
+    """A context in which what a vmapped model draws comes from `keys`, shape (models,).
 
     `alone`: one model that is not vmapped draws what it would as the only one of a stack. `unknown`: the first operator
     that draws in a way that is not known here, and so from torch's generator. `drawn`: the shape of each draw of one
@@ -96,50 +96,12 @@ class Draws(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return form(values, *args, **kwargs)
 
 
-def draws(func: Any) -> bool:
-    """Whether an operator takes values from a random generator."""
-    return torch.Tag.nondeterministic_seeded in func.tags
-
-
 def _shape(args: Sequence[Any]) -> torch.Size:
     """What a random operator draws: as its tensors say, else as the first list does."""
     tensors = [each.shape for each in args if isinstance(each, Tensor)]
     if tensors:
         return torch.Size(torch.broadcast_shapes(*tensors))  # type: ignore[no-untyped-call]
     return next((torch.Size(each) for each in args if isinstance(each, list | tuple)), torch.Size())
-
-
-class Witness(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts operators, their floating-point operations and the bytes they write; notices any random draws.
-
-    `own_generator`: something was drawn from another generator than torch's default one.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.random, self.operators, self.flops, self.bytes = False, 0, 0, 0
-        self.own_generator = False
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        """Look, and pass on."""
-        result = func(*args, **(kwargs or {}))
-        if draws(func):
-            self.random = True
-            self.own_generator = self.own_generator or _owned([*args, *(kwargs or {}).values()])
-        self.operators += 1
-        count = flop_registry.get(func.overloadpacket)
-        if count is not None:
-            self.flops += count(*args, **(kwargs or {}), out_val=result)
-        if not func.is_view:
-            self.bytes += sum(t.numel() * t.element_size() for t in tree_leaves(result) if isinstance(t, Tensor))
-        return result
-
-
-def _owned(given: Sequence[Any]) -> bool:
-    """Whether a random operator was given a generator that is not torch's default one."""
-    return any(isinstance(each, torch.Generator) and each is not torch.default_generator for each in given)
 
 
 def _real(dtype: torch.dtype) -> torch.dtype:

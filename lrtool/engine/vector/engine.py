@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from functools import partial
 
 from lrtool.engine import rng
-from lrtool.engine.device import intra_threads, repeatable
+from lrtool.engine.device import intra_threads, math_attention, repeatable
 from lrtool.engine.interrupts import Interrupts, deferred_interrupts
 from lrtool.engine.processes import LOOK, Halt, Train, can_fork, raise_first, train_in_processes
+from lrtool.engine.queue import Queue, WorkQueue
 from lrtool.engine.trials import Observer, Recipe, Trace, Trial
-from lrtool.engine.vector.plan import Plan, Planner
-from lrtool.engine.vector.stack import NotStackableError, math_attention, obstacle
-from lrtool.engine.vector.worker import Queue, Worker, WorkQueue
+from lrtool.engine.vector.obstacles import NotStackableError, obstacle
+from lrtool.engine.vector.plan import Plan, StackPlanner
+from lrtool.engine.vector.worker import Worker
 from lrtool.tasks.base import Task
 
 
@@ -28,7 +29,7 @@ class VectorEngine:
     `slots`: models in a stack; None measures. `compile`: True or False decides; None compiles the update where
     the updates there are pay for it. Where compiling fails the plain update goes on. `workers`: stacks trained
     at once, each by a process of its own (a thread where processes cannot be forked); None takes what is measured
-    to be fastest. `said` hears, once a call, how the trials are trained and why; `planned` gets the plan itself.
+    to be fastest. `planned` gets the plan, once a call: how the trials are trained, and why.
 
     Memory is bounded whatever the number of trials.
     """
@@ -36,7 +37,6 @@ class VectorEngine:
     slots: int | None = None
     compile: bool | None = None
     workers: int | None = None
-    said: Callable[[str], None] | None = None
     planned: Callable[[Plan], None] | None = None
 
     def run(self, task: Task, trials: Sequence[Trial], recipe: Recipe, observer: Observer | None = None) -> list[Trace]:
@@ -57,9 +57,7 @@ class VectorEngine:
         ):
             there = task.to(recipe.device)
             rng.seed_training(trials[0].seed, recipe.device)
-            plan = Planner(there, trials, recipe, self.slots, self.compile, self.workers).plan()
-            if self.said is not None:
-                self.said(plan.reason)
+            plan = StackPlanner(there, trials, recipe, self.slots, self.compile, self.workers).plan()
             if self.planned is not None:
                 self.planned(plan)
             queue = Queue(trials, observer)

@@ -1,4 +1,4 @@
-"""The model whose code trains a stack; the tensors are the stack's."""
+"""The skeleton: the one model whose code trains a whole stack, with the stack's tensors in place of its own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lrtool.engine import rng
-from lrtool.engine.evaluate import batch_loss, slices, take
+from lrtool.engine.batches import batch_loss, slices, take
 from lrtool.tasks.base import Task, seeded_model
 from lrtool.tasks.failures import guarded
 from lrtool.tasks.sources import TensorSource

@@ -1,12 +1,9 @@
-"""A stack in training: which trial is in which slot, and every chunk of updates, evaluation and end."""
+"""The worker that trains one stack: fills its slots from the queue, and does updates, validations and ends."""
 
 from __future__ import annotations
 
-import threading
 import time
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -14,12 +11,16 @@ from torch import Tensor, nn
 
 from lrtool.engine.batches import Batches
 from lrtool.engine.device import flushed_denormals
-from lrtool.engine.recorder import Recorder
-from lrtool.engine.trials import Array, Evaluation, Observer, Recipe, Trace, Trial
+from lrtool.engine.queue import WorkQueue
+from lrtool.engine.trials import Array, Evaluation, Recipe
 from lrtool.engine.vector.compiling import Compiled
+from lrtool.engine.vector.obstacles import NotStackableError
 from lrtool.engine.vector.proof.memories import Memories
 from lrtool.engine.vector.skeleton import skeleton_of
-from lrtool.engine.vector.stack import NotStackableError, Stack, Update, Validation
+from lrtool.engine.vector.slots import Slot
+from lrtool.engine.vector.stack import Stack
+from lrtool.engine.vector.update import Update
+from lrtool.engine.vector.validation import Validation
 from lrtool.status import Status
 from lrtool.tasks.base import Task, seeded_model
 from lrtool.tasks.failures import guarded
@@ -31,109 +32,6 @@ _CHUNK = 64
 _SEEDS = 8
 #: Sample indices that are kept of each.
 _INDICES = 2**19
-
-
-class WorkQueue(Protocol):
-    """What a worker asks for trials and tells of them. `lock` guards torch's generator while models are built."""
-
-    lock: threading.RLock
-
-    def next(self) -> tuple[int, Trial] | None:
-        """The next trial that waits, and its number."""
-        ...
-
-    def recorded(self, number: int, trace: Trace, start: int) -> None:
-        """A trial has new entries from index `start` on."""
-        ...
-
-    def evaluated(self, number: int, evaluation: Evaluation) -> None:
-        """A trial was validated."""
-        ...
-
-    def ended(self, number: int, trace: Trace) -> None:
-        """A trial is over."""
-        ...
-
-
-class Queue:
-    """What the workers of one call share: trials that wait, traces that are done, and the observer.
-
-    One lock guards it all, and the building of models too, since that draws from torch's generator.
-    """
-
-    def __init__(self, trials: Sequence[Trial], observer: Observer | None) -> None:
-        self.lock = threading.RLock()
-        self._waiting = deque(enumerate(trials))
-        self._observer = observer
-        self._traces: dict[int, Trace] = {}
-
-    @property
-    def watched(self) -> bool:
-        """Whether anybody observes."""
-        return self._observer is not None
-
-    @property
-    def traces(self) -> list[Trace]:
-        """The traces, in the order of the trials."""
-        return [self._traces[number] for number in sorted(self._traces)]
-
-    def next(self) -> tuple[int, Trial] | None:
-        """The next trial that waits."""
-        with self.lock:
-            return self._waiting.popleft() if self._waiting else None
-
-    def recorded(self, number: int, trace: Trace, start: int) -> None:
-        """A trial has new entries."""
-        if self._observer is not None and trace.steps > start:
-            with self.lock:
-                self._observer.recorded(number, trace, start)
-
-    def evaluated(self, number: int, evaluation: Evaluation) -> None:
-        """A trial was validated."""
-        if self._observer is not None:
-            with self.lock:
-                self._observer.evaluated(number, evaluation)
-
-    def ended(self, number: int, trace: Trace) -> None:
-        """A trial is over."""
-        with self.lock:
-            self._traces[number] = trace
-            if self._observer is not None:
-                self._observer.ended(number, trace)
-
-
-class _Slot:
-    """A trial in training: its curves as tables, its batches, its trace."""
-
-    def __init__(self, number: int, trial: Trial, batches: Batches, recipe: Recipe) -> None:
-        self.number, self.trial, self.step = number, trial, 0
-        self._batches, self._many = batches, recipe.accumulate
-        fixed = {**recipe.optimizer.hyperparameters(), **trial.hyperparameters}
-        self.tables: dict[str, Any] = {name: np.full(trial.steps, value) for name, value in fixed.items()}
-        self.curves = {name: curve(np.arange(trial.steps)) for name, curve in trial.curves.items()}
-        self.tables.update(self.curves)
-        names = [*(name for name in self.curves if name != "lr"), *["grad_norm"] * recipe.record_grad_norm]
-        rule = recipe.divergence_rule if recipe.stop_on_divergence else None
-        self.recorder = Recorder(trial, names, rule, recipe.device)
-
-    @property
-    def trace(self) -> Trace:
-        return self.recorder.trace
-
-    def until_due(self, eval_every: int) -> int:
-        """Updates to the next evaluation or the end."""
-        left = self.trial.steps - self.step
-        return min(left, eval_every - self.step % eval_every) if eval_every else left
-
-    def due(self, eval_every: int) -> bool:
-        """Whether the trial is to be validated now."""
-        at_end = self.step == self.trial.steps
-        return self.trace.status is not Status.DIVERGED and (at_end or bool(eval_every and not self.step % eval_every))
-
-    def rows(self, count: int) -> Tensor:
-        """Sample indices of the next updates, (count, accumulate, batch)."""
-        first = self.step * self._many
-        return self._batches.range(first, count * self._many).view(count, self._many, -1)
 
 
 class Worker:
@@ -158,7 +56,7 @@ class Worker:
         self._source = task.train
         self._step: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
         self._step = compiled.bind(self._stack, task.train) if compiled is not None else self._plain
-        self._slots: list[_Slot | None] = [None] * size
+        self._slots: list[Slot | None] = [None] * size
         self._starts: dict[int, tuple[nn.Module, Batches]] = {}
 
     def run(self, check: Callable[[], None]) -> None:
@@ -257,7 +155,7 @@ class Worker:
             slot.trace.evaluations.append(Evaluation(slot.step, values[index]))
             self._queue.evaluated(slot.number, slot.trace.evaluations[-1])
 
-    def _end(self, index: int, slot: _Slot) -> None:
+    def _end(self, index: int, slot: Slot) -> None:
         self._slots[index] = None
         self._queue.ended(slot.number, slot.trace)
 
@@ -276,7 +174,7 @@ class Worker:
                 number, trial = waiting
                 model, batches = self._start(trial.seed)
                 self._stack.load(index, model, trial.seed)
-                self._slots[index] = _Slot(number, trial, batches, self._recipe)
+                self._slots[index] = Slot(number, trial, batches, self._recipe)
         self._close_gaps()
 
     def _start(self, seed: int) -> tuple[nn.Module, Batches]:

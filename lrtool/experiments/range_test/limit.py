@@ -1,4 +1,4 @@
-"""Short trainings at constant LRs that measure how far training is stable."""
+"""The stability limit, measured by short trainings at constant LRs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from lrtool.analysis.range_test import RangeTestResult, Reason
+from lrtool.analysis.range_test_result import RangeTestResult, Reason
 from lrtool.analysis.search.stability_limit import LimitSearch, rise, starting_losses
 from lrtool.config.settings import SHORTEST_PROBE
 from lrtool.engine.trials import Trace, Trial

@@ -1,4 +1,4 @@
-"""Short trainings around what a range test says, so that its suggestion is measured."""
+"""Probes: short trainings at LRs around a range test's suggestion, which measure it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from lrtool.analysis.range_test import RangeTestResult
+from lrtool.analysis.range_test_result import RangeTestResult
 from lrtool.analysis.search.best_lr import Rung, Search
 from lrtool.analysis.search.short_runs import LRS, RATIO, Probes, centre, with_probes
 from lrtool.engine.trials import Trace, Trial

@@ -9,13 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrtool.analysis.divergence import RANGE_TEST
-from lrtool.analysis.range_test import RangeTestResult, Reason, analyse
+from lrtool.analysis.range_test import analyse
+from lrtool.analysis.range_test_result import RangeTestResult, Reason
 from lrtool.config.settings import RangeTestSettings
 from lrtool.engine.trials import Trace, Trial
 from lrtool.experiments.engines import Engines
+from lrtool.experiments.observers import ObserverFactory
 from lrtool.experiments.range_test.limit import with_limit
 from lrtool.experiments.range_test.probes import probed
-from lrtool.experiments.runner import TrialRunner, Watch
+from lrtool.experiments.runner import TrialRunner
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.setup import Setup
 from lrtool.report.plots.range_test import RangeTestPlot, draw_range_test
@@ -37,7 +39,7 @@ def ramp(settings: RangeTestSettings) -> Curve:
 
 
 def run_range_test(
-    setup: Setup, output: Path, watch: Watch, engines: Engines | None = None
+    setup: Setup, output: Path, watch: ObserverFactory, engines: Engines | None = None
 ) -> tuple[Session, RangeTestResult]:
     """Run the config's range test into a new run folder: the ramp, then the probes that check what it says.
 

@@ -1,4 +1,4 @@
-"""In which order the variants of a sweep arrive: all at once, or batch after batch, each drawn from those before."""
+"""The order in which a sweep trains its variants: all at once, or in batches, each drawn from those before."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from lrtool.config.sweep.load import Sweep
 from lrtool.config.sweep.planner import PlannedTrial
 from lrtool.config.sweep.schema import SweepConfig, drawable
 from lrtool.errors import UsageError
-from lrtool.experiments.runner import Watch
+from lrtool.experiments.observers import ObserverFactory
 from lrtool.experiments.sweep.decision import Outlook
 from lrtool.experiments.sweep.jobs import WHOLE
 from lrtool.experiments.sweep.options import Board, Options
 from lrtool.experiments.sweep.outcome import failed
 from lrtool.experiments.sweep.pruning import pruner
-from lrtool.experiments.sweep.pruning.base import Batch
+from lrtool.experiments.sweep.pruning.base import ArrivalBatch
 from lrtool.experiments.sweep.tpe import Known, next_samples
 from lrtool.experiments.sweep.trainer import Trainer
 from lrtool.experiments.sweep.variant_lrs import TunedLRs
@@ -33,10 +33,10 @@ Drawn = tuple[int, dict[str, object]]
 
 
 class Arrivals:
-    """One go at a sweep: every variant arrives, is given its LR where that is tuned, and is trained."""
+    """Carries out a sweep once: every variant arrives, is given its LR where that is tuned, and is trained."""
 
     def __init__(
-        self, sweep: Sweep, folder: RunFolder, options: Options, store: SweepStore, board: Board, watch: Watch
+        self, sweep: Sweep, folder: RunFolder, options: Options, store: SweepStore, board: Board, watch: ObserverFactory
     ) -> None:
         self._sweep, self._store, self._board = sweep, store, board
         config = sweep.config
@@ -67,7 +67,7 @@ class Arrivals:
             # What failed before its rung was decided, and is retried.
             self.trainer.train(whole, WHOLE)
 
-    def _listed(self) -> Iterator[Batch]:
+    def _listed(self) -> Iterator[ArrivalBatch]:
         """All at once; in batches, whose order is drawn, where no rung waits for all."""
         trials = self._arrived(self._sweep.planner.combinations())
         self._begin(len(trials))
@@ -82,10 +82,10 @@ class Arrivals:
             order.sort(key=lambda name: digest([config.sample_seed, name]))
         for number, first in enumerate(range(0, len(order), size)):
             rivals = [trial for name in order[first : first + size] for trial in variants[name]]
-            yield Batch(number, {0: rivals}, first + size >= len(order))
+            yield ArrivalBatch(number, {0: rivals}, first + size >= len(order))
 
-    def _drawn(self) -> Iterator[Batch]:
-        """Batch after batch of samples for every cell, each a search of its own."""
+    def _drawn(self) -> Iterator[ArrivalBatch]:
+        """ArrivalBatch after batch of samples for every cell, each a search of its own."""
         config, planner = self._sweep.config, self._sweep.planner
         assert config.samples is not None
         self._begin(count(config))
@@ -103,7 +103,7 @@ class Arrivals:
             pools: dict[int, list[PlannedTrial]] = {}
             for trial in self._arrived(made):
                 pools.setdefault(trial.cell, []).append(trial)
-            yield Batch(number, pools, first + config.batch >= config.samples)
+            yield ArrivalBatch(number, pools, first + config.batch >= config.samples)
 
     def _next(self, before: Sequence[Sequence[Combination]], size: int) -> list[Drawn]:
         """The next samples of every cell."""

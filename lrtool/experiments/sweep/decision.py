@@ -1,4 +1,4 @@
-"""Which engine trains a group of a sweep, and whether it compiles: decided once, by trying."""
+"""The decision which engine trains a group of a sweep, and whether it compiles: made once, by trying."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from typing import Any, Self
 import torch
 
 from lrtool.engine.choice import choose_engine
-from lrtool.engine.device import intra_threads
+from lrtool.engine.device import intra_threads, math_attention
 from lrtool.engine.trials import EngineName, Recipe, Trial
-from lrtool.engine.vector.plan import Planner
-from lrtool.engine.vector.stack import math_attention
+from lrtool.engine.vector.plan import StackPlanner
 from lrtool.errors import LrtoolError
 from lrtool.experiments.sweep.grouping import Group
 from lrtool.experiments.sweep.jobs import most_trials, recipe_of, setup_of, trial_of
@@ -40,7 +39,9 @@ class Decision:
 
 @dataclass(frozen=True)
 class Outlook:
-    """What is to come: `updates` of a group over those of its trials now, spread over `calls` of the engine.
+    """How much training a group of a sweep still has before it.
+
+    `updates`: those of the group over those of its trials now, spread over `calls` of the engine.
 
     `sizes`: how many different sizes of stack the calls have; each is compiled by itself. `workers`: processes that
     share each call; None: this process trains all.
@@ -77,7 +78,7 @@ def _compiles(task: Task, recipe: Recipe, trials: list[Trial], most: int, outloo
         most = min(most, share(trials, workers))
     with math_attention(), intra_threads(threads):
         there = task.to(recipe.device)
-        plan = Planner(there, trials[:most], recipe, workers=alone, updates=round(updates / times)).plan()
+        plan = StackPlanner(there, trials[:most], recipe, workers=alone, updates=round(updates / times)).plan()
     return plan.compiled is not None, plan.reason
 
 

@@ -1,4 +1,4 @@
-"""What a sweep would do, before it does it: groups, engines, time and memory."""
+"""The forecast of a sweep that `--dry-run` shows: groups, engines, time and memory."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import torch
 from lrtool.config.sweep.schema import Prune
 from lrtool.engine.choice import Choice, choose_engine
 from lrtool.engine.trials import EngineName, Recipe, Trial
-from lrtool.engine.vector.plan import stack_budget
-from lrtool.engine.vector.stack import work_of
+from lrtool.engine.vector.costs import stack_budget
+from lrtool.engine.work import work_of
 from lrtool.errors import LrtoolError
 from lrtool.executors.local import cores
 from lrtool.experiments.setup import Setup
@@ -23,9 +23,9 @@ from lrtool.tasks.base import Task, seeded_model
 
 @dataclass(frozen=True)
 class Forecast:
-    """One group: how it would be trained, in about how many `seconds`, with about how many `bytes`; None: unknown.
+    """The forecast of one group: how it would be trained, how long, and in how much memory.
 
-    `updates` of all its trials, about, after what pruning saves.
+    About so many `seconds` and `bytes`; None: unknown. `updates` of all its trials, about, after what pruning saves.
     """
 
     trials: int

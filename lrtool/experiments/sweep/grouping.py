@@ -1,4 +1,4 @@
-"""Which trials of a sweep can be trained as one stack."""
+"""Groups of a sweep's trials that can be trained as one stack."""
 
 from __future__ import annotations
 

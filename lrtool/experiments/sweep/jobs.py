@@ -26,25 +26,28 @@ _PER_UPDATE, _TRACES = 8 * 6, 256 * 2**20
 
 @dataclass(frozen=True)
 class Advance:
-    """So many more updates are done."""
+    """A job's report that so many more updates are done."""
 
     steps: int
 
 
 @dataclass(frozen=True)
-class Said:
-    """How the vector engine trains the group `key`, in its words."""
+class HowTrained:
+    """A job's report how the vector engine trains the group `key`."""
 
     key: str
     text: str
 
 
-Report = Callable[[StoredTrial | Advance | Said], None]
+Report = Callable[[StoredTrial | Advance | HowTrained], None]
 
 
 @dataclass(frozen=True)
 class Part:
-    """The first `fraction` of a run, under the schedule of the whole; `reached` by a trial that has got through it."""
+    """A part of a run: its first `fraction`, under the schedule of the whole.
+
+    `reached`: how far a trial is that has got through it.
+    """
 
     fraction: float
     reached: Progress
@@ -60,7 +63,7 @@ def rung(number: int, fraction: float) -> Part:
 
 @dataclass(frozen=True)
 class Job:
-    """Trials to train. `config` stands for their group; `engine` is loop or vector.
+    """Trials of one group to train together. `config` stands for their group; `engine` is loop or vector.
 
     `compiled`: whether the vector engine compiles (None: it decides). `company` is trained with them but not reported:
     a stack of one is computed by other kernels than a larger one, and rounds otherwise. `part` of each run is trained.
@@ -155,7 +158,7 @@ def _side_by_side(job: Job, setup: Setup, recipe: Recipe, ready: Ready, report: 
         return []
     company = [trial_of(setup, planned, job.part) for planned in job.company]
     observer = _Reporter([planned for planned, _ in ready], report, job.part)
-    engine = VectorEngine(compile=job.compiled, said=lambda text: report(Said(job.key, text)))
+    engine = VectorEngine(compile=job.compiled, planned=lambda plan: report(HowTrained(job.key, plan.reason)))
     try:
         engine.run(setup.task, [*(trial for _, trial in ready), *company], recipe, observer)
     except OutputError:

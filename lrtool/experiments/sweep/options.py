@@ -1,4 +1,4 @@
-"""What a sweep is told, and whom it tells."""
+"""Options of a sweep, and the interface of the board that shows its progress."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from lrtool.runs.sweep.store import StoredTrial
 
 @dataclass(frozen=True)
 class Options:
-    """How a sweep is carried out. `executor`: auto, in-process or local; `workers` of the latter, unsaid: cores."""
+    """Options of a sweep: how it is carried out, not what it trains.
+
+    `executor`: auto, in-process or local; `workers` of the latter, unsaid: cores.
+    """
 
     allow_import: frozenset[str] = frozenset()
     executor: str = "auto"
@@ -20,12 +23,12 @@ class Options:
 
 
 class Board(Protocol):
-    """Who shows how a sweep goes on."""
+    """Interface of the board that shows the progress of a sweep."""
 
     def begin(self, trials: int, known: Sequence[StoredTrial]) -> None:
         """So many trials are to be trained; others are known already."""
 
-    def said(self, text: str) -> None:
+    def note(self, text: str) -> None:
         """Something to know."""
 
     def advanced(self, steps: int) -> None:

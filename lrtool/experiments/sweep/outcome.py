@@ -1,4 +1,4 @@
-"""From a trace to what a sweep keeps of a trial: final values and a curve of few points."""
+"""What a sweep keeps of a trial's trace: final values, and a curve of few points."""
 
 from __future__ import annotations
 

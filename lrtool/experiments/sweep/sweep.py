@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lrtool.config.sweep.load import Sweep, load_sweep
 from lrtool.errors import UsageError
-from lrtool.experiments.runner import Watch
+from lrtool.experiments.observers import ObserverFactory
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.sweep.arrivals import Arrivals
 from lrtool.experiments.sweep.options import Board, Options
@@ -25,7 +25,7 @@ _LEADERS = 10
 _OVER = [status for status in Status if status.is_finished]
 
 
-def run_sweep(sweep: Sweep, output: Path, options: Options, board: Board, watch: Watch) -> Session:
+def run_sweep(sweep: Sweep, output: Path, options: Options, board: Board, watch: ObserverFactory) -> Session:
     """Train every trial of a sweep into a new run folder.
 
     `watch(trials, steps)` makes the observer of each LR search. Raises OutputError where the folder cannot be
@@ -41,7 +41,7 @@ def run_sweep(sweep: Sweep, output: Path, options: Options, board: Board, watch:
     return _carry_out(sweep, folder, options, board, watch)
 
 
-def resume_sweep(folder: RunFolder, options: Options, board: Board, watch: Watch, most: int) -> Session:
+def resume_sweep(folder: RunFolder, options: Options, board: Board, watch: ObserverFactory, most: int) -> Session:
     """Train what is missing of a sweep, in its own folder; the results equal those of never having stopped.
 
     Raises UsageError where another process works on it, something in the folder leads out of it, or it is no sweep's.
@@ -52,11 +52,11 @@ def resume_sweep(folder: RunFolder, options: Options, board: Board, watch: Watch
     return _carry_out(sweep, folder, options, board, watch)
 
 
-def _carry_out(sweep: Sweep, folder: RunFolder, options: Options, board: Board, watch: Watch) -> Session:
+def _carry_out(sweep: Sweep, folder: RunFolder, options: Options, board: Board, watch: ObserverFactory) -> Session:
     folder.check()
     with (
         # It has the folder's lock.
-        SweepStore(folder.path, board.said) as store,
+        SweepStore(folder.path, board.note) as store,
         session(folder, "sweep", sweep.config, sweep.base.device) as run,
     ):
         _check_plan(store, sweep, folder)
@@ -90,7 +90,7 @@ def _check_plan(store: SweepStore, sweep: Sweep, folder: RunFolder) -> None:
 def _check_damage(store: SweepStore, sweep: Sweep, board: Board) -> None:
     """Who was pruned depended on trials that may be lost, and on what they had reached then."""
     if sweep.config.prune is not None and store.fact(DAMAGED) is not None:
-        board.said("which variants were pruned cannot be said any more: all trials are trained again")
+        board.note("which variants were pruned cannot be said any more: all trials are trained again")
         store.forget(PRUNED)
 
 

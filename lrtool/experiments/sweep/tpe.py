@@ -22,7 +22,7 @@ Settled = Callable[[Callable[[str], Any]], Combination]
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of a sample.
+    """A sample that was trained, or is in training, and how it did.
 
     `loss`: the mean over its seeds if all have finished. `reached`: the last rung that it got through, and its loss
     there, where it was pruned or waits. Neither where a trial diverged or failed: worse than all others.

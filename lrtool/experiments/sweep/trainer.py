@@ -1,4 +1,4 @@
-"""Trains trials of a sweep wherever it is best, and records each the moment it ends."""
+"""Training of a sweep's trials: by the engine and executor that suit them, each recorded the moment it ends."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lrtool.executors.inprocess import InProcess
 from lrtool.executors.local import LocalProcesses, cores
 from lrtool.experiments.sweep.decision import Decision, Outlook, decide, share
 from lrtool.experiments.sweep.grouping import Group, group_trials
-from lrtool.experiments.sweep.jobs import Advance, Job, Part, Said, most_trials, setup_of, train
+from lrtool.experiments.sweep.jobs import Advance, HowTrained, Job, Part, most_trials, setup_of, train
 from lrtool.experiments.sweep.options import Board, Options
 from lrtool.experiments.sweep.outcome import failed
 from lrtool.runs.sweep.store import StoredTrial, SweepStore
@@ -28,7 +28,7 @@ _LOG = logging.getLogger("lrtool")
 
 
 class Trainer:
-    """Decides for each group, makes jobs, records what they report.
+    """Trains trials of a sweep: decides for each group, makes jobs, records what they report.
 
     `device`: where all train; `outlook`: what the groups of trials known so far will grow to.
     """
@@ -132,11 +132,11 @@ class Trainer:
     def _do(self, executor: Executor, jobs: Sequence[Job]) -> None:
         executor.run(train, jobs, self._heard, self._lost)
 
-    def _heard(self, report: StoredTrial | Advance | Said) -> None:
+    def _heard(self, report: StoredTrial | Advance | HowTrained) -> None:
         match report:
             case Advance():
                 self._board.advanced(report.steps)
-            case Said():
+            case HowTrained():
                 _LOG.info(report.text)
             case StoredTrial():
                 if report.message:

@@ -1,4 +1,4 @@
-"""Each variant's own best LR, searched before it is trained; a search is never repeated."""
+"""LR searches for each variant of a sweep, before it is trained; a search is never repeated."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 from lrtool.config.schema import Config
 from lrtool.config.sweep.combinations import Combination
-from lrtool.config.sweep.planner import Planner
+from lrtool.config.sweep.planner import SweepPlanner
 from lrtool.config.sweep.schema import Assignments, Tune
 from lrtool.errors import LrtoolError, OutputError
-from lrtool.experiments.runner import Watch
+from lrtool.experiments.observers import ObserverFactory
 from lrtool.experiments.setup import prepare
 from lrtool.experiments.tune import run_tune
 from lrtool.runs.sweep.store import SweepStore
@@ -20,13 +20,15 @@ from lrtool.runs.sweep.store import SweepStore
 class TunedLRs:
     """Searches LRs and remembers them; `found` has the LR of each variant, or None, `untuned` why there is none."""
 
-    def __init__(self, tune: Tune, store: SweepStore, folder: Path, watch: Watch, allow_import: frozenset[str]) -> None:
+    def __init__(
+        self, tune: Tune, store: SweepStore, folder: Path, watch: ObserverFactory, allow_import: frozenset[str]
+    ) -> None:
         self._tune, self._store, self._folder = tune, store, folder
         self._watch, self._allow_import = watch, allow_import
         self.found: dict[str, float | None] = {}
         self.untuned: dict[str, str] = {}
 
-    def search(self, planner: Planner, chosen: Sequence[Combination]) -> dict[str, Assignments]:
+    def search(self, planner: SweepPlanner, chosen: Sequence[Combination]) -> dict[str, Assignments]:
         """What each of these combinations is to set, by its label."""
         lrs: dict[str, Assignments] = {}
         for combination in chosen:

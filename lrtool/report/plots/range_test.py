@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from lrtool.analysis.range_test import Estimate, RangeTestResult
+from lrtool.analysis.range_test_result import LrEstimate, RangeTestResult
 from lrtool.report.plots.marks import Mark, between, draw_marks, draw_peers, lr_axis, with_rows
 from lrtool.report.plots.style import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILION, VIOLET, number, styled, titled
 from lrtool.report.thinning import thin
@@ -45,14 +45,14 @@ class RangeTestPlot:
     mean: Array
     band_low: Array
     band_high: Array
-    lower: Estimate | None = None
-    upper: Estimate | None = None
-    suggestion: Estimate | None = None
+    lower: LrEstimate | None = None
+    upper: LrEstimate | None = None
+    suggestion: LrEstimate | None = None
     source: str = ""
     reason: str = ""
     validation: Sequence[tuple[Array, Array]] = ()
     methods: Mapping[str, float] = field(default_factory=dict)
-    stability: Estimate | None = None
+    stability: LrEstimate | None = None
     caveats: Sequence[str] = ()
 
     @classmethod

@@ -8,7 +8,8 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from lrtool.report.schedules.parity import MARK, equivalents
+from lrtool.report.schedules.equivalent import MARK
+from lrtool.report.schedules.parity import equivalents
 from lrtool.schedules import KINDS, Schedule
 
 
@@ -23,7 +24,7 @@ class Field:
 
 
 @dataclass(frozen=True)
-class Equivalent:
+class Counterpart:
     """The schedule in another library: `name` there, `ours` in YAML, `theirs` in Python."""
 
     library: str
@@ -45,7 +46,7 @@ class Entry:
     helps: str
     hurts: str
     fields: tuple[Field, ...]
-    elsewhere: tuple[Equivalent, ...]
+    elsewhere: tuple[Counterpart, ...]
 
 
 def entry(kind: str) -> Entry:
@@ -63,7 +64,7 @@ def entry(kind: str) -> Entry:
         hurts=cls.hurts,
         fields=_fields(cls),
         elsewhere=tuple(
-            Equivalent(each.library, each.plain, MARK.sub(r"\1", each.ours), MARK.sub(r"\1", each.theirs), each.note)
+            Counterpart(each.library, each.plain, MARK.sub(r"\1", each.ours), MARK.sub(r"\1", each.theirs), each.note)
             for each in equivalents(kind)
         ),
     )

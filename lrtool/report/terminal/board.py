@@ -41,7 +41,7 @@ class SweepBoard:
         self._due = self._began + self.every
         self._line(f"{self._label}: {trials} trials{before}")
 
-    def said(self, text: str) -> None:
+    def note(self, text: str) -> None:
         """Something to know."""
         self._line(text)
 

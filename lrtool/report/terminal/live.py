@@ -10,7 +10,7 @@ from lrtool.printable import printable
 from lrtool.report.terminal.sparkline import sparkline
 
 if TYPE_CHECKING:
-    from lrtool.report.terminal.progress import State
+    from lrtool.report.terminal.progress import ProgressState
 
 #: Points of a curve that a sparkline looks at, so that long runs cost no more than short ones.
 _POINTS = 1000
@@ -28,10 +28,10 @@ class Display:
     def say(self, line: str) -> None:
         """Something goes on that cannot be counted."""
 
-    def begin(self, state: State) -> None:
+    def begin(self, state: ProgressState) -> None:
         """A group of trials starts."""
 
-    def draw(self, state: State) -> None:
+    def draw(self, state: ProgressState) -> None:
         """Show where things stand."""
 
     def close(self) -> None:
@@ -65,12 +65,12 @@ class PlainDisplay(Display):
         """Write the line."""
         self._write(line)
 
-    def begin(self, state: State) -> None:
+    def begin(self, state: ProgressState) -> None:
         """Say what starts."""
         trials = f"{state.trials} trials, " if state.trials > 1 else ""
         self._write(f"{state.label}: {trials}{state.total:,} steps")
 
-    def draw(self, state: State) -> None:
+    def draw(self, state: ProgressState) -> None:
         """Write one line."""
         self._write(f"{state.label}: {', '.join(filter(None, [_where(state), *state.facts(), _when(state)]))}")
 
@@ -106,7 +106,7 @@ class LiveDisplay(Display):
 
         self._show(Text(line, style="bold"))
 
-    def draw(self, state: State) -> None:
+    def draw(self, state: ProgressState) -> None:
         """Draw the display anew."""
         self._show(self._lines(state))
 
@@ -124,7 +124,7 @@ class LiveDisplay(Display):
         if self._live is not None:
             self._live.stop()
 
-    def _lines(self, state: State) -> Any:
+    def _lines(self, state: ProgressState) -> Any:
         from rich.console import Group
         from rich.progress_bar import ProgressBar
         from rich.table import Table
@@ -145,12 +145,12 @@ class LiveDisplay(Display):
         return Group(*lines)
 
 
-def _where(state: State) -> str:
+def _where(state: ProgressState) -> str:
     part = f"{state.done:,}/{state.total:,} steps"
     return f"trial {state.trial + 1}/{state.trials}, {part}" if state.trials > 1 else part
 
 
-def _when(state: State) -> str:
+def _when(state: ProgressState) -> str:
     if state.outcome:
         return f"{state.outcome} in {clock_time(state.elapsed)}"
     return f"ETA {clock_time(state.eta)}" if state.eta is not None else ""

@@ -1,4 +1,4 @@
-"""Progress on stderr: a live display in a terminal, a plain line now and then elsewhere."""
+"""ProgressObserver on stderr: a live display in a terminal, a plain line now and then elsewhere."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class SeenEvaluation(Protocol):
 
 
 @dataclass
-class State:
+class ProgressState:
     """Where a run stands. `losses` and `lrs` are those of the trial heard of last; `done` counts all trials."""
 
     label: str
@@ -83,13 +83,13 @@ class State:
         return facts
 
 
-class Progress:
+class ProgressObserver:
     """An engine's observer: keeps the state cheaply, has it drawn when the display is due.
 
     `done` updates of the first trial were made before (a resumed run); they count as done, not as speed.
     """
 
-    def __init__(self, display: Display, state: State, steps: int, done: int, clock: Clock) -> None:
+    def __init__(self, display: Display, state: ProgressState, steps: int, done: int, clock: Clock) -> None:
         self._display, self.state, self._steps, self._clock = display, state, steps, clock
         self._done = {0: done} if done else {}
         state.done = done
@@ -143,7 +143,7 @@ class Progress:
             self._samples.append((now, state.done))
 
 
-class Watch:
+class ProgressObservers:
     """Makes the observer of a group of trials; a command with several groups shows one after the other."""
 
     def __init__(self, label: str, display: Display, clock: Clock) -> None:
@@ -153,18 +153,18 @@ class Watch:
         """Show what goes on before the first trial, as long as nothing can be counted."""
         self._display.say(f"{self._label}: {what}")
 
-    def __call__(self, trials: int, steps: int, done: int = 0) -> Progress:
+    def __call__(self, trials: int, steps: int, done: int = 0) -> ProgressObserver:
         """The observer of `trials` trials of `steps` updates each, `done` of the first one made before."""
-        state = State(self._label, trials, trials * steps, done)
+        state = ProgressState(self._label, trials, trials * steps, done)
         self._display.begin(state)
         self._display.due = self._clock() + self._display.first
-        return Progress(self._display, state, steps, done, self._clock)
+        return ProgressObserver(self._display, state, steps, done, self._clock)
 
 
 @contextmanager
 def progress(
     label: str, quiet: bool = False, stream: TextIO | None = None, clock: Clock = time.monotonic
-) -> Iterator[Watch]:
+) -> Iterator[ProgressObservers]:
     """Show progress while this lasts; gives the function that makes observers.
 
     In a terminal a live display with sparklines; elsewhere plain lines without control characters, whatever
@@ -180,7 +180,7 @@ def progress(
     else:
         display = PlainDisplay(target)
     try:
-        yield Watch(label, display, clock)
+        yield ProgressObservers(label, display, clock)
     finally:
         with suppress(OSError, ValueError):
             display.close()

@@ -1,4 +1,4 @@
-"""Which variants of a sweep lead: means over seeds, nothing more; `lrtool compare` has the statistics."""
+"""The leading variants of a sweep: means over seeds, nothing more; `lrtool compare` has the statistics."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lrtool.status import Status
 
 @dataclass(frozen=True)
 class Leader:
-    """A variant: the mean of the metric over its `finished` trials; `others` of its trials diverged or failed."""
+    """A leading variant: the mean of the metric over its `finished` trials; `others` diverged or failed."""
 
     variant: str
     settings: dict[str, Any]
@@ -22,7 +22,7 @@ class Leader:
 
 
 class Leaders:
-    """Counts trials as they come; `ranked` is best first."""
+    """The ranking of a sweep's variants while trials come in; `ranked` is best first."""
 
     def __init__(self, trials: Iterable[StoredTrial] = ()) -> None:
         self._sums: dict[str, dict[str, float]] = {}

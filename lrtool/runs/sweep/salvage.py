@@ -1,4 +1,4 @@
-"""What can be read of a damaged `sweep.sqlite`."""
+"""Reading what is left of a damaged `sweep.sqlite`."""
 
 from __future__ import annotations
 

@@ -42,33 +42,33 @@ _ONE = f"SELECT {COLUMNS} FROM trials WHERE number = ?"
 _LOG = logging.getLogger("lrtool")
 
 
-def read_trials(path: Path, said: Callable[[str], None] = _LOG.warning) -> list[StoredTrial]:
+def read_trials(path: Path, warn: Callable[[str], None] = _LOG.warning) -> list[StoredTrial]:
     """The trials of a sweep in order of their numbers; `path` is its run folder or its `sweep.sqlite`.
 
     Can be read while the sweep runs. Raises UsageError where there is no such file, a newer lrtool wrote it, or
-    nothing of it can be read; `said` hears what is lost where only a part of it can.
+    nothing of it can be read; `warn` hears what is lost where only a part of it can.
     """
     file = path / FILE if path.is_dir() else path
     with _opened(file) as database:
         trials, damage = readable(database)
     if damage:
-        said(f"{file}: {damage}")
+        warn(f"{file}: {damage}")
     return trials
 
 
 class SweepStore:
     """The store of a sweep that runs. One process at a time has it; a killed one leaves it usable."""
 
-    def __init__(self, folder: Path, said: Callable[[str], None] = _LOG.warning) -> None:
+    def __init__(self, folder: Path, warn: Callable[[str], None] = _LOG.warning) -> None:
         """Open the store of a run folder, or make it.
 
         Raises UsageError where another process has it, a newer lrtool wrote it, or it is a link or some other
-        program's database. A damaged file is kept aside; `said` hears what is lost.
+        program's database. A damaged file is kept aside; `warn` hears what is lost.
         """
         self.file = folder / FILE
         self._lock = FolderLock(folder / _LOCK, "sweep")
         try:
-            self._database = self._ready(said)
+            self._database = self._ready(warn)
         except BaseException:
             self._lock.close()
             raise
@@ -139,7 +139,7 @@ class SweepStore:
             self._database.execute("DELETE FROM trials")
             self._database.execute("DELETE FROM facts WHERE key GLOB ? OR key = ?", (f"{prefix}*", DAMAGED))
 
-    def _ready(self, said: Callable[[str], None]) -> sqlite3.Connection:
+    def _ready(self, warn: Callable[[str], None]) -> sqlite3.Connection:
         """The open database, with tables; what is readable of a damaged one is moved into a new one."""
         try:
             return self._connected()
@@ -153,7 +153,7 @@ class SweepStore:
             database.execute("BEGIN")
             database.executemany(_INSERT, [row_of(trial) for trial in trials])
             database.executemany("INSERT INTO facts VALUES (?, ?)", {**facts, DAMAGED: json.dumps(damage)}.items())
-        said(f"{self.file}: {damage}; what is lost is trained again (the damaged file is kept as {aside.name})")
+        warn(f"{self.file}: {damage}; what is lost is trained again (the damaged file is kept as {aside.name})")
         return database
 
     def _connected(self) -> sqlite3.Connection:

@@ -15,8 +15,6 @@ from lrtool.status import Status
 
 #: The columns of the table `trials`, in order.
 COLUMNS = "number, variant, settings, seed, status, steps, seconds, final, columns, curve, message, checksum"
-
-
 #: What is written of a trial that waits, before the number of the rung.
 _RUNG = "rung-"
 

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lrtool.analysis.range_test import Caveat, Estimate, Reason, analyse
+from lrtool.analysis.range_test import analyse
+from lrtool.analysis.range_test_result import Caveat, LrEstimate, Reason
 from lrtool.analysis.search.short_runs import HORIZON, LRS, RATIO, Probes, centre, with_probes
 
 BEST = 0.02
@@ -100,7 +101,7 @@ def test_the_suggestion_lies_in_its_interval_whatever_the_probes_measured(seed, 
     losses = rng.uniform(-1, 1) * np.log(lr / BEST)[:, None] ** 2 + spread * rng.standard_normal((len(lr), seeds))
     losses[rng.uniform(size=losses.shape) < 0.1] = np.nan
     asked = Probes(lr, losses, 2.3 + 0.01 * rng.standard_normal((seeds, 8)), rng.uniform(0, 2, losses.shape), part)
-    ramp = replace(LEARNING, stability=limit and Estimate(limit, limit / wider, limit * wider))
+    ramp = replace(LEARNING, stability=limit and LrEstimate(limit, limit / wider, limit * wider))
     found = with_probes(ramp, asked).suggestion
     assert found.low <= found.value <= found.high
 
@@ -141,7 +142,7 @@ def test_of_lrs_that_probes_cannot_tell_apart_the_stable_one_is_suggested(limit,
     losses = asked.losses + 0.3 * np.abs(np.random.default_rng(3).standard_normal(asked.losses.shape))
     asked = Probes(asked.lr, losses, asked.first, asked.last, 1.0)
     free = with_probes(replace(ramp_of(falling), stability=None), asked).suggestion
-    stability = Estimate(free.value * limit, 0.0, 1.0)
+    stability = LrEstimate(free.value * limit, 0.0, 1.0)
     found = with_probes(replace(ramp_of(falling), stability=stability), asked).suggestion
     assert free.low < 0.9 * free.value < free.high
     assert found.value == pytest.approx(expected * free.value)

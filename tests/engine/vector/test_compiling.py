@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from lrtool.engine.vector.compiling import Function, Graph, _innermost, _plain_instructions, compiled, missing_compiler
+from lrtool.engine.private import Function, plain_instructions
+from lrtool.engine.vector.compiling import Graph, _innermost, compiled, missing_compiler
 
 
 def descent(weights: Tensor, data: Tensor, lr: Tensor) -> tuple[Tensor, Tensor]:
@@ -107,7 +108,7 @@ def test_a_compiled_update_equals_the_plain_one() -> None:
 def test_what_torch_knows_of_the_processor_is_left_to_torch() -> None:
     cpu_vec_isa = pytest.importorskip("torch._inductor.cpu_vec_isa")
     tried = cpu_vec_isa.VecISA.check_build
-    with pytest.raises(ZeroDivisionError), _plain_instructions():
+    with pytest.raises(ZeroDivisionError), plain_instructions():
         assert not cpu_vec_isa.VecISA().check_build("")
         raise ZeroDivisionError
     assert cpu_vec_isa.VecISA.check_build is tried

@@ -24,7 +24,7 @@ from lrtool.engine.speeds import StackSpeed
 from lrtool.engine.trials import Recipe, Trace, Trial
 from lrtool.engine.vector.compiling import missing_compiler
 from lrtool.engine.vector.engine import VectorEngine
-from lrtool.engine.vector.stack import NotStackableError
+from lrtool.engine.vector.obstacles import NotStackableError
 from lrtool.errors import Interrupted, TaskError
 from lrtool.optimizers import KINDS, ParamGroup
 from lrtool.schedules.plateau import Plateau
@@ -92,7 +92,9 @@ def test_a_compiled_stack_equals_the_loop() -> None:
     said: list[str] = []
     task, recipe = small_task(torch.float64), replace(SGD, eval_every=8, clip_norm=1.0, record_grad_norm=True)
     expected = LoopEngine().run(task, various(7), recipe)
-    got = VectorEngine(slots=3, compile=True, workers=2, said=said.append).run(task, various(7), recipe)
+    got = VectorEngine(slots=3, compile=True, workers=2, planned=lambda plan: said.append(plan.reason)).run(
+        task, various(7), recipe
+    )
     assert said[0].startswith("compiled in") and "2 x 3" in said[0]
     same(got, expected, 1e-10)
     for one, other in zip(got, expected, strict=True):
@@ -187,7 +189,7 @@ def _planned(monkeypatch: pytest.MonkeyPatch, forks: bool, parallel: Callable[..
     monkeypatch.setattr("lrtool.engine.vector.calibration.in_parallel", parallel)
     said: list[str] = []
     with intra_threads(2):
-        VectorEngine(compile=True, said=said.append).run(small_task(), various(8), SGD)
+        VectorEngine(compile=True, planned=lambda plan: said.append(plan.reason)).run(small_task(), various(8), SGD)
     return said[0]
 
 
@@ -254,7 +256,7 @@ def test_a_process_that_is_killed_is_an_error_and_not_a_hang() -> None:
 def said_by(task: Task, engine: VectorEngine, steps: int = 5) -> str:
     said: list[str] = []
     trials = [trial(seed, steps, 0.1) for seed in range(3)]
-    traces = replace(engine, said=said.append).run(task, trials, SGD)
+    traces = replace(engine, planned=lambda plan: said.append(plan.reason)).run(task, trials, SGD)
     assert all(trace.status is Status.FINISHED for trace in traces)
     (reason,) = said
     return reason
@@ -283,7 +285,7 @@ def test_where_compiling_fails_it_trains_uncompiled(monkeypatch: pytest.MonkeyPa
 def test_a_compile_that_would_not_pay_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lrtool.engine.vector.plan.compiled", lambda graph: pytest.fail("compiled"))
     assert "it would save about" in said_by(small_task(), VectorEngine())
-    monkeypatch.setattr("lrtool.engine.vector.plan.stack_speed", lambda *_: StackSpeed({2: 0.002}, {}, 0.0, 1))
+    monkeypatch.setattr("lrtool.engine.vector.costs.stack_speed", lambda *_: StackSpeed({2: 0.002}, {}, 0.0, 1))
     monkeypatch.setattr("lrtool.engine.vector.compiling.START", 1000.0)
     assert "it would take about 100" in said_by(small_task(), VectorEngine(), steps=1400)
 

@@ -1,6 +1,7 @@
 from dataclasses import replace
 
-from lrtool.analysis.range_test import Estimate, analyse
+from lrtool.analysis.range_test import analyse
+from lrtool.analysis.range_test_result import LrEstimate
 from lrtool.engine.loop.engine import LoopEngine
 from lrtool.engine.trials import Trial
 from lrtool.experiments.range_test.limit import with_limit
@@ -34,7 +35,7 @@ def test_a_wrong_reading_of_the_ramp_is_corrected(configured):
     setup = configured()
     ramp = ramp_of(setup)
     right = with_limit(setup, ramp, 40, engine(setup)).stability
-    wrong = replace(ramp, stability=Estimate(right.value / 200, right.value / 300, right.value / 100))
+    wrong = replace(ramp, stability=LrEstimate(right.value / 200, right.value / 300, right.value / 100))
     corrected = with_limit(setup, wrong, 40, engine(setup)).stability
     assert 0.5 < corrected.value / right.value < 2
 

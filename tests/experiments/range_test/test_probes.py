@@ -3,7 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lrtool.analysis.range_test import Caveat, analyse
+from lrtool.analysis.range_test import analyse
+from lrtool.analysis.range_test_result import Caveat
 from lrtool.config.schema import Config
 from lrtool.engine.loop.engine import LoopEngine
 from lrtool.engine.vector.engine import VectorEngine

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from lrtool.analysis.range_test import Reason
+from lrtool.analysis.range_test_result import Reason
 from lrtool.config.settings import RangeTestSettings
 from lrtool.experiments.range_test.range_test import ramp, run_range_test
 from lrtool.runs.metrics import read_metrics

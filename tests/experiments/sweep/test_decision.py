@@ -23,7 +23,7 @@ def planned(monkeypatch):
         def plan(self):
             return Plan(2, 1, 1, object(), False, "compiled in 0.0 s")
 
-    monkeypatch.setattr("lrtool.experiments.sweep.decision.Planner", Compiling)
+    monkeypatch.setattr("lrtool.experiments.sweep.decision.StackPlanner", Compiling)
     return asked
 
 

@@ -7,10 +7,12 @@ from lrtool.analysis.statistics.comparison import compare
 from lrtool.analysis.statistics.student import quantile
 from lrtool.comparison.lr_response import LrResponse
 from lrtool.comparison.outcomes import Outcome
+from lrtool.comparison.result import ComparisonResult
 from lrtool.comparison.variants import Variant
+from lrtool.comparison.verdict import verdict
 from lrtool.report.plots.compare import OverlayPlot, draw_overlay
 from lrtool.report.plots.compare_rows import ForestPlot, TargetPlot, draw_forest, draw_target
-from lrtool.report.terminal.compare import Report, draw_table, look_text, to_csv, tolerance_text, verdict
+from lrtool.report.terminal.compare import draw_table, look_text, to_csv, tolerance_text
 
 
 def variant(name, finals, diverged=()):
@@ -140,7 +142,7 @@ def test_long_names_stay_different_and_leave_room(tmp_path):
             for text in (axes.title, axes._left_title, axes.xaxis.label, axes.yaxis.label, *axes.get_yticklabels()):
                 box = text.get_window_extent()
                 assert not text.get_text() or (box.x0 >= -1 and box.x1 <= width + 1), text.get_text()
-    report = Report("val_loss", result, tuple(order), None)
+    report = ComparisonResult("val_loss", result, tuple(order), None)
     assert "five" in cells(report) and "twenty" in cells(report)
 
 
@@ -155,7 +157,7 @@ def cells(report):
 
 def test_the_steps_to_a_target_have_an_interval_with_enough_seeds():
     result, order = ranked(variant("a", [0.1, 0.1, 0.7, 0.1, 0.1, 0.7, 0.9]), variant("b", [0.1, 0.2]))
-    report = Report("val_loss", result, tuple(order), 0.75)
+    report = ComparisonResult("val_loss", result, tuple(order), 0.75)
     rows = {row["variant"]: row for row in report.rows()}
     assert (rows["a"]["steps_to_target"], rows["a"]["steps_low"], rows["a"]["steps_high"]) == (20, 20, None)
     assert rows["a"]["reached_target"] == 6 and rows["b"]["steps_low"] is None
@@ -174,7 +176,7 @@ def test_losses_far_apart_get_a_log_axis_and_lrs_too():
 
 def test_the_table_for_scripts_has_no_invented_numbers():
     result, order = ranked(variant("a", [0.5]), variant("b", [0.7], {0}))
-    report = Report("val_loss", result, tuple(order), 0.9)
+    report = ComparisonResult("val_loss", result, tuple(order), 0.9)
     first, second = report.rows()
     assert first["mean"] == 0.5 and first["low"] is None and first["steps_to_target"] == 30
     assert second["mean"] is None and second["diverged"] == 1 and second["p_holm"] is None
@@ -185,7 +187,7 @@ def test_how_far_the_lr_may_be_off_is_said_of_each_variant():
     values = np.array([[1.0, 1.2], [0.5, 0.52], [2.0, 2.1]])
     response = LrResponse("cosine", np.array([0.01, 0.1, 1.0]), values, np.zeros(3, dtype=int))
     result, order = ranked(variant("cosine", [0.5, 0.52]), variant("wsd", [0.7, 0.8]))
-    report = Report("val_loss", result, tuple(order), None, responses=(response,))
+    report = ComparisonResult("val_loss", result, tuple(order), None, responses=(response,))
     (said,) = report.document()["tolerances"]
     assert said["variant"] == "cosine" and 0.01 < said["low"] < 0.1 < said["high"] < 1
     text = tolerance_text(said)
@@ -220,7 +222,7 @@ EVEN = [0.98, 1.0, 1.02, 0.99, 1.01, 1.03, 0.97]
 def test_seeds_with_an_outlier_are_marked_and_explained():
     plain, odd = variant("plain", EVEN), variant("odd", [*(each + 0.05 for each in EVEN[1:]), 3.0])
     result, order = ranked(plain, odd)
-    report = Report("val_loss", result, tuple(order), None)
+    report = ComparisonResult("val_loss", result, tuple(order), None)
     (marked,) = [line for line in cells(report).splitlines() if "] *" in line]
     assert marked.startswith("odd")
     assert look_text(report).startswith(
@@ -234,7 +236,10 @@ def test_seeds_with_an_outlier_are_marked_and_explained():
     assert [tick.get_text() for tick in figure.axes[0].get_yticklabels()] == ["plain", "odd *"]
     assert "the interval may hold less often" in figure.axes[0].get_xlabel().replace("\n", " ")
     result, order = ranked(plain)
-    assert look_text(Report("val_loss", result, tuple(order), None)) == "" and "*" not in cells(report).splitlines()[1]
+    assert (
+        look_text(ComparisonResult("val_loss", result, tuple(order), None)) == ""
+        and "*" not in cells(report).splitlines()[1]
+    )
 
 
 def test_medians_in_the_table_and_the_plots():
@@ -243,7 +248,7 @@ def test_medians_in_the_table_and_the_plots():
     assert ranked(plain, odd)[0].best.name == "plain"
     result, order = by_median(plain, odd)
     assert result.best.name == "odd"
-    report = Report("val_loss", result, tuple(order), None)
+    report = ComparisonResult("val_loss", result, tuple(order), None)
     document = report.document()
     assert document["statistic"] == "median" and document["variants"][0]["median"] == pytest.approx(0.96)
     assert "median val_loss" in cells(report) and "0.96 " in cells(report)

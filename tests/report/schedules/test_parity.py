@@ -1,7 +1,6 @@
 """The same numbers as the other libraries, entry by entry of the table that `explain` shows."""
 
 import math
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,7 +8,8 @@ import torch
 import yaml
 from pydantic import TypeAdapter
 
-from lrtool.report.schedules.parity import EQUIVALENTS, MARK, REACTIVE, Equivalent
+from lrtool.report.schedules.equivalent import MARK, Equivalent
+from lrtool.report.schedules.parity import EQUIVALENTS, REACTIVE, shown
 from lrtool.schedules import KINDS
 from lrtool.schedules.cosine_restarts import CosineRestarts
 from lrtool.schedules.decays.cosine import Cosine
@@ -223,8 +223,8 @@ def test_cosine_near_its_end_is_more_precise_than_torch():
     np.testing.assert_allclose(Cosine(final=1e-3).bind(lr, steps).table(), used(1e-3), rtol=RELATIVE, atol=0)
 
 
-def test_elsewhere_shows_the_table():
-    text = Cosine.elsewhere
+def test_what_is_shown_of_a_kind_is_the_table():
+    text = shown("cosine")
     assert "CosineAnnealingLR(optimizer, T_max=T_max, eta_min=eta_min)" in text["torch"]
     assert text.keys() == {"torch", "transformers", "optax"}
-    assert SimpleNamespace(**KINDS["rex"].elsewhere) == SimpleNamespace()
+    assert shown("rex") == {}

@@ -212,7 +212,7 @@ def test_a_store_remembers_that_it_was_damaged_until_it_forgets_its_trials(tmp_p
         assert store.fact(DAMAGED) is None
         store.remember("pruned:0", [1])
     os.truncate(file, file.stat().st_size // 2)
-    with SweepStore(tmp_path, said=lambda text: None) as store:
+    with SweepStore(tmp_path, warn=lambda text: None) as store:
         assert "recovered" in store.fact(DAMAGED) and store.trials()
     with SweepStore(tmp_path) as store:
         assert store.fact(DAMAGED) is not None  # whoever is killed in between still knows

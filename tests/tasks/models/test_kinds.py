@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.func import functional_call, grad, stack_module_state, vmap
 from torch.nn import functional
 
-from lrtool.engine.vector.stack import math_attention
+from lrtool.engine.device import math_attention
 from lrtool.errors import UsageError
 from lrtool.tasks import datasets, losses, models
 from lrtool.tasks.base import BuildContext, DataShape, seeded_model

@@ -10,11 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lrtool.engine.evaluate import batch_values, slices
+from lrtool.engine.batches import slices
+from lrtool.engine.evaluate import batch_values
 from lrtool.engine.loop.training import Training
 from lrtool.engine.trials import Recipe, Trial
 from lrtool.engine.vector.draws import Draws
-from lrtool.engine.vector.stack import batch_keys, validation_keys
+from lrtool.engine.vector.update import batch_keys
+from lrtool.engine.vector.validation import validation_keys
 from lrtool.schedules import Curve
 from lrtool.tasks.base import Task
 from lrtool.tasks.sources import TensorSource
@@ -24,7 +26,7 @@ Tensors = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Moment:
-    """One update: the tensors before it, its loss and gradients, the tensors after it.
+    """One followed update: the tensors before it, its loss and gradients, the tensors after it.
 
     `gradients` lacks what the loss did not depend on. They are those before clipping. `drawn`: the shapes of what the
     last batch drew.
@@ -40,7 +42,7 @@ class Moment:
 
 
 class Followed(Training):
-    """Training under a constant LR, an update at a time.
+    """A trial trained under a constant LR, an update at a time, each of them noted.
 
     `key` (1,): what the model draws are the values that it would draw in a stack; None: from torch's generator.
     """

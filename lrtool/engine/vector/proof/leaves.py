@@ -1,4 +1,4 @@
-"""Values that have no parts: as something comparable."""
+"""Values without parts (numbers, tensors, files and the like), each as something comparable."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+
+from lrtool.engine.private import changes_in_place, is_stateless_class
 
 #: Stands for a value that is not there.
 UNREAD = ...
@@ -76,7 +78,7 @@ def leaf(value: Any) -> Any:
         return kind.__qualname__, bytes(value)
     if kind.__module__ in ("_hashlib", "_blake2", "_sha1", "_sha2", "_sha3", "_md5"):
         return kind.__qualname__, _digest_so_far(value)
-    if isinstance(value, _STATELESS) or _is_librarys(kind):
+    if isinstance(value, _STATELESS) or is_stateless_class(kind):
         return kind.__qualname__, "stateless"
     return None
 
@@ -94,7 +96,7 @@ def _tensor_digest(tensor: Tensor) -> Any:
             flat = tensor.detach().reshape(-1)
             version: int | None = None
             if flat.numel() * flat.element_size() > _LARGE:
-                flat, version = flat[:: 1 + flat.numel() // _SAMPLE], tensor._version
+                flat, version = flat[:: 1 + flat.numel() // _SAMPLE], changes_in_place(tensor)
             content = flat.cpu().contiguous().resolve_conj().resolve_neg().view(torch.uint8).numpy()
             return version, hashlib.blake2b(content.tobytes()).hexdigest()
     except Exception:
@@ -108,8 +110,3 @@ def _digest_so_far(value: Any) -> Any:
         return found()
     except TypeError:
         return found(16)
-
-
-def _is_librarys(kind: type) -> bool:
-    """A C type of torch's, which has no Python state."""
-    return (kind.__module__ or "").partition(".")[0] in ("torch", "torch._C") and "__dict__" not in kind.__dict__

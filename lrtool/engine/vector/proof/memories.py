@@ -10,14 +10,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from lrtool.engine.vector.proof.fingerprint import Fingerprint, Place, fingerprint
+from lrtool.engine.private import global_hooks
+from lrtool.engine.vector.proof.fingerprint import Fingerprint, StatePlace
 from lrtool.engine.vector.proof.usercode import where
+from lrtool.engine.vector.proof.walk import fingerprint
 from lrtool.engine.vector.proof.watching import Calls
 from lrtool.tasks.base import Task
 
 
 class Memories:
-    """What a model, its loss and its metrics remember; `calls`: what was seen to run in passes through it.
+    """The state that a model, its loss and its metrics keep; `calls`: what was seen to run in passes through it.
 
     Each method gives what stands in the way, in words, or None.
     """
@@ -86,19 +88,19 @@ class Memories:
             return None
         return self._words(place, mine, "is another in a model of another seed, and neither a parameter nor a buffer")
 
-    def _roots(self) -> list[tuple[Place, Any]]:
+    def _roots(self) -> list[tuple[StatePlace, Any]]:
         task = self._task
-        roots: list[tuple[Place, Any]] = [
-            (Place("the model's attribute", ""), self._model),
-            (Place("the loss's attribute", ""), task.loss),
+        roots: list[tuple[StatePlace, Any]] = [
+            (StatePlace("the model's attribute", ""), self._model),
+            (StatePlace("the loss's attribute", ""), task.loss),
         ]
-        roots += [(Place(f"the metric {name}'s attribute", ""), m.per_sample) for name, m in task.metrics.items()]
-        roots += [(Place("the code", code.co_qualname), running) for code, running in self.calls.ran.items()]
-        roots += [(Place("torch's setting", name), value) for name, value in _settings().items()]
-        variables = [(Place("the environment variable", name), value) for name, value in os.environ.items()]
+        roots += [(StatePlace(f"the metric {name}'s attribute", ""), m.per_sample) for name, m in task.metrics.items()]
+        roots += [(StatePlace("the code", code.co_qualname), running) for code, running in self.calls.ran.items()]
+        roots += [(StatePlace("torch's setting", name), value) for name, value in _settings().items()]
+        variables = [(StatePlace("the environment variable", name), value) for name, value in os.environ.items()]
         return [*roots, *variables]
 
-    def _words(self, place: Place, found: Fingerprint, says: str) -> str:
+    def _words(self, place: StatePlace, found: Fingerprint, says: str) -> str:
         steps = [step for step in place.path.replace("[", ".[").split(".") if step]
         names = [step for step in steps if not step.startswith("[")]
         # The same name may stand in code that has nothing to do with it, so what ran comes first.
@@ -115,14 +117,11 @@ def _random_states() -> tuple[Any, Any]:
 
 
 def _settings() -> dict[str, Any]:
-    hooks = torch.nn.modules.module
-    settings: dict[str, Any] = {
+    return {
         "default_dtype": torch.get_default_dtype(),
         "grad_enabled": torch.is_grad_enabled(),
         "num_threads": torch.get_num_threads(),
         "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
         "float32_matmul_precision": torch.get_float32_matmul_precision(),
+        **global_hooks(),
     }
-    for name in ("_global_forward_hooks", "_global_forward_pre_hooks", "_global_backward_hooks"):
-        settings[name] = list(getattr(hooks, name, {}).values())
-    return settings

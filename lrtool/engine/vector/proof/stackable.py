@@ -11,14 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from lrtool.engine import rng
+from lrtool.engine.device import math_attention
 from lrtool.engine.trials import Recipe
-from lrtool.engine.vector.draws import Witness
+from lrtool.engine.vector.obstacles import obstacle
 from lrtool.engine.vector.proof.closeness import losses_agree
 from lrtool.engine.vector.proof.followed import Followed, Moment
 from lrtool.engine.vector.proof.memories import Memories
 from lrtool.engine.vector.proof.updates import OtherDrawsError, StackProof, key_for
 from lrtool.engine.vector.skeleton import shortened, skeleton_of, without_dropout
-from lrtool.engine.vector.stack import math_attention, obstacle, work_of
+from lrtool.engine.work import Witness, work_of
 from lrtool.errors import LrtoolError
 from lrtool.tasks.base import Task
 from lrtool.tasks.failures import task_error
@@ -39,7 +40,7 @@ class _InTheWay(Exception):  # noqa: N818 - it is an answer
     """What stands in the way, in words."""
 
 
-def probe(task: Task, recipe: Recipe, seed: int = 0) -> str | None:
+def why_not_stackable(task: Task, recipe: Recipe, seed: int = 0) -> str | None:
     """Why these models cannot be trained as a stack, naming the line, attribute or operator; None if they can.
 
     A model is trained alone by the loop engine for a few updates and validated. Nothing but its parameters and
@@ -52,13 +53,13 @@ def probe(task: Task, recipe: Recipe, seed: int = 0) -> str | None:
         return reason
     with rng.preserved(recipe.device), math_attention():
         try:
-            _Probe(shortened(task, recipe.device), recipe, seed).run()
+            _Proof(shortened(task, recipe.device), recipe, seed).run()
         except _InTheWay as reason:
             return str(reason)
     return None
 
 
-class _Probe:
+class _Proof:
     def __init__(self, task: Task, recipe: Recipe, seed: int) -> None:
         self.task, self.recipe, self.seed = task, recipe, seed
         self.witness = Witness()
@@ -75,7 +76,7 @@ class _Probe:
             _refuse(self.memories.changed("in a forward pass"))
         self._validate()
         _refuse(self.memories.changed("in validation"))
-        with _said("training two models as one"):
+        with _standing_in_the_way("training two models as one"):
             self._stack()
 
     def _first_passes(self) -> None:
@@ -189,7 +190,7 @@ def _refuse(found: str | None) -> None:
 
 
 @contextmanager
-def _said(doing: str) -> Iterator[None]:
+def _standing_in_the_way(doing: str) -> Iterator[None]:
     """What the task's code raises inside stands in the way."""
     try:
         yield

@@ -10,15 +10,17 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
 
 from lrtool.engine.batches import Batches
+from lrtool.engine.private import Function
 from lrtool.engine.trials import Recipe
-from lrtool.engine.vector.compiling import Compiled, Function
+from lrtool.engine.vector.compiling import Compiled
 from lrtool.engine.vector.draws import key_of, mixed
 from lrtool.engine.vector.proof.closeness import TOLERANCE, changes_differ, gradients_differ, losses_agree, telling
 from lrtool.engine.vector.proof.followed import Moment, Tensors
-from lrtool.engine.vector.stack import Stack, State, Update, Validation
+from lrtool.engine.vector.stack import Stack, StackState
+from lrtool.engine.vector.update import Update
+from lrtool.engine.vector.validation import Validation
 from lrtool.tasks.base import Task, seeded_model
 from lrtool.tasks.sources import TensorSource
 
@@ -72,12 +74,12 @@ def _compiled_differs(update: Update, made: Compiled, task: Task, recipe: Recipe
         name = _state_differs(before, other.state, plain.state, mask)
         if name is not None:
             return f"the compiled update changes {name} otherwise"
-        for old, new in zip(tree_leaves(other.state), tree_leaves(plain.state), strict=True):
+        for old, new in zip(other.state.tensors(), plain.state.tensors(), strict=True):
             old.copy_(new)
     return ""
 
 
-def _state_differs(before: State, found: State, expected: State, mask: Tensors) -> str | None:
+def _state_differs(before: StackState, found: StackState, expected: StackState, mask: Tensors) -> str | None:
     """The name of a tensor that became another: parameters where their gradients tell, buffers, optimizer state."""
     masked = [{name: each.parameters[name][m] for name, m in mask.items()} for each in (before, found, expected)]
     name = changes_differ(*masked) or changes_differ(before.buffers, found.buffers, expected.buffers)

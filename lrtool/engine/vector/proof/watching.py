@@ -1,4 +1,4 @@
-"""What a task's code calls while it runs: which of the user's code, and what gives another answer each time."""
+"""Calls that a task's code makes while it runs: the user's own code, and what gives another answer each time."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _GENERATORS = (torch.Generator, random.Random)
 
 @dataclass
 class Calls:
-    """Notes, inside, what is called in this thread.
+    """A context that notes what is called in this thread.
 
     `outside`: for each thing that the user's code does there, in words, the line that does it. `ran`: his code.
     `drawing`: the line that first draws from a generator of Python's.

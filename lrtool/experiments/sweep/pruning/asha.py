@@ -10,7 +10,7 @@ from lrtool.runs.sweep.store import Progress, SweepStore
 
 
 class Asha(Pruner):
-    """After each batch, whoever is among the best 1/factor (rounded down) of all that have reached a rung goes on.
+    """The pruner ASHA: after each batch, the best 1/factor (rounded down) of all that have reached a rung go on.
 
     That may be a variant of an earlier batch. Which trials end first plays no part: variants arrive in batches, in
     an order that the plan alone decides, so that a resumed sweep promotes the same. After the last batch at least one

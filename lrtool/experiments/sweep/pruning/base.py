@@ -1,4 +1,4 @@
-"""What every pruner does: train a batch of variants rung by rung, decide, remember, go on with the best.
+"""The base of pruners: train a batch of variants rung by rung, decide, remember, go on with the best.
 
 A decision is remembered before anything is trained on it, so that a resumed sweep decides the same, once. A trial
 that failed and is retried after its rung was decided is no rival any more: it is trained to the end.
@@ -26,8 +26,11 @@ Losses = dict[str, float]
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Variants that arrive together. `pools`: those that compete, by the pool's number; `last`: no more will come."""
+class ArrivalBatch:
+    """Variants of a sweep that arrive together.
+
+    `pools`: those that compete, by the pool's number. `last`: no more will come.
+    """
 
     number: int
     pools: Mapping[int, Sequence[PlannedTrial]]
@@ -40,7 +43,7 @@ class Batch:
 
 
 class Pruner(ABC):
-    """Trains what arrives, as far as it deserves."""
+    """Trains variants rung by rung, and gives up those that lag behind; subclasses say which."""
 
     def __init__(self, prune: Prune, trainer: Trainer, store: SweepStore) -> None:
         self._factor, self._trainer, self._store = prune.factor, trainer, store
@@ -50,7 +53,7 @@ class Pruner(ABC):
         #: The last rung that each variant has got through, and its loss there.
         self.reached: dict[str, tuple[int, float]] = {}
 
-    def train(self, batch: Batch) -> None:
+    def train(self, batch: ArrivalBatch) -> None:
         """Train a batch, and whoever goes on because of it, to the end of what each deserves."""
         for pool, trials in batch.pools.items():
             for trial in trials:

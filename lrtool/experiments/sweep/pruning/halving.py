@@ -9,7 +9,9 @@ from lrtool.experiments.sweep.pruning.base import Losses, Pruner, best
 
 
 class Halving(Pruner):
-    """Of a batch, the best 1/factor (rounded up) go on from each rung; the others are given up at once.
+    """The pruner of successive halving: of a batch, the best 1/factor (rounded up) go on from each rung.
+
+    The others are given up at once.
 
     Source: arXiv:1502.07943.
     """

@@ -14,11 +14,12 @@ import torch
 from torch import Tensor
 
 from lrtool.engine import rng
+from lrtool.engine.device import math_attention
 from lrtool.engine.vector.compiling import Compiled, Graph, missing_compiler
 from lrtool.engine.vector.engine import VectorEngine
-from lrtool.engine.vector.proof.stackable import probe
+from lrtool.engine.vector.obstacles import NotStackableError
+from lrtool.engine.vector.proof.stackable import why_not_stackable
 from lrtool.engine.vector.skeleton import skeleton_of
-from lrtool.engine.vector.stack import NotStackableError, math_attention
 from lrtool.status import Status
 from lrtool.tasks.base import seeded_model
 from tests.engine.contract import Recording, trial
@@ -42,7 +43,7 @@ def _attention() -> Iterator[None]:
 @pytest.mark.parametrize("p", DROPOUTS)
 @pytest.mark.parametrize("model", REFUSED, ids=lambda model: model.__name__)
 def test_state_and_draws_outside_torch_are_refused_by_name(model: type[Net], p: float) -> None:
-    reason = probe(task_of(model, p), RECIPE)
+    reason = why_not_stackable(task_of(model, p), RECIPE)
     assert reason is not None
     assert re.search(REFUSED[model][1], reason), reason
 
@@ -51,7 +52,7 @@ def test_state_and_draws_outside_torch_are_refused_by_name(model: type[Net], p: 
 @pytest.mark.parametrize("model", TRAINED, ids=lambda model: model.__name__)
 def test_well_behaved_models_stack_and_equal_the_loop(model: type[Net], p: float) -> None:
     task = task_of(model, p)
-    assert probe(task, RECIPE) is None
+    assert why_not_stackable(task, RECIPE) is None
     assert difference(task, 40, compiled=False) < 1e-3
 
 
@@ -65,9 +66,9 @@ def test_compiled_too(model: type[Net]) -> None:
 
 
 def test_a_loss_and_a_metric_that_remember_are_refused() -> None:
-    reason = probe(models.with_loss(models.LossCounter()), RECIPE)
+    reason = why_not_stackable(models.with_loss(models.LossCounter()), RECIPE)
     assert re.search(r"impure_models\.py:\d+: the loss's attribute `calls` changes", str(reason)), reason
-    reason = probe(models.with_metric(models.MetricMemory()), RECIPE)
+    reason = why_not_stackable(models.with_metric(models.MetricMemory()), RECIPE)
     assert re.search(r"the metric own's attribute `best\[0\]` changes in the first passes", str(reason)), reason
 
 
@@ -92,7 +93,7 @@ def test_a_compiled_update_that_does_something_else_is_not_used(monkeypatch: pyt
 
     said: list[str] = []
     monkeypatch.setattr("lrtool.engine.vector.plan.compiled", faulty)
-    engine = VectorEngine(slots=2, compile=True, workers=1, said=said.append)
+    engine = VectorEngine(slots=2, compile=True, workers=1, planned=lambda plan: said.append(plan.reason))
     engine.run(task_of(Net, 0.0), [trial(seed, 5, 0.1) for seed in range(2)], RECIPE)
     assert said == ["not compiled: the compiled update changes first.weight otherwise"]
 

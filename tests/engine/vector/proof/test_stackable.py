@@ -15,7 +15,7 @@ from lrtool.engine.loop.engine import LoopEngine
 from lrtool.engine.speeds import LoopSpeed
 from lrtool.engine.trials import Recipe
 from lrtool.engine.vector.engine import VectorEngine
-from lrtool.engine.vector.proof.stackable import probe
+from lrtool.engine.vector.proof.stackable import why_not_stackable
 from lrtool.errors import TaskError
 from lrtool.optimizers import KINDS
 from lrtool.schedules.plateau import Plateau
@@ -72,7 +72,7 @@ STACK = {
 
 @pytest.mark.parametrize("name", STACK)
 def test_these_stack(name: str) -> None:
-    assert probe(task_of(STACK[name]), RECIPE) is None
+    assert why_not_stackable(task_of(STACK[name]), RECIPE) is None
 
 
 def item(x: Tensor) -> Tensor:
@@ -110,7 +110,7 @@ class Fickle(nn.Module):
 )
 def test_these_do_not_and_say_why(make: Callable[[], nn.Module], says: str) -> None:
     task, trials = task_of(make), [trial(seed, 5, 0.1) for seed in range(2)]
-    assert probe(task, RECIPE) is not None
+    assert why_not_stackable(task, RECIPE) is not None
     engine, reason, _ = choose_engine(task, trials, RECIPE)
     assert isinstance(engine, LoopEngine)
     assert re.search(says, reason)
@@ -119,9 +119,9 @@ def test_these_do_not_and_say_why(make: Callable[[], nn.Module], says: str) -> N
 def test_settings_that_do_not_stack() -> None:
     task = small_task()
     fetched = replace(task, train=DatasetSource([(torch.zeros(FEATURES), 0)] * BATCH))
-    assert "sample by sample" in str(probe(fetched, RECIPE))
-    assert "bf16" in str(probe(task, replace(RECIPE, precision="bf16")))
-    assert "plateau" in str(probe(task, replace(RECIPE, plateau=Plateau())))
+    assert "sample by sample" in str(why_not_stackable(fetched, RECIPE))
+    assert "bf16" in str(why_not_stackable(task, replace(RECIPE, precision="bf16")))
+    assert "plateau" in str(why_not_stackable(task, replace(RECIPE, plateau=Plateau())))
 
 
 def test_a_model_that_fails_alone_is_a_task_error() -> None:
@@ -129,13 +129,13 @@ def test_a_model_that_fails_alone_is_a_task_error() -> None:
         raise RuntimeError("out of order")
 
     with pytest.raises(TaskError, match="out of order"):
-        probe(task_of(lambda: Own(broken)), RECIPE)
+        why_not_stackable(task_of(lambda: Own(broken)), RECIPE)
 
 
 def test_probing_leaves_the_random_state_alone() -> None:
     torch.manual_seed(3)
     before = torch.get_rng_state()
-    probe(task_of(STACK["dropout"]), RECIPE)
+    why_not_stackable(task_of(STACK["dropout"]), RECIPE)
     assert torch.equal(torch.get_rng_state(), before)
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from regret_tasks import HELD_OUT, TASKS, UNSEEN
-from regret_truth import Truth, stored
+from support.regret_tasks import HELD_OUT, TASKS, UNSEEN
+from support.regret_truth import Truth, stored
 
 Array = NDArray[np.float64]
 

@@ -1,4 +1,4 @@
-"""What each LR of a dense grid really leads to: measured once per task, and kept beside this file."""
+"""The loss that each LR of a dense grid really leads to: measured once per task, and kept in `truth`, a folder up."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lrtool.experiments.short import final_loss
 
 Array = NDArray[np.float64]
 
-TRUTH = Path(__file__).parent / "truth"
+TRUTH = Path(__file__).parents[1] / "truth"
 #: Settings that change nothing about the losses.
 _BESIDE = {"range_test": True, "train": {"checkpoint_every"}}
 #: Part of the cache's key: raise it when what is measured changes.

@@ -1,4 +1,4 @@
-"""Which code this user has had run, so that runs of it can be resumed; a run folder's own word for it does not count.
+"""The record of code that this user has run, by which runs of it can be resumed.
 
 A run folder says what it is made of, and so does a stranger's. What was started here is therefore remembered where only
 the user writes: a small file in `lrtool/started/` of the user's state folder (XDG_STATE_HOME, ~/.local/state). Its name

@@ -1,0 +1,173 @@
+"""What a range test shows: estimates of LRs, reasons for none, caveats, and the data of its plot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrtool.analysis.suggest import Suggestion
+from lrtool.analysis.suggest.stability import SHORTEST, Stability
+
+Array = NDArray[np.float64]
+
+#: The best LR differs from that part of the limit which is suggested by at most this factor in 9 of 10 cases.
+PART_ERROR = 8.0
+
+
+class Reason(Enum):
+    """Why a range test supports no suggestion; the value is the message."""
+
+    TOO_SHORT = f"the test has fewer than {SHORTEST} updates; raise range_test.steps"
+    ALL_DIVERGED = (
+        f"every seed diverged within {SHORTEST} updates, at the smallest learning rates; lower range_test.start"
+    )
+    FLAT = (
+        "the loss did not change by more than its noise; raise range_test.end,"
+        " or use more steps, more seeds or larger batches"
+    )
+    ONLY_RISING = (
+        "the loss never fell by more than its noise before it rose; lower range_test.start,"
+        " or use more steps, more seeds or larger batches"
+    )
+    STILL_FALLING = "the loss had only begun to fall when the test ended; raise range_test.end"
+
+
+class Caveat(Enum):
+    """What to know about a suggestion that was given; the value is the message."""
+
+    NOT_EXPLODED = (
+        "the loss did not explode up to the largest learning rate, so the suggestion may be too small;"
+        " raise range_test.end to find out"
+    )
+    ONE_SEED = "with one seed the interval shows the noise within the test, not how much seeds differ"
+    OVERFITTING = (
+        "in the probes larger LRs had a lower training loss but a higher validation loss (over-fitting); the training"
+        " is longer than the probes, so the suggestion was made smaller in proportion; `lrtool tune` measures it"
+    )
+    SHORT_PROBES = (
+        "the training is more than 8 times as long as the probes, and may prefer a smaller LR than they can show;"
+        " raise range_test.probe_steps, or measure it with `lrtool tune`"
+    )
+    NOT_VALIDATED = (
+        "there is no validation data, so LRs were judged by training loss, which shows no over-fitting;"
+        " raise data.val_fraction"
+    )
+    ABOVE_LIMIT = (
+        "the suggested LR lies above the stability limit, which is that of constant LRs: the schedule may pass through"
+        " it, but training at it throughout would break down"
+    )
+
+
+@dataclass(frozen=True)
+class LrEstimate:
+    """An LR and the interval (90%) that holds it; ends of 0 and infinity are open.
+
+    What is read off a ramp, or measured by short trainings, has an interval that allows for both noise and that: of the
+    suggestion it is meant to hold an LR whose expected loss is within 1% of the best.
+
+    Raises ValueError unless `0 <= low <= value <= high` holds and the LR is a finite number above 0.
+    """
+
+    value: float
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.low <= self.value <= self.high and 0 < self.value < np.inf):
+            raise ValueError(
+                "`0 <= low <= value <= high` and `0 < value < inf` must hold,"
+                f" but got value={self.value!r}, low={self.low!r}, high={self.high!r}"
+            )
+
+    @classmethod
+    def around(cls, value: float, low: float, high: float) -> Self:
+        """With an interval that reaches at least to the LR itself."""
+        return cls(value, min(low, value), max(high, value))
+
+    def scaled(self, factor: float) -> Self:
+        """LR and interval times a factor; rounding, or underflow, leaves none outside."""
+        return self.around(self.value * factor, self.low * factor, self.high * factor)
+
+    def widened(self, factor: float) -> Self:
+        """With an interval so many times as wide either way."""
+        return self.around(self.value, self.low / factor, self.high * factor)
+
+
+@dataclass(frozen=True)
+class RangeTestResult:
+    """All that a range test shows, with the data of its plot.
+
+    `lr` (steps,); `losses` as given, `smoothed` by a bias-corrected exponential mean, both (seeds,
+    steps) and NaN after a seed stopped. `mean` (steps,): robustly smoothed mean over seeds, explosions
+    cut off; `band_low` and `band_high` (steps,): lowest and highest of the seeds' own such curves.
+
+    `lower`: where the loss starts to fall. `upper`: where it starts to explode. `suggestion`: a peak LR.
+    `stability`: the largest LR that trains without diverging; `analysis.limit` measures it. Read off the ramp
+    alone, which tries each LR for one step only, its interval is 3.2 times as wide either way as sampling makes
+    it; it ends at infinity if the test ended first. Each is None where the curve does not support it; then
+    `reason` says why there is no suggestion. `methods`: what each method says, whatever the evidence. `source`:
+    what the suggestion was read off, in words.
+    """
+
+    lr: Array
+    losses: Array
+    smoothed: Array
+    mean: Array
+    band_low: Array
+    band_high: Array
+    lower: LrEstimate | None
+    upper: LrEstimate | None
+    suggestion: LrEstimate | None
+    stability: LrEstimate | None
+    methods: Mapping[str, Suggestion]
+    reason: Reason | None
+    caveats: tuple[Caveat, ...] = ()
+    source: str = "the ramp alone"
+
+    def limited(self, limit: LrEstimate | None) -> Self:
+        """The same with a measured stability limit; the ramp's own suggestion, a part of the limit, follows it."""
+        if limit is None or self.suggestion is None:
+            return replace(self, stability=limit)
+        caveats = self.caveats
+        if limit.high < np.inf:
+            caveats = tuple(caveat for caveat in caveats if caveat is not Caveat.NOT_EXPLODED)
+        return replace(self, stability=limit, suggestion=_part_of(limit), caveats=caveats)
+
+    def cautioned(self) -> Self:
+        """The same, with what to know of a suggestion that is more than trains stably if it is held."""
+        chosen, limit = self.suggestion, self.stability
+        if chosen is None or limit is None or chosen.value <= limit.value:
+            return self
+        return replace(self, caveats=(*self.caveats, Caveat.ABOVE_LIMIT))
+
+    def summary(self) -> dict[str, Any]:
+        """The entries of `summary.json`: LRs as numbers or null."""
+        return {
+            "suggested_lr": self.suggestion and self.suggestion.value,
+            "interval": self.suggestion and [_number(self.suggestion.low), _number(self.suggestion.high)],
+            "suggested_from": self.source if self.suggestion else None,
+            "lower_lr": self.lower and self.lower.value,
+            "upper_lr": self.upper and self.upper.value,
+            "stability_limit": self.stability and self.stability.value,
+            "stability_interval": self.stability and [_number(self.stability.low), _number(self.stability.high)],
+            "reason": self.reason and self.reason.value,
+            "caveats": [caveat.value for caveat in self.caveats],
+            "methods": {
+                kind: {"lr": said.lr, "per_seed": [_number(value) for value in said.per_seed.tolist()]}
+                for kind, said in self.methods.items()
+            },
+        }
+
+
+def _part_of(limit: LrEstimate) -> LrEstimate:
+    """The suggestion that a limit allows: a part of it, which differs by task more than the limit is unsure."""
+    return limit.scaled(1 / Stability().divide).widened(PART_ERROR)
+
+
+def _number(value: float) -> float | None:
+    return value if np.isfinite(value) else None
