@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Annotated, Any, ClassVar, Literal, Self, cast
 
 import numpy as np
@@ -67,8 +68,10 @@ class WSD(Schedule):
             return resolved
         steps = run.steps if resolved.duration is None else resolved.duration
         exact = decay.exact(steps)
-        warmup = cast(units.Duration, self.warmup).exact(steps, run.steps_per_epoch)
-        left = steps - resolved.warmup if exact + warmup <= steps else steps
+        lead = (
+            Fraction(0) if self.warmup_overlaps else cast(units.Duration, self.warmup).exact(steps, run.steps_per_epoch)
+        )
+        left = steps - resolved.lead if exact + lead <= steps else steps
         return resolved.model_copy(update={"decay": min(units.rounded(exact), left)})
 
     def check(self, length: int) -> None:
