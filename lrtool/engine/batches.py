@@ -33,7 +33,7 @@ class Batches:
                 where="data.batch_size",
                 remedy=f"write at most {len(task.train)}" if len(task.train) else "give at least one training sample",
             )
-        self._order = BatchOrder(seed, len(task.train), task.batch_size)
+        self._order = BatchOrder(seed, len(task.train), task.batch_size, task.weights)
         self._device, self._kept = index_device(task.train, device), kept
         self._epochs: dict[int, Tensor] = {}
 

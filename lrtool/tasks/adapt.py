@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lrtool.errors import TaskError
-from lrtool.tasks.base import Data, DataShape
+from lrtool.tasks.base import Data, DataShape, TargetKind
 from lrtool.tasks.custom import article
 from lrtool.tasks.failures import guarded
+from lrtool.tasks.loaders import Samples, classes_of, samples_of
 from lrtool.tasks.memory import check_finite, split
 
 if TYPE_CHECKING:
@@ -19,26 +22,34 @@ if TYPE_CHECKING:
 
     from lrtool.tasks.sources import Source
 
-_WANTED = "return a torch Dataset, a tuple (inputs…, target) of tensors or arrays, or a (train, val) pair of either"
+_LOG = logging.getLogger("lrtool")
+
+_WANTED = (
+    "return a torch Dataset or DataLoader, a tuple (inputs…, target) of tensors or arrays,"
+    " or a (train, val) pair of either"
+)
 
 
-def adapt(returned: Any, val_fraction: float, seed: int) -> Data:
+def adapt(returned: Any, val_fraction: float, seed: int, most: int = 20_000, target: str | None = None) -> Data:
     """Sources over what a data target returned; a single data set is split, a pair keeps its own validation set.
 
-    Raises TaskError where it is none of the forms allowed, is empty, or holds NaN or infinite values.
+    `most`: samples that are kept of a stream; `target`: the key of the target in mappings. Raises TaskError where it is
+    none of the forms allowed, is empty, or holds NaN or infinite values.
     """
     val: Source | None
     if isinstance(returned, tuple | list) and len(returned) == 2 and all(_is_dataset(part) for part in returned):
-        train, val = _source(returned[0]), _source(returned[1])
+        (train, given), (val, _) = (_source(part, most, target) for part in returned)
+        weights = given.weights
     else:
-        whole = _source(returned)
+        whole, given = _source(returned, most, target)
         kept, held_out = split(len(whole), val_fraction, seed)
         train = _part(whole, kept)
         val = _part(whole, held_out) if len(held_out) else None
+        weights = given.weights[kept] if given.weights is not None else None
     for name, source in (("training", train), ("validation", val)):
         if source is not None and len(source) == 0:
             raise TaskError(f"the {name} data set is empty", where="data", remedy="give at least one sample")
-    return Data(train, val, _shape(train, val))
+    return Data(train, val, _shape(train, val), given.batch_size, weights)
 
 
 def _is_dataset(value: Any) -> bool:
@@ -60,24 +71,27 @@ def _is_array(value: Any) -> bool:
     return isinstance(value, torch.Tensor | np.ndarray)
 
 
-def _source(value: Any) -> Source:
-    from torch.utils.data import IterableDataset, Subset, TensorDataset
+def _source(value: Any, most: int, target: str | None) -> tuple[Source, Samples]:
+    """A source over a data set, a loader or a stream, and what else that said."""
+    from torch.utils.data import Subset, TensorDataset
 
     from lrtool.tasks.sources import DatasetSource
 
-    if isinstance(value, TensorDataset):
-        return _tensors(value.tensors)
-    if isinstance(value, Subset) and isinstance(value.dataset, TensorDataset):
-        return _tensors(tuple(part[list(value.indices)] for part in value.dataset.tensors))
     if isinstance(value, tuple | list) and not _is_samples(value):
-        return _tensors(value)
-    if isinstance(value, IterableDataset) or not (hasattr(value, "__getitem__") and hasattr(value, "__len__")):
+        return _tensors(value), Samples(value)
+    if _is_array(value) or isinstance(value, Mapping | str):
+        raise TaskError(f"the data target returned {article(value)} alone", where="data", remedy=_WANTED)
+    found = samples_of(value, most)
+    dataset = found.dataset
+    if found.collate is None and isinstance(dataset, TensorDataset):
+        return _tensors(dataset.tensors), found
+    if found.collate is None and isinstance(dataset, Subset) and isinstance(dataset.dataset, TensorDataset):
+        return _tensors(tuple(part[list(dataset.indices)] for part in dataset.dataset.tensors)), found
+    if not (hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__")):
         raise TaskError(
             f"the data target returned {article(value)}, which cannot be indexed", where="data", remedy=_WANTED
         )
-    if _is_array(value) or isinstance(value, Mapping | str):
-        raise TaskError(f"the data target returned {article(value)} alone", where="data", remedy=_WANTED)
-    return DatasetSource(value)
+    return DatasetSource(dataset, collate=found.collate, target=target or "target"), found
 
 
 def _tensors(parts: Any) -> Source:
@@ -119,14 +133,32 @@ def _tensor(part: Any, number: int, count: int) -> Tensor:
     else:
         with guarded(f"making an array of {name} (are all rows of one length?)", "data"):
             array = np.asarray(part)
+        if number == count - 1 and _are_words(array):
+            array = _classes(array)
         if array.dtype.kind not in "fiub":
             raise TaskError(
                 f"{name} are not numbers but of type {array.dtype}", where="data", remedy="return a numeric array"
             )
         tensor = as_tensor(array)
+    if number == count - 1 and not tensor.is_floating_point() and not tensor.is_complex():
+        tensor = tensor.long()
     if tensor.ndim == 0:
         raise TaskError(f"{name} are a single number", where="data", remedy="the first axis is the sample")
     return tensor
+
+
+def _are_words(array: Any) -> bool:
+    if array.ndim != 1 or not array.size:
+        return False
+    return array.dtype.kind in "US" or (array.dtype.kind == "O" and all(isinstance(each, str) for each in array))
+
+
+def _classes(words: Any) -> Any:
+    """Words as numbers of classes, in sorted order; said, so that people know which is which."""
+    values, labels = np.unique(words.astype(str), return_inverse=True)
+    shown = ", ".join(f"{name!r} is {number}" for number, name in enumerate(values[:10].tolist()))
+    _LOG.warning("targets are words, so classes: %s%s", shown, " …" if len(values) > 10 else "")
+    return labels.astype(np.int64)
 
 
 def _part(source: Source, index: Any) -> Source:
@@ -140,11 +172,7 @@ def _part(source: Source, index: Any) -> Source:
         assert isinstance(batch.inputs, tuple)
         return TensorSource(batch.inputs, batch.target)
     assert isinstance(source, DatasetSource)
-    subset: Any = Subset(source.dataset, index.tolist())
-    for name in ("collate_fn", "classes"):  # Subset forwards only samples
-        if hasattr(source.dataset, name):
-            setattr(subset, name, getattr(source.dataset, name))
-    return DatasetSource(subset)
+    return replace(source, dataset=Subset(source.dataset, index.tolist()))
 
 
 def _shape(train: Source, val: Source | None) -> DataShape:
@@ -161,7 +189,7 @@ def _shape(train: Source, val: Source | None) -> DataShape:
     batch = train.take(torch.arange(1))
     if not isinstance(batch.inputs, tuple):
         return DataShape()
-    return _shape_of(batch.inputs, batch.target, len(getattr(train.dataset, "classes", ())))
+    return _shape_of(batch.inputs, batch.target, classes_of(train.dataset))
 
 
 def _largest(target: Tensor) -> int:
@@ -174,11 +202,24 @@ def _shape_of(inputs: tuple[Any, ...], target: Any, outputs: int) -> DataShape:
     if not (isinstance(target, torch.Tensor) and all(isinstance(part, torch.Tensor) for part in inputs)):
         return DataShape()
     size = tuple(inputs[0].shape[1:]) if len(inputs) == 1 else ()
+    if target.ndim == 2 and target.shape[1] > 1 and _is_yes_or_no(target) and not _is_text(inputs, target):
+        one_each = bool((target.sum(1) == 1).all()) and len(target) > 1
+        return DataShape(size, target.shape[1], "class" if one_each else "labels")
     if target.is_floating_point():
-        return DataShape(size, math.prod(target.shape[1:]), "value")
-    if target.ndim == 1:
-        return DataShape(size, outputs, "class")
-    if len(inputs) == 1 and not inputs[0].is_floating_point() and inputs[0].shape == target.shape:
+        kind: TargetKind = "labels" if math.prod(target.shape[1:]) == 1 and _is_yes_or_no(target) else "value"
+        return DataShape(size, math.prod(target.shape[1:]), kind if len(target) > 1 else "value")
+    if target.ndim > 1 and _is_text(inputs, target):
         vocabulary = max(outputs, _largest(inputs[0]) + 1)
         return DataShape(size, vocabulary, "token", vocabulary)
-    return DataShape(size)
+    # One class for each sample, or for each place in it.
+    return DataShape(size, outputs, "class")
+
+
+def _is_yes_or_no(target: Tensor) -> bool:
+    """Whether all values are 0 or 1."""
+    return bool(((target == 0) | (target == 1)).all())
+
+
+def _is_text(inputs: tuple[Any, ...], target: Tensor) -> bool:
+    """Whether inputs and targets are tokens, one for each place."""
+    return len(inputs) == 1 and not inputs[0].is_floating_point() and inputs[0].shape == target.shape

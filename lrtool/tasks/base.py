@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 # Keeps what a model draws in Python and NumPy apart from what is drawn in training.
 _WEIGHTS_STREAM = 0x1217
 
-TargetKind = Literal["class", "value", "token", "unknown"]
+TargetKind = Literal["class", "value", "token", "labels", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,9 @@ class Dataset(BaseModel):
     batch_size: int = Field(64, ge=1, description="Samples per update.")
     val_fraction: float = Field(0.2, ge=0, lt=1, description="Part of the samples held out for validation.")
     split_seed: int = Field(0, ge=0, description="Seed of the split; the same for every trial, so trials compare.")
+    sampler: Literal["random", "balanced"] = Field(
+        "random", description="random: every sample once an epoch; balanced: every class equally often, with repeats."
+    )
 
     def load(self, context: BuildContext) -> Data:
         """Read or make the data, split and standardised."""
@@ -102,11 +105,17 @@ class Dataset(BaseModel):
 
 @dataclass(frozen=True)
 class Data:
-    """A loaded data set: training and validation sources (`val` may be missing) and what a model must fit."""
+    """A loaded data set: training and validation sources (`val` may be missing) and what a model must fit.
+
+    `batch_size`: what the data themselves say, None if nothing. `weights`: how often each training sample is drawn,
+    relative to the others, (samples,); None: equally.
+    """
 
     train: Source
     val: Source | None
     shape: DataShape
+    batch_size: int | None = None
+    weights: NDArray[np.float64] | None = None
 
 
 LossFunction = Callable[[Any, Any], "Tensor"]
@@ -122,8 +131,16 @@ class Metric:
 
 
 def own_loss(output: Any) -> Any:
-    """The loss that a model returned itself, as `.loss` or under the key "loss"; None where there is none."""
-    return output.get("loss") if isinstance(output, Mapping) else getattr(output, "loss", None)
+    """The loss that a model returned itself, or None.
+
+    It is `.loss`, the key "loss", or the only single number in a tuple.
+    """
+    if isinstance(output, Mapping):
+        return output.get("loss")
+    if isinstance(output, tuple | list) and not hasattr(output, "loss"):
+        numbers = [part for part in output if getattr(part, "ndim", None) == 0 and part.is_floating_point()]
+        return numbers[0] if len(numbers) == 1 else None
+    return getattr(output, "loss", None)
 
 
 @dataclass(frozen=True)
@@ -131,7 +148,8 @@ class Task:
     """What is trained.
 
     `new_model` draws fresh initial weights from torch's current random state. `loss(output, target)` gives
-    the mean over the batch; None where the model returns its own loss.
+    the mean over the batch; None where the model returns its own loss. `weights`: how often each training sample is
+    drawn, relative to the others; None: equally.
     """
 
     name: str
@@ -141,6 +159,7 @@ class Task:
     batch_size: int
     loss: LossFunction | None
     metrics: Mapping[str, Metric] = field(default_factory=dict)
+    weights: NDArray[np.float64] | None = None
 
     def loss_of(self, output: Any, target: Any) -> Tensor:
         """The loss of a batch: `loss(output, target)`, or the one that the model returned."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -61,15 +61,26 @@ class TensorSource:
         return type(self)(tuple(part.to(device) for part in self.inputs), self.target.to(device))
 
 
+_PAD = (
+    "where samples differ in length, return a DataLoader with its collate_fn from your data target,"
+    " or give the data set a method collate_fn(samples) that pads them"
+)
+
+
 @dataclass(frozen=True)
 class DatasetSource:
     """A map-style data set; a batch is fetched sample by sample (at once through `__getitems__`) and collated.
 
-    Samples are tuples `(inputs…, target)` or mappings; a data set may bring its own `collate_fn(samples)`.
+    Samples are tuples `(inputs…, target)` or mappings; `collate(samples)` makes a batch of them (None: torch's own way,
+    or the data set's `collate_fn`). `target`: the key under which mappings have the target. `spread`: of samples
+    `({inputs}, target)` the inputs are keyword arguments.
     """
 
     dataset: Any
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    collate: Callable[[list[Any]], Any] | None = None
+    target: str = "target"
+    spread: bool = False
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -80,25 +91,28 @@ class DatasetSource:
         with guarded("fetching samples from the data set", "data"):
             many = getattr(self.dataset, "__getitems__", None)
             samples = many(wanted) if many is not None else [self.dataset[i] for i in wanted]
-        with guarded("collating samples into a batch (they must have one shape and type)", "data"):
-            collated = getattr(self.dataset, "collate_fn", default_collate)(samples)
-        batch = as_batch(collated)
+        with guarded("collating samples into a batch (they must have one shape and type)", "data", _PAD):
+            own = self.collate if self.collate is not None else getattr(self.dataset, "collate_fn", None)
+            collated = (own or default_collate)(samples)
+        batch = as_batch(collated, self.target, self.spread)
         return Batch(_moved(batch.inputs, self.device), _moved(batch.target, self.device))
 
     def to(self, device: torch.device) -> Self:
         """The same data set, its batches on the device."""
-        return type(self)(self.dataset, device)
+        return replace(self, device=device)
 
 
-def as_batch(collated: Any) -> Batch:
+def as_batch(collated: Any, target: str = "target", spread: bool = False) -> Batch:
     """Inputs and target of a collated batch: the last of a tuple, or the key `target` of a mapping (None without).
 
-    Raises TaskError for anything else.
+    `spread`: a single mapping before the target is keyword arguments. Raises TaskError for anything else.
     """
     if isinstance(collated, Mapping):
-        inputs = {key: value for key, value in collated.items() if key != "target"}
-        return Batch(inputs, collated.get("target"))
+        inputs = {key: value for key, value in collated.items() if key != target}
+        return Batch(inputs, collated.get(target))
     if isinstance(collated, tuple | list) and len(collated) >= 2:
+        if spread and len(collated) == 2 and isinstance(collated[0], Mapping):
+            return Batch(dict(collated[0]), collated[1])
         return Batch(tuple(collated[:-1]), collated[-1])
     raise TaskError(
         f"a sample must be a tuple (inputs…, target) or a mapping, but a batch of them is a {type(collated).__name__}",
@@ -129,15 +143,21 @@ def as_tensor(values: Tensor | NDArray[Any]) -> Tensor:
 class BatchOrder:
     """Which samples make up each batch: a pure function of (seed, epoch, step), the same in every engine.
 
-    Each epoch is a fresh permutation; the remainder that does not fill a batch is left out.
+    Each epoch is a fresh permutation; the remainder that does not fill a batch is left out. With `weights`, shape
+    (size,), samples are drawn with replacement, as often as their weights say.
     """
 
-    def __init__(self, seed: int, size: int, batch_size: int) -> None:
+    def __init__(self, seed: int, size: int, batch_size: int, weights: NDArray[np.float64] | None = None) -> None:
         self.seed, self.size, self.batch_size = seed, size, batch_size
         self.per_epoch = size // batch_size
+        self._shares = None if weights is None else weights / weights.sum()
 
     def epoch(self, epoch: int) -> NDArray[np.int64]:
         """Indices of a whole epoch, shape (batches, batch_size)."""
         rng = np.random.Generator(np.random.Philox(key=[self.seed, epoch]))
-        order = rng.permutation(self.size)[: self.per_epoch * self.batch_size]
+        wanted = self.per_epoch * self.batch_size
+        if self._shares is None:
+            order = rng.permutation(self.size)[:wanted]
+        else:
+            order = rng.choice(self.size, wanted, p=self._shares)
         return order.reshape(self.per_epoch, self.batch_size).astype(np.int64, copy=False)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import IterableDataset, Subset, TensorDataset
+from torch.utils.data import Subset, TensorDataset
 
 from lrtool.errors import TaskError, UsageError
 from lrtool.tasks.adapt import adapt
@@ -91,7 +91,13 @@ def test_no_validation() -> None:
         ((X, X[:, 0]), DataShape((3,), 1, "value")),
         ((X, X, Y), DataShape((), 4, "class")),
         ((Y[:, None], Y[:, None] + 1), DataShape((1,), 5, "token", 5)),
-        ((X, Y[:, None]), DataShape((3,))),
+        ((X, Y[:, None]), DataShape((3,), 4, "class")),
+        ((X, X > 0), DataShape((3,), 3, "labels")),
+        ((X, (X > 0).astype(np.float32)), DataShape((3,), 3, "labels")),
+        ((X, np.eye(4)[Y]), DataShape((3,), 4, "class")),
+        ((X, (X[:, 0] > 0).astype(np.float32)), DataShape((3,), 1, "labels")),
+        ((X, np.array(["cat", "dog"] * 10)), DataShape((3,), 2, "class")),
+        ((torch.tensor(X), torch.tensor(Y).to(torch.uint8)), DataShape((3,), 4, "class")),
         ([{"ids": torch.ones(2)}] * 5, DataShape()),
     ],
 )
@@ -99,22 +105,17 @@ def test_the_shape_is_read_off_the_data(returned: object, shape: DataShape) -> N
     assert split(returned).shape == shape
 
 
-class Stream(IterableDataset):
-    def __iter__(self):
-        return iter([1])
-
-
 @pytest.mark.parametrize(
     ("returned", "message"),
     [
         (None, "a NoneType, which cannot be indexed; return a torch Dataset"),
         (X, "a ndarray alone"),
-        (Stream(), "a Stream, which cannot be indexed"),
+        (3, "an int, which cannot be indexed"),
         ({"x": X}, "a dict alone"),
         ((X,), "1 part and no target"),
         ((X, Y[:5]), "different numbers of samples: 20, 5"),
         ((X, None), "the targets are not numbers but of type object"),
-        ((X, np.array(["a"] * 20)), "the targets are not numbers"),
+        ((np.array([["a"]] * 20), Y), "the inputs are not numbers"),
         (([[1.0], [1.0, 2.0]], [0, 1]), r"making an array of the inputs \(are all rows of one length\?\)"),
         ((X[:0], Y[:0]), "empty"),
         (((X, Y), (X[:0], Y[:0])), "the validation data set is empty"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import Field
@@ -12,14 +13,19 @@ from lrtool.tasks.base import BuildContext, Data, Dataset
 class UseData(Dataset):
     """A function or class of your own that returns data: `{use: "my_data.py:load", args: {}, batch_size: 64}`.
 
-    It returns one data set, which `val_fraction` splits, or a (train, val) pair, which is taken as it is. Each
-    is a torch `Dataset` (map-style) or a tuple `(inputs…, target)` of tensors or arrays. NumPy floats become torch's
-    default precision; tensors keep theirs.
+    It returns one data set, which `val_fraction` splits, or a (train, val) pair, which is taken as it is. Each is a
+    torch `Dataset`, a `DataLoader`, a stream (`IterableDataset`, generator), or a tuple `(inputs…, target)` of tensors
+    or arrays. Of a loader its data set, collate function, batch size (unless `batch_size` is written) and weighted
+    sampler are used. NumPy floats become torch's default precision; tensors keep theirs.
     """
 
     kind: Literal["use"] = "use"
     use: str = Field(description="'file.py:Name' beside the config, or 'package.module:Name' (see --allow-import).")
     args: dict[str, Any] = Field({}, description="Keyword arguments of the function or class.")
+    target: str | None = Field(
+        None, description="Where samples are mappings: the key of the target; unsaid, what the model does not take."
+    )
+    samples: int = Field(20_000, ge=1, description="Of a stream without an end, so many samples are kept.")
 
     def load(self, context: BuildContext) -> Data:
         """Call the target and adapt what it returns; raises TaskError where either fails."""
@@ -27,4 +33,5 @@ class UseData(Dataset):
 
         returned = custom.call(self.use, self.args, context, "data")
         with custom.importable(self.use, context):
-            return adapt.adapt(returned, self.val_fraction, self.split_seed)
+            data = adapt.adapt(returned, self.val_fraction, self.split_seed, self.samples, self.target)
+        return replace(data, batch_size=None) if "batch_size" in self.model_fields_set else data

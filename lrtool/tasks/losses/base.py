@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
@@ -19,14 +20,14 @@ class Loss(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     #: The kinds of target the loss is for; "unknown" is always let through, and judged by the first batch.
-    targets: ClassVar[tuple[TargetKind, ...]] = ("class", "token", "value", "unknown")
+    targets: ClassVar[tuple[TargetKind, ...]] = ("class", "token", "value", "labels", "unknown")
 
     kind: str
 
     def check(self, shape: DataShape) -> None:
         """Raise UsageError where the loss is not one for this kind of target."""
         if shape.target not in (*self.targets, "unknown"):
-            right = "cross_entropy" if shape.target in ("class", "token") else "mse"
+            right = {"class": "cross_entropy", "token": "cross_entropy", "labels": "bce"}.get(shape.target, "mse")
             raise UsageError(
                 f"the loss {self.kind!r} is not for targets of kind {shape.target!r}",
                 where="loss",
@@ -38,6 +39,10 @@ class Loss(BaseModel):
 
     def check_targets(self, output: Any, target: Any) -> None:
         """Raise TaskError where a value among all targets in memory breaks this loss's rule."""
+
+    def fitted(self, train: Any) -> Loss:
+        """The same loss with what it takes from the training data, a source."""
+        return self
 
     def build(self, context: BuildContext) -> LossFunction:
         """The function; pure torch, so it stacks under `torch.func.vmap`."""
@@ -76,24 +81,49 @@ def need_tensors(kind: str, output: Any, target: Any) -> tuple[Tensor, Tensor]:
     return output, target
 
 
-class Elementwise(Loss):
-    """A loss that compares output and target number by number; shapes must be equal, for broadcasting hides errors."""
+def like(target: Tensor, output: Tensor) -> Tensor:
+    """A target (n,) for outputs (n, 1), or the other way round, in the output's shape."""
+    if target.ndim != output.ndim and target.numel() == output.numel():
+        return target.reshape(output.shape)
+    return target
 
-    targets: ClassVar[tuple[TargetKind, ...]] = ("value",)
+
+class Elementwise(Loss):
+    """A loss that compares output and target number by number; shapes must be equal, for broadcasting hides errors.
+
+    A last axis of 1, as in (n, 1), may be missing on either side.
+    """
+
+    targets: ClassVar[tuple[TargetKind, ...]] = ("value", "labels")
+    #: Whether targets may be whole numbers.
+    whole: ClassVar[bool] = False
 
     def check_batch(self, output: Any, target: Any) -> None:
         """Equal shapes, both floating point."""
         output, target = need_tensors(self.kind, output, target)
         got = f"the model gives {describe(output)} and the target is {describe(target)}"
-        if output.shape != target.shape:
+        if output.squeeze(-1).shape != target.squeeze(-1).shape or len(output) != len(target):
             raise TaskError(
                 f"the loss {self.kind!r} compares number by number, but {got}",
                 where="model",
                 remedy=f"make the model's output {tuple(target.shape)} for this batch, or reshape the target",
             )
-        if not target.is_floating_point():
+        if not target.is_floating_point() and not self.whole:
             raise TaskError(
                 f"the loss {self.kind!r} needs floating-point targets, but {got}",
                 where="data",
                 remedy="return the target as float32, or write loss: cross_entropy for classes",
             )
+
+    @abstractmethod
+    def function(self) -> LossFunction:
+        """The loss of outputs and targets of one shape."""
+
+    def build(self, context: BuildContext) -> LossFunction:
+        """The loss; targets are put into the outputs' shape."""
+        function = self.function()
+
+        def loss(output: Tensor, target: Tensor) -> Tensor:
+            return function(output, like(target, output))
+
+        return loss

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lrtool.errors import TaskError
-from lrtool.tasks.base import BuildContext, LossFunction
+from lrtool.tasks.base import LossFunction, TargetKind
 from lrtool.tasks.losses.base import Elementwise
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Bce(Elementwise):
-    """Binary cross-entropy on logits: mean of −t·log σ(o) − (1 − t)·log(1 − σ(o)); targets lie in [0, 1]."""
+    """Binary cross-entropy on logits: mean of −t·log σ(o) − (1 − t)·log(1 − σ(o)); targets lie in [0, 1].
+
+    One output for two classes, or one for each of several labels (multi-label); targets may be whole numbers.
+    """
+
+    targets: ClassVar[tuple[TargetKind, ...]] = ("value", "labels", "class")
+    whole: ClassVar[bool] = True
 
     kind: Literal["bce"] = "bce"
 
@@ -24,8 +33,11 @@ class Bce(Elementwise):
                 remedy="scale the targets, or write loss: mse",
             )
 
-    def build(self, context: BuildContext) -> LossFunction:
+    def function(self) -> LossFunction:
         """The function."""
         from torch.nn import functional
 
-        return functional.binary_cross_entropy_with_logits
+        def loss(output: Tensor, target: Tensor) -> Tensor:
+            return functional.binary_cross_entropy_with_logits(output, target.to(output.dtype))
+
+        return loss

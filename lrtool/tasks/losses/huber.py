@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from lrtool.tasks.base import BuildContext, LossFunction
+from lrtool.tasks.base import LossFunction
 from lrtool.tasks.losses.base import Elementwise
 
 
@@ -20,7 +20,7 @@ class Huber(Elementwise):
     kind: Literal["huber"] = "huber"
     delta: float = Field(1.0, gt=0, allow_inf_nan=False, description="Where the loss turns linear.")
 
-    def build(self, context: BuildContext) -> LossFunction:
+    def function(self) -> LossFunction:
         """The function."""
         from torch.nn import functional
 

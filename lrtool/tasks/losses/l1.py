@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from lrtool.tasks.base import BuildContext, LossFunction
+from lrtool.tasks.base import LossFunction
 from lrtool.tasks.losses.base import Elementwise
 
 
@@ -13,7 +13,7 @@ class L1(Elementwise):
 
     kind: Literal["l1"] = "l1"
 
-    def build(self, context: BuildContext) -> LossFunction:
+    def function(self) -> LossFunction:
         """The function."""
         from torch.nn import functional
 

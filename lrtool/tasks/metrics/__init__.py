@@ -7,10 +7,13 @@ from lrtool.tasks.metrics.base import MetricSpec
 KINDS: Registry[MetricSpec] = Registry(MetricSpec, __name__, "metric")
 
 
-def default_metrics(shape: DataShape) -> tuple[MetricSpec, ...]:
-    """Accuracy for classes and tokens, mean absolute error for values, none where nothing is known."""
-    names = {"class": ("accuracy",), "token": ("accuracy",), "value": ("mae",), "unknown": ()}
-    return tuple(KINDS[name].model_validate({}) for name in names[shape.target])
+def default_metrics(shape: DataShape, loss: str) -> tuple[MetricSpec, ...]:
+    """Accuracy under the losses of classes and labels, mean absolute error for values, none where nothing is known."""
+    if loss == "cross_entropy":
+        return (KINDS["accuracy"].model_validate({"of": "class"}),)
+    if loss == "bce":
+        return (KINDS["accuracy"].model_validate({}),)
+    return (KINDS["mae"].model_validate({}),) if shape.target == "value" else ()
 
 
 __all__ = ["KINDS", "MetricSpec", "default_metrics"]

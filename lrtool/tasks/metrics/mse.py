@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from lrtool.tasks.base import BuildContext, Metric
+from lrtool.tasks.losses.base import like
 from lrtool.tasks.metrics.base import MetricSpec
 
 if TYPE_CHECKING:
@@ -22,4 +23,4 @@ class MseMetric(MetricSpec):
 
 
 def _error(output: Tensor, target: Tensor) -> Tensor:
-    return (output - target).square()
+    return (output - like(target, output)).square()

@@ -19,6 +19,9 @@ class UseModel(Model):
     kind: Literal["use"] = "use"
     use: str = Field(description="'file.py:Name' beside the config, or 'package.module:Name' (see --allow-import).")
     args: dict[str, Any] = Field({}, description="Keyword arguments of the class or function.")
+    output: int | str | None = Field(
+        None, description="Where its output has the predictions: a name, or a place in a tuple; unsaid, it is found."
+    )
 
     def build(self, shape: DataShape, context: BuildContext) -> nn.Module:
         """Call the target; raises TaskError where it fails or returns something else than a module."""

@@ -31,6 +31,7 @@ def test_errors_of_values() -> None:
 
 
 def test_the_defaults_follow_the_target() -> None:
-    names = {kind: [m.kind for m in metrics.default_metrics(DataShape(target=kind))] for kind in ("class", "value")}
-    assert names == {"class": ["accuracy"], "value": ["mae"]}
-    assert metrics.default_metrics(DataShape()) == ()
+    pairs = (("class", "cross_entropy"), ("labels", "bce"), ("value", "mse"), ("value", "bce"))
+    names = [[m.kind for m in metrics.default_metrics(DataShape(target=kind), loss)] for kind, loss in pairs]
+    assert names == [["accuracy"], ["accuracy"], ["mae"], ["accuracy"]]
+    assert metrics.default_metrics(DataShape(), "mse") == ()

@@ -1,0 +1,166 @@
+"""Models and data made to fit each other: which inputs a model takes by name, and layers that learn their sizes."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrtool.errors import UsageError
+from lrtool.tasks.base import BuildContext, Data, DataShape, Model
+from lrtool.tasks.failures import guarded
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from lrtool.tasks.sources import Batch, DatasetSource
+
+_LOG = logging.getLogger("lrtool")
+
+#: Under which other keys mappings have their targets.
+_TARGETS = ("label", "labels", "targets", "y", "class", "classes")
+
+
+@dataclass(eq=False)
+class ModelMaker:
+    """Makes fresh models of a specification, drawn from torch's current random state.
+
+    `example`: a batch that layers without sizes (`LazyLinear`) learn them from; None where the model has none.
+    """
+
+    spec: Model
+    shape: DataShape
+    context: BuildContext
+    example: Batch | None = None
+
+    def __call__(self) -> nn.Module:
+        """A fresh model, ready to be trained."""
+        return self.formed(self.bare())
+
+    def bare(self) -> nn.Module:
+        """A fresh model as its code makes it."""
+        return self.spec.build(self.shape, self.context)
+
+    def formed(self, model: nn.Module) -> nn.Module:
+        """The same model after a forward pass without a gradient, where its layers need one to know their sizes."""
+        import torch
+
+        if self.example is None or not is_lazy(model):
+            return model
+        training = model.training
+        with torch.no_grad(), guarded("the forward pass that lazy layers learn their sizes from", "model"):
+            self.example.forward(model.eval())
+        return model.train(training)
+
+
+def is_lazy(model: nn.Module) -> bool:
+    """Whether a model has parameters or buffers without a size yet."""
+    from torch.nn.parameter import is_lazy as without_size
+
+    return any(without_size(each) for each in (*model.parameters(), *model.buffers()))
+
+
+def arranged(data: Data, model: nn.Module) -> Data:
+    """The data with their samples read as this model takes them: what is its target, and what goes in by name."""
+    return replace(data, train=_arranged(data.train, model), val=_arranged(data.val, model) if data.val else None)
+
+
+def _arranged(source: Any, model: nn.Module) -> Any:
+    import torch
+
+    from lrtool.tasks.sources import DatasetSource
+
+    if not isinstance(source, DatasetSource) or not len(source):
+        return source
+    batch = source.take(torch.arange(1))
+    if isinstance(batch.inputs, Mapping):
+        return _with_target(source, batch, model) if batch.target is None else source
+    alone = batch.inputs[0] if len(batch.inputs) == 1 else None
+    if isinstance(alone, Mapping) and not _takes(model, (alone,), {}, alone) and _takes(model, (), alone, alone):
+        return replace(source, spread=True)
+    return source
+
+
+def _with_target(source: DatasetSource, batch: Batch, model: nn.Module) -> DatasetSource:
+    """The source with the key that the model does not take for its target, if there is one by a usual name."""
+    assert isinstance(batch.inputs, Mapping)
+    if _accepts(model, (), batch.inputs):
+        return source
+    for key in _TARGETS:
+        if key in batch.inputs and _accepts(model, (), {k: v for k, v in batch.inputs.items() if k != key}):
+            return replace(source, target=key)
+    return source
+
+
+def _takes(model: nn.Module, positional: tuple[Any, ...], named: Mapping[str, Any], mapping: Mapping[str, Any]) -> bool:
+    """Whether a model takes a mapping in this way: whole, unless it has parameters by the names of the keys."""
+    if positional and _accepts(model, (), mapping):
+        return False
+    return _accepts(model, positional, named)
+
+
+def _accepts(model: nn.Module, positional: tuple[Any, ...], named: Mapping[str, Any]) -> bool:
+    """Whether a model's forward pass can be called so."""
+    try:
+        inspect.signature(model.forward).bind(*positional, **named)
+    except TypeError:
+        return False
+    except ValueError:  # a signature that nobody can read
+        return True
+    return True
+
+
+def numbered(data: Data) -> Data:
+    """The data with classes numbered from 0, where all targets are in memory and say 1 … n, or −1 and 1."""
+    from lrtool.tasks.sources import TensorSource
+
+    if not isinstance(data.train, TensorSource) or data.train.target.is_floating_point() or data.train.target.ndim > 2:
+        return data
+    values = np.unique(data.train.target.cpu().numpy()).tolist()
+    if values == [-1, 1]:
+        _LOG.warning("the classes −1 and 1 are taken as 0 and 1")
+        return _mapped(data, lambda target: (target > 0).long())
+    if values and values == list(range(1, len(values) + 1)) and len(values) > 1:
+        _LOG.warning("the classes 1 to %d are taken as 0 to %d", len(values), len(values) - 1)
+        return _mapped(data, lambda target: target - (target > 0).long())
+    return data
+
+
+def _mapped(data: Data, change: Callable[[Tensor], Tensor]) -> Data:
+    def changed(source: Any) -> Any:
+        return replace(source, target=change(source.target)) if source is not None else None
+
+    outputs = data.shape.outputs - (data.train.target.min() == 1).item() if data.shape.outputs else 0  # type: ignore[attr-defined]
+    shape = replace(data.shape, outputs=outputs)
+    return replace(data, train=changed(data.train), val=changed(data.val), shape=shape)
+
+
+def balanced(data: Data) -> NDArray[np.float64]:
+    """Weights by which every class is drawn equally often, (samples,); UsageError where the classes are not known."""
+    from lrtool.tasks.sources import TensorSource
+
+    source = data.train
+    if isinstance(source, TensorSource):
+        targets = source.target.cpu().numpy()
+    else:
+        dataset: Any = getattr(source, "dataset", None)
+        chosen = None
+        if hasattr(dataset, "indices") and hasattr(dataset, "dataset"):
+            dataset, chosen = dataset.dataset, np.asarray(dataset.indices)
+        targets = np.asarray(getattr(dataset, "targets", ()))
+        targets = targets[chosen] if chosen is not None and len(targets) else targets
+    if targets.ndim != 1 or targets.dtype.kind not in "iu" or len(targets) != len(source):
+        raise UsageError(
+            "the classes of the training samples are not known beforehand",
+            where="data.sampler",
+            remedy="give the data set an attribute `targets`, return a DataLoader with a WeightedRandomSampler, or"
+            " write sampler: random",
+        )
+    _, inverse, counts = np.unique(targets, return_inverse=True, return_counts=True)
+    weights: NDArray[np.float64] = 1.0 / counts[inverse]
+    return weights

@@ -1,0 +1,125 @@
+"""What people have instead of a plain data set: loaders, streams, subsets; each as something that can be indexed.
+
+A trial draws its own batches, the same for every LR that is compared, so what is taken of a loader is its data set, how
+it makes a batch of samples, how large, and how often it draws each sample.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrtool.errors import TaskError
+from lrtool.tasks.failures import guarded
+
+_LOG = logging.getLogger("lrtool")
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A data set that can be indexed, and what goes with it: None where nothing was said.
+
+    `weights`: how often each sample is drawn, relative to the others, shape (samples,).
+    """
+
+    dataset: Any
+    collate: Callable[[list[Any]], Any] | None = None
+    batch_size: int | None = None
+    weights: NDArray[np.float64] | None = None
+
+
+def is_stream(value: Any) -> bool:
+    """Whether it can only be read from its beginning."""
+    from torch.utils.data import IterableDataset
+
+    if isinstance(value, IterableDataset | Iterator):
+        return True
+    return hasattr(value, "__iter__") and not hasattr(value, "__getitem__")
+
+
+def samples_of(value: Any, most: int) -> Samples:
+    """What a loader, a stream or a data set holds; of a stream, its first `most` samples, which then repeat.
+
+    Raises TaskError where a stream is empty or its code fails.
+    """
+    from torch.utils.data import DataLoader
+
+    if isinstance(value, DataLoader):
+        return _loader(value, most)
+    if is_stream(value):
+        return Samples(_read(value, most), _collate_of(value))
+    return Samples(value, _collate_of(value))
+
+
+def _loader(loader: Any, most: int) -> Samples:
+    from torch.utils.data import BatchSampler, RandomSampler, SequentialSampler, WeightedRandomSampler
+    from torch.utils.data._utils.collate import default_collate
+
+    inside = samples_of(loader.dataset, most)
+    collate = inside.collate if loader.collate_fn is default_collate else loader.collate_fn
+    sampler, weights = loader.sampler, None
+    if isinstance(sampler, WeightedRandomSampler):
+        weights = np.asarray(sampler.weights, dtype=np.float64)
+    elif not isinstance(sampler, RandomSampler | SequentialSampler) and not is_stream(loader.dataset):
+        _LOG.warning("the loader's %s is not used: every trial draws its batches at random", type(sampler).__name__)
+    size = loader.batch_size
+    if size is None and isinstance(loader.batch_sampler, BatchSampler):
+        size = loader.batch_sampler.batch_size
+    if size is None and is_stream(loader.dataset):
+        # The stream gives whole batches: each is one sample of a batch of one.
+        return Samples(inside.dataset, _only, 1)
+    return Samples(inside.dataset, collate, size, weights)
+
+
+def _only(samples: list[Any]) -> Any:
+    """The batch that a stream of batches gave."""
+    return samples[0]
+
+
+def _read(stream: Iterable[Any], most: int) -> list[Any]:
+    with guarded("reading the stream of samples", "data"):
+        iterator = iter(stream)
+        found = list(itertools.islice(iterator, most))
+        more = len(found) == most and next(iterator, _END) is not _END
+    if not found:
+        raise TaskError("the stream of samples is empty", where="data", remedy="yield at least one (x, y)")
+    rest = (
+        f"its first {most:,} samples are kept and repeat (`data.samples`)"
+        if more
+        else f"{len(found):,} samples are kept"
+    )
+    _LOG.warning("the data are a stream: %s; `val_fraction` holds out some of them at random", rest)
+    return found
+
+
+_END = object()
+
+
+def _collate_of(dataset: Any) -> Callable[[list[Any]], Any] | None:
+    """A data set's own way to make a batch, also where it stands inside a subset or a chain of data sets."""
+    own = getattr(dataset, "collate_fn", None)
+    if own is not None:
+        return own  # type: ignore[no-any-return]
+    if hasattr(dataset, "dataset") and hasattr(dataset, "indices"):
+        return _collate_of(dataset.dataset)
+    parts = getattr(dataset, "datasets", None)
+    if isinstance(parts, list | tuple) and parts:
+        return _collate_of(parts[0])
+    return None
+
+
+def classes_of(dataset: Any) -> int:
+    """How many classes a data set says it has, also inside a subset or a chain; 0 where it does not say."""
+    own = getattr(dataset, "classes", None)
+    if own is not None and hasattr(own, "__len__"):
+        return len(own)
+    if hasattr(dataset, "dataset") and hasattr(dataset, "indices"):
+        return classes_of(dataset.dataset)
+    parts = getattr(dataset, "datasets", None)
+    return max(map(classes_of, parts)) if isinstance(parts, list | tuple) and parts else 0

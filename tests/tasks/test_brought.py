@@ -1,0 +1,353 @@
+"""Models and data as people have them: loaders, streams, mappings, tuples, lazy layers, targets of every form."""
+
+import dataclasses
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.data import ConcatDataset, DataLoader, Dataset, IterableDataset, WeightedRandomSampler, random_split
+
+from lrtool.engine.loop.engine import LoopEngine
+from lrtool.engine.trials import Recipe
+from lrtool.errors import LrtoolError, TaskError, UsageError
+from lrtool.optimizers import KINDS as OPTIMIZERS
+from lrtool.status import Status
+from lrtool.tasks import losses, metrics
+from lrtool.tasks.adapt import adapt
+from lrtool.tasks.base import BuildContext, Data, DataShape, Model, Task
+from lrtool.tasks.base import Dataset as DataSpec
+from lrtool.tasks.build import build_task
+from tests.engine.contract import trial
+
+X = torch.randn(120, 6, generator=torch.Generator().manual_seed(0))
+Y = (X[:, 0] > 0).long() + (X[:, 1] > 1).long()
+
+
+class Given(DataSpec):
+    kind: str
+    returned: object = None
+    target: str | None = None
+    samples: int = 1000
+
+    def load(self, context: BuildContext) -> Data:
+        return adapt(self.returned, self.val_fraction, self.split_seed, self.samples, self.target)
+
+
+class Made(Model):
+    kind: str
+    make: object = None
+    output: int | str | None = None
+
+    def build(self, shape: DataShape, context: BuildContext) -> nn.Module:
+        return self.make()
+
+
+def net(outputs: int = 3) -> nn.Module:
+    return nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, outputs))
+
+
+def task_of(returned: object, make: Callable = net, loss: object = None, metric: list | None = None, **fields) -> Task:
+    spec = losses.KINDS[loss]() if isinstance(loss, str) else loss
+    own = {name: fields.pop(name) for name in ("output",) if name in fields}
+    asked = [metrics.KINDS[name]() for name in metric] if metric is not None else None
+    data = Given.model_construct(
+        kind="given", returned=returned, **{"batch_size": 8, "val_fraction": 0.2, "split_seed": 0, **fields}
+    )
+    object.__setattr__(data, "sampler", fields.get("sampler", "random"))
+    model = Made.model_construct(kind="made", make=make, output=own.get("output"))
+    return build_task("t", model, data, spec, asked, BuildContext())
+
+
+def trains(task: Task) -> dict[str, float]:
+    """Train it for an epoch; the last evaluation's values."""
+    (trace,) = LoopEngine().run(task, [trial(0, 12, 0.05)], Recipe(OPTIMIZERS["sgd"](lr=0.05)))
+    assert trace.status is Status.FINISHED, trace.reason
+    return dict(trace.evaluations[-1].values)
+
+
+class Texts(Dataset):
+    """Texts of several lengths, which only `pad` makes a batch of."""
+
+    def __init__(self, collate: bool = True) -> None:
+        if collate:
+            self.collate_fn = pad
+        self.items = [(torch.arange(1, 3 + n % 5), n % 2) for n in range(60)]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        return self.items[index]
+
+
+def pad(samples: list) -> tuple[Tensor, Tensor]:
+    texts = nn.utils.rnn.pad_sequence([text for text, _ in samples], batch_first=True)
+    return texts, torch.tensor([label for _, label in samples])
+
+
+class Bag(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.EmbeddingBag(20, 8)
+        self.head = nn.Linear(8, 2)
+
+    def forward(self, texts: Tensor) -> Tensor:
+        return self.head(self.embedding(texts))
+
+
+LOADED = {
+    "a loader with a collate function": lambda: DataLoader(Texts(collate=False), batch_size=4, collate_fn=pad),
+    "a loader of a data set with one": lambda: DataLoader(Texts(), batch_size=4, collate_fn=Texts().collate_fn),
+    "a pair of loaders": lambda: tuple(DataLoader(Texts(False), 4, collate_fn=pad) for _ in range(2)),
+    "random_split": lambda: random_split(Texts(), [40, 20]),
+    "a subset": lambda: random_split(Texts(), [40, 20])[0],
+    "chained data sets": lambda: ConcatDataset([Texts(), Texts()]),
+    "split chained data sets": lambda: random_split(ConcatDataset([Texts(), Texts()]), [100, 20]),
+}
+
+
+@pytest.mark.parametrize("name", LOADED)
+def test_samples_are_put_together_as_their_loader_does(name: str) -> None:
+    assert np.isfinite(trains(task_of(LOADED[name](), Bag, "cross_entropy", batch_size=6))["val_loss"])
+
+
+def test_samples_that_no_one_can_put_together_are_explained() -> None:
+    with pytest.raises(TaskError, match="return a DataLoader with its collate_fn"):
+        task_of(Texts(collate=False), Bag, "cross_entropy")
+
+
+def test_a_loader_says_its_batch_size_and_its_weights() -> None:
+    weights = torch.arange(120.0) + 1
+    pairs = torch.utils.data.TensorDataset(X, Y)
+    data = adapt(DataLoader(pairs, batch_size=5, sampler=WeightedRandomSampler(weights, 120)), 0.25, 0)
+    assert data.batch_size == 5 and data.weights is not None and len(data.weights) == len(data.train) == 90
+    task = task_of(DataLoader(pairs, batch_size=5, sampler=WeightedRandomSampler(weights, 120)))
+    assert task.batch_size == 5 and trains(task)
+
+
+class Stream(IterableDataset):
+    def __init__(self, count: int | None) -> None:
+        self.count = count
+
+    def __iter__(self):
+        number = 0
+        while self.count is None or number < self.count:
+            yield X[number % 120], Y[number % 120]
+            number += 1
+
+
+@pytest.mark.parametrize(
+    ("stream", "kept"),
+    [
+        (lambda: Stream(50), 50),
+        (lambda: Stream(None), 1000),
+        (lambda: DataLoader(Stream(50), batch_size=8), 50),
+        (lambda: ((x, y) for x, y in zip(X, Y, strict=True)), 120),
+        (lambda: (Stream(50), Stream(20)), 50),
+    ],
+)
+def test_streams_are_kept(stream: Callable, kept: int, caplog: pytest.LogCaptureFixture) -> None:
+    task = task_of(stream(), val_fraction=0.0, loss="cross_entropy")
+    assert len(task.train) == kept and "a stream" in caplog.text
+    (trace,) = LoopEngine().run(task, [trial(0, 6, 0.05)], Recipe(OPTIMIZERS["sgd"](lr=0.05)))
+    assert trace.status is Status.FINISHED
+
+
+def test_an_empty_stream_is_explained() -> None:
+    with pytest.raises(TaskError, match="the stream of samples is empty"):
+        adapt(Stream(0), 0.2, 0)
+
+
+class Named(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = net()
+
+    def forward(self, numbers: Tensor, more: Tensor) -> Tensor:
+        return self.net(numbers + more)
+
+
+class Whole(Named):
+    def forward(self, row: dict) -> Tensor:
+        return self.net(row["numbers"] + row["more"])
+
+
+def rows(key: str) -> list:
+    return [{"numbers": x, "more": x / 2, key: y} for x, y in zip(X, Y, strict=True)]
+
+
+@pytest.mark.parametrize("key", ["target", "label", "labels", "y"])
+def test_the_target_of_mappings_is_what_the_model_does_not_take(key: str) -> None:
+    assert "val_accuracy" in trains(task_of(rows(key), Named, "cross_entropy"))
+
+
+def test_the_target_of_mappings_can_be_named() -> None:
+    assert trains(task_of(rows("answer"), Named, "cross_entropy", target="answer"))
+
+
+@pytest.mark.parametrize("model", [Named, Whole])
+def test_inputs_inside_a_mapping(model: type[nn.Module]) -> None:
+    nested = [({"numbers": x, "more": x / 2}, y) for x, y in zip(X, Y, strict=True)]
+    assert trains(task_of(nested, model, "cross_entropy"))
+
+
+LAZY = {
+    "linear": lambda: nn.Sequential(nn.LazyLinear(16), nn.ReLU(), nn.LazyLinear(3)),
+    "batch norm": lambda: nn.Sequential(nn.LazyLinear(16), nn.LazyBatchNorm1d(), nn.ReLU(), nn.LazyLinear(3)),
+    "convolution": lambda: nn.Sequential(
+        nn.Unflatten(1, (1, 6)), nn.LazyConv1d(4, 3), nn.Flatten(), nn.Dropout(0.5), nn.LazyLinear(3)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LAZY)
+def test_lazy_layers_learn_their_sizes(name: str) -> None:
+    task = task_of((X, Y), LAZY[name])
+    assert trains(task)
+    torch.manual_seed(3)
+    one = task.new_model()
+    torch.manual_seed(3)
+    for a, b in zip(one.state_dict().values(), task.new_model().state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+
+
+class Returning(nn.Module):
+    """Gives its logits in one of many wrappings."""
+
+    def __init__(self, wrap: Callable) -> None:
+        super().__init__()
+        self.net, self.wrap = net(), wrap
+
+    def forward(self, x: Tensor) -> object:
+        return self.wrap(self.net(x))
+
+
+@dataclasses.dataclass
+class Out:
+    logits: Tensor
+    hidden: Tensor
+
+
+WRAPPED = {
+    "a tuple": lambda logits: (logits, (logits * 2, logits * 3)),
+    "a list": lambda logits: [logits, logits * 2],
+    "a mapping": lambda logits: {"state": logits * 2, "logits": logits},
+    "a mapping of one": lambda logits: {"whatever": logits},
+    "a data class": lambda logits: Out(logits, logits * 2),
+    "an object": lambda logits: SimpleNamespace(prediction=logits, hidden=logits * 2),
+}
+
+
+@pytest.mark.parametrize("name", WRAPPED)
+def test_predictions_are_found_in_what_a_model_returns(name: str) -> None:
+    plain = task_of((X, Y), lambda: Returning(lambda logits: logits))
+    wrapped = task_of((X, Y), lambda: Returning(WRAPPED[name]), loss="cross_entropy")
+    assert trains(wrapped) == trains(plain) and set(wrapped.metrics) == {"accuracy"}
+
+
+@pytest.mark.parametrize(("wrap", "output"), [(lambda y: (y * 0, y), 1), (lambda y: {"a": y * 0, "b": y}, "b")])
+def test_one_can_say_where_predictions_are(wrap: Callable, output: int | str) -> None:
+    assert trains(task_of((X, Y), lambda: Returning(wrap), loss="cross_entropy", output=output))
+
+
+@pytest.mark.parametrize(
+    ("wrap", "output", "message"),
+    [
+        (lambda y: {"a": y, "b": y}, None, "with a, b, and which tensor the predictions are is not clear"),
+        (lambda y: ((y, y), y), None, "write model: {use: …, output: logits}"),
+        (lambda y: {"a": y, "b": y}, "c", "has no 'c'; it has: a, b"),
+        (lambda y: (y, y), 2, "has no 2; write 0 … 1"),
+    ],
+)
+def test_predictions_that_are_not_found(wrap: Callable, output: object, message: str) -> None:
+    with pytest.raises(TaskError, match=message):
+        task_of((X, Y), lambda: Returning(wrap), loss="cross_entropy", output=output)
+
+
+def test_a_loss_beside_the_logits_is_the_models_own() -> None:
+    class Own(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = net()
+
+        def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+            logits = self.net(x)
+            return logits, functional.cross_entropy(logits, y)
+
+    mapped = [{"x": x, "y": y} for x, y in zip(X, Y, strict=True)]
+    task = task_of(mapped, Own)
+    assert task.loss is None and not task.metrics and "val_loss" in trains(task)
+
+
+def classes(n: int = 120) -> Tensor:
+    return Y[:n]
+
+
+IMAGES = torch.randn(120, 2, 4, 4, generator=torch.Generator().manual_seed(1))
+PIXELS = (IMAGES.sum(1) > 0).long() + (IMAGES[:, 0] > 1).long()
+
+#: Targets of every form: data, outputs of the model, the loss (None: the default) and the metric that goes with it.
+TARGETS = {
+    "segmentation": ((IMAGES, PIXELS), lambda: nn.Conv2d(2, 3, 1), None, "accuracy", "cross_entropy"),
+    "token classes, torch's way": (
+        (IMAGES.flatten(2), PIXELS.flatten(1)), lambda: nn.Conv1d(2, 3, 1), None, "accuracy", "cross_entropy"
+    ),
+    "soft targets": ((X, torch.softmax(X[:, :3], 1)), net, "cross_entropy", "accuracy", None),
+    "one-hot, float": ((X, functional.one_hot(Y, 3).float()), net, None, "accuracy", None),
+    "one-hot, whole": ((X, functional.one_hot(Y, 3)), net, None, "accuracy", None),
+    "a column of classes": ((X, Y[:, None]), net, None, "accuracy", None),
+    "bytes": ((X, Y.to(torch.uint8)), net, None, "accuracy", None),
+    "several labels, whole": ((X, (X[:, :4] > 0).long()), lambda: net(4), None, "accuracy", None),
+    "several labels, bool": ((X, X[:, :4] > 0), lambda: net(4), None, "accuracy", None),
+    "several labels, float": ((X, (X[:, :4] > 0).float()), lambda: net(4), None, "accuracy", None),
+    "one logit": ((X, (X[:, 0] > 0).long()), lambda: net(1), None, "accuracy", None),
+    "one logit, float": ((X, (X[:, 0] > 0).float()), lambda: net(1), None, "accuracy", None),
+    "one logit, flat": (
+        (X, (X[:, 0] > 0).float()), lambda: nn.Sequential(net(1), nn.Flatten(0)), "bce", "accuracy", None
+    ),
+    "values, flat": ((X, X[:, 0] * 2), lambda: net(1), None, "mae", None),
+    "values, as a column": ((X, X[:, :1] * 2), lambda: nn.Sequential(net(1), nn.Flatten(0)), None, "mae", None),
+    "classes from 1": ((X, Y + 1), net, None, "accuracy", None),
+    "-1 and 1": ((X, (X[:, 0] > 0).long() * 2 - 1), lambda: net(2), None, "accuracy", None),
+    "words": ((X.numpy(), np.where(X[:, 0] > 0, "cat", "dog")), lambda: net(2), None, "accuracy", None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_targets_of_every_form(name: str) -> None:
+    data, make, loss, metric, _ = TARGETS[name]
+    values = trains(task_of(data, make, loss))
+    assert set(values) == {"val_loss", f"val_{metric}"} and all(map(np.isfinite, values.values()))
+    if metric == "accuracy":
+        assert 0 <= values["val_accuracy"] <= 1
+
+
+def test_forms_of_one_target_train_the_same() -> None:
+    hot = functional.one_hot(Y, 3)
+    found = [trains(task_of((X, target), net)) for target in (Y, Y[:, None], hot, hot.float(), Y + 1)]
+    for each in found[1:]:
+        assert each == pytest.approx(found[0], rel=1e-5)
+
+
+def test_classes_can_be_drawn_or_weighed_equally() -> None:
+    rare = (torch.arange(120) % 10 == 0).long()
+    task = task_of((X, rare), lambda: net(2), sampler="balanced")
+    assert task.weights is not None and task.weights[rare_of(task)].sum() == pytest.approx(task.weights.sum() / 2)
+    assert trains(task)
+    weighed = task_of((X, rare), lambda: net(2), losses.KINDS["cross_entropy"](class_weights="balanced"))
+    output, target = torch.zeros(4, 2), torch.tensor([0, 0, 0, 1])
+    weights = torch.tensor([0.5 / 0.9, 0.5 / 0.1])
+    expected = functional.cross_entropy(output, target, weights)
+    torch.testing.assert_close(weighed.loss_of(output, target), expected, rtol=0.05, atol=0)
+    with pytest.raises(UsageError, match="not known beforehand"):
+        task_of(Texts(), Bag, losses.KINDS["cross_entropy"](class_weights="balanced"))
+    with pytest.raises(LrtoolError, match="not known beforehand"):
+        task_of(Texts(), Bag, "cross_entropy", sampler="balanced")
+
+
+def rare_of(task: Task) -> np.ndarray:
+    return task.train.target.numpy() == 1
