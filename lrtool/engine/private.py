@@ -147,6 +147,11 @@ def derived_attributes(module: nn.Module) -> set[str]:
     return names
 
 
+def hides_overflow(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether an optimizer looks at the overflow flag itself, as fused ones do; where torch does not say, no."""
+    return bool(getattr(optimizer, "_step_supports_amp_scaling", False))
+
+
 def changes_in_place(tensor: Tensor) -> int | None:
     """How often a tensor was changed in place; None where torch does not say."""
     return getattr(tensor, "_version", None)
