@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+
 import torch
 
 from lrtool.engine.vector.proof import usercode
