@@ -8,12 +8,12 @@ import pytest
 
 from lrtool.engine.choice import Chooser
 from lrtool.engine.loop.engine import LoopEngine
-from lrtool.engine.speeds import Amount, LoopSpeed, StackSpeed
 from lrtool.engine.trials import EngineName
 from lrtool.engine.vector.costs import StackCosts
 from lrtool.engine.vector.engine import VectorEngine
+from lrtool.engine.vector.speeds import Amount, LoopSpeed, StackSpeed
 from tests.engine.contract import small_task, trial
-from tests.engine.test_speeds import RECIPE, stack
+from tests.engine.vector.test_speeds import RECIPE, stack
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 

@@ -15,9 +15,9 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 import lrtool
 from lrtool.engine import private
+from lrtool.engine.cost.work import work_of
 from lrtool.engine.trials import Recipe
 from lrtool.engine.vector.obstacles import obstacle
-from lrtool.engine.work import work_of
 from lrtool.optimizers import KINDS
 from lrtool.tasks.base import seeded_model
 from tests.engine.contract import small_task
@@ -116,7 +116,7 @@ def test_the_fallback_of_a_mode_is_a_context_in_which_nothing_is_seen() -> None:
         "builtins.__import__ = refused\n"
         "from lrtool.engine import private\n"
         "builtins.__import__ = real\n"
-        "from lrtool.engine.work import Witness\n"
+        "from lrtool.engine.cost.work import Witness\n"
         "with Witness() as seen: torch.ones(2) + 1\n"
         "print(private.OPERATORS_SHOWN, seen.operators)\n"
     )

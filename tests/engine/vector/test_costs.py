@@ -7,11 +7,11 @@ import math
 import pytest
 import torch
 
-from lrtool.engine.speeds import Amount, StackSpeed
 from lrtool.engine.vector.costs import StackCosts, stack_budget
+from lrtool.engine.vector.speeds import Amount, StackSpeed
 from lrtool.tasks.base import seeded_model
 from tests.engine.contract import small_task
-from tests.engine.test_speeds import RECIPE
+from tests.engine.vector.test_speeds import RECIPE
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 

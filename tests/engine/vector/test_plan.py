@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
-from lrtool.engine.speeds import StackSpeed
 from lrtool.engine.vector.compiling import usual_seconds
 from lrtool.engine.vector.costs import StackCosts
 from lrtool.engine.vector.plan import Plan, StackPlanner
+from lrtool.engine.vector.speeds import StackSpeed
 from tests.engine.contract import small_task, trial
-from tests.engine.test_speeds import RECIPE
-from tests.engine.vector.test_calibration import compile_times
+from tests.engine.cost.test_calibration import compile_times
+from tests.engine.vector.test_speeds import RECIPE
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 

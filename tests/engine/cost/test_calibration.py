@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lrtool.engine.vector import calibration
+from lrtool.engine.cost import calibration
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lrtool.engine.speeds import Amount, LoopSpeed, StackSpeed, loop_speed, stack_speed, validations
 from lrtool.engine.trials import Recipe
 from lrtool.engine.vector.plan import StackPlanner
+from lrtool.engine.vector.speeds import Amount, LoopSpeed, StackSpeed, loop_speed, stack_speed, validations
 from lrtool.optimizers import KINDS
 from lrtool.tasks.base import Metric, Task
 from tests.engine.contract import small_task, trial

@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from lrtool.engine.work import Witness, work_of
+from lrtool.engine.cost.work import Witness, work_of
 from lrtool.tasks.base import seeded_model
 from tests.engine.contract import BATCH, CLASSES, FEATURES, small_task
 
