@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 
 from lrtool.engine import clock
 from lrtool.engine.cost import calibration
+from lrtool.engine.cost.amount import Amount, validations
 from lrtool.engine.cost.calibration import Seconds
 from lrtool.engine.trials import EngineName
-from lrtool.engine.vector.speeds import Amount, validations
 from lrtool.experiments.engines import Engines
 from lrtool.experiments.runner import TrialRunner
 from lrtool.experiments.setup import Setup

@@ -14,8 +14,8 @@ from lrtool.analysis.lr_fit import NoAnswer, Response
 from lrtool.analysis.range_test import analyse
 from lrtool.analysis.range_test_result import RangeTestResult
 from lrtool.analysis.search.best_lr import LEAST_LRS, MAX_SEEDS, SHORTEST, SHORTEST_SHARE, Rung, Search, plan
+from lrtool.engine.cost.amount import Amount
 from lrtool.engine.trials import Trial
-from lrtool.engine.vector.speeds import Amount
 from lrtool.errors import UsageError
 from lrtool.experiments.budget import Budget
 from lrtool.experiments.engines import Engines

@@ -7,11 +7,13 @@ from collections.abc import Callable
 import pytest
 
 from lrtool.engine.choice import Chooser
+from lrtool.engine.cost.amount import Amount
 from lrtool.engine.loop.engine import LoopEngine
+from lrtool.engine.loop.speeds import LoopSpeed
 from lrtool.engine.trials import EngineName
 from lrtool.engine.vector.costs import StackCosts
 from lrtool.engine.vector.engine import VectorEngine
-from lrtool.engine.vector.speeds import Amount, LoopSpeed, StackSpeed
+from lrtool.engine.vector.speeds import StackSpeed
 from tests.engine.contract import small_task, trial
 from tests.engine.vector.test_speeds import RECIPE, stack
 

@@ -7,8 +7,9 @@ import math
 import pytest
 import torch
 
+from lrtool.engine.cost.amount import Amount
 from lrtool.engine.vector.costs import StackCosts, stack_budget
-from lrtool.engine.vector.speeds import Amount, StackSpeed
+from lrtool.engine.vector.speeds import StackSpeed
 from lrtool.tasks.base import seeded_model
 from tests.engine.contract import small_task
 from tests.engine.vector.test_speeds import RECIPE

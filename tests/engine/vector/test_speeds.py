@@ -1,19 +1,16 @@
-"""Speeds of trials by themselves and in stacks: what is timed, remembered and derived."""
+"""Speeds of stacks: what is timed, remembered and derived."""
 
 from __future__ import annotations
 
-import time
-from dataclasses import replace
-
 import pytest
-import torch
 
+from lrtool.engine.cost.amount import Amount
 from lrtool.engine.trials import Recipe
 from lrtool.engine.vector.plan import StackPlanner
-from lrtool.engine.vector.speeds import Amount, LoopSpeed, StackSpeed, loop_speed, stack_speed, validations
+from lrtool.engine.vector.speeds import StackSpeed, stack_speed
 from lrtool.optimizers import KINDS
-from lrtool.tasks.base import Metric, Task
 from tests.engine.contract import small_task, trial
+from tests.engine.loop.test_speeds import slow_to_validate
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -25,28 +22,8 @@ def stack(update: float, validation: float) -> StackSpeed:
     return StackSpeed({2: update, 512: update}, {2: validation, 512: validation}, 0.0, 1)
 
 
-def test_a_trial_is_validated_as_often_as_it_says_and_at_its_end() -> None:
-    task = small_task()
-    assert [validations(task, 10, every) for every in (0, 3, 5, 10, 20)] == [1, 4, 2, 1, 1]
-    assert validations(small_task(val=False), 10, 3) == 0
-
-
-class Slow:
-    """A metric that takes its time."""
-
-    def __call__(self, output: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
-        time.sleep(0.01)
-        return output.argmax(-1) == truth
-
-
-def slow_to_validate() -> Task:
-    return replace(small_task(), metrics={"slow": Metric("slow", Slow())})
-
-
-def test_validation_is_timed_for_both_engines() -> None:
+def test_validation_is_timed_for_every_size() -> None:
     task = slow_to_validate()
-    # 21 samples in batches of 16: two calls of the metric.
-    assert 0.02 <= loop_speed(task, trial(0, 20, 0.1), RECIPE).validation < 0.5
     planner = StackPlanner(task, [trial(0, 20, 0.1)], RECIPE)
     measured = stack_speed(task, RECIPE, planner.costs.update, 8, float("inf"))
     assert all(0.02 <= seconds < 0.5 for seconds in measured.validations.values())
@@ -66,7 +43,5 @@ def test_the_size_of_a_stack_is_the_one_that_ends_soonest(updates: dict[int, flo
 
 @pytest.mark.parametrize("junk", [None, 3, {}, {"update": "x"}, {"updates": {"a": 1}}, {"updates": {}}])
 def test_what_is_remembered_wrongly_is_measured_again(junk: object) -> None:
-    assert LoopSpeed.parse(junk) is None and StackSpeed.parse(junk) is None
-    for good in (LoopSpeed(1e-3, 0.0, 0.1),):
-        assert LoopSpeed.parse(vars(good)) == good
+    assert StackSpeed.parse(junk) is None
     assert StackSpeed.parse(stack(1.0, 2.0).document()) == stack(1.0, 2.0)

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from lrtool.engine.choice import choose_engine
 from lrtool.engine.loop.engine import LoopEngine
+from lrtool.engine.loop.speeds import LoopSpeed
 from lrtool.engine.trials import Recipe
 from lrtool.engine.vector.engine import VectorEngine
 from lrtool.engine.vector.proof.stackable import why_not_stackable
-from lrtool.engine.vector.speeds import LoopSpeed
 from lrtool.errors import TaskError
 from lrtool.optimizers import KINDS
 from lrtool.schedules.plateau import Plateau
