@@ -23,9 +23,9 @@ LAYERS = (
     ("optimizers",),
     ("tasks",),
     ("config",),
-    ("loggers",),
     ("engine",),
-    ("executors", "comparison"),
+    # Loggers are observers of an engine.
+    ("executors", "loggers", "comparison"),
     # Plots and progress are drawn by whoever has results, so that a command's run folder has its plots.
     ("report",),
     ("experiments", "integrations"),
