@@ -67,8 +67,7 @@ def inductor_compiled(
         pieces.append((compile_fx_inner(inner, inputs, **options), inputs))
         return pieces[-1][0]
 
-    with plain_instructions():
-        whole: Any = compile_fx(module, list(example), inner_compile=kept, config_patches=_known_options())
+    whole: Any = compile_fx(module, list(example), inner_compile=kept, config_patches=_known_options())
     return lambda given: whole(*given), pieces
 
 
