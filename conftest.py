@@ -6,7 +6,7 @@ import pytest
 
 #: Whose tests train, compile, simulate, draw many figures or start processes; other slow tests are marked one by one.
 SLOW = (
-    "analysis/test_response.py",
+    "analysis/test_lr_fit.py",
     "analysis/test_suggest.py",
     "cli",
     "engine",
@@ -15,7 +15,7 @@ SLOW = (
     "integrations",
     "optimizers/test_updates.py",
     "report/test_figures.py",
-    "report/test_tune.py",
+    "report/plots/test_tune.py",
     "test_configs.py",
 )
 

@@ -15,7 +15,7 @@ ROOT = Path(lrtool.__file__).parent
 
 #: From the bottom to the top: a layer may import those before it. What stands on one line knows nothing of each other.
 LAYERS = (
-    ("errors", "status", "printable", "safe_path", "memory"),
+    ("errors", "status", "printable", "safe_path"),
     # A run folder is read and written without knowing what is trained; what was started is remembered beside configs.
     ("units", "registry", "runs"),
     ("schedules",),
@@ -23,9 +23,9 @@ LAYERS = (
     ("optimizers",),
     ("tasks",),
     ("config",),
-    ("loggers",),
     ("engine",),
-    ("executors", "comparison"),
+    # Loggers are observers of an engine.
+    ("executors", "loggers", "comparison"),
     # Plots and progress are drawn by whoever has results, so that a command's run folder has its plots.
     ("report",),
     ("experiments", "integrations"),
@@ -121,9 +121,19 @@ def test_engines_know_no_config(imports: list[Import]) -> None:
     assert not known, "\n".join(known)
 
 
-def test_the_loop_engine_knows_nothing_of_stacks(imports: list[Import]) -> None:
-    known = [str(i) for i in imports if ".engine.loop" in i.importer and ".engine.vector" in i.imported]
-    assert not known, "\n".join(known)
+#: Folders of the engine, from the bottom to the top; what stands beside them is theirs and the choice between them.
+ENGINE = ("lrtool.engine.cost", "lrtool.engine.loop", "lrtool.engine.vector")
+
+
+def test_inside_the_engine_nothing_climbs(imports: list[Import]) -> None:
+    """What costs are knows no engine, and the loop nothing of stacks."""
+    climbing = [
+        str(found)
+        for found in imports
+        for rank, below in enumerate(ENGINE)
+        if found.importer.startswith(below) and found.imported.startswith(ENGINE[rank + 1 :])
+    ]
+    assert not climbing, "\n".join(climbing)
 
 
 def test_no_modules_import_each_other(imports: list[Import]) -> None:

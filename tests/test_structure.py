@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import lrtool
+from conftest import SLOW
 
 ROOT = Path(lrtool.__file__).parent
 TESTS = Path(__file__).parent
@@ -88,3 +89,7 @@ ENGINE = sorted(path.relative_to(ROOT) for path in (ROOT / "engine").rglob("*.py
 def test_every_file_of_the_engine_has_a_test_file(path: Path) -> None:
     beside = TESTS / path.parent / f"test_{path.name}"
     assert beside.exists() or path.as_posix() in UNTESTED, f"write {beside.relative_to(TESTS.parent)}"
+
+
+def test_tests_that_are_called_slow_are_there() -> None:
+    assert [name for name in SLOW if not (TESTS / name).exists()] == []

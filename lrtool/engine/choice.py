@@ -10,19 +10,20 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from lrtool.engine.cost import calibration
+from lrtool.engine.cost.amount import Amount
+from lrtool.engine.cost.calibration import Seconds
+from lrtool.engine.cost.work import Work, work_of
 from lrtool.engine.device import intra_threads, math_attention
 from lrtool.engine.loop.engine import LoopEngine
+from lrtool.engine.loop.speeds import LoopSpeed, loop_speed
 from lrtool.engine.loop.threads import worthwhile_threads
 from lrtool.engine.processes import can_fork
-from lrtool.engine.speeds import Amount, LoopSpeed, loop_speed
 from lrtool.engine.trials import Engine, EngineName, Recipe, Trial
-from lrtool.engine.vector import calibration
-from lrtool.engine.vector.calibration import Seconds
 from lrtool.engine.vector.costs import stack_budget
 from lrtool.engine.vector.engine import VectorEngine
 from lrtool.engine.vector.plan import FEW, Plan, StackOutlook, StackPlanner
 from lrtool.engine.vector.proof.stackable import why_not_stackable
-from lrtool.engine.work import Work, work_of
 from lrtool.tasks.base import Task, seeded_model
 
 #: Seconds by the loop engine up to which it does not matter who trains, so that nothing about stacks is measured.

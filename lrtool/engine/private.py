@@ -67,8 +67,7 @@ def inductor_compiled(
         pieces.append((compile_fx_inner(inner, inputs, **options), inputs))
         return pieces[-1][0]
 
-    with plain_instructions():
-        whole: Any = compile_fx(module, list(example), inner_compile=kept, config_patches=_known_options())
+    whole: Any = compile_fx(module, list(example), inner_compile=kept, config_patches=_known_options())
     return lambda given: whole(*given), pieces
 
 
@@ -145,6 +144,11 @@ def derived_attributes(module: nn.Module) -> set[str]:
         if type(hook).__module__.startswith("torch.nn.utils.") and isinstance(name, str):
             names.add(name)
     return names
+
+
+def hides_overflow(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether an optimizer looks at the overflow flag itself, as fused ones do; where torch does not say, no."""
+    return bool(getattr(optimizer, "_step_supports_amp_scaling", False))
 
 
 def changes_in_place(tensor: Tensor) -> int | None:

@@ -21,11 +21,11 @@ import numpy as np
 import torch
 
 from lrtool.engine import clock
+from lrtool.engine.freed_memory import keep_freed_memory
 from lrtool.engine.interrupts import Interrupts
 from lrtool.engine.queue import Queue, WorkQueue
 from lrtool.engine.trials import Array, Evaluation, Trace, Trial
 from lrtool.errors import Interrupted, LrtoolError, TaskError
-from lrtool.memory import keep_freed_memory
 from lrtool.status import Status
 
 #: What trains a child's share of the trials, given its queue and what is called between chunks.

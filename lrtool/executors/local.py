@@ -15,8 +15,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from lrtool.engine.freed_memory import keep_freed_memory
 from lrtool.executors.base import J, R, Work, WorkError
-from lrtool.memory import keep_freed_memory
 from lrtool.safe_path import SAFE
 
 #: What numerical libraries read, when they are loaded, to know how many threads to use.

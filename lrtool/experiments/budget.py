@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Sequence
 
 from lrtool.engine import clock
-from lrtool.engine.speeds import Amount, validations
+from lrtool.engine.cost import calibration
+from lrtool.engine.cost.amount import Amount, validations
+from lrtool.engine.cost.calibration import Seconds
 from lrtool.engine.trials import EngineName
-from lrtool.engine.vector import calibration
-from lrtool.engine.vector.calibration import Seconds
 from lrtool.experiments.engines import Engines
 from lrtool.experiments.runner import TrialRunner
 from lrtool.experiments.setup import Setup

@@ -10,7 +10,7 @@ from typing import Any
 
 from lrtool.engine import clock
 from lrtool.engine.choice import Choice, Chooser, choose_engine
-from lrtool.engine.speeds import Amount
+from lrtool.engine.cost.amount import Amount
 from lrtool.engine.trials import EngineName, Observer, Recipe, Trace, Trial
 from lrtool.engine.vector.obstacles import NotStackableError
 from lrtool.engine.vector.plan import FEW, Plan

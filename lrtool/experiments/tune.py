@@ -14,7 +14,7 @@ from lrtool.analysis.lr_fit import NoAnswer, Response
 from lrtool.analysis.range_test import analyse
 from lrtool.analysis.range_test_result import RangeTestResult
 from lrtool.analysis.search.best_lr import LEAST_LRS, MAX_SEEDS, SHORTEST, SHORTEST_SHARE, Rung, Search, plan
-from lrtool.engine.speeds import Amount
+from lrtool.engine.cost.amount import Amount
 from lrtool.engine.trials import Trial
 from lrtool.errors import UsageError
 from lrtool.experiments.budget import Budget

@@ -10,9 +10,10 @@ import pytest
 from lrtool.analysis.search.best_lr import plan
 from lrtool.engine import clock
 from lrtool.engine.choice import Choice, Costs
-from lrtool.engine.speeds import Amount, LoopSpeed
+from lrtool.engine.cost.amount import Amount
+from lrtool.engine.cost.calibration import Memory, Seconds
+from lrtool.engine.loop.speeds import LoopSpeed
 from lrtool.engine.trials import EngineName
-from lrtool.engine.vector.calibration import Memory, Seconds
 from lrtool.experiments.budget import Budget, coarse
 from lrtool.experiments.engines import Engines
 from lrtool.experiments.tune import run_tune

@@ -6,10 +6,11 @@ import pytest
 from torch import nn
 
 from lrtool.engine.loop.engine import LoopEngine
-from lrtool.engine.speeds import LoopSpeed, StackSpeed
+from lrtool.engine.loop.speeds import LoopSpeed
 from lrtool.engine.trials import EngineName, Recipe
 from lrtool.engine.vector.engine import VectorEngine
 from lrtool.engine.vector.obstacles import NotStackableError
+from lrtool.engine.vector.speeds import StackSpeed
 from lrtool.errors import UsageError
 from lrtool.experiments.engines import Engines
 from lrtool.experiments.range_test.range_test import run_range_test

@@ -10,6 +10,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from lrtool.engine.private import hides_overflow
+
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 #: Skipped updates in a row after which no loss scale will help (2¹⁶ halved 40 times is 2⁻²⁴).
 MAX_SKIPS = 40
@@ -53,7 +55,7 @@ class Precision:
             self.optimizer.step()
             return True
         self._stepped = False
-        hidden = getattr(self.optimizer, "_step_supports_amp_scaling", False)
+        hidden = hides_overflow(self.optimizer)
         before = self.scaler.get_scale() if hidden else 0.0
         self.scaler.step(self.optimizer)
         self.scaler.update()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from lrtool.engine.work import work_of
+from lrtool.engine.cost.work import work_of
 from lrtool.tasks.base import Task
 
 #: What a forward pass does at most where one thread is as good as all. On two idle cores the second one makes an update

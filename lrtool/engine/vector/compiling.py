@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from lrtool.engine import clock
-from lrtool.engine.private import Function, has_cpp_compiler, inductor_compiled
+from lrtool.engine.private import Function, has_cpp_compiler, inductor_compiled, plain_instructions
 from lrtool.engine.vector.stack import Stack
 from lrtool.engine.vector.update import Update
 from lrtool.tasks.sources import TensorSource
@@ -131,7 +131,7 @@ def compiled(graph: Graph) -> Compiled:
 
 def _compile(graph: Graph) -> Compiled:
     began = clock.worked()
-    with torch.no_grad(), clock.programs():
+    with torch.no_grad(), plain_instructions(), clock.programs():
         whole, pieces = inductor_compiled(graph.module, graph.example)
         function = _innermost(graph, whole, pieces)
     return Compiled(function, graph.size, clock.worked() - began)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from lrtool.engine.speeds import Amount, StackSpeed, grown, size_for, stack_speed
+from lrtool.engine.cost import calibration
+from lrtool.engine.cost.amount import Amount
+from lrtool.engine.cost.calibration import Seconds
+from lrtool.engine.cost.work import Work, work_of
 from lrtool.engine.trials import Recipe
-from lrtool.engine.vector import calibration
-from lrtool.engine.vector.calibration import Seconds
 from lrtool.engine.vector.compiling import Graph, usual_seconds
+from lrtool.engine.vector.speeds import StackSpeed, grown, size_for, stack_speed
 from lrtool.engine.vector.update import Update
-from lrtool.engine.work import Work, work_of
 from lrtool.tasks.base import Task
 
 #: Bytes that stacks may hold, activations included, by kind of device.

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lrtool.engine.cost.work import draws
 from lrtool.engine.private import OperatorMode
-from lrtool.engine.work import draws
 
 _aten = torch.ops.aten
 # Keeps these streams apart from the one that initial weights are drawn from.

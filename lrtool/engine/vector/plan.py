@@ -10,16 +10,17 @@ from typing import NamedTuple
 import torch
 
 from lrtool.engine import clock
+from lrtool.engine.cost import calibration
+from lrtool.engine.cost.amount import Amount
+from lrtool.engine.cost.calibration import Seconds
 from lrtool.engine.device import intra_threads
 from lrtool.engine.processes import can_fork
-from lrtool.engine.speeds import Amount, StackSpeed
 from lrtool.engine.trials import Recipe, Trial
-from lrtool.engine.vector import calibration
-from lrtool.engine.vector.calibration import Seconds
 from lrtool.engine.vector.compiling import Compiled, compiled, missing_compiler, traced
 from lrtool.engine.vector.costs import StackCosts
 from lrtool.engine.vector.proof.updates import compiled_differs
 from lrtool.engine.vector.skeleton import skeleton_of
+from lrtool.engine.vector.speeds import StackSpeed
 from lrtool.engine.vector.stack import Stack
 from lrtool.engine.vector.update import first_rows
 from lrtool.errors import LrtoolError

@@ -9,9 +9,9 @@ import torch
 
 from lrtool.config.sweep.schema import Prune
 from lrtool.engine.choice import Choice, choose_engine
+from lrtool.engine.cost.work import work_of
 from lrtool.engine.trials import EngineName, Recipe, Trial
 from lrtool.engine.vector.costs import stack_budget
-from lrtool.engine.work import work_of
 from lrtool.errors import LrtoolError
 from lrtool.executors.local import cores
 from lrtool.experiments.setup import Setup

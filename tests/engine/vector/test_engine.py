@@ -20,11 +20,11 @@ from torch import Tensor, nn
 from lrtool.engine.device import intra_threads
 from lrtool.engine.loop.engine import LoopEngine
 from lrtool.engine.processes import can_fork
-from lrtool.engine.speeds import StackSpeed
 from lrtool.engine.trials import Recipe, Trace, Trial
 from lrtool.engine.vector.compiling import missing_compiler
 from lrtool.engine.vector.engine import VectorEngine
 from lrtool.engine.vector.obstacles import NotStackableError
+from lrtool.engine.vector.speeds import StackSpeed
 from lrtool.errors import Interrupted, TaskError
 from lrtool.optimizers import KINDS, ParamGroup
 from lrtool.schedules.plateau import Plateau
@@ -186,7 +186,7 @@ def test_workers_give_what_one_gives(side_by_side: VectorEngine) -> None:
 def _planned(monkeypatch: pytest.MonkeyPatch, forks: bool, parallel: Callable[..., float]) -> str:
     """What an engine that decides by itself says, on a machine with two cores."""
     monkeypatch.setattr("lrtool.engine.vector.plan.can_fork", lambda device: forks)
-    monkeypatch.setattr("lrtool.engine.vector.calibration.in_parallel", parallel)
+    monkeypatch.setattr("lrtool.engine.cost.calibration.in_parallel", parallel)
     said: list[str] = []
     with intra_threads(2):
         VectorEngine(compile=True, planned=lambda plan: said.append(plan.reason)).run(small_task(), various(8), SGD)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lrtool.engine import rng
+from lrtool.engine.cost.work import Witness, work_of
 from lrtool.engine.device import math_attention
 from lrtool.engine.trials import Recipe
 from lrtool.engine.vector.obstacles import obstacle
@@ -19,7 +20,6 @@ from lrtool.engine.vector.proof.followed import Followed, Moment
 from lrtool.engine.vector.proof.memories import Memories
 from lrtool.engine.vector.proof.updates import OtherDrawsError, StackProof, key_for
 from lrtool.engine.vector.skeleton import shortened, skeleton_of, without_dropout
-from lrtool.engine.work import Witness, work_of
 from lrtool.errors import LrtoolError
 from lrtool.tasks.base import Task
 from lrtool.tasks.failures import task_error

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lrtool.engine.choice import choose_engine
 from lrtool.engine.loop.engine import LoopEngine
-from lrtool.engine.speeds import LoopSpeed
+from lrtool.engine.loop.speeds import LoopSpeed
 from lrtool.engine.trials import Recipe
 from lrtool.engine.vector.engine import VectorEngine
 from lrtool.engine.vector.proof.stackable import why_not_stackable

@@ -20,9 +20,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from lrtool.engine.cost.work import Work
 from lrtool.engine.device import intra_threads
 from lrtool.engine.trials import Recipe
-from lrtool.engine.work import Work
 from lrtool.errors import OutputError
 from lrtool.runs.atomic import write_json
 from lrtool.tasks.base import Task

@@ -12,7 +12,7 @@ import pytest
 CODE = """
     import resource, sys
     import numpy as np
-    from lrtool.memory import keep_freed_memory
+    from lrtool.engine.freed_memory import keep_freed_memory
 
     if sys.argv[1] == "keep" and not keep_freed_memory():
         sys.exit("no")

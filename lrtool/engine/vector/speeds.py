@@ -1,20 +1,18 @@
-"""Measured speeds of training on this machine: one trial alone, and stacks by their size."""
+"""Measured speeds of uncompiled stacks on this machine, by their size."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
 import torch
 
 from lrtool.engine import clock
+from lrtool.engine.cost.amount import Amount
 from lrtool.engine.device import intra_threads
-from lrtool.engine.loop.threads import worthwhile_threads
-from lrtool.engine.loop.training import Training
-from lrtool.engine.trials import Recipe, Trial
+from lrtool.engine.trials import Recipe
 from lrtool.engine.vector.stack import Stack
 from lrtool.engine.vector.update import Update, trial_update
 from lrtool.engine.vector.validation import Validation
@@ -26,56 +24,6 @@ SIZES = (2, 8, 32, 128, 512)
 _GAIN = 0.9
 #: All threads must beat one by this much: they wait for each other, and the more the busier the machine is.
 _THREADS_GAIN = 0.85
-#: Updates of one trial that are timed, those that warm up, and the seconds after which so many at least are enough.
-_TIMED, _WARM, _LEAST, _ENOUGH = 64, 4, 8, 0.25
-#: The part of the updates that the one that is taken is slower than: none that others interrupted.
-_FAST = 0.3
-#: Calls that are timed, at least and at most, and the seconds after which the least are enough.
-_LEAST_CALLS, _MOST_CALLS, _CALLED = 2, 8, 0.1
-
-
-class Amount(NamedTuple):
-    """An amount of training: so many trials, of so many updates and so many validations each."""
-
-    trials: int
-    updates: float
-    validations: float
-
-    @classmethod
-    def of(cls, task: Task, trials: Sequence[Trial], recipe: Recipe) -> Amount:
-        """The amount of these trials; of different lengths, their mean."""
-        updates = sum(trial.steps for trial in trials) / max(1, len(trials))
-        return cls(len(trials), updates, validations(task, math.ceil(updates), recipe.eval_every))
-
-
-def validations(task: Task, steps: int, eval_every: int) -> int:
-    """How often a trial of so many updates is validated: every so many (0: never on the way), and at the end."""
-    if task.val is None:
-        return 0
-    return math.ceil(steps / eval_every) if eval_every else 1
-
-
-@dataclass(frozen=True)
-class LoopSpeed:
-    """Seconds of a trial by itself: an update, a validation, and all that comes before the first update."""
-
-    update: float
-    validation: float
-    begin: float
-
-    def trial(self, amount: Amount) -> float:
-        """Seconds of one trial."""
-        return self.begin + amount.updates * self.update + amount.validations * self.validation
-
-    @classmethod
-    def parse(cls, known: Any) -> LoopSpeed | None:
-        """What is remembered, where it makes sense."""
-        try:
-            speed = cls(*(float(known[name]) for name in ("update", "validation", "begin")))
-        except (TypeError, KeyError, ValueError):
-            return None
-        good = all(0 <= seconds < math.inf for seconds in (speed.update, speed.validation, speed.begin))
-        return speed if good and speed.update > 0 else None
 
 
 @dataclass(frozen=True)
@@ -151,41 +99,6 @@ def _between(table: Mapping[int, float], size: int) -> float:
     return table[low] + (table[high] - table[low]) * (size - low) / (high - low)
 
 
-def loop_speed(task: Task, trial: Trial, recipe: Recipe) -> LoopSpeed:
-    """Time one trial by itself, as the loop engine trains it. `task` is on the recipe's device."""
-    short = replace(trial, steps=min(_TIMED, trial.steps))
-    quiet = replace(recipe, eval_every=0, stop_on_divergence=False, plateau=None)
-    began = clock.worked()
-    training = Training(task, short, quiet)
-    begin = clock.worked() - began
-    with intra_threads(worthwhile_threads(task, training.model, recipe.device)):
-        update = _updates(training, recipe.device)
-        # What it learned does not matter, only that it is validated as after its last update.
-        training.step = short.steps
-        validation = _best(training.evaluate_if_due, recipe.device) if task.val is not None else 0.0
-    return LoopSpeed(update, validation, max(0.0, begin))
-
-
-def _updates(training: Training, device: torch.device) -> float:
-    """Seconds of an update: a fast one of those that were timed, or the fastest chunk's mean if that is less.
-
-    The first ones warm up, and what else runs on the machine only ever adds: to an update that others interrupt, as to
-    the chunk that follows an interruption with nothing left in the caches.
-    """
-    chunks: list[float] = []
-    spent = 0.0
-    while training.step < training.trial.steps and (training.step < _LEAST or spent < _ENOUGH):
-        before = training.step
-        seconds = clock.timed(training.advance, device)
-        spent += seconds
-        chunks.append(seconds / max(1, training.step - before))
-        if training.step == before:
-            break
-    single = training.trace.seconds[min(_WARM, training.trace.steps - 1) :]
-    fast = float(np.quantile(single, _FAST)) if len(single) else math.inf
-    return max(1e-7, min(fast, *chunks))
-
-
 def stack_speed(
     task: Task, recipe: Recipe, update: Update, most: int, hopeless: float, known: StackSpeed | None = None
 ) -> StackSpeed:
@@ -197,16 +110,21 @@ def stack_speed(
     threads = torch.get_num_threads() if known is None else known.threads
     with intra_threads(threads):
         updates = dict(known.updates) if known is not None else {}
-        _grow(updates, lambda size: _best(trial_update(update, task, recipe, size), recipe.device), most, hopeless)
+        _grow(
+            updates,
+            lambda size: clock.best_time(trial_update(update, task, recipe, size), recipe.device),
+            most,
+            hopeless,
+        )
         largest = max(updates)
         if known is None and threads > 1 and recipe.device.type == "cpu":
             with intra_threads(1):
-                alone = _best(trial_update(update, task, recipe, largest), recipe.device)
+                alone = clock.best_time(trial_update(update, task, recipe, largest), recipe.device)
             if updates[largest] > _THREADS_GAIN * alone:
                 threads, updates = 1, {size: t * alone / updates[largest] for size, t in updates.items()}
     with intra_threads(threads):
         stack = Stack(update.skeleton, recipe, 1)
-        begin = _best(lambda: stack.load(0, update.skeleton, 0), recipe.device)
+        begin = clock.best_time(lambda: stack.load(0, update.skeleton, 0), recipe.device)
         checked = dict(known.validations) if known is not None else {}
         for size in {min(updates), largest} - checked.keys() if task.val is not None else ():
             checked[size] = _validation(task, recipe, update, size)
@@ -240,16 +158,4 @@ def size_for(trials: int) -> int:
 def _validation(task: Task, recipe: Recipe, update: Update, size: int) -> float:
     """Seconds of a validation of a whole stack."""
     stack, validate = Stack(update.skeleton, recipe, size), Validation(task, update.skeleton, update.random)
-    return max(1e-7, _best(lambda: validate(stack), recipe.device))
-
-
-def _best(once: Callable[[], object], device: torch.device) -> float:
-    """Seconds of one call, the best of a few; where one takes long, of as few as that is worth."""
-    best, spent = math.inf, 0.0
-    for number in range(_MOST_CALLS):
-        if number >= _LEAST_CALLS and spent > _CALLED:
-            break
-        seconds = clock.timed(once, device)
-        spent += seconds
-        best = min(best, seconds)
-    return best
+    return max(1e-7, clock.best_time(lambda: validate(stack), recipe.device))

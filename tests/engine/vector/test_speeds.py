@@ -1,0 +1,47 @@
+"""Speeds of stacks: what is timed, remembered and derived."""
+
+from __future__ import annotations
+
+import pytest
+
+from lrtool.engine.cost.amount import Amount
+from lrtool.engine.trials import Recipe
+from lrtool.engine.vector.plan import StackPlanner
+from lrtool.engine.vector.speeds import StackSpeed, stack_speed
+from lrtool.optimizers import KINDS
+from tests.engine.contract import small_task, trial
+from tests.engine.loop.test_speeds import slow_to_validate
+
+pytestmark = pytest.mark.usefixtures("own_cache")
+
+RECIPE = Recipe(KINDS["sgd"](lr=0.1))
+
+
+def stack(update: float, validation: float) -> StackSpeed:
+    """A stack that takes so long whatever its size."""
+    return StackSpeed({2: update, 512: update}, {2: validation, 512: validation}, 0.0, 1)
+
+
+def test_validation_is_timed_for_every_size() -> None:
+    task = slow_to_validate()
+    planner = StackPlanner(task, [trial(0, 20, 0.1)], RECIPE)
+    measured = stack_speed(task, RECIPE, planner.costs.update, 8, float("inf"))
+    assert all(0.02 <= seconds < 0.5 for seconds in measured.validations.values())
+    without = stack_speed(small_task(val=False), RECIPE, planner.costs.update, 8, float("inf"))
+    assert not without.validations and without.validation(8) == 0
+
+
+def test_a_stack_without_hope_is_not_measured_further() -> None:
+    planner = StackPlanner(small_task(), [trial(0, 20, 0.1)], RECIPE)
+    assert max(stack_speed(small_task(), RECIPE, planner.costs.update, 512, -1.0).updates) == 8
+
+
+@pytest.mark.parametrize(("updates", "size"), [({2: 1.0, 8: 1.0, 32: 8.0}, 8), ({2: 1.0, 8: 4.0}, 2)])
+def test_the_size_of_a_stack_is_the_one_that_ends_soonest(updates: dict[int, float], size: int) -> None:
+    assert StackSpeed(updates, {}, 0.0, 1).best_size(Amount(16, 100, 0), 64) == size
+
+
+@pytest.mark.parametrize("junk", [None, 3, {}, {"update": "x"}, {"updates": {"a": 1}}, {"updates": {}}])
+def test_what_is_remembered_wrongly_is_measured_again(junk: object) -> None:
+    assert StackSpeed.parse(junk) is None
+    assert StackSpeed.parse(stack(1.0, 2.0).document()) == stack(1.0, 2.0)
