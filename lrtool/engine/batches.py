@@ -22,7 +22,7 @@ class Batches:
     """
 
     def __init__(self, task: Task, seed: int, device: torch.device, kept: int = 1) -> None:
-        if task.steps_per_epoch < 1:
+        if task.batches_per_epoch < 1:
             raise UsageError(
                 f"a batch of {task.batch_size} does not fit {len(task.train)} training samples",
                 where="data.batch_size",

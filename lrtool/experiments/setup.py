@@ -27,7 +27,7 @@ class Setup:
     @property
     def updates_per_epoch(self) -> int:
         """Updates in one epoch (at least 1); an update takes `accumulate` batches."""
-        return max(1, round(self.task.steps_per_epoch / self.recipe.accumulate))
+        return max(1, round(self.task.batches_per_epoch / self.recipe.accumulate))
 
     @property
     def steps(self) -> int:
