@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, overload
 
@@ -82,15 +82,6 @@ class Curve:
         return self(np.arange(self.steps))
 
 
-class _Elsewhere:
-    """The class attribute `elsewhere`, read from the one table that the parity tests read."""
-
-    def __get__(self, instance: object, owner: type[Schedule]) -> Mapping[str, str]:
-        from lrtool.report.schedules.parity import shown
-
-        return shown(owner.model_fields["kind"].default)
-
-
 class Schedule(BaseModel):
     """A learning-rate schedule: fields a user writes, and one formula.
 
@@ -102,8 +93,6 @@ class Schedule(BaseModel):
     #: What `lrtool schedule explain` says besides the docstring.
     helps: ClassVar[str] = ""
     hurts: ClassVar[str] = ""
-    #: The same schedule elsewhere: library → how its parameters map (see parity.py).
-    elsewhere: ClassVar[Mapping[str, str]] = _Elsewhere()  # type: ignore[assignment]
     #: Durations the formula divides by: 0 is an error, and a fraction that rounds to 0 comes to 1 update.
     periods: ClassVar[frozenset[str]] = frozenset()
     #: Durations at which the curve leaves the peak: a fraction that rounds to 0 comes to 1 update, 0 stays 0.

@@ -33,11 +33,6 @@ class Equivalent:
     example: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
 
-    def shown(self) -> str:
-        """As `explain` shows it."""
-        note = f"  ({self.note})" if self.note else ""
-        return MARK.sub(r"\1", f"{self.ours}  =  {self.theirs}") + note
-
 
 def _torch(kind: str, plain: str, ours: str, theirs: str, note: str = "", **example: Any) -> Equivalent:
     return Equivalent(kind, "torch", plain, ours, theirs, {"T": 60, "lr": 0.1, **example}, note)
@@ -317,22 +312,7 @@ _OPTAX = (
 
 EQUIVALENTS: tuple[Equivalent, ...] = (*_TORCH, *_TRANSFORMERS, *_OPTAX)
 
-#: Where the other library depends on what training measures; see `lrtool.schedules.plateau.Plateau`.
-REACTIVE: Mapping[str, str] = {
-    "ReduceLROnPlateau": "plateau: {factor: …, patience: …} beside the schedule",
-    "reduce_lr_on_plateau": "plateau: {factor: …, patience: …} beside the schedule",
-    "greedy": "no counterpart: it raises the LR by what training measures",
-}
-
 
 def equivalents(kind: str) -> tuple[Equivalent, ...]:
     """The entries of a kind."""
     return tuple(entry for entry in EQUIVALENTS if entry.kind == kind)
-
-
-def shown(kind: str) -> Mapping[str, str]:
-    """Library → how the kind is written there, one entry a line."""
-    texts: dict[str, list[str]] = {}
-    for entry in equivalents(kind):
-        texts.setdefault(entry.library, []).append(entry.shown())
-    return {library: "\n".join(lines) for library, lines in texts.items()}

@@ -23,7 +23,7 @@ class Field:
 
 
 @dataclass(frozen=True)
-class Equivalent:
+class Elsewhere:
     """The schedule in another library: `name` there, `ours` in YAML, `theirs` in Python."""
 
     library: str
@@ -45,7 +45,7 @@ class Entry:
     helps: str
     hurts: str
     fields: tuple[Field, ...]
-    elsewhere: tuple[Equivalent, ...]
+    elsewhere: tuple[Elsewhere, ...]
 
 
 def entry(kind: str) -> Entry:
@@ -63,7 +63,7 @@ def entry(kind: str) -> Entry:
         hurts=cls.hurts,
         fields=_fields(cls),
         elsewhere=tuple(
-            Equivalent(each.library, each.plain, MARK.sub(r"\1", each.ours), MARK.sub(r"\1", each.theirs), each.note)
+            Elsewhere(each.library, each.plain, MARK.sub(r"\1", each.ours), MARK.sub(r"\1", each.theirs), each.note)
             for each in equivalents(kind)
         ),
     )

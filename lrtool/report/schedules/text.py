@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrtool.report.plots.style import number
-from lrtool.report.schedules.reference import Entry, Equivalent, entry
+from lrtool.report.schedules.reference import Elsewhere, Entry, entry
 from lrtool.report.terminal.lines import line_plot
 from lrtool.report.terminal.sparkline import sparkline
 from lrtool.schedules import KINDS, Schedule
@@ -102,7 +102,7 @@ def _fields(found: Entry, width: int) -> Iterator[str]:
             yield _wrapped(head, field.description, width)
 
 
-def _equivalent(each: Equivalent, width: int) -> Iterator[str]:
+def _equivalent(each: Elsewhere, width: int) -> Iterator[str]:
     yield f"  {each.library}: {each.name}"
     yield _wrapped("    theirs  ", each.theirs, width)
     yield _wrapped("    here    ", each.ours, width)
