@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lrtool.engine import rng
 from lrtool.engine.batches import index_device
-from lrtool.errors import LrtoolError, TaskError
+from lrtool.errors import LrtoolError
 from lrtool.tasks.base import Task
 from lrtool.tasks.failures import task_error
 from lrtool.tasks.losses.base import describe
@@ -42,24 +42,6 @@ def take(source: Source, index: Tensor) -> Batch:
         raise
     except Exception as error:
         raise task_error(error, "taking samples from the data set") from error
-
-
-def check_loss(loss: Any) -> None:
-    """Raise TaskError unless a loss can be trained on: one floating-point number that depends on the model."""
-    if loss is None:
-        raise TaskError("no loss is set and the model returned none", where="loss", remedy="write loss: cross_entropy")
-    if not isinstance(loss, Tensor) or loss.ndim or not loss.is_floating_point():
-        raise TaskError(
-            f"a loss is one number, the mean over the batch, but got {describe(loss)}",
-            where="loss",
-            remedy="return loss.mean()",
-        )
-    if not loss.requires_grad:
-        raise TaskError(
-            "the loss does not depend on any trainable parameter",
-            where="loss",
-            remedy="check for detach(), no_grad() or argmax() between the model and its loss, or frozen parameters",
-        )
 
 
 def evaluate(

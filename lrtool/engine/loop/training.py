@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from lrtool.engine import rng
 from lrtool.engine.batches import Batches
-from lrtool.engine.evaluate import batch_loss, check_loss, evaluate, take
+from lrtool.engine.evaluate import batch_loss, evaluate, take
 from lrtool.engine.loop import state
 from lrtool.engine.loop.checkpoint import Checkpoint
 from lrtool.engine.loop.precision import MAX_SKIPS, Precision
@@ -26,6 +26,7 @@ from lrtool.schedules.plateau import PlateauState
 from lrtool.status import Status
 from lrtool.tasks.base import Task, seeded_model
 from lrtool.tasks.failures import guarded, task_error
+from lrtool.tasks.losses.base import check_loss
 
 
 @dataclass(frozen=True)
