@@ -265,7 +265,7 @@ class BrokenAt(nn.Module):
 def test_a_failing_model_names_the_line_and_keeps_the_trace() -> None:
     watched = Recording()
     task = replace(small_task(), new_model=lambda: BrokenAt(ValueError("no more"), 7))
-    with pytest.raises(TaskError, match=r"(?s)test_loop\.py:\d+: .*forward pass.*ValueError: no more"):
+    with pytest.raises(TaskError, match=r"(?s)test_engine\.py:\d+: .*forward pass.*ValueError: no more"):
         LoopEngine().run(task, [trial(0, 20, 0.1)], Recipe(SGD), watched)
     assert watched.traces[0].status is Status.FAILED and "no more" in watched.traces[0].reason
     assert watched.traces[0].steps == len(watched.losses[0]) == 7
