@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import difflib
-import gc
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -15,22 +13,11 @@ from lrtool.comparison.lr_response import lr_responses
 from lrtool.comparison.outcomes import read_outcomes
 from lrtool.comparison.variants import Variant, chosen_metric, compared_loss, is_bounded, usual_target, variants
 from lrtool.errors import UsageError
+from lrtool.memory import without_collector
 from lrtool.report.terminal.compare import Report, missing, verdict
 
 
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """Nothing here is cyclic, and the collector would walk over every trial again and again: a sixth of the time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
-@_without_collector()
+@without_collector()
 def build_report(
     runs: Sequence[str],
     metric: str | None,
