@@ -53,12 +53,6 @@ class ScheduleError(UsageError, ValueError):
     """A schedule's field, or a step or LR it is asked for, breaks the rule of that schedule."""
 
 
-class DivergedError(LrtoolError):
-    """Training diverged and nothing can be concluded; results up to then are kept."""
-
-    exit_code = ExitCode.DIVERGED
-
-
 class TaskError(LrtoolError):
     """The user's model, data or loss failed, or memory ran out."""
 

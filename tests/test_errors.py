@@ -10,7 +10,6 @@ from lrtool.errors import ExitCode
         (errors.LrtoolError, 1),
         (errors.UsageError, 2),
         (errors.ScheduleError, 2),
-        (errors.DivergedError, 3),
         (errors.TaskError, 4),
         (errors.OutputError, 5),
     ],
@@ -21,6 +20,10 @@ def test_each_kind_has_its_exit_code(kind, code):
     assert str(error) == "here: it broke; mend it"
     assert (error.what, error.where, error.remedy) == ("it broke", "here", "mend it")
     assert str(kind("it broke")) == "it broke"
+
+
+def test_a_run_that_diverged_has_its_own_exit_code():
+    assert ExitCode.DIVERGED == 3
 
 
 def test_schedule_errors_are_value_errors():

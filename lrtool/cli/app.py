@@ -12,8 +12,8 @@ import typer
 
 from lrtool import __version__
 from lrtool.cli import check, compare, doctor, init, range_test, schedule, schema, sweep, train, tune
-from lrtool.engine.freed_memory import keep_freed_memory
 from lrtool.errors import ExitCode, Interrupted, LrtoolError
+from lrtool.memory import keep_freed_memory
 from lrtool.printable import printable
 from lrtool.safe_path import make_children_safe
 

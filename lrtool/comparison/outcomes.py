@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,8 +15,9 @@ from pydantic import ConfigDict, ValidationError
 from pydantic_core import to_jsonable_python
 
 from lrtool.config.document import read_document
-from lrtool.config.override import absolute, assign, key_path
+from lrtool.config.override import key_path, located
 from lrtool.config.schema import Config
+from lrtool.config.sweep.expansion import expanded
 from lrtool.errors import UsageError
 from lrtool.runs.folder import RunFolder
 from lrtool.runs.metrics import final_train_loss, read_metrics
@@ -200,13 +200,9 @@ class _Settings:
     def _section(self, section: str, part: Mapping[str, Any]) -> dict[str, Any]:
         text = as_text(part)
         if text not in self._sections:
-            data = {section: copy.deepcopy(self._data[section])} if section in self._data else {}
-            # A section comes before what is in it.
-            for key in sorted(part, key=lambda key: key.count(".")):
-                path = key_path(key)
-                holder = {path[-1]: copy.deepcopy(part[key])}
-                absolute(holder, self._path.parent)
-                assign(data, path, holder[path[-1]], str(self._path))
+            base = {section: self._data[section]} if section in self._data else {}
+            settings = {key: located(key_path(key), value, self._path.parent) for key, value in part.items()}
+            data = expanded(base, settings, lambda key: str(self._path))
             changed = self._config.model_copy()
             with _readable(self._path):
                 setattr(changed, section, data[section])

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -14,21 +12,10 @@ from lrtool.comparison.outcomes import read_outcomes
 from lrtool.comparison.result import ComparisonResult
 from lrtool.comparison.variants import chosen_metric, compared_loss, is_bounded, usual_target, variants
 from lrtool.errors import UsageError
+from lrtool.memory import without_collector
 
 
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """Nothing here is cyclic, and the collector would walk over every trial again and again: a sixth of the time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
-@_without_collector()
+@without_collector()
 def compare_runs(
     runs: Sequence[str],
     metric: str | None,

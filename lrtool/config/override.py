@@ -22,11 +22,10 @@ def override(document: Document, text: str, folder: Path) -> None:
         raise ConfigError.one(source, "", "an override is KEY=VALUE", "write for example --set optimizer.lr=0.05")
     if path[0] == "extends":
         raise ConfigError.one(source, "extends", "a base cannot be set from outside", "write extends: in the config")
-    holder = {path[-1]: parse_value(written, source)}
-    absolute(holder, folder)
+    value = located(path, parse_value(written, source), folder)
     # Done on a copy: what is refused half-way leaves no trace.
     changed = Document(copy.deepcopy(document.data), dict(document.places))
-    assign(changed.data, path, holder[path[-1]], source)
+    assign(changed.data, path, value, source)
     for depth in range(1, len(path)):
         changed.places.setdefault(path[:depth], Place(source))
     changed.forget(path)
@@ -49,6 +48,13 @@ def assign(data: Any, path: Path_, value: Any, source: str) -> None:
     for depth, part in enumerate(path[:-1]):
         target = _entered(target, part, path[:depth], source)
     _put(target, value, path, source, data)
+
+
+def located(path: Path_, value: Any, folder: Path) -> Any:
+    """A copy of the value that is to stand at a path, in which paths of files start from the folder."""
+    holder = {path[-1]: copy.deepcopy(value)}
+    absolute(holder, folder)
+    return holder[path[-1]]
 
 
 def absolute(data: Any, folder: Path) -> None:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import ValidationError, create_model
 
 from lrtool.config.document import Document, Path_, Place, parse_value, read_document
 from lrtool.config.problems import ConfigError
-from lrtool.errors import UsageError
+from lrtool.errors import ScheduleError, UsageError
 from lrtool.schedules import KINDS, Curve, Schedule
 from lrtool.units import Duration
 
 if TYPE_CHECKING:
-    from lrtool.optimizers import Optimizer
+    from lrtool.config.schema import Config
 
 #: What can stand for a schedule.
 ScheduleLike = Schedule | Mapping[str, Any] | Sequence[Any] | str | Path
@@ -34,9 +35,10 @@ _EXAMPLE = "warmup=5%"
 
 @dataclass(frozen=True)
 class Spec:
-    """A schedule with what was said about its run; None is what was not said.
+    """Every schedule of a run, with what was said about the run; None is what was not said.
 
-    `others`: schedules of further hyperparameters by name, `peaks`: the values that these scale.
+    `others`: schedules of further hyperparameters by name, `peaks`: the values that these scale. `momentum_key`: what
+    the optimizer calls its momentum; None where it has none.
     """
 
     name: str
@@ -46,17 +48,49 @@ class Spec:
     lr: float | None = None
     duration: Duration | None = None
     steps_per_epoch: int | None = None
-    momentum_key: str = "momentum"
+    momentum_key: str | None = "momentum"
+
+    @classmethod
+    def of(cls, config: Config, name: str = "", steps_per_epoch: int | None = None) -> Self:
+        """The schedules of a whole config."""
+        optimizer = config.optimizer
+        return cls(
+            name,
+            config.schedule,
+            config.schedules,
+            optimizer.hyperparameters(),
+            optimizer.lr,
+            config.train.duration,
+            steps_per_epoch,
+            optimizer.momentum_key,
+        )
 
     def curves(self, lr: float, steps: int) -> dict[str, Curve]:
-        """The curve of the LR and, under their names, those of the other hyperparameters that move."""
-        curves = {"lr": self.schedule.bind(lr, steps, self.steps_per_epoch)}
-        momentum = self.schedule.bind_momentum(lr, steps, self.steps_per_epoch)
-        if momentum is not None:
+        """The curve of the LR and, under their names, those of the other hyperparameters that move.
+
+        This is what an engine trains by and what a preview draws. Raises ScheduleError, which names the whole key
+        (`schedules.momentum.warmup`), where a field does not fit the run.
+        """
+        per_epoch = self.steps_per_epoch
+        with _inside("schedule"):
+            curves = {"lr": self.schedule.bind(lr, steps, per_epoch)}
+            momentum = self.schedule.bind_momentum(lr, steps, per_epoch)
+        if self.momentum_key is not None and momentum is not None:
             curves[self.momentum_key] = momentum
         for name, schedule in self.others.items():
-            curves[name] = schedule.bind(self.peaks[name], steps, self.steps_per_epoch)
+            with _inside(f"schedules.{name}"):
+                curves[name] = schedule.bind(self.peaks[name], steps, per_epoch)
         return curves
+
+
+@contextmanager
+def _inside(key: str) -> Iterator[None]:
+    """Errors of a schedule name the whole key of its field."""
+    try:
+        yield
+    except ScheduleError as error:
+        where = f"{key}.{error.where}" if error.where else key
+        raise ScheduleError(error.what, where=where, remedy=error.remedy) from None
 
 
 def as_schedule(given: ScheduleLike) -> Schedule:
@@ -124,11 +158,11 @@ def _read(path: Path, fields: Sequence[str]) -> Spec:
     if _WHOLE & document.data.keys():
         quick = None if fields or _NEEDS_ALL & document.data.keys() else _parts(document, path.resolve().parent)
         if quick is not None:
-            return _of_parts(quick.schedule, {}, quick.optimizer, quick.train.duration, name)
+            return Spec.of(quick, name)
         from lrtool.config.load import load_config
 
         config = load_config(path, [f"schedule.{each}" for each in fields])
-        return _of_parts(config.schedule, config.schedules, config.optimizer, config.train.duration, name)
+        return Spec.of(config, name)
     if "schedule" in document.data:
         data, places = document.data["schedule"], _below(document, ("schedule",))
     else:
@@ -156,6 +190,7 @@ def _parts(document: Document, folder: Path) -> Any:
         "Parts",
         __base__=Settings,
         schedule=(KINDS.annotation(), {"kind": "constant"}),
+        schedules=(dict[str, Any], {}),
         optimizer=(optimizers.KINDS.annotation(), ...),
         train=(TrainSettings, TrainSettings()),
     )
@@ -164,20 +199,6 @@ def _parts(document: Document, folder: Path) -> Any:
         return parts.model_validate(data, context={"folder": folder})
     except ValidationError:
         return None
-
-
-def _of_parts(
-    schedule: Schedule, others: Mapping[str, Schedule], optimizer: Optimizer, duration: Duration, name: str
-) -> Spec:
-    return Spec(
-        name,
-        schedule,
-        others,
-        optimizer.hyperparameters(),
-        lr=optimizer.lr,
-        duration=duration,
-        momentum_key=optimizer.momentum_key or "momentum",
-    )
 
 
 def _fill(document: Document, fields: Iterable[str]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lrtool.errors import LrtoolError, TaskError, UsageError
+from lrtool.errors import LrtoolError, UsageError
 from lrtool.tasks.base import Task
 from lrtool.tasks.failures import task_error
 from lrtool.tasks.losses.base import describe
@@ -27,7 +27,7 @@ class Batches:
     """
 
     def __init__(self, task: Task, seed: int, device: torch.device, kept: int = 1) -> None:
-        if task.steps_per_epoch < 1:
+        if task.batches_per_epoch < 1:
             raise UsageError(
                 f"a batch of {task.batch_size} does not fit {len(task.train)} training samples",
                 where="data.batch_size",
@@ -86,24 +86,6 @@ def take(source: Source, index: Tensor) -> Batch:
         raise
     except Exception as error:
         raise task_error(error, "taking samples from the data set") from error
-
-
-def check_loss(loss: Any) -> None:
-    """Raise TaskError unless a loss can be trained on: one floating-point number that depends on the model."""
-    if loss is None:
-        raise TaskError("no loss is set and the model returned none", where="loss", remedy="write loss: cross_entropy")
-    if not isinstance(loss, Tensor) or loss.ndim or not loss.is_floating_point():
-        raise TaskError(
-            f"a loss is one number, the mean over the batch, but got {describe(loss)}",
-            where="loss",
-            remedy="return loss.mean()",
-        )
-    if not loss.requires_grad:
-        raise TaskError(
-            "the loss does not depend on any trainable parameter",
-            where="loss",
-            remedy="check for detach(), no_grad() or argmax() between the model and its loss, or frozen parameters",
-        )
 
 
 def slices(size: int, length: int, device: torch.device) -> Iterator[Tensor]:

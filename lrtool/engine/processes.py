@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from lrtool.children import GONE, Child, heard
 from lrtool.engine import clock
-from lrtool.engine.freed_memory import keep_freed_memory
 from lrtool.engine.interrupts import Interrupts
 from lrtool.engine.queue import Queue, WorkQueue
 from lrtool.engine.trials import Array, Evaluation, Trace, Trial
@@ -76,16 +76,31 @@ class Halt:
 
 def train_in_processes(train: Train, trials: Sequence[Trial], queue: Queue, count: int, interrupts: Interrupts) -> None:
     """Train the trials of `queue` in so many children; the first error, or a signal, stops them all between chunks."""
-    children = Children(count, trials, queue, train)
+    desk = _Desk(trials, queue)
+    children: list[Child] = []
     try:
-        while not children.wait(LOOK):
-            if interrupts.pending is not None:
-                children.halt.set(interrupts.pending)
+        # One by one: those that were started are ended, too, where the next one cannot be.
+        children.extend(Child("fork", _train_share, trials, queue.watched, desk.halt, train) for _ in range(count))
+        busy, look = list(children), time.monotonic() + LOOK
+        while busy:
+            for child, message in heard(busy, LOOK):
+                if message is GONE:
+                    desk.fail(_lost(child))
+                elif message is not None:
+                    desk.hear(child, *message)
+                    continue
+                busy.remove(child)
+            if time.monotonic() >= look:
+                # Not at once: whoever is asked to stop has done a chunk by then, which is worth keeping.
+                look = time.monotonic() + LOOK
+                if interrupts.pending is not None:
+                    desk.halt.set(interrupts.pending)
     finally:
-        children.end()
-    clock.waited_for(children.worked)
+        for child in children:
+            child.kill()
+    clock.waited_for(desk.worked)
     interrupts.check()
-    raise_first(children.errors)
+    raise_first(desk.errors)
 
 
 def raise_first(errors: Sequence[BaseException]) -> None:
@@ -95,73 +110,39 @@ def raise_first(errors: Sequence[BaseException]) -> None:
             raise error
 
 
-class Children:
-    """Processes that train the trials of `queue`, each through a `train` of its own.
+class _Desk:
+    """Where children ask for trials and tell of them, in the process that started them.
 
-    `errors` are those of the children; the first one halts them all. `worked`: how long each child lived, and worked.
+    `errors` are those of the children and of the observer; the first one halts them all. `worked`: how long each child
+    lived, and worked.
     """
 
-    def __init__(self, count: int, trials: Sequence[Trial], queue: Queue, train: Train) -> None:
+    def __init__(self, trials: Sequence[Trial], queue: Queue) -> None:
         self._trials, self._queue, self.halt = trials, queue, Halt()
+        self._traces: dict[int, _Mirror] = {}
         self.errors: list[BaseException] = []
         self.worked: list[tuple[float, float]] = []
-        context = multiprocessing.get_context("fork")
-        pipes = [context.Pipe() for _ in range(count)]
-        ends = [end for pair in pipes for end in pair]
-        self._processes = [
-            context.Process(target=_child, args=(far, ends, trials, queue.watched, self.halt, train), daemon=True)
-            for _, far in pipes
-        ]
-        for process in self._processes:
-            process.start()
-        for _, far in pipes:
-            far.close()
-        self._threads = [
-            threading.Thread(target=self._serve, args=(near, process), daemon=True)
-            for (near, _), process in zip(pipes, self._processes, strict=True)
-        ]
-        for thread in self._threads:
-            thread.start()
 
-    def wait(self, seconds: float) -> bool:
-        """Whether all are done, looked at after so many seconds at most."""
-        for thread in self._threads:
-            thread.join(seconds / len(self._threads))
-        return not any(thread.is_alive() for thread in self._threads)
-
-    def end(self) -> None:
-        """Leave no process behind."""
-        for process in self._processes:
-            process.kill()
-            process.join()
-
-    def _serve(self, connection: Connection, process: Any) -> None:
-        """Do what one child asks for, until it is done."""
-        traces: dict[int, _Mirror] = {}
+    def hear(self, child: Child, kind: str, *values: Any) -> None:
+        """Answer a child; an observer's failure halts all, but what children still report is taken."""
         try:
-            while (message := connection.recv()) is not None:
-                self._hear(connection, traces, message)
-        except EOFError:
-            process.join()
-            self._failed(_lost(process.exitcode))
-        finally:
-            connection.close()
-
-    def _hear(self, connection: Connection, traces: dict[int, _Mirror], message: tuple[Any, ...]) -> None:
-        """Answer; an observer's failure halts all, but what children still report is taken."""
-        try:
-            self._answer(connection, traces, *message)
+            self._answer(child, kind, *values)
         except Exception as error:
-            kind, *values = message
             if kind != "ended":
-                traces[values[0]].failure = str(error)
-            self._failed(error)
+                self._traces[values[0]].failure = str(error)
+            self.fail(error)
 
-    def _answer(self, connection: Connection, traces: dict[int, _Mirror], kind: str, *values: Any) -> None:
+    def fail(self, error: BaseException) -> None:
+        """Nobody goes on after this."""
+        self.errors.append(error)
+        self.halt.set()
+
+    def _answer(self, child: Child, kind: str, *values: Any) -> None:
+        traces = self._traces
         match kind, values:
             case "next", ():
                 waiting = self._queue.next()
-                connection.send(None if waiting is None else waiting[0])
+                child.send(None if waiting is None else waiting[0])
             case "recorded", (number, start, columns):
                 mirror = traces.setdefault(number, _Mirror(self._trials[number]))
                 mirror.extend(start, columns)
@@ -175,13 +156,9 @@ class Children:
                     trace.status, trace.reason = Status.FAILED, failure
                 self._queue.ended(number, trace)
             case "failed", (error,):
-                self._failed(error)
+                self.fail(error)
             case "worked", (lived, worked):
                 self.worked.append((lived, worked))
-
-    def _failed(self, error: BaseException) -> None:
-        self.errors.append(error)
-        self.halt.set()
 
 
 class _Far:
@@ -242,28 +219,19 @@ def _columns(trace: Trace) -> dict[str, Array]:
     return {**{name: getattr(trace, name) for name in _ALWAYS}, **trace.recorded}
 
 
-def _child(
-    connection: Connection, ends: Sequence[Connection], trials: Sequence[Trial], watched: bool, halt: Halt, train: Train
-) -> None:
+def _train_share(connection: Connection, trials: Sequence[Trial], watched: bool, halt: Halt, train: Train) -> None:
     """A child's life: train, and say how it ended."""
-    keep_freed_memory()
     began, busy = time.perf_counter(), clock.worked()
-    # The parent hears signals, and tells.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-    # With another's ends open, nobody would notice that the parent, or a child, is gone.
-    for end in ends:
-        if end is not connection:
-            end.close()
+    # The parent hears it, and tells.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
         train(_Far(connection, trials, watched), halt.check)
         connection.send(("worked", time.perf_counter() - began, clock.worked() - busy))
-        connection.send(None)
     except (BrokenPipeError, EOFError):
         return
     except BaseException as error:
         connection.send(("failed", _sendable(error)))
-        connection.send(None)
+    connection.send(None)
 
 
 def _sendable(error: BaseException) -> BaseException:
@@ -277,10 +245,8 @@ def _sendable(error: BaseException) -> BaseException:
     return error
 
 
-def _lost(exitcode: int | None) -> TaskError:
-    killed = exitcode is not None and exitcode < 0
-    how = f"was killed by signal {-exitcode}" if killed and exitcode is not None else f"ended with code {exitcode}"
+def _lost(child: Child) -> TaskError:
     return TaskError(
-        f"a process that trained a part of the trials {how}",
+        f"a process that trained a part of the trials {child.fate}",
         remedy="memory may have run out: train fewer at once, or smaller batches",
     )

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
-import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
+from multiprocessing.connection import Connection
 from typing import Any
 
-from lrtool.engine.freed_memory import keep_freed_memory
+from lrtool.children import GONE, Child, heard
 from lrtool.executors.base import J, R, Work, WorkError
 from lrtool.safe_path import SAFE
 
@@ -43,80 +39,45 @@ class LocalProcesses:
     ) -> None:
         """Do every job."""
         waiting = deque(jobs)
-        threads = max(1, cores() // max(1, self.workers))
-        crew: dict[Connection, _Worker] = {}
+        busy: dict[Child, J] = {}
         try:
-            while waiting or crew:
-                while waiting and len(crew) < self.workers:
-                    hired = _Worker(work, threads)
-                    crew[hired.connection] = hired
-                    hired.give(waiting.popleft())
-                for connection in wait(list(crew)):
-                    assert isinstance(connection, Connection)
-                    worker = crew[connection]
-                    if _heard(worker, report, lost):
-                        if waiting and worker.alive:
-                            worker.give(waiting.popleft())
+            while waiting or busy:
+                while waiting and len(busy) < self.workers:
+                    _give(self._hired(work), waiting.popleft(), busy)
+                for child, message in heard(list(busy)):
+                    if _over(child, message, busy[child], report, lost):
+                        del busy[child]
+                        if waiting and message is not GONE:
+                            _give(child, waiting.popleft(), busy)
                         else:
-                            worker.dismiss()
-                            del crew[connection]
+                            child.dismiss()
         finally:
-            for worker in crew.values():
-                worker.kill()
+            # What they have not reported is done again.
+            for child in busy:
+                child.kill()
+
+    def _hired(self, work: Work[J, R]) -> Child:
+        threads = str(max(1, cores() // max(1, self.workers)))
+        with _environment({**dict.fromkeys(_THREADS, threads), **SAFE}):
+            return Child("spawn", _serve, work)
 
 
-class _Worker:
-    """A process, the connection to it, and the job it has."""
-
-    def __init__(self, work: Callable[..., None], threads: int) -> None:
-        context = multiprocessing.get_context("spawn")
-        self.connection, theirs = context.Pipe()
-        self.process: BaseProcess = context.Process(target=_serve, args=(theirs, work), daemon=True)
-        self.job: Any = None
-        self.alive = True
-        with _environment({**dict.fromkeys(_THREADS, str(threads)), **SAFE}):
-            self.process.start()
-        theirs.close()
-
-    def give(self, job: Any) -> None:
-        """Hand a job over; a process that has died is noticed when it is listened to."""
-        self.job = job
-        with suppress(OSError):
-            self.connection.send(job)
-
-    def dismiss(self) -> None:
-        """No more jobs: the process ends by itself."""
-        self.connection.close()
-        self.process.join()
-
-    def kill(self) -> None:
-        """End it now: what it has not reported is done again."""
-        self.process.kill()
-        self.dismiss()
+def _give(child: Child, job: J, busy: dict[Child, J]) -> None:
+    busy[child] = job
+    child.send(job)
 
 
-def _heard(worker: _Worker, report: Callable[[Any], None], lost: Callable[[Any, str], None]) -> bool:
-    """Take one message of a worker; whether its job is over."""
-    try:
-        kind, content = worker.connection.recv()
-    except (EOFError, OSError):
-        worker.process.join()
-        worker.alive = False
-        lost(worker.job, _death(worker.process.exitcode))
+def _over(child: Child, message: Any, job: J, report: Callable[[Any], None], lost: Callable[[J, str], None]) -> bool:
+    """Take a message of a child; whether its job is over."""
+    if message is GONE:
+        lost(job, f"its process {child.fate}{' (SIGKILL): memory may have run out' if child.killed else ''}")
         return True
+    kind, content = message
     if kind == "result":
         report(content)
     elif kind == "error":
         raise WorkError(content)
     return bool(kind == "done")
-
-
-def _death(code: int | None) -> str:
-    if code is not None and code < 0:
-        name = signal.Signals(-code).name
-        why = ", as happens when memory runs out" if name == "SIGKILL" else ""
-        return f"its process was ended by {name}{why}"
-    return f"its process ended with code {code}"
 
 
 @contextmanager
@@ -135,12 +96,8 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
 
 
 def _serve(connection: Connection, work: Callable[[Any, Callable[[Any], None]], None]) -> None:
-    """A worker's life: job after job, until there are no more, or whoever gives them has gone."""
-    keep_freed_memory()
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    # Ctrl-C reaches every process of a terminal; the parent ends its workers.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with suppress(EOFError, KeyboardInterrupt, BrokenPipeError):
+    """A worker's life: job after job, until there are no more."""
+    with suppress(KeyboardInterrupt):
         while True:
             job = connection.recv()
             try:
@@ -149,11 +106,3 @@ def _serve(connection: Connection, work: Callable[[Any, Callable[[Any], None]], 
                 connection.send(("error", traceback.format_exc()))
                 return
             connection.send(("done", None))
-
-
-def _end_with_parent() -> None:
-    """A parent that was killed must not leave processes that go on training for nobody."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    wait([parent.sentinel])
-    os._exit(1)

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import sys
 import tempfile
-from importlib import metadata, util
+from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
 
 import torch
 
 from lrtool.engine.device import available_devices
 
-#: Optional packages by extra, as pyproject.toml groups them.
-EXTRAS = {"datasets": ("mnist1d",), "images": ("torchvision", "PIL"), "optuna": ("optuna",)}
-_REQUIRED = ("lrtool", "torch", "numpy", "pydantic", "typer", "rich", "pyyaml", "matplotlib", "safetensors")
+#: A requirement in a package's metadata, as in `optuna>=4.0; extra == "optuna"`: its name, and the extra it is of.
+_REQUIREMENT = re.compile(r"(?P<name>[\w.-]+)(.*\bextra\s*==\s*[\"'](?P<extra>[^\"']+))?")
 
 
 def examine(output: Path) -> dict[str, dict[str, str]]:
     """Findings by section, each a mapping of names to short texts."""
+    packages = requirements()
+    needed = {name: _version(name) or "missing" for name in ("lrtool", *packages.pop(""))}
     return {
-        "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in _REQUIRED}},
+        "versions": {"python": platform.python_version(), **needed},
         "devices": {name: _device(name) for name in available_devices()},
-        "extras": {extra: _extra(extra, packages) for extra, packages in EXTRAS.items()},
+        "extras": {extra: _extra(extra, names) for extra, names in packages.items()},
         "machine": {
             "cores": str(os.cpu_count()),
             "torch threads": str(torch.get_num_threads()),
@@ -41,9 +44,34 @@ def _device(name: str) -> str:
     return platform.processor() or platform.machine()
 
 
-def _extra(extra: str, packages: tuple[str, ...]) -> str:
-    missing = [name for name in packages if util.find_spec(name) is None]
-    return f"not installed: pip install 'lrtool[{extra}]'" if missing else "installed"
+def requirements() -> dict[str, list[str]]:
+    """The packages that lrtool's own metadata names: by extra, and under "" what it always needs."""
+    extras = metadata.metadata("lrtool").get_all("Provides-Extra") or ()
+    found: dict[str, list[str]] = {extra: [] for extra in ("", *extras)}
+    for text in metadata.requires("lrtool") or ():
+        match = _REQUIREMENT.match(text)
+        assert match is not None
+        found[match["extra"] or ""].append(match["name"])
+    return found
+
+
+def _extra(extra: str, packages: Sequence[str]) -> str:
+    """Which packages of an extra there are, and how to get those that are missing."""
+    versions = {name: _version(name) for name in packages}
+    missing = [name for name, version in versions.items() if version is None]
+    if not missing:
+        return "installed: " + ", ".join(f"{name} {version}" for name, version in versions.items())
+    without = f" without {', '.join(missing)}" if len(missing) < len(packages) else ""
+    how = f"pip install 'lrtool[{extra}]'"
+    return f"installed{without}: {how}" if without else f"not installed: {how}"
+
+
+def _version(package: str) -> str | None:
+    """The version that is installed; None where the package is not."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _compiler() -> str:

@@ -17,7 +17,7 @@ class TrialRunner:
     """Trains trials, call after call, into one `metrics.csv`; counts `trials`, their `steps` and `validations`."""
 
     def __init__(self, setup: Setup, writer: MetricsWriter, watch: ObserverFactory, engines: Engines) -> None:
-        self._recorder = MetricsRecorder(writer, setup.task.steps_per_epoch, setup.recipe.accumulate)
+        self._recorder = MetricsRecorder(writer, setup.task.batches_per_epoch, setup.recipe.accumulate)
         self._watch, self._engines = watch, engines
         self.trials, self.steps, self.validations = 0, 0, 0
 

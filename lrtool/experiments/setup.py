@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 
 from lrtool.config.schema import Config
+from lrtool.config.specs import Spec
 from lrtool.engine.device import resolve_device
 from lrtool.engine.trials import Recipe, Trial
-from lrtool.errors import ScheduleError, UsageError
-from lrtool.schedules import Curve
+from lrtool.errors import UsageError
+from lrtool.schedules import Curve, Schedule
 from lrtool.tasks.base import BuildContext, Task, seeded_model
 from lrtool.tasks.build import build_task
 from lrtool.units import Duration
@@ -27,7 +27,7 @@ class Setup:
     @property
     def updates_per_epoch(self) -> int:
         """Updates in one epoch (at least 1); an update takes `accumulate` batches."""
-        return max(1, round(self.task.steps_per_epoch / self.recipe.accumulate))
+        return max(1, round(self.task.batches_per_epoch / self.recipe.accumulate))
 
     @property
     def steps(self) -> int:
@@ -63,36 +63,27 @@ class Setup:
 
     def curves(self, lr: float, steps: int) -> dict[str, Curve]:
         """The config's schedules for a peak LR: `lr` and every other scheduled hyperparameter."""
-        config, optimizer, per_epoch = self.config, self.config.optimizer, self.updates_per_epoch
-        with _inside("schedule"):
-            curves = {"lr": config.schedule.bind(lr, steps, per_epoch)}
-            momentum = config.schedule.bind_momentum(lr, steps, per_epoch)
-        if optimizer.momentum_key is not None and momentum is not None:
-            curves[optimizer.momentum_key] = momentum
-        for name, schedule in config.schedules.items():
-            with _inside(f"schedules.{name}"):
-                curves[name] = schedule.bind(optimizer.hyperparameters()[name], steps, per_epoch)
-        return curves
+        return Spec.of(self.config, steps_per_epoch=self.updates_per_epoch).curves(lr, steps)
 
-    def trial(self, seed: int, lr: float, label: str = "") -> Trial:
-        """One run of the configured training at a peak LR."""
-        return Trial(
-            seed=seed,
-            steps=self.steps,
-            curves=self.curves(lr, self.steps),
-            hyperparameters=self.config.optimizer.hyperparameters(),
-            label=label,
-        )
+    def trial(
+        self, seed: int, lr: float, label: str = "", *, schedule: Schedule | None = None, steps: int | None = None
+    ) -> Trial:
+        """One run of the configured training at a peak LR.
 
+        `schedule` takes the place of the config's. `steps`: all of it in so many updates instead of the whole run's;
+        update t is then trained as the whole run trains its update t·(whole/steps).
+        """
+        own = self
+        if schedule is not None:
+            own = replace(self, config=self.config.model_copy(update={"schedule": schedule}))
+        curves = own.curves(lr, self.steps)
+        if steps is not None:
+            curves = {name: curve.compressed(steps) for name, curve in curves.items()}
+        return own.following(curves, seed, label)
 
-@contextmanager
-def _inside(key: str) -> Iterator[None]:
-    """Errors of a schedule name the whole key of its field."""
-    try:
-        yield
-    except ScheduleError as error:
-        where = f"{key}.{error.where}" if error.where else key
-        raise ScheduleError(error.what, where=where, remedy=error.remedy) from None
+    def following(self, curves: Mapping[str, Curve], seed: int, label: str = "") -> Trial:
+        """One run, as long as the LR's curve, in which nothing but these curves moves."""
+        return Trial(seed, curves["lr"].steps, curves, self.config.optimizer.hyperparameters(), label)
 
 
 def prepare(config: Config, allow_import: Collection[str] = ()) -> Setup:

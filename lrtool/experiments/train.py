@@ -144,7 +144,7 @@ def _train(plan: _Plan, folder: RunFolder, watch: ObserverFactory, resumed: Chec
         began = time.perf_counter()
         with folder.metrics(plan.columns, resume_at=done if resumed else None) as writer:
             small_file = time.perf_counter() - began
-            recorder = MetricsRecorder(writer, setup.task.steps_per_epoch, plan.recipe.accumulate)
+            recorder = MetricsRecorder(writer, setup.task.batches_per_epoch, plan.recipe.accumulate)
 
             def keep(_: int, state: Checkpoint) -> None:
                 # Rows first: a checkpoint must never be ahead of the metrics it will be continued with.

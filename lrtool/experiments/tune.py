@@ -19,12 +19,12 @@ from lrtool.engine.trials import Trial
 from lrtool.errors import UsageError
 from lrtool.experiments.budget import Budget
 from lrtool.experiments.engines import Engines
+from lrtool.experiments.final import final_loss
 from lrtool.experiments.observers import ObserverFactory
 from lrtool.experiments.range_test.range_test import losses_of, range_test_trials
 from lrtool.experiments.runner import TrialRunner
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.setup import Setup
-from lrtool.experiments.short import compressed, final_loss
 from lrtool.experiments.tune_result import Tuned, TuneResult, Warning_, answer, no_answer, summarise
 from lrtool.report.plots.style import save
 from lrtool.report.plots.tune import TunedCurve, TunePlot, draw_tune
@@ -242,10 +242,8 @@ class _Tuner:
         return tuple(warnings)
 
     def _trial(self, schedule: Schedule, lr: float, seed: int, fraction: float) -> Trial:
-        setup = replace(self.setup, config=self.setup.config.model_copy(update={"schedule": schedule}))
-        steps = max(1, round(setup.steps * fraction))
-        curves = {name: compressed(curve, steps) for name, curve in setup.curves(lr, setup.steps).items()}
-        return Trial(seed, steps, curves, setup.config.optimizer.hyperparameters(), f"{schedule.kind} {lr:.3g}")
+        steps = max(1, round(self.setup.steps * fraction))
+        return self.setup.trial(seed, lr, f"{schedule.kind} {lr:.3g}", schedule=schedule, steps=steps)
 
     def _range_test(self) -> RangeTestResult:
         """The config's own ramp, on as many seeds as a sixth of the budget holds."""

@@ -77,6 +77,11 @@ class Curve:
             out[block] = self.values(np.minimum(flat[block], self.steps))
         return out.reshape(steps.shape) if steps.ndim else float(out[0])
 
+    def compressed(self, steps: int) -> Curve:
+        """The same curve over another number of updates: update t has what this one has at t·(own steps/steps)."""
+        scale = self.steps / steps
+        return self if scale == 1 else Curve(lambda t: self.values(t * scale), steps, self.peak)
+
     def table(self) -> Array:
         """The values of updates 0 … steps−1, shape (steps,)."""
         return self(np.arange(self.steps))

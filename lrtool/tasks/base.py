@@ -166,7 +166,7 @@ class Task:
         return self.loss(output, target) if self.loss is not None else own_loss(output)
 
     @property
-    def steps_per_epoch(self) -> int:
+    def batches_per_epoch(self) -> int:
         """Full batches per epoch; the remainder is dropped, so every update sees `batch_size` samples."""
         return len(self.train) // self.batch_size
 

@@ -12,7 +12,7 @@ from lrtool.tasks.arranging import ModelMaker, arranged, balanced, is_lazy, numb
 from lrtool.tasks.base import BuildContext, Data, Dataset, LossFunction, Metric, Model, Task, own_loss
 from lrtool.tasks.failures import guarded
 from lrtool.tasks.losses import Loss, default_loss
-from lrtool.tasks.losses.base import describe
+from lrtool.tasks.losses.base import check_loss, describe
 from lrtool.tasks.metrics import MetricSpec, default_metrics
 from lrtool.tasks.outputs import Select, selected, selection, whole
 
@@ -138,23 +138,10 @@ def _build_loss(
     loss: Loss | None, select: Select, output: Any, batch: Batch, context: BuildContext
 ) -> LossFunction | None:
     """The loss function (None where the model has its own), after a try on the batch."""
-    import torch
-
     function = selected(loss.build(context), select) if loss is not None else None
     with guarded("the loss", "loss"):
         value = function(output, batch.target) if function is not None else own_loss(output)
-    if not isinstance(value, torch.Tensor) or value.ndim or not value.is_floating_point():
-        raise TaskError(
-            f"a loss is one number, the mean over the batch, but got {describe(value)}",
-            where="loss",
-            remedy="return loss.mean()",
-        )
-    if not value.requires_grad:
-        raise TaskError(
-            "the loss does not depend on the model's parameters, so nothing can be trained",
-            where="loss",
-            remedy="compute it with torch operations only (no .item(), .detach() or numpy) from the model's output",
-        )
+    check_loss(value)
     return function
 
 

@@ -66,7 +66,7 @@ _COMMAND = """
 import json, os, sys, time
 from pathlib import Path
 command, config, engine, budget, limit, out = sys.argv[1:]
-from lrtool.engine.freed_memory import keep_freed_memory
+from lrtool.memory import keep_freed_memory
 keep_freed_memory()
 from lrtool.config.load import load_config
 from lrtool.engine.trials import EngineName
@@ -99,7 +99,7 @@ _ONE_RUN = """
 import json, statistics, sys, time
 from dataclasses import replace
 from pathlib import Path
-from lrtool.engine.freed_memory import keep_freed_memory
+from lrtool.memory import keep_freed_memory
 keep_freed_memory()
 from lrtool.config.load import load_config
 from lrtool.engine.loop.engine import LoopEngine

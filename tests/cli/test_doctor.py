@@ -1,6 +1,6 @@
 import json
 import platform
-from importlib import util
+from importlib import metadata
 
 import pytest
 
@@ -19,10 +19,23 @@ def test_versions_and_devices(cli):
 
 
 def test_an_extra_that_is_missing_comes_with_its_install_command(cli, monkeypatch):
-    monkeypatch.setattr(util, "find_spec", lambda name: None)
+    def absent(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", absent)
     assert findings(cli)["extras"]["datasets"] == "not installed: pip install 'lrtool[datasets]'"
-    monkeypatch.setattr(util, "find_spec", lambda name: object())
-    assert findings(cli)["extras"]["datasets"] == "installed"
+    monkeypatch.setattr(metadata, "version", lambda name: "1.2")
+    assert findings(cli)["extras"]["datasets"] == "installed: mnist1d 1.2"
+    monkeypatch.setattr(metadata, "version", lambda name: absent(name) if name == "pillow" else "1.2")
+    assert findings(cli)["extras"]["images"] == "installed without pillow: pip install 'lrtool[images]'"
+
+
+def test_every_extra_and_every_requirement_is_shown(cli):
+    found = findings(cli)
+    assert list(found["extras"]) == metadata.metadata("lrtool").get_all("Provides-Extra")
+    assert {"datasets", "free", "images", "optuna", "test", "peers"} <= found["extras"].keys()
+    assert {"numpy", "pydantic", "scipy", "torch", "typer"} <= found["versions"].keys()
+    assert all(text.startswith(("installed", "not installed")) for text in found["extras"].values())
 
 
 @pytest.mark.parametrize("there", [True, False])

@@ -91,7 +91,7 @@ def test_runs_are_told_apart_by_what_differs_but_the_seed(train):
 
 def test_the_final_training_loss_of_a_run_is_that_of_a_sweeps_trial(train):
     from lrtool.engine.trials import Status, Trace, Trial
-    from lrtool.experiments.sweep.outcome import final_values
+    from lrtool.experiments.final import final_values
 
     # Of 19 updates a tenth is 1.9: both take the same whole number of them.
     losses = np.arange(19.0)

@@ -7,7 +7,7 @@ from torch import nn
 
 from lrtool.analysis.statistics.comparison import difference
 from lrtool.errors import UsageError
-from lrtool.experiments.short import compressed, final_loss
+from lrtool.experiments.final import final_loss
 from lrtool.experiments.train import lr_from, lr_is_of
 from lrtool.experiments.tune import run_tune
 from lrtool.experiments.tune_result import Warning_, said_of
@@ -18,9 +18,9 @@ from lrtool.runs.summary import summary as summarised
 
 def test_a_compressed_curve_has_the_shape_of_the_whole(configured):
     whole = configured().curves(0.3, 40)["lr"]
-    short = compressed(whole, 10)
+    short = whole.compressed(10)
     np.testing.assert_allclose(short.table(), whole(np.arange(10) * 4))
-    assert compressed(whole, 40) is whole
+    assert whole.compressed(40) is whole
 
 
 def test_tune_finds_an_lr_with_evidence_and_leaves_a_run_folder(configured, silent, tmp_path):

@@ -14,6 +14,7 @@ from torch import nn
 
 from lrtool.engine.loop.checkpoint import Checkpoint
 from lrtool.engine.loop.engine import LoopEngine
+from lrtool.engine.loop.training import Training
 from lrtool.engine.trials import Recipe, Trial
 from lrtool.engine.vector.proof.stackable import why_not_stackable
 from lrtool.errors import MissingExtraError
@@ -76,15 +77,17 @@ def by_hand(kind: str, dtype: torch.dtype) -> tuple[list[float], list[float], nn
 @pytest.mark.parametrize("kind", SPECS)
 def test_training_is_that_of_the_package(kind: str) -> None:
     losses, validated, model = by_hand(kind, torch.float64)
-    handed_out: list[dict[str, torch.Tensor]] = []
-    engine = LoopEngine(trained=lambda _, m: handed_out.append({k: v.clone() for k, v in m.state_dict().items()}))
-    recipe = Recipe(SPECS[kind], eval_every=EVERY)
     job = Trial(0, STEPS, {"lr": SCHEDULES["constant"]().bind(SPECS[kind].lr, STEPS)})
-    (trace,) = engine.run(small_task(torch.float64), [job], recipe)
-    np.testing.assert_allclose(trace.train_loss, losses, rtol=1e-10)
-    np.testing.assert_allclose([e.values["val_loss"] for e in trace.evaluations], validated, rtol=1e-10)
+    training = Training(small_task(torch.float64), job, Recipe(SPECS[kind], eval_every=EVERY))
+    while training.step < STEPS:
+        assert training.advance()
+        training.evaluate_if_due()
+    np.testing.assert_allclose(training.trace.train_loss, losses, rtol=1e-10)
+    np.testing.assert_allclose([e.values["val_loss"] for e in training.trace.evaluations], validated, rtol=1e-10)
+    with training.answer():
+        handed_out = {name: tensor.clone() for name, tensor in training.model.state_dict().items()}
     for name, tensor in model.state_dict().items():
-        torch.testing.assert_close(handed_out[0][name], tensor, rtol=1e-10, atol=1e-12)
+        torch.testing.assert_close(handed_out[name], tensor, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("kind", SPECS)

@@ -103,7 +103,7 @@ def test_defaults_follow_the_kind_of_target(make: Callable[..., Task]) -> None:
     by_class, by_value = make("classes"), make("values", "mlp")
     assert set(by_class.metrics) == {"accuracy"}
     assert set(by_value.metrics) == {"mae"}
-    assert by_class.steps_per_epoch == 32 // 8
+    assert by_class.batches_per_epoch == 32 // 8
     output, target = torch.randn(5, 3), torch.arange(5) % 3
     torch.testing.assert_close(by_class.loss_of(output, target), torch.nn.functional.cross_entropy(output, target))
     torch.testing.assert_close(by_value.loss_of(output, output + 2), torch.tensor(4.0))

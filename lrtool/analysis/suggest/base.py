@@ -22,12 +22,6 @@ class Suggestion:
     lr: float | None
     per_seed: Array
 
-    @property
-    def spread(self) -> tuple[float, float] | None:
-        """The lowest and highest LR over the seeds that have one, or None if none has."""
-        known = self.per_seed[np.isfinite(self.per_seed)]
-        return (float(known.min()), float(known.max())) if known.size else None
-
 
 class SuggestionMethod(BaseModel):
     """A way to read a learning rate off a range test.

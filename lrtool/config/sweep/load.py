@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from lrtool.config.document import Document, Path_, Place, read_document
 from lrtool.config.load import config_error, overridden, validate, with_bases
 from lrtool.config.messages import shown
-from lrtool.config.override import absolute, key_path
+from lrtool.config.override import key_path, located
 from lrtool.config.problems import ConfigError, Problem
 from lrtool.config.schema import Config
 from lrtool.config.sweep.combinations import MOST_TRIALS, count
@@ -125,18 +125,11 @@ def _make_absolute(data: dict[str, Any], folder: Path) -> None:
     """Files named by what varies start from the sweep's folder."""
     for assigned in _mapping(data.get("variants")).values():
         for key, value in list(_mapping(assigned).items()):
-            assigned[key] = _placed(key, value, folder)
+            assigned[key] = located(key_path(str(key)), value, folder)
     for section in ("grid", "random"):
         for key, values in _mapping(data.get(section)).items():
             if isinstance(values, list):
-                data[section][key] = [_placed(key, value, folder) for value in values]
-
-
-def _placed(key: str, value: Any, folder: Path) -> Any:
-    last = str(key_path(str(key))[-1])
-    holder = {last: value}
-    absolute(holder, folder)
-    return holder[last]
+                data[section][key] = [located(key_path(str(key)), value, folder) for value in values]
 
 
 def _check_size(config: SweepConfig, path: Path, most: int) -> None:

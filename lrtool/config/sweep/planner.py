@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,14 +10,17 @@ from typing import Any
 from lrtool.config.document import Document, Path_, Place
 from lrtool.config.fields import kind_of
 from lrtool.config.load import validate
-from lrtool.config.override import assign, key_path
+from lrtool.config.override import key_path
 from lrtool.config.problems import ConfigError, Problem
 from lrtool.config.schema import Config
 from lrtool.config.sweep.combinations import Combination, cells, random_samples
+from lrtool.config.sweep.expansion import expanded, in_order
 from lrtool.config.sweep.schema import Assignments, SweepConfig
 
 #: Different problems that are worth showing at once, and combinations that are looked at for them.
 _SHOWN, _LOOKED = 20, 500
+#: Keys of a config that are the same for all trials, or have a section of their own in a sweep.
+_FIXED = ("extends", "seed", "name", "device")
 
 
 @dataclass(frozen=True)
@@ -129,18 +131,19 @@ class SweepPlanner:
         return all(_written(data, key_path(key)) in values for key, values in conditions.items())
 
     def _data(self, settings: Assignments, origins: Mapping[str, Path_]) -> dict[str, Any]:
-        data = copy.deepcopy(self._base.data)
-        # A section comes before what is in it.
-        for key in sorted(settings, key=lambda key: key.count(".")):
-            place = str(self._document.place(origins.get(key, ())) or "sweep")
-            if key.partition(".")[0] in ("extends", "seed", "name", "device"):
-                raise ConfigError.one(place, key, "this key cannot vary", "write seeds: 5 for seeds, or leave it out")
-            assign(data, key_path(key), copy.deepcopy(settings[key]), place)
-        return data
+        def place(key: str) -> str:
+            return str(self._document.place(origins.get(key, ())) or "sweep")
+
+        for key in settings:
+            if key.partition(".")[0] in _FIXED:
+                raise ConfigError.one(
+                    place(key), key, "this key cannot vary", "write seeds: 5 for seeds, or leave it out"
+                )
+        return expanded(self._base.data, settings, place)
 
     def _places(self, settings: Assignments, origins: Mapping[str, Path_]) -> dict[Path_, Place]:
         document = Document({}, dict(self._base.places))
-        for key in sorted(settings, key=lambda key: key.count(".")):
+        for key in in_order(settings):
             origin, path = origins.get(key, ()), key_path(key)
             document.forget(path)
             place = self._document.place(origin) or Place("sweep")

@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from torch import nn
-
 from lrtool.engine import rng
 from lrtool.engine.device import intra_threads, repeatable
 from lrtool.engine.interrupts import deferred_interrupts
@@ -34,7 +32,7 @@ class LoopEngine:
     Hooks get the trial's number first. `checkpoint` receives the state every `checkpoint_every` updates
     (0: never on the way), when a signal stops the run, and at the end. `save_budget` leaves out those on the way for
     which there is no time. `resume` holds the checkpoints that trials go on from. `best` receives the best weights when
-    a trial ends, `trained` the trained model of a trial that finished.
+    a trial ends.
 
     Several workers are processes with one thread each (one worker does where processes cannot be forked); they share
     the task's data, and there are no hooks then: ValueError if there are.
@@ -48,11 +46,10 @@ class LoopEngine:
     save_budget: SaveBudget | None = None
     resume: Mapping[int, Checkpoint] = field(default_factory=dict)
     best: Callable[[int, Best], None] | None = None
-    trained: Callable[[int, nn.Module], None] | None = None
     workers: int = 1
 
     def __post_init__(self) -> None:
-        if self.workers > 1 and (self.checkpoint or self.resume or self.best or self.trained):
+        if self.workers > 1 and (self.checkpoint or self.resume or self.best):
             raise ValueError(f"hooks are called in the calling process, but got {self.workers} workers; use one")
 
     def run(self, task: Task, trials: Sequence[Trial], recipe: Recipe, observer: Observer | None = None) -> list[Trace]:
@@ -146,9 +143,6 @@ class LoopEngine:
             raise
         if self.best is not None and training.best is not None:
             self.best(number, training.best)
-        if self.trained is not None and trace.status is Status.FINISHED:
-            with training.answer():
-                self.trained(number, training.model)
         queue.ended(number, trace)
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from lrtool.engine import rng
-from lrtool.engine.batches import Batches, batch_loss, check_loss, take
+from lrtool.engine.batches import Batches, batch_loss, take
 from lrtool.engine.evaluate import evaluate
 from lrtool.engine.loop import state
 from lrtool.engine.loop.checkpoint import Checkpoint
@@ -26,6 +26,7 @@ from lrtool.schedules.plateau import PlateauState
 from lrtool.status import Status
 from lrtool.tasks.base import Task, seeded_model
 from lrtool.tasks.failures import guarded, task_error
+from lrtool.tasks.losses.base import check_loss
 
 
 @dataclass(frozen=True)

@@ -48,4 +48,4 @@ def with_limit(
 
 def _trial(setup: Setup, lr: float, seed: int, steps: int) -> Trial:
     constant = Curve(lambda t: np.full(t.shape, lr), steps, lr)
-    return Trial(seed, steps, {"lr": constant}, setup.config.optimizer.hyperparameters(), f"constant {lr:.3g}")
+    return setup.following({"lr": constant}, seed, f"constant {lr:.3g}")

@@ -12,8 +12,8 @@ from lrtool.analysis.range_test_result import RangeTestResult
 from lrtool.analysis.search.best_lr import Rung, Search
 from lrtool.analysis.search.short_runs import LRS, RATIO, Probes, centre, with_probes
 from lrtool.engine.trials import Trace, Trial
+from lrtool.experiments.final import final_loss
 from lrtool.experiments.setup import Setup
-from lrtool.experiments.short import compressed, final_loss
 
 Array = NDArray[np.float64]
 _Run = Callable[[Sequence[Trial]], list[Trace]]
@@ -92,7 +92,11 @@ class _Probing:
     def train(self, lrs: list[float]) -> None:
         """Every seed at each of these LRs."""
         setup, seeds = self.setup, range(self.rung.seeds)
-        trials = [_trial(setup, lr, setup.config.seed + seed, self.steps) for lr in lrs for seed in seeds]
+        trials = [
+            setup.trial(setup.config.seed + seed, lr, f"probe {lr:.3g}", steps=self.steps)
+            for lr in lrs
+            for seed in seeds
+        ]
         asked = np.repeat(lrs, len(seeds)).tolist()
         for lr, trial, trace in zip(asked, trials, self.run(trials), strict=True):
             self.traces[lr, trial.seed] = trace
@@ -105,11 +109,6 @@ class _Probing:
         first = np.array([_padded(traces[lrs[0], seed].train_loss[:_FIRST]) for seed in seeds])
         last = np.array([[_level(traces[lr, seed]) for seed in seeds] for lr in lrs.tolist()])
         return Probes(lrs, losses, first, last, self.rung.fraction, self.setup.task.val is not None)
-
-
-def _trial(setup: Setup, lr: float, seed: int, steps: int) -> Trial:
-    curves = {name: compressed(curve, steps) for name, curve in setup.curves(lr, setup.steps).items()}
-    return Trial(seed, steps, curves, setup.config.optimizer.hyperparameters(), f"probe {lr:.3g}")
 
 
 def _padded(losses: Array) -> Array:

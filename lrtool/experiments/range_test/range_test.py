@@ -79,13 +79,9 @@ def _measured(setup: Setup, ramp: RangeTestResult, runner: TrialRunner) -> Range
 
 def range_test_trials(setup: Setup) -> list[Trial]:
     """One trial per seed, all on the same ramp."""
-    config = setup.config
-    curve = ramp(config.range_test)
-    fixed = config.optimizer.hyperparameters()
-    return [
-        Trial(config.seed + number, config.range_test.steps, {"lr": curve}, fixed, label=f"seed {config.seed + number}")
-        for number in range(config.range_test.seeds)
-    ]
+    first, curves = setup.config.seed, {"lr": ramp(setup.config.range_test)}
+    seeds = range(first, first + setup.config.range_test.seeds)
+    return [setup.following(curves, seed, f"seed {seed}") for seed in seeds]
 
 
 def losses_of(traces: list[Trace], steps: int) -> Array:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from lrtool.config.sweep.planner import PlannedTrial
 from lrtool.engine.trials import Trace
-from lrtool.runs.metrics import final_train_loss
+from lrtool.experiments.final import final_values
 from lrtool.runs.sweep.store import StoredTrial
 from lrtool.status import Status
 
@@ -29,17 +29,6 @@ def failed(planned: PlannedTrial, message: str) -> StoredTrial:
         planned.number, planned.variant, planned.settings, planned.config.seed, Status.FAILED, 0, 0.0,
         message=message,
     )  # fmt: skip
-
-
-def final_values(trace: Trace) -> dict[str, float]:
-    """`train_loss` and what the last evaluation measured; nothing unless the trial finished."""
-    if trace.status is not Status.FINISHED or not trace.steps:
-        return {}
-    last = trace.evaluations[-1].values if trace.evaluations else {}
-    return {
-        "train_loss": final_train_loss(trace.train_loss[: trace.steps]),
-        **{name: float(value) for name, value in last.items()},
-    }
 
 
 def curve(trace: Trace) -> dict[str, list[float]]:

@@ -14,8 +14,9 @@ from lrtool.analysis.statistics.comparison import Statistic
 from lrtool.analysis.statistics.ranks import median
 from lrtool.analysis.statistics.student import estimate
 from lrtool.comparison.variants import Variant, loss_curve
+from lrtool.report.plots.axes import BAD, from_zero, is_wide, set_limits
 from lrtool.report.plots.schedule import steps_below
-from lrtool.report.plots.style import INK, PALETTE, log_ticks, metric_name, shortened_apart, styled, titled
+from lrtool.report.plots.style import INK, PALETTE, metric_name, shortened_apart, styled, titled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,10 +27,6 @@ Array = NDArray[np.float64]
 #: Variants that one figure can tell apart; the best ones are drawn.
 MOST_DRAWN = len(PALETTE)
 _POINTS = 300
-#: Losses, and LRs, that span more than this factor are drawn on a log axis.
-_WIDE = 4.0
-#: Losses this many times the best only say "bad", and leave at the top.
-_BAD = 30.0
 #: More curves than this have their names below the picture, for they would cover it.
 _NAMES_INSIDE = 4
 
@@ -140,14 +137,8 @@ def _loss_axis(axes: Axes, plot: OverlayPlot) -> None:
     means = np.concatenate(curves)
     low, high = float(means.min()), float(np.quantile(means, 0.98))
     if low > 0:
-        high = min(high, max(float(curves[0].max()), _BAD * low))
-    if low > 0 and high / low > _WIDE:
-        axes.set_yscale("log")
-        axes.set_ylim(low / 1.3, high * 1.3)
-        log_ticks(axes.yaxis)
-    else:
-        room = max(high - low, abs(high) * 0.02, 1e-12)
-        axes.set_ylim(low - 0.08 * room, high + 0.08 * room)
+        high = min(high, max(float(curves[0].max()), BAD * low))
+    set_limits(axes.yaxis, low, high, log=is_wide(low, high))
 
 
 def _names(figure: Figure, axes: Axes, plot: OverlayPlot) -> None:
@@ -164,9 +155,7 @@ def _lr_axis(axes: Axes, plot: OverlayPlot) -> None:
     """From 0, or log where the peaks lie so far apart that the lower ones would not be seen."""
     axes.set_ylabel("learning rate")
     peaks = [float(band.lr.max()) for band in plot.bands if len(band.lr)]
-    if peaks and min(peaks) > 0 and max(peaks) > _WIDE * 2 * min(peaks):
-        axes.set_yscale("log")
-        axes.set_ylim(min(peaks) / 30, max(peaks) * 1.5)
-        log_ticks(axes.yaxis, 4)
-    elif all((band.lr >= 0).all() for band in plot.bands):
-        axes.set_ylim(bottom=0)
+    if peaks and is_wide(min(peaks), max(peaks), 8.0):
+        set_limits(axes.yaxis, min(peaks) / BAD, max(peaks), log=True, below=0, ticks=4)
+    else:
+        from_zero(axes, min((float(band.lr.min()) for band in plot.bands if len(band.lr)), default=0.0))

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from lrtool.analysis.statistics.comparison import Comparison, Statistic
 from lrtool.analysis.statistics.student import Interval
 from lrtool.comparison.variants import Variant
+from lrtool.report.plots.axes import is_wide, set_limits
 from lrtool.report.plots.style import (
     FAINT,
     INK,
     PALETTE,
-    log_ticks,
     metric_name,
     number,
     shortened_apart,
@@ -37,7 +37,7 @@ MOST_ROWS = 30
 _NAME = 44
 #: Inches of a figure, of a letter of a name, and of one of the line above the axes.
 _WIDTH, _LETTER, _SMALL = 8.5, 0.085, 0.075
-#: Values that span more than this factor are drawn on a log axis.
+#: Values that span more than this factor are drawn on a log axis; up to it, equal distances look equal.
 _WIDE = 8.0
 
 
@@ -208,13 +208,9 @@ def _forest_limits(axes: Axes, plot: ForestPlot) -> None:
     ends = [end for row in plot.rows if row.mean in shown for end in (row.interval or ())]
     values = [value for row in plot.rows if row.mean in shown for value in row.values]
     low, high = min([*ends, *values]), max([*ends, *values])
-    if min(values) > 0 and max(values) > _WIDE * min(values):
-        axes.set_xscale("log")
-        axes.set_xlim(min(values) / 1.15, high * 1.15)
-        log_ticks(axes.xaxis)
-        return
-    room = max(high - low, abs(high) * 1e-3, 1e-12)
-    axes.set_xlim(low - 0.05 * room, high + 0.05 * room)
+    log = is_wide(min(values), max(values), _WIDE)
+    # An interval may reach below 0. Variants differ by little, and that is what the figure is about.
+    set_limits(axes.xaxis, min(values) if log else low, high, log=log, least=1e-3)
 
 
 def _forest_notes(axes: Axes, plot: ForestPlot) -> None:

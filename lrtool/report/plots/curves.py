@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from lrtool.report.plots.axes import from_zero, is_wide, set_limits
 from lrtool.report.plots.schedule import epochs_on_top, outline, steps_below
 from lrtool.report.plots.style import BLUE, FAINT, GREEN, INK, PALETTE, VERMILION, VIOLET, number, styled, titled
 from lrtool.report.thinning import Thinned, running_mean, thin
@@ -23,7 +24,7 @@ _BLOCKS = 1500
 #: Updates that the smoothed loss averages, as a part of the run.
 _SMOOTHED = 1 / 40
 #: A loss that falls by this factor is drawn on a log axis.
-_WIDE = 30
+_WIDE = 30.0
 
 
 @dataclass(frozen=True)
@@ -157,13 +158,11 @@ def _loss_scale(axes: Axes, few: Thinned, smooth: Array, loss: Array | None) -> 
     seen = few.low[np.isfinite(few.low)]
     low = min(float(np.quantile(seen, 0.005)), float(levels.min()))
     peak = float(few.high[np.isfinite(few.high)].max())
-    if low > 0 and min(high, usual * 10) / float(levels.min()) > _WIDE:
-        axes.set_yscale("log")
-        axes.set_ylim(low / 1.3, min(peak * 1.15, high * 4, usual * 10))
+    if low > 0 and is_wide(float(levels.min()), min(high, usual * 10), _WIDE):
+        set_limits(axes.yaxis, low, min(peak, high * 4, usual * 10), log=True)
     else:
         high = min(high, usual + 2 * (usual - low))
-        room = max(high - low, abs(high) * 0.05, 1e-12)
-        axes.set_ylim(low - 0.06 * room, min(peak + 0.06 * room, high + 0.6 * room))
+        set_limits(axes.yaxis, low, min(peak, high + max(high - low, abs(high) * 0.05) / 2), least=0.05)
     if peak > axes.get_ylim()[1] and float(finite.max()) > axes.get_ylim()[1]:
         axes.annotate(
             f"up to {number(peak)}", (0.995, 0.985), xycoords="axes fraction", ha="right", va="top", fontsize=8.5
@@ -185,8 +184,8 @@ def _line_panel(axes: Axes, step: Array, values: Array, label: str, color: str) 
     x, y = outline(step, values)
     axes.plot(x, y, color=color, lw=1.6, marker="o" if len(x) == 1 else None)
     axes.set_ylabel(label)
-    if len(y) and np.nanmin(y, initial=0.0) >= 0 and label != "momentum":
-        axes.set_ylim(bottom=0)
+    if len(y) and label != "momentum":
+        from_zero(axes, float(np.nanmin(y, initial=0.0)))
     if len(y) and np.nanmin(y) == np.nanmax(y):
         axes.annotate(f"constant {number(float(y[0]))}", (0.01, 0.9), xycoords="axes fraction", color=FAINT, va="top")
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrtool.comparison.lr_response import LrResponse
+from lrtool.report.plots.axes import BAD, is_wide, set_limits
 from lrtool.report.plots.style import (
     FAINT,
     INK,
@@ -34,8 +35,6 @@ Array = NDArray[np.float64]
 _MOST_ROWS, _MOST_COLUMNS, _MOST_NUMBERS = 30, 60, 160
 #: LRs are a grid if variants were trained at this part of all LRs.
 _GRID = 0.5
-#: Values this many times the best only say "bad".
-_BAD = 30.0
 
 
 @dataclass(frozen=True)
@@ -208,22 +207,17 @@ def _limit(axes: Axes, plot: LrPlot) -> None:
         axes.text(0.5, 0.5, "every LR diverged", transform=axes.transAxes, ha="center", color=INK)
         return
     low, high = float(means.min()), float(means.max())
-    if not plot.higher_is_better and low > 0 and high / low > 4:
-        axes.set_yscale("log")
-        axes.set_ylim(low / 1.3, min(high, _BAD * low) * 1.5)
+    if not plot.higher_is_better and is_wide(low, high):
+        set_limits(axes.yaxis, low, min(high, BAD * low), log=True)
         return
     values = np.concatenate([each.values[np.isfinite(each.mean)].ravel() for each in plot.responses])
-    low, high = float(np.nanmin(values)), float(np.nanmax(values))
-    room = max(high - low, abs(high) * 0.02, 1e-12)
-    axes.set_ylim(low - 0.08 * room, high + 0.1 * room)
+    set_limits(axes.yaxis, float(np.nanmin(values)), float(np.nanmax(values)))
 
 
 def _lr_axis(axes: Axes) -> None:
     axes.set_xlabel("learning rate")
     axes.margins(x=0.04)
     log_ticks(axes.xaxis)
-    if axes.get_yscale() == "log":
-        log_ticks(axes.yaxis)
 
 
 def _colours(plot: HeatPlot) -> str:
@@ -238,8 +232,8 @@ def _norm(plot: HeatPlot):  # type: ignore[no-untyped-def]  # matplotlib's class
     if not known.size:
         return Normalize(0, 1)
     low, high = float(known.min()), float(known.max())
-    if not plot.higher_is_better and low > 0 and high / low > 4:
-        return LogNorm(low, min(high, _BAD * low))
+    if not plot.higher_is_better and is_wide(low, high):
+        return LogNorm(low, min(high, BAD * low))
     return Normalize(low, high)
 
 

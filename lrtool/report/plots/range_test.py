@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrtool.analysis.range_test_result import LrEstimate, RangeTestResult
+from lrtool.report.plots.axes import set_limits
 from lrtool.report.plots.marks import Mark, between, draw_marks, draw_peers, lr_axis, with_rows
 from lrtool.report.plots.style import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILION, VIOLET, number, styled, titled
 from lrtool.report.thinning import thin
@@ -122,7 +123,7 @@ def draw_range_test(plot: RangeTestPlot) -> Figure:
     figure = Figure(figsize=(9, 5.4 + 0.25 * len(marks)), layout="constrained")
     axes, above = with_rows(figure, len(marks))
     lr_axis(axes, *plot.span)
-    axes.set_ylim(*_limits(plot))
+    set_limits(axes.yaxis, *_seen(plot), above=0)
     _draw_curves(axes, plot)
     draw_marks(axes, above, marks)
     for mark in marks:
@@ -137,7 +138,7 @@ def draw_range_test(plot: RangeTestPlot) -> Figure:
     return figure
 
 
-def _limits(plot: RangeTestPlot) -> tuple[float, float]:
+def _seen(plot: RangeTestPlot) -> tuple[float, float]:
     """What lies between the lowest loss and a little above the start: an explosion leaves at the top."""
     finite = plot.losses[np.isfinite(plot.losses)]
     if not finite.size:
@@ -153,7 +154,7 @@ def _limits(plot: RangeTestPlot) -> tuple[float, float]:
     high = min(start + 0.6 * room + noise / 2, float(finite.max()) + 0.15 * room)
     if plot.upper is not None and curve.size and curve.max() > start:
         high = min(high, float(curve.max()) - 0.02 * room)  # where the analysis cuts explosions off, nothing is seen
-    return low - 0.12 * room, max(high, start + noise / 2)
+    return low, max(high, start + noise / 2)
 
 
 def _draw_curves(axes: Axes, plot: RangeTestPlot) -> None:

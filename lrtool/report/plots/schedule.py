@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from lrtool.report.plots.axes import from_zero
 from lrtool.report.plots.style import PALETTE, shortened, styled
 from lrtool.report.thinning import thin
 
@@ -47,11 +48,11 @@ def draw_schedule(plot: SchedulePlot) -> Figure:
     legend_rows = -(-len(plot.curves) // columns) if len(plot.curves) > 1 else 0
     figure = Figure(figsize=(8, 3.6 + 1.4 * len(other) + 0.2 * legend_rows), layout="constrained")
     panels = list(figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0])
-    _curves(panels[0], plot.curves, plot.label, plot.log, from_zero=True)
+    _curves(panels[0], plot.curves, plot.label, plot.log, zero=True)
     if legend_rows:
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=columns)
     for axes, (name, values) in zip(panels[1:], other.items(), strict=True):
-        _curves(axes, {name: values}, name.replace("_", " "), log=False, from_zero=False)
+        _curves(axes, {name: values}, name.replace("_", " "), log=False, zero=False)
     steps_below(panels[-1])
     panels[0].set_title(shortened(plot.title, 90), fontweight="bold")
     if plot.steps_per_epoch:
@@ -89,7 +90,7 @@ def epochs_on_top(axes: Axes, steps_per_epoch: float) -> None:
     top.tick_params(labelsize=9)
 
 
-def _curves(axes: Axes, curves: Mapping[str, Array], label: str, log: bool, from_zero: bool) -> None:
+def _curves(axes: Axes, curves: Mapping[str, Array], label: str, log: bool, zero: bool) -> None:
     lowest = np.inf
     for place, (name, values) in enumerate(curves.items()):
         steps, heights = outline(np.arange(len(values), dtype=np.float64), values)
@@ -102,8 +103,8 @@ def _curves(axes: Axes, curves: Mapping[str, Array], label: str, log: bool, from
     axes.set_ylabel(label)
     if log and np.isfinite(lowest):
         axes.set_yscale("log")
-    elif lowest >= 0 and from_zero:
-        axes.set_ylim(bottom=0)
+    elif zero:
+        from_zero(axes, lowest)
 
 
 def outline(x: Array, y: Array) -> tuple[Array, Array]:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from lrtool.report.plots.axes import is_wide, set_limits
 from lrtool.report.plots.marks import Mark, draw_marks, draw_peers, lr_axis, with_rows
-from lrtool.report.plots.style import INK, PALETTE, number, styled, titled
+from lrtool.report.plots.style import INK, PALETTE, styled, titled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,19 +70,15 @@ class TunePlot:
 def draw_tune(plot: TunePlot) -> Figure:
     """Points for trials, those that are off the scale counted along the top, a line per fit, answers in rows above."""
     from matplotlib.figure import Figure
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     marks = [_mark(curve, color, first=not place) for place, (curve, color) in enumerate(_coloured(plot)) if curve.best]
     figure = Figure(figsize=(9, 5.4 + 0.25 * len(marks)), layout="constrained")
     axes, above = with_rows(figure, len(marks))
     lr_axis(axes, *plot.span, "peak learning rate")
-    low, most, high = _limits(plot)
-    if low > 0 and high / low > 8:
-        axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=14))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
-        axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.set_ylim(low, high)
+    low, most = _seen(plot)
+    # The peers' shapes stand along the lower edge, what is off the scale along the upper one.
+    room = 0.05 + _LINE * len(plot.curves)
+    set_limits(axes.yaxis, low, most, log=is_wide(low, most, _NARROW), below=_BELOW, above=room, ticks=14)
     for place, (curve, color) in enumerate(_coloured(plot)):
         _draw_curve(axes, curve, color, most)
         _draw_off(axes, curve, color, most, place)
@@ -141,21 +138,12 @@ def _shade(axes: Axes, plot: TunePlot) -> None:
             axes.axvspan(*np.clip(band, *plot.span), color=PALETTE[0], alpha=alpha, lw=0, label=label)
 
 
-def _limits(plot: TunePlot) -> tuple[float, float, float]:
-    """Where the loss axis begins, where its scale ends, and where the axis ends.
-
-    It shows the minimum: the worst trials are off the scale, and counted in the room above it.
-    """
+def _seen(plot: TunePlot) -> tuple[float, float]:
+    """Between which losses lies what is drawn: the worst trials are off the scale, and counted in the room above it."""
     losses = np.concatenate([curve.loss[np.isfinite(curve.loss)] for curve in plot.curves])
     if not losses.size:
-        return 0.0, 0.9, 1.0
+        return 0.0, 1.0
     low, high = float(losses.min()), float(losses.max())
     if not 0 < high < _NARROW * low:
         high = float(np.quantile(losses, 0.9))
-    # The peers' shapes stand along the lower edge, what is off the scale along the upper one.
-    above = 0.05 + _LINE * len(plot.curves)
-    if low > 0:
-        high = max(min(high, low * 20), low * 1.2)
-        return low * (low / high) ** _BELOW, high, high * (high / low) ** above
-    room = max(high - low, 1e-12)
-    return low - _BELOW * room, high, high + above * room
+    return low, max(min(high, low * 20), low * 1.2) if low > 0 else high

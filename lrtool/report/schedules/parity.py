@@ -9,8 +9,6 @@ Every entry describes the whole run from update 0 to T − 1.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from lrtool.report.schedules.equivalent import Equivalent
 from lrtool.report.schedules.parity_optax import OPTAX
 from lrtool.report.schedules.parity_torch import TORCH
@@ -18,22 +16,7 @@ from lrtool.report.schedules.parity_transformers import TRANSFORMERS
 
 EQUIVALENTS: tuple[Equivalent, ...] = (*TORCH, *TRANSFORMERS, *OPTAX)
 
-#: Where the other library depends on what training measures; see `lrtool.schedules.plateau.Plateau`.
-REACTIVE: Mapping[str, str] = {
-    "ReduceLROnPlateau": "plateau: {factor: …, patience: …} beside the schedule",
-    "reduce_lr_on_plateau": "plateau: {factor: …, patience: …} beside the schedule",
-    "greedy": "no counterpart: it raises the LR by what training measures",
-}
-
 
 def equivalents(kind: str) -> tuple[Equivalent, ...]:
     """The entries of a kind."""
     return tuple(entry for entry in EQUIVALENTS if entry.kind == kind)
-
-
-def shown(kind: str) -> Mapping[str, str]:
-    """Library → how the kind is written there, one entry a line."""
-    texts: dict[str, list[str]] = {}
-    for entry in equivalents(kind):
-        texts.setdefault(entry.library, []).append(entry.shown())
-    return {library: "\n".join(lines) for library, lines in texts.items()}

@@ -241,4 +241,6 @@ def _length(spec: Spec) -> tuple[Spec, int, tuple[str, ...]]:
 
 
 def _place(spec: Spec, where: str | None) -> str:
-    return f"{spec.name}: {where}" if where else spec.name
+    """Where an error lies: what is drawn is the schedule, so that its own fields need not be said to be its."""
+    field = "" if where in (None, "schedule") else str(where).removeprefix("schedule.")
+    return f"{spec.name}: {field}" if field else spec.name

@@ -11,11 +11,11 @@ from lrtool.tasks.base import BuildContext
 from lrtool.tasks.datasets._files import find
 from lrtool.tasks.tables.columns import Column
 from lrtool.tasks.tables.numbers import decimal_mark
-from lrtool.tasks.tables.table import Table
+from lrtool.tasks.tables.table import TableData
 from lrtool.tasks.tables.text import read_rows
 
 
-class Csv(Table):
+class Csv(TableData):
     """A text table as the world writes it: what separates its columns, its header and its letters are found out.
 
     One column is the target, the others (or those named) are features. Numbers (also `$1,483.00`, `12%`, `3,5`) are

@@ -9,10 +9,10 @@ from lrtool.errors import TaskError, UsageError
 from lrtool.tasks.base import BuildContext
 from lrtool.tasks.datasets._files import find
 from lrtool.tasks.tables.columns import Column
-from lrtool.tasks.tables.table import Table
+from lrtool.tasks.tables.table import TableData
 
 
-class Parquet(Table):
+class Parquet(TableData):
     """A Parquet file, understood as a CSV file is. Needs the package pyarrow (`pip install 'lrtool[parquet]'`)."""
 
     kind: Literal["parquet"] = "parquet"

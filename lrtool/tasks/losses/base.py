@@ -62,6 +62,27 @@ def describe(value: Any) -> str:
     return f"a {type(value).__name__}"
 
 
+def check_loss(loss: Any) -> None:
+    """Raise TaskError unless a loss can be trained on: one floating-point number that depends on the model."""
+    import torch
+
+    if loss is None:
+        raise TaskError("no loss is set and the model returned none", where="loss", remedy="write loss: cross_entropy")
+    if not isinstance(loss, torch.Tensor) or loss.ndim or not loss.is_floating_point():
+        raise TaskError(
+            f"a loss is one number, the mean over the batch, but got {describe(loss)}",
+            where="loss",
+            remedy="return loss.mean()",
+        )
+    if not loss.requires_grad:
+        raise TaskError(
+            "the loss does not depend on the model's parameters, so nothing can be trained",
+            where="loss",
+            remedy="look for .item(), .detach(), no_grad(), argmax() or numpy between the model and its loss, or frozen"
+            " parameters",
+        )
+
+
 def need_tensors(kind: str, output: Any, target: Any) -> tuple[Tensor, Tensor]:
     """Both as tensors, or a TaskError that says what came instead."""
     import torch

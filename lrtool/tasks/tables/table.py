@@ -26,7 +26,7 @@ _LOG = logging.getLogger("lrtool")
 _MOST_CLASSES = 20
 
 
-class Table(InMemory):
+class TableData(InMemory):
     """A table; one column is the target, the others (or those named) are features.
 
     Numbers are standardised with the training split's statistics; dates become days and the time of year, week and

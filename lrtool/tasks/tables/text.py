@@ -31,7 +31,7 @@ _YEAR = re.compile(r"(1[89]|20)\d\d")
 
 
 @dataclass(frozen=True)
-class Rows:
+class TextTable:
     """Names of the columns, the cells of every row, and the line of the file that each row stands in.
 
     `has_header`: whether the names come from the file. `notes`: what was found out, for people.
@@ -51,7 +51,7 @@ def read_rows(
     encoding: str | None = None,
     header: bool | None = None,
     wanted: Collection[str] = (),
-) -> Rows:
+) -> TextTable:
     """Read a table; what is None is found out. `wanted`: names of columns, which a line that has one must be.
 
     Raises TaskError for a table that is empty, ragged or cannot be read.
@@ -76,7 +76,7 @@ def read_rows(
     double = [name for name, count in Counter(named).items() if count > 1]
     if double:
         raise TaskError(f"two columns are named {double[0]!r}", where=f"{path}:{lines[0]}", remedy="rename one")
-    return Rows(path, named, body, numbers, has_header, notes)
+    return TextTable(path, named, body, numbers, has_header, notes)
 
 
 def _decoded(path: Path, encoding: str | None, notes: list[str]) -> str:
@@ -148,7 +148,7 @@ def _is_header(rows: Sequence[Sequence[str]], wanted: Collection[str]) -> bool:
 def _even(
     path: Path, names: list[str], rows: list[list[str]], lines: Sequence[int]
 ) -> tuple[list[str], list[list[str]]]:
-    """Rows as long as the header; what nothing stands in at the ends of lines goes away."""
+    """TextTable as long as the header; what nothing stands in at the ends of lines goes away."""
     width = len(names)
     while width > 1 and not names[width - 1] and not any(len(row) >= width and row[width - 1] for row in rows):
         width -= 1

@@ -14,8 +14,8 @@ from lrtool.analysis.divergence import first_divergence
 from lrtool.config.schema import Config
 from lrtool.engine.trials import Trace
 from lrtool.engine.vector.engine import VectorEngine
+from lrtool.experiments.final import final_loss
 from lrtool.experiments.setup import Setup, prepare
-from lrtool.experiments.short import final_loss
 
 Array = NDArray[np.float64]
 

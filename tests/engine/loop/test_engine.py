@@ -16,7 +16,7 @@ from lrtool.analysis.divergence import RANGE_TEST
 from lrtool.engine import recorder
 from lrtool.engine.loop import precision
 from lrtool.engine.loop.engine import LoopEngine
-from lrtool.engine.loop.training import Best
+from lrtool.engine.loop.training import Best, Training
 from lrtool.engine.trials import Engine, Recipe, Trace, Trial
 from lrtool.errors import ExitCode, Interrupted, TaskError, UsageError
 from lrtool.optimizers import KINDS
@@ -65,11 +65,20 @@ def test_several_workers_are_processes_of_one_thread() -> None:
 
 def test_several_workers_have_no_hooks() -> None:
     with pytest.raises(ValueError, match="2 workers; use one"):
-        LoopEngine(workers=2, trained=lambda *_: None)
+        LoopEngine(workers=2, best=lambda *_: None)
 
 
 def run(task: Task, one: Trial, recipe: Recipe, **hooks: Any) -> Trace:
     return LoopEngine(**hooks).run(task, [one], recipe)[0]
+
+
+def trained(task: Task, one: Trial, recipe: Recipe) -> Training:
+    """The same without the engine, which keeps its models to itself."""
+    training = Training(task, one, recipe)
+    while training.step < one.steps:
+        assert training.advance()
+        training.evaluate_if_due()
+    return training
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 1000])
@@ -105,28 +114,23 @@ def test_batch_norm_is_evaluated_by_its_buffers_and_left_in_training_mode() -> N
     def new_model() -> nn.Module:
         return nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Linear(8, 3))
 
-    seen: list[nn.Module] = []
     task = replace(small_task(), new_model=new_model)
-    kept = [
-        run(task, trial(0, 20, 0.1), Recipe(SGD, eval_every=every), trained=lambda _, model: seen.append(model))
-        for every in (2, 0)
-    ]
-    np.testing.assert_array_equal(kept[0].train_loss, kept[1].train_loss)
-    often, once = (dict(model.named_buffers()) for model in seen)
+    seen = [trained(task, trial(0, 20, 0.1), Recipe(SGD, eval_every=every)) for every in (2, 0)]
+    np.testing.assert_array_equal(seen[0].trace.train_loss, seen[1].trace.train_loss)
+    often, once = (dict(training.model.named_buffers()) for training in seen)
     assert all(torch.equal(often[name], once[name]) for name in once)
     assert int(once["1.num_batches_tracked"]) == 20
-    assert all(module.training for module in seen[0].modules())
+    assert all(module.training for module in seen[0].model.modules())
 
 
 def test_validation_weighs_samples_not_batches() -> None:
     # 21 samples in batches of 16 and 5: the mean of the two batch means would differ.
-    models: list[nn.Module] = []
     task = small_task(torch.float64)
-    trace = run(task, trial(0, 5, 0.1), Recipe(SGD), trained=lambda _, model: models.append(model))
+    training = trained(task, trial(0, 5, 0.1), Recipe(SGD))
     assert task.val is not None and task.loss is not None
     batch = task.val.take(torch.arange(21))
-    expected = task.loss(batch.forward(models[0]), batch.target).item()
-    assert trace.evaluations[-1].values["val_loss"] == pytest.approx(expected, rel=1e-7)
+    expected = task.loss(batch.forward(training.model), batch.target).item()
+    assert training.trace.evaluations[-1].values["val_loss"] == pytest.approx(expected, rel=1e-7)
 
 
 def test_best_weights_are_those_of_the_lowest_val_loss() -> None:
@@ -383,13 +387,13 @@ def test_a_keyboard_interrupt_inside_an_update_keeps_what_is_done() -> None:
 
 def test_hooks_hear_of_every_trial() -> None:
     steps: list[tuple[int, int]] = []
-    trained: list[int] = []
+    ended: list[int] = []
     engine = LoopEngine(
         checkpoint=lambda number, checkpoint: steps.append((number, checkpoint.step)),
         checkpoint_every=8,
-        trained=lambda number, model: trained.append(number),
+        best=lambda number, _: ended.append(number),
     )
     lost = Trial(0, 20, {"lr": flat(float("inf"), 20)})
     engine.run(small_task(), [trial(0, 20, 0.1), lost, trial(1, 10, 0.1)], Recipe(SGD))
     assert steps == [(0, 8), (0, 16), (0, 20), (2, 8), (2, 10)]
-    assert trained == [0, 2]
+    assert ended == [0, 2]

@@ -8,10 +8,10 @@ from lrtool.analysis.range_test_result import Caveat
 from lrtool.config.schema import Config
 from lrtool.engine.loop.engine import LoopEngine
 from lrtool.engine.vector.engine import VectorEngine
+from lrtool.experiments.final import final_loss
 from lrtool.experiments.range_test.probes import SEEDS, probed
 from lrtool.experiments.range_test.range_test import losses_of, range_test_trials
 from lrtool.experiments.setup import prepare
-from lrtool.experiments.short import final_loss
 
 
 @pytest.fixture(scope="module")

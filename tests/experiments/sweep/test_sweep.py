@@ -10,9 +10,10 @@ import pytest
 from lrtool.config.sweep.load import load_sweep
 from lrtool.engine.trials import Trace
 from lrtool.errors import Interrupted, OutputError, UsageError
+from lrtool.experiments.final import final_values
 from lrtool.experiments.sweep.grouping import group_trials
 from lrtool.experiments.sweep.options import Options
-from lrtool.experiments.sweep.outcome import curve, final_values
+from lrtool.experiments.sweep.outcome import curve
 from lrtool.experiments.sweep.sweep import resume_sweep, run_sweep
 from lrtool.report.terminal.board import SweepBoard
 from lrtool.runs.sweep.store import FILE, read_trials

@@ -8,8 +8,9 @@ import torch
 import yaml
 from pydantic import TypeAdapter
 
+from lrtool.report.schedules import reference
 from lrtool.report.schedules.equivalent import MARK, Equivalent
-from lrtool.report.schedules.parity import EQUIVALENTS, REACTIVE, shown
+from lrtool.report.schedules.parity import EQUIVALENTS
 from lrtool.schedules import KINDS
 from lrtool.schedules.cosine_restarts import CosineRestarts
 from lrtool.schedules.decays.cosine import Cosine
@@ -18,6 +19,8 @@ from lrtool.schedules.one_cycle import OneCycle
 SCHEDULERS = vars(torch.optim.lr_scheduler)
 ANY = TypeAdapter(KINDS.annotation())
 RELATIVE = 1e-12
+#: What follows the training's own measurements is no schedule; see `lrtool.schedules.plateau.Plateau`.
+REACTIVE = {"ReduceLROnPlateau", "reduce_lr_on_plateau", "greedy"}
 
 
 def filled(entry: Equivalent, template: str) -> str:
@@ -84,13 +87,13 @@ def test_optax(entry):
 
 
 def test_every_torch_scheduler_has_an_entry():
-    names = {entry.plain.split()[0] for entry in EQUIVALENTS if entry.library == "torch"} | set(REACTIVE)
+    names = {entry.plain.split()[0] for entry in EQUIVALENTS if entry.library == "torch"} | REACTIVE
     assert set(torch.optim.lr_scheduler.__all__) - {"LRScheduler"} <= names
 
 
 def test_every_transformers_name_has_an_entry():
     utils = pytest.importorskip("transformers.trainer_utils", reason="parity needs transformers")
-    names = {entry.plain for entry in EQUIVALENTS if entry.library == "transformers"} | set(REACTIVE)
+    names = {entry.plain for entry in EQUIVALENTS if entry.library == "transformers"} | REACTIVE
     assert {each.value for each in utils.SchedulerType} <= names
 
 
@@ -223,8 +226,8 @@ def test_cosine_near_its_end_is_more_precise_than_torch():
     np.testing.assert_allclose(Cosine(final=1e-3).bind(lr, steps).table(), used(1e-3), rtol=RELATIVE, atol=0)
 
 
-def test_what_is_shown_of_a_kind_is_the_table():
-    text = shown("cosine")
-    assert "CosineAnnealingLR(optimizer, T_max=T_max, eta_min=eta_min)" in text["torch"]
-    assert text.keys() == {"torch", "transformers", "optax"}
-    assert shown("rex") == {}
+def test_the_reference_shows_the_table():
+    shown = {each.theirs: each.library for each in reference.entry("cosine").elsewhere}
+    assert shown["CosineAnnealingLR(optimizer, T_max=T_max, eta_min=eta_min)"] == "torch"
+    assert set(shown.values()) == {"torch", "transformers", "optax"}
+    assert reference.entry("rex").elsewhere == ()

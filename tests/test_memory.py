@@ -1,18 +1,21 @@
-"""Freed memory stays with the process."""
+"""Freed memory stays with the process, and the collector can be left out."""
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import textwrap
 
 import pytest
 
+from lrtool.memory import without_collector
+
 #: Takes and frees 40 MiB again and again, and prints how many new pages of memory that needed.
 CODE = """
     import resource, sys
     import numpy as np
-    from lrtool.engine.freed_memory import keep_freed_memory
+    from lrtool.memory import keep_freed_memory
 
     if sys.argv[1] == "keep" and not keep_freed_memory():
         sys.exit("no")
@@ -45,3 +48,17 @@ def test_freed_memory_is_not_returned_and_taken_again() -> None:
     returned = new_pages("return")
     assert returned is not None
     assert kept < 200 < returned
+
+
+def test_the_collector_is_afterwards_as_it_was() -> None:
+    with pytest.raises(KeyError), without_collector():
+        assert not gc.isenabled()
+        raise KeyError
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        with without_collector():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
