@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import threading
@@ -10,14 +9,15 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from lrtool.executors.base import J, R, Work, WorkError
+from lrtool.executors.base import Executor, J, R, Work, WorkError
 from lrtool.memory import keep_freed_memory
 from lrtool.safe_path import SAFE
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+    from multiprocessing.process import BaseProcess
 
 #: What numerical libraries read, when they are loaded, to know how many threads to use.
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -28,20 +28,38 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-@dataclass(frozen=True)
-class LocalProcesses:
+class LocalProcesses(Executor):
     """Does as many jobs at once as there are workers (unsaid: cores), each in a fresh process that takes job after job.
 
     Processes are spawned, not forked: torch and CUDA do not survive a fork. Each uses cores/workers threads,
     and imports nothing from the working folder.
     """
 
-    workers: int = field(default_factory=cores)
+    name: ClassVar[str] = "local"
+    does: ClassVar[str] = "several jobs at once, in processes of this machine"
+    # Starting a process takes some seconds, so it should have this much to do.
+    worth_from: ClassVar[int | None] = 20_000
+
+    def __init__(self, workers: int | None = None) -> None:
+        self._workers = workers or cores()
+
+    @classmethod
+    def start(cls, workers: int | None) -> Self:
+        """With so many processes; unsaid, one for each core."""
+        return cls(workers)
+
+    @property
+    def workers(self) -> int:
+        """Processes at once."""
+        return self._workers
 
     def run(
         self, work: Work[J, R], jobs: Sequence[J], report: Callable[[R], None], lost: Callable[[J, str], None]
     ) -> None:
         """Do every job."""
+        # Not at module level: what lists the executors for `lrtool --help` need not have it.
+        from multiprocessing.connection import Connection, wait
+
         waiting = deque(jobs)
         threads = max(1, cores() // max(1, self.workers))
         crew: dict[Connection, _Worker] = {}
@@ -69,6 +87,8 @@ class _Worker:
     """A process, the connection to it, and the job it has."""
 
     def __init__(self, work: Callable[..., None], threads: int) -> None:
+        import multiprocessing
+
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.process: BaseProcess = context.Process(target=_serve, args=(theirs, work), daemon=True)
@@ -153,6 +173,9 @@ def _serve(connection: Connection, work: Callable[[Any, Callable[[Any], None]], 
 
 def _end_with_parent() -> None:
     """A parent that was killed must not leave processes that go on training for nobody."""
+    import multiprocessing
+    from multiprocessing.connection import wait
+
     parent = multiprocessing.parent_process()
     assert parent is not None
     wait([parent.sentinel])

@@ -1,4 +1,4 @@
-"""What a sweep is told, and whom it tells."""
+"""How a sweep is carried out (its options), and the protocol of what shows how it goes on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lrtool.runs.sweep.store import StoredTrial
 
 @dataclass(frozen=True)
 class Options:
-    """How a sweep is carried out. `executor`: auto, in-process or local; `workers` of the latter, unsaid: cores."""
+    """How a sweep is carried out. `executor`: auto, or a name; `workers`: how many, unsaid: as it likes."""
 
     allow_import: frozenset[str] = frozenset()
     executor: str = "auto"
