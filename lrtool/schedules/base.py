@@ -102,6 +102,8 @@ class Schedule(BaseModel):
     #: What `lrtool schedule explain` says besides the docstring.
     helps: ClassVar[str] = ""
     hurts: ClassVar[str] = ""
+    #: What `lrtool init` writes in place of the fields' defaults.
+    starting: ClassVar[Mapping[str, Any]] = {}
     #: The same schedule elsewhere: library → how its parameters map (see parity.py).
     elsewhere: ClassVar[Mapping[str, str]] = _Elsewhere()  # type: ignore[assignment]
     #: Durations the formula divides by: 0 is an error, and a fraction that rounds to 0 comes to 1 update.

@@ -19,6 +19,7 @@ from lrtool.engine.evaluate import batch_loss, slices, take
 from lrtool.engine.trials import Recipe
 from lrtool.engine.vector.draws import Draws, Witness, key_of, mixed
 from lrtool.errors import UsageError
+from lrtool.optimizers import Optimizer
 from lrtool.tasks.base import Task
 from lrtool.tasks.sources import Batch, TensorSource
 
@@ -67,14 +68,14 @@ class Stack:
     """
 
     def __init__(self, skeleton: nn.Module, recipe: Recipe, size: int) -> None:
-        self.size, self._recipe = size, recipe
+        self.size, self._forms = size, optimizer_forms(recipe, skeleton)
         self.parameters: Tensors = {}
         self.buffers: Tensors = {}
         for name, tensor in _state(skeleton).items():
             held = self.parameters if tensor.requires_grad else self.buffers
             held[name] = tensor.detach().unsqueeze(0).repeat(size, *[1] * tensor.ndim).to(recipe.device)
         self.optimizer: dict[str, Tensors] = {
-            name: recipe.optimizer.init_state(param) for name, param in self.parameters.items()
+            name: self._forms[name].init_state(param) for name, param in self.parameters.items()
         }
         self.steps = torch.zeros(size, device=recipe.device)
         self.keys = torch.zeros(size, dtype=torch.int32, device=recipe.device)
@@ -101,7 +102,7 @@ class Stack:
             held = self.parameters if name in self.parameters else self.buffers
             held[name][slot].copy_(tensor.detach())
         for name, state in self.optimizer.items():
-            fresh = self._recipe.optimizer.init_state(self.parameters[name][:1])
+            fresh = self._forms[name].init_state(self.parameters[name][:1])
             for key, tensor in state.items():
                 tensor[slot].copy_(fresh[key][0])
         self.steps[slot] = 0
@@ -113,6 +114,11 @@ class Stack:
         for held in (self.parameters, self.buffers, *self.optimizer.values()):
             for name, tensor in held.items():
                 held[name] = tensor[index]
+
+
+def optimizer_forms(recipe: Recipe, skeleton: nn.Module) -> dict[str, Optimizer]:
+    """The specification whose stacked form updates each parameter; by the shapes of the model, not of the stack."""
+    return {name: recipe.optimizer.form_of(name, p.ndim) for name, p in skeleton.named_parameters()}
 
 
 class Update:
@@ -128,7 +134,8 @@ class Update:
         self.drawn: list[torch.Size] = []
         self._task, self._recipe, self.skeleton = task, recipe, skeleton
         self.trained = frozenset(name for name, p in skeleton.named_parameters() if p.requires_grad)
-        groups = {name: recipe.optimizer.group_of(name) for name, _ in skeleton.named_parameters()}
+        self._forms = optimizer_forms(recipe, skeleton)
+        groups = {name: recipe.optimizer.group_of(name, p.ndim) for name, p in skeleton.named_parameters()}
         self._groups = {name: group for name, group in groups.items() if group is not None}
         self._gradients = vmap(grad_and_value(self.loss, has_aux=True), randomness="different")
 
@@ -197,7 +204,7 @@ class Update:
                 h["lr"] = h["lr"] * group.lr_scale
                 if group.weight_decay is not None:
                     h["weight_decay"] = torch.full_like(h["lr"], group.weight_decay)
-            after[name], states[name] = self._recipe.optimizer.update(
+            after[name], states[name] = self._forms[name].update(
                 param, gradients[name], state.optimizer[name], _along(state.steps, param), h
             )
         return after, states
