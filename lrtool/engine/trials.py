@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from lrtool.analysis.divergence import TRAINING, DivergenceRule
+from lrtool.engine.observer import Observer
 from lrtool.errors import UsageError
 from lrtool.optimizers import Optimizer
 from lrtool.schedules import Curve
@@ -115,22 +116,6 @@ class Trace:
     def steps(self) -> int:
         """Updates whose loss is recorded."""
         return len(self.train_loss)
-
-
-class Observer(Protocol):
-    """Who watches an engine at work: progress, metrics on disk. Called between updates, never inside one."""
-
-    def recorded(self, trial: int, trace: Trace, start: int) -> None:
-        """Trial number `trial` has new entries from index `start` on (called every few dozen updates)."""
-        ...
-
-    def evaluated(self, trial: int, evaluation: Evaluation) -> None:
-        """A validation was done."""
-        ...
-
-    def ended(self, trial: int, trace: Trace) -> None:
-        """A trial is over; its trace is complete."""
-        ...
 
 
 class Engine(Protocol):

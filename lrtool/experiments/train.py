@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,15 @@ from lrtool.engine.loop.checkpoint import Checkpoint
 from lrtool.engine.loop.engine import LoopEngine
 from lrtool.engine.loop.saving import SaveBudget
 from lrtool.engine.loop.training import Best
-from lrtool.engine.trials import Observer, Recipe, Trace, Trial
+from lrtool.engine.observer import Observer
+from lrtool.engine.trials import Recipe, Trace, Trial
 from lrtool.errors import UsageError
 from lrtool.experiments.observers import Observers
 from lrtool.experiments.recording import MetricsRecorder
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.setup import Setup
 from lrtool.experiments.validation_time import ValidationTime
+from lrtool.loggers import opened
 from lrtool.report.plots.curves import TrainingPlot, draw_training
 from lrtool.report.plots.style import save
 from lrtool.runs.folder import RunFolder
@@ -160,9 +163,11 @@ def _train(plan: _Plan, folder: RunFolder, watch: Watch, resumed: Checkpoint | N
                 resume={0: resumed} if resumed else {},
                 best=lambda _, best: _save_best(folder, best),
             )
-            observer = Observers(_Progress(run), recorder, watch(1, plan.trial.steps, done))
+            watched = watch(1, plan.trial.steps, done)
+            observer = Observers(_Progress(run), recorder, watched, *opened(folder.path))
             try:
-                (trace,) = engine.run(setup.task, [plan.trial], plan.recipe, observer)
+                with closing(observer):
+                    (trace,) = engine.run(setup.task, [plan.trial], plan.recipe, observer)
             except KeyboardInterrupt as stop:
                 stop.add_note(f"go on with: lrtool train --resume {folder.path}")
                 raise
@@ -185,7 +190,7 @@ def _newest(folder: RunFolder) -> Checkpoint | None:
     return checkpoint.load(folder.checkpoints)
 
 
-class _Progress:
+class _Progress(Observer):
     """Keeps the session's step count right however the run ends."""
 
     def __init__(self, run: Session) -> None:
@@ -193,9 +198,6 @@ class _Progress:
 
     def recorded(self, trial: int, trace: Trace, start: int) -> None:
         self._run.steps = trace.steps
-
-    def evaluated(self, trial: int, evaluation: object) -> None:
-        pass
 
     def ended(self, trial: int, trace: Trace) -> None:
         self._run.steps = trace.steps

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from lrtool.analysis.divergence import DivergenceRule, first_divergence
+from lrtool.engine.observer import Observer
 from lrtool.engine.trials import Engine, Evaluation, Recipe, Trace, Trial
 from lrtool.errors import TaskError
 from lrtool.optimizers import KINDS
@@ -123,7 +124,7 @@ def _validate(task: Task, model: nn.Module) -> dict[str, float]:
         return {"val_loss": task.loss(output, task.val.target).item(), "val_accuracy": accuracy}
 
 
-class Recording:
+class Recording(Observer):
     """An observer that keeps what it hears."""
 
     def __init__(self) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from lrtool.config.load import load_config
 from lrtool.engine.loop import checkpoint, training
+from lrtool.engine.observer import Observer
 from lrtool.errors import ExitCode, Interrupted, OutputError, UsageError
 from lrtool.experiments import train
 from lrtool.experiments.range_test.range_test import run_range_test
@@ -30,7 +31,7 @@ def bytes_without_seconds(folder):
     return [line.rpartition(",")[0] for line in lines]
 
 
-class StopAt:
+class StopAt(Observer):
     """An observer that sends this process SIGINT once update `step` is recorded."""
 
     def __init__(self, step):
@@ -40,12 +41,6 @@ class StopAt:
         if trace.steps >= self.step and not self.sent:
             self.sent = True
             os.kill(os.getpid(), signal.SIGINT)
-
-    def evaluated(self, trial, evaluation):
-        pass
-
-    def ended(self, trial, trace):
-        pass
 
 
 def test_a_run_leaves_curves_checkpoints_and_a_summary(configured, silent, tmp_path):

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from lrtool.engine.batches import Batches
 from lrtool.engine.device import flushed_denormals
+from lrtool.engine.observer import Observer
 from lrtool.engine.recorder import Recorder
-from lrtool.engine.trials import Array, Evaluation, Observer, Recipe, Trace, Trial
+from lrtool.engine.trials import Array, Evaluation, Recipe, Trace, Trial
 from lrtool.engine.vector.compiling import Compiled
 from lrtool.engine.vector.proof.memories import Memories
 from lrtool.engine.vector.skeleton import skeleton_of
@@ -56,7 +57,7 @@ class WorkQueue(Protocol):
 
 
 class Queue:
-    """What the workers of one call share: trials that wait, traces that are done, and the observer.
+    """What the workers of one call share: trials that wait, traces that are done, and the observer, told at once.
 
     One lock guards it all, and the building of models too, since that draws from torch's generator.
     """
@@ -66,6 +67,8 @@ class Queue:
         self._waiting = deque(enumerate(trials))
         self._observer = observer
         self._traces: dict[int, Trace] = {}
+        if observer is not None:
+            observer.begin(trials)
 
     @property
     def watched(self) -> bool:

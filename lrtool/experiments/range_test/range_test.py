@@ -18,6 +18,7 @@ from lrtool.experiments.range_test.probes import probed
 from lrtool.experiments.runner import TrialRunner, Watch
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.setup import Setup
+from lrtool.loggers import opened
 from lrtool.report.plots.range_test import RangeTestPlot, draw_range_test
 from lrtool.report.plots.style import save
 from lrtool.runs.folder import RunFolder
@@ -52,8 +53,10 @@ def run_range_test(
     with folder.held(), session(folder, "range-test", config, str(recipe.device)) as run:
         task = setup.task if settings.val_every.amount else replace(setup.task, val=None)
         columns = (*_val_columns(setup),) if settings.val_every.amount or settings.probe_steps else ()
-        with folder.metrics(columns) as writer:
-            runner = TrialRunner(setup, writer, watch, engines)
+        with (
+            folder.metrics(columns) as writer,
+            TrialRunner(setup, writer, watch, engines, opened(folder.path)) as runner,
+        ):
             traces = runner.run(trials, task, recipe)
             run.steps = runner.steps
             result = analyse(trials[0].curves["lr"].table(), losses_of(traces, settings.steps), settings.smoothing)
