@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import pkgutil
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Generic, TypeVar
 
-from lrtool.errors import UsageError
+from lrtool.errors import UsageError, nearest
 
 C = TypeVar("C")
 
@@ -17,7 +16,8 @@ C = TypeVar("C")
 class Scanned(Generic[C]):
     """The classes of one sort by name: every class below `base` in the modules of `package` that has a `name`.
 
-    A class without a name of its own is a base for others. `noun` is what messages call the sort.
+    A class without a name of its own is a base for others. `noun` is what messages call the sort. A class that lacks a
+    method of its base fails when the classes are first looked for, not when it is used.
     """
 
     def __init__(self, base: type[C], package: str, noun: str) -> None:
@@ -30,6 +30,9 @@ class Scanned(Generic[C]):
         for module in pkgutil.walk_packages(package.__path__, f"{self.package}."):
             importlib.import_module(module.name)
         found = {name: cls for cls in _below(self.base) if (name := self.name_of(cls)) is not None}
+        for cls in found.values():
+            if missing := getattr(cls, "__abstractmethods__", None):
+                raise TypeError(f"the {self.noun} {cls.__name__} has no {', '.join(sorted(missing))}")
         return dict(sorted(found.items()))
 
     def name_of(self, cls: type[C]) -> str | None:
@@ -46,11 +49,8 @@ class Scanned(Generic[C]):
     def unknown(self, kind: str, also: Sequence[str] = (), where: str | None = None) -> UsageError:
         """The error for a name that is not there; `also` are names beyond the classes' that may be written."""
         names = [*also, *self.kinds]
-        # What is written with another dash than ours is the same name.
-        alike = {name.lower().replace("-", "_"): name for name in names}
-        near = difflib.get_close_matches(kind.lower().replace("-", "_"), alike, n=1)
-        hint = f"did you mean {alike[near[0]]!r}?" if near else f"choose one of: {', '.join(names)}"
-        return UsageError(f"there is no {self.noun} {kind!r}", where=where, remedy=hint)
+        remedy = nearest(kind, names) if names else "there is none yet"
+        return UsageError(f"there is no {self.noun} {kind!r}", where=where, remedy=remedy)
 
 
 def _below(cls: type[C]) -> Iterator[type[C]]:

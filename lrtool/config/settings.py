@@ -70,6 +70,9 @@ class TrainSettings(Settings):
         "auto",
         description="Save a checkpoint this often; auto: at ends of epochs, in 2% of the time; 0: only at the end.",
     )
+    best: str = Field(
+        "val_loss", description="What the best weights are judged by: val_loss, train_loss or val_<metric>."
+    )
     clip_norm: float | None = Field(
         None, gt=0, allow_inf_nan=False, description="Clip the gradient's global norm to this."
     )

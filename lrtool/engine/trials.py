@@ -63,7 +63,8 @@ class Recipe:
     `accumulate` batches make one update (the batches of update t are a·t … a·t+a−1 of the batch order).
     `clip_norm` clips the gradient's global norm. `eval_every` 0 means only after the last update.
     `stop_on_divergence` ends a trial where its loss explodes by `divergence_rule`; a non-finite loss always
-    ends it. `plateau` multiplies the LR by a factor that follows the evaluations.
+    ends it. `plateau` multiplies the LR by a factor that follows the evaluations. `best` names the value that the best
+    weights are judged by: `train_loss`, `val_loss` or `val_<metric>`.
     """
 
     optimizer: Optimizer
@@ -76,6 +77,7 @@ class Recipe:
     stop_on_divergence: bool = True
     divergence_rule: DivergenceRule = TRAINING
     plateau: Plateau | None = None
+    best: str = "val_loss"
 
     @property
     def per_update(self) -> tuple[str, ...]:

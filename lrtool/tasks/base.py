@@ -145,6 +145,11 @@ class Task:
         return self.loss(output, target) if self.loss is not None else own_loss(output)
 
     @property
+    def higher_is_better(self) -> dict[str, bool]:
+        """Of each metric's column, `val_<name>`, whether a larger value is a better model; of losses it never is."""
+        return {f"val_{name}": metric.higher_is_better for name, metric in self.metrics.items()}
+
+    @property
     def steps_per_epoch(self) -> int:
         """Full batches per epoch; the remainder is dropped, so every update sees `batch_size` samples."""
         return len(self.train) // self.batch_size

@@ -12,12 +12,12 @@ from lrtool.engine.trials import EngineName
 from lrtool.errors import LrtoolError
 from lrtool.executors import Executor, asked_for, unasked
 from lrtool.executors.inprocess import InProcess
-from lrtool.experiments.sweep.decision import Decision, Outlook, decide, share
+from lrtool.experiments.sweep.decision import Decision, Outlook, decide, directions, share
 from lrtool.experiments.sweep.grouping import Group, group_trials
 from lrtool.experiments.sweep.jobs import Advance, Job, Part, Said, most_trials, setup_of, train
 from lrtool.experiments.sweep.options import Board, Options
 from lrtool.experiments.sweep.outcome import failed
-from lrtool.runs.sweep.store import StoredTrial, SweepStore
+from lrtool.runs.sweep.store import HIGHER_IS_BETTER, StoredTrial, SweepStore
 from lrtool.status import Status
 
 _LOG = logging.getLogger("lrtool")
@@ -148,6 +148,8 @@ class Trainer:
             return Decision.parse(known)
         decision = decide(group, self._options.allow_import, self._outlook)
         self._store.remember(_key(group), asdict(decision))
+        higher = directions(group, self._options.allow_import)
+        self._store.remember(HIGHER_IS_BETTER, {**(self._store.fact(HIGHER_IS_BETTER) or {}), **higher})
         _LOG.info("%d trials like %s: %s", len(group.trials), group.trials[0].variant, decision.text)
         return decision
 

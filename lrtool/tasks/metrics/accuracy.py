@@ -22,7 +22,7 @@ class Accuracy(MetricSpec):
 
     def build(self, context: BuildContext) -> Metric:
         """The metric."""
-        return Metric("accuracy", _correct, higher_is_better=True)
+        return Metric(self.label, _correct, higher_is_better=True)
 
 
 def _correct(output: Tensor, target: Tensor) -> Tensor:
