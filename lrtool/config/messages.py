@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from lrtool import optimizers, schedules, units
+from lrtool.analysis.suggest import METHODS
 from lrtool.config.document import Document, Path_, Place
 from lrtool.config.problems import ConfigError, Problem
 from lrtool.config.schema import Config
@@ -24,6 +25,7 @@ REGISTRIES: tuple[Registry[Any], ...] = (
     metrics.KINDS,
     optimizers.KINDS,
     schedules.KINDS,
+    METHODS,
 )
 _EXAMPLES = {
     "lr": "write for example 0.1",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 from pydantic import (
     BaseModel,
@@ -18,7 +18,13 @@ from pydantic import (
     model_validator,
 )
 
+from lrtool.analysis.suggest import METHODS, SuggestionMethod
 from lrtool.units import Duration
+
+if TYPE_CHECKING:
+    AnyMethod: TypeAlias = SuggestionMethod
+else:
+    AnyMethod = METHODS.annotation()
 
 #: Updates below which no training breaks down or learns by more than its noise.
 SHORTEST_PROBE = 20
@@ -111,6 +117,10 @@ class RangeTestSettings(Settings):
     ramp: Literal["exponential", "linear"] = Field("exponential", description="Equal steps in log LR, or in LR.")
     smoothing: float = Field(0.9, ge=0, lt=1, description="β of the bias-corrected smoothed loss that is drawn.")
     val_every: Duration = Field(Duration(0), description="Validate this often along the ramp; 0: never.")
+    suggest: AnyMethod | None = Field(
+        None,
+        description="The method whose answer is the suggestion; unsaid: short trainings, or without them `stability`.",
+    )
     probe_steps: int = Field(200, ge=0, description="Updates of each short training that checks the ramp; 0: none.")
 
     @field_validator("probe_steps")

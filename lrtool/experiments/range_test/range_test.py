@@ -60,6 +60,8 @@ def run_range_test(
             traces = runner.run(trials, task, recipe)
             run.steps = runner.steps
             result = analyse(trials[0].curves["lr"].table(), losses_of(traces, settings.steps), settings.smoothing)
+            if settings.suggest is not None:
+                result = result.suggesting(settings.suggest)
             if settings.probe_steps:
                 result = _measured(setup, result, runner)
                 run.steps = runner.steps
@@ -71,10 +73,12 @@ def run_range_test(
 
 
 def _measured(setup: Setup, ramp: RangeTestResult, runner: TrialRunner) -> RangeTestResult:
-    """The range test with the stability limit and the suggestion that short trainings show."""
+    """The range test with the stability limit and, unless a method was chosen, the suggestion of short trainings."""
     steps, recipe = setup.config.range_test.probe_steps, replace(setup.recipe, plateau=None)
     unvalidated = replace(setup.task, val=None)
     limited = with_limit(setup, ramp, steps, lambda trials: runner.run(trials, unvalidated, recipe))
+    if limited.chosen:
+        return limited.cautioned()
     return probed(setup, limited, steps, lambda trials: runner.run(trials, setup.task, recipe)).cautioned()
 
 
