@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, overload
@@ -91,7 +92,7 @@ class _Elsewhere:
         return shown(owner.model_fields["kind"].default)
 
 
-class Schedule(BaseModel):
+class Schedule(BaseModel, ABC):
     """A learning-rate schedule: fields a user writes, and one formula.
 
     Subclasses give `factor`; `check` where fields limit each other or the run's length.
@@ -123,9 +124,9 @@ class Schedule(BaseModel):
         "linear", description="Shape of the ramp; `constant` holds `warmup_start`."
     )
 
+    @abstractmethod
     def factor(self, d: Array, length: int) -> Array:
         """The schedule's formula: value at local step d = 0 … length, as a fraction of the peak, a new array."""
-        raise NotImplementedError
 
     def momentum(self, d: Array, length: int) -> Array | None:
         """The momentum that goes with it at local step d, or None where the schedule leaves it alone."""

@@ -6,6 +6,7 @@ Specifications (`Model`, `Dataset`) are what a config holds: pydantic fields, no
 from __future__ import annotations
 
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -71,19 +72,19 @@ class Arrays:
         return Arrays(tuple(part[index] for part in self.inputs), self.target[index])
 
 
-class Model(BaseModel):
+class Model(BaseModel, ABC):
     """A model's specification."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     kind: str
 
+    @abstractmethod
     def build(self, shape: DataShape, context: BuildContext) -> nn.Module:
         """A freshly initialised module, drawn from torch's current random state."""
-        raise NotImplementedError
 
 
-class Dataset(BaseModel):
+class Dataset(BaseModel, ABC):
     """A data set's specification."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -93,9 +94,9 @@ class Dataset(BaseModel):
     val_fraction: float = Field(0.2, ge=0, lt=1, description="Part of the samples held out for validation.")
     split_seed: int = Field(0, ge=0, description="Seed of the split; the same for every trial, so trials compare.")
 
+    @abstractmethod
     def load(self, context: BuildContext) -> Data:
         """Read or make the data, split and standardised."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

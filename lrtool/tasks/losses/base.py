@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Loss(BaseModel):
+class Loss(BaseModel, ABC):
     """A loss's specification; `build` gives a function (output, target) → mean over the batch."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -39,9 +40,9 @@ class Loss(BaseModel):
     def check_targets(self, output: Any, target: Any) -> None:
         """Raise TaskError where a value among all targets in memory breaks this loss's rule."""
 
+    @abstractmethod
     def build(self, context: BuildContext) -> LossFunction:
         """The function; pure torch, so it stacks under `torch.func.vmap`."""
-        raise NotImplementedError
 
 
 def describe(value: Any) -> str:
