@@ -1,6 +1,7 @@
 import json
 import os
 import signal
+from contextlib import nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -275,7 +276,7 @@ def test_the_best_of_the_summary_and_the_weights_are_judged_alike(configured, si
     saved = safetensors.torch.load_file(folder.path / "checkpoints" / "best.safetensors")
     model = setup.task.new_model()
     model.load_state_dict(saved)
-    found = evaluate(setup.task, model, setup.task.val, setup.recipe.device)
+    found = evaluate(setup.task, model, setup.task.val, setup.recipe.device, nullcontext)
     assert found["val_accuracy"] == pytest.approx(summary["best"]["val_accuracy"])
 
 
