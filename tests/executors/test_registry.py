@@ -11,7 +11,7 @@ from lrtool.executors.local import LocalProcesses, cores
 
 
 def test_what_the_option_takes():
-    assert names() == ("auto", "in-process", "local")
+    assert names()[0] == "auto" and {"in-process", "local"} <= set(names())
     assert {name: cls.name for name, cls in EXECUTORS.kinds.items()} == {name: name for name in names()[1:]}
     assert all(cls.does for cls in EXECUTORS.kinds.values())
 
