@@ -16,6 +16,7 @@ import typer
 from pydantic import BaseModel, TypeAdapter
 
 from lrtool import units
+from lrtool.analysis.suggest import METHODS
 from lrtool.cli.app import app
 from lrtool.config.schema import Config
 from lrtool.config.settings import RangeTestSettings, TrainSettings
@@ -40,6 +41,7 @@ REGISTRIES: Mapping[str, Registry[Any]] = {
     "loss": losses.KINDS,
     "metrics": metrics.KINDS,
     "optimizer": OPTIMIZERS,
+    "range_test.suggest": METHODS,
 }
 #: Sections of plain settings, by the heading that they get.
 SETTINGS: Mapping[str, type[BaseModel]] = {
@@ -52,7 +54,7 @@ SWEEP_SETTINGS: Mapping[str, type[BaseModel]] = {"Ranges": Range, "tune": Tune, 
 
 #: What a key takes where its JSON schema says it in too many words, or not all of it.
 _WORDS = {
-    **{name: f"a [kind](#{name})" for name in REGISTRIES},
+    **{name.rpartition(".")[2]: f"a [kind](#{name.replace('.', '')})" for name in REGISTRIES},
     "metrics": "list of [kinds](#metrics)",
     "schedule": "a [schedule](schedules.md)",
     "schedules": "mapping of names to [schedules](schedules.md)",

@@ -6,6 +6,7 @@ turns these into exit codes; library users catch them as ordinary exceptions.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import IntEnum
 from typing import ClassVar
 
@@ -84,6 +85,20 @@ class MissingExtraError(UsageError):
             where=where,
             remedy=f"install it with: pip install 'lrtool[{extra}]'",
         )
+
+
+def nearest(word: str, names: Iterable[str]) -> str:
+    """The remedy for a name that is not there: the one that was probably meant, or all there are.
+
+    >>> nearest("Coisne", ["cosine", "constant"]), nearest("ray", ["local"])
+    ("did you mean 'cosine'?", 'choose one of: local')
+    """
+    import difflib
+
+    # What is written with another dash, or in capitals, is the same name.
+    alike = {name.lower().replace("-", "_"): name for name in names}
+    near = difflib.get_close_matches(word.lower().replace("-", "_"), alike, n=1)
+    return f"did you mean {alike[near[0]]!r}?" if near else f"choose one of: {', '.join(alike.values())}"
 
 
 class Interrupted(KeyboardInterrupt):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal, Self
@@ -27,19 +28,22 @@ MOST_UPDATES = 2**53
 ROUNDING = 1e-9
 
 
-class _Parsed:
+class _Parsed(ABC):
     """Shared pydantic plumbing: `parse` reads what a user wrote, `written` gives it back."""
 
     @classmethod
+    @abstractmethod
     def parse(cls, value: object) -> Self:
-        raise NotImplementedError
+        """What a user wrote; ValueError where it is no such quantity."""
 
+    @abstractmethod
     def written(self) -> int | float | str:
-        raise NotImplementedError
+        """As a user writes it."""
 
     @classmethod
+    @abstractmethod
     def _json_schema(cls) -> JsonSchemaValue:
-        raise NotImplementedError
+        """What may be written."""
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

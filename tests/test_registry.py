@@ -1,9 +1,23 @@
+from typing import ClassVar
+
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from lrtool import optimizers
+from lrtool.analysis.suggest import METHODS
 from lrtool.errors import UsageError
+from lrtool.executors import EXECUTORS
+from lrtool.loggers import LOGGERS
+from lrtool.registry import Registry
+from lrtool.scanning import Scanned
 from lrtool.schedules import KINDS, Schedule
 from lrtool.schedules.decays.cosine import Cosine
+from lrtool.tasks import datasets, losses, metrics, models
+
+REGISTRIES = [
+    *(models.KINDS, datasets.KINDS, losses.KINDS, metrics.KINDS, optimizers.KINDS),
+    *(KINDS, METHODS, EXECUTORS, LOGGERS),
+]
 
 
 def test_kinds_are_found_in_the_package_and_sorted():
@@ -38,3 +52,24 @@ def test_the_json_schema_shows_the_short_forms():
     names = next(form["enum"] for form in forms if "enum" in form)
     assert "cosine" in names and "table" not in names  # a table needs its path
     assert any(form.get("type") == "array" for form in forms)
+
+
+@pytest.mark.parametrize("registry", REGISTRIES, ids=lambda registry: registry.noun)
+def test_a_class_that_lacks_a_method_cannot_be_made_and_is_not_listed(registry):
+    known, base = registry.kinds, registry.base
+    lacking, *others = sorted(base.__abstractmethods__)
+    named = "kind" if isinstance(registry, Registry) else "name"
+    written = {each: lambda *_, **__: None for each in others}
+    fields = {named: "lacking", "stackable": False, "__annotations__": {named: str, "stackable": ClassVar[bool]}}
+    made = type(base)("Lacking", (base,), {"__module__": __name__, **fields, **written})
+    with pytest.raises(TypeError, match=f"abstract.*{lacking}"):
+        made(**{"lr": 0.1} if registry is optimizers.KINDS else {})
+    with pytest.raises(TypeError, match=f"the {registry.noun} Lacking has no {lacking}"):
+        Scanned.kinds.func(registry)
+    assert registry.kinds is known and "lacking" not in known
+
+
+@pytest.mark.parametrize("registry", REGISTRIES, ids=lambda registry: registry.noun)
+def test_the_base_of_every_registry_has_abstract_methods(registry):
+    assert registry.base.__abstractmethods__
+    assert all(not cls.__abstractmethods__ for cls in registry.kinds.values())

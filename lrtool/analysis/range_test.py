@@ -8,7 +8,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lrtool.analysis.evidence import Evidence, gather
-from lrtool.analysis.range_test_result import PART_ERROR, Array, Caveat, LrEstimate, RangeTestResult, Reason
+from lrtool.analysis.range_test_result import (
+    PART_ERROR,
+    Array,
+    LrEstimate,
+    RangeTestResult,
+    Reason,
+    ramp_caveats,
+)
 from lrtool.analysis.smoothing import exponential, local_line
 from lrtool.analysis.suggest import METHODS
 from lrtool.analysis.suggest.stability import LAG, SHORTEST, Stability
@@ -54,7 +61,7 @@ def analyse(lr: ArrayLike, losses: ArrayLike, smoothing: float = 0.9, resamples:
         stability=_stability(evidence, estimate),
         methods=methods,
         reason=reason,
-        caveats=() if reason else _caveats(evidence),
+        caveats=() if reason else ramp_caveats(evidence.exploded is not None, len(curves)),
     )
 
 
@@ -75,11 +82,6 @@ def _reason(evidence: Evidence) -> Reason | None:
     if not evidence.falls:
         return Reason.FLAT if evidence.exploded is None else Reason.ONLY_RISING
     return Reason.STILL_FALLING if Stability().of(evidence) is None else None
-
-
-def _caveats(evidence: Evidence) -> tuple[Caveat, ...]:
-    never, single = evidence.exploded is None, len(evidence.capped) == 1
-    return (Caveat.NOT_EXPLODED,) * never + (Caveat.ONE_SEED,) * single
 
 
 def _upper(evidence: Evidence) -> float | None:

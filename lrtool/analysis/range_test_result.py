@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from lrtool.analysis.suggest import Suggestion
+from lrtool.analysis.suggest import Suggestion, SuggestionMethod
 from lrtool.analysis.suggest.stability import SHORTEST, Stability
 
 Array = NDArray[np.float64]
@@ -35,6 +35,9 @@ class Reason(Enum):
         " or use more steps, more seeds or larger batches"
     )
     STILL_FALLING = "the loss had only begun to fall when the test ended; raise range_test.end"
+    NO_ANSWER = (
+        "the method that range_test.suggest names has no answer for this curve; name another, or leave the key out"
+    )
 
 
 class Caveat(Enum):
@@ -111,7 +114,8 @@ class RangeTestResult:
     alone, which tries each LR for one step only, its interval is 3.2 times as wide either way as sampling makes
     it; it ends at infinity if the test ended first. Each is None where the curve does not support it; then
     `reason` says why there is no suggestion. `methods`: what each method says, whatever the evidence. `source`:
-    what the suggestion was read off, in words.
+    what the suggestion was read off, in words. `chosen`: whether it is a method's that the user chose, which stands
+    whatever short trainings show.
     """
 
     lr: Array
@@ -128,6 +132,7 @@ class RangeTestResult:
     reason: Reason | None
     caveats: tuple[Caveat, ...] = ()
     source: str = "the ramp alone"
+    chosen: bool = False
 
     def limited(self, limit: LrEstimate | None) -> Self:
         """The same with a measured stability limit; the ramp's own suggestion, a part of the limit, follows it."""
@@ -136,7 +141,30 @@ class RangeTestResult:
         caveats = self.caveats
         if limit.high < np.inf:
             caveats = tuple(caveat for caveat in caveats if caveat is not Caveat.NOT_EXPLODED)
-        return replace(self, stability=limit, suggestion=_part_of(limit), caveats=caveats)
+        suggestion = self.suggestion if self.chosen else _part_of(limit)
+        return replace(self, stability=limit, suggestion=suggestion, caveats=caveats)
+
+    def suggesting(self, method: SuggestionMethod) -> Self:
+        """The same with another method's answer as the suggestion; none where the loss shows nothing of the LR.
+
+        Its interval spans the seeds' own answers, as many times wider as that of what is read off a ramp.
+        """
+        said = method.suggest(self.lr, self.losses)
+        changed = replace(self, methods={**self.methods, method.kind: said}, chosen=True)
+        if self.lower is None:
+            return changed
+        if said.lr is None or not 0 < said.lr < np.inf:
+            return replace(changed, suggestion=None, reason=Reason.NO_ANSWER, caveats=())
+        known = said.per_seed[np.isfinite(said.per_seed) & (said.per_seed > 0)]
+        ends = (float(known.min()), float(known.max())) if known.size else (said.lr, said.lr)
+        found = LrEstimate.around(said.lr, *ends)
+        return replace(
+            changed,
+            suggestion=found.widened(PART_ERROR),
+            reason=None,
+            caveats=ramp_caveats(self.upper is not None, len(self.losses)),
+            source=f"the ramp alone, by the method {method.kind}",
+        )
 
     def cautioned(self) -> Self:
         """The same, with what to know of a suggestion that is more than trains stably if it is held."""
@@ -171,3 +199,8 @@ def _part_of(limit: LrEstimate) -> LrEstimate:
 
 def _number(value: float) -> float | None:
     return value if np.isfinite(value) else None
+
+
+def ramp_caveats(exploded: bool, seeds: int) -> tuple[Caveat, ...]:
+    """What to know about what is read off a ramp of so many seeds."""
+    return (Caveat.NOT_EXPLODED,) * (not exploded) + (Caveat.ONE_SEED,) * (seeds == 1)

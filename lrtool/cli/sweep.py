@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lrtool import executors
 from lrtool.cli.common import (
     AllowImportOption,
     ConfigOption,
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
 _SHOWN = 10
 #: Trials that are compared unasked: more would take memory and many seconds.
 _MOST_COMPARED = 10_000
-#: Who may train.
-_EXECUTORS = ("auto", "in-process", "local")
+#: What each executor does, for the help.
+_EXECUTORS = "; ".join(f"{name}: {cls.does}" for name, cls in executors.EXECUTORS.kinds.items())
 
 
 def command(
@@ -52,9 +53,10 @@ def command(
     executor: Annotated[
         str,
         typer.Option(
-            metavar="|".join(_EXECUTORS), help="auto: processes for trials that train one by one, if that is worth it."
+            metavar="|".join(executors.names()),
+            help=f"auto: processes for trials that train one by one, if that is worth it; {_EXECUTORS}.",
         ),
-    ] = "auto",
+    ] = executors.AUTO,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes at once; unsaid: as many as cores.")] = None,
     max_trials: Annotated[int, typer.Option("--max-trials", min=1, help="Refuse larger sweeps.")] = 100_000,
     overrides: SetOption = None,
@@ -73,10 +75,7 @@ def command(
     from lrtool.config.sweep.load import load_sweep
     from lrtool.experiments.sweep.options import Options
 
-    if executor not in _EXECUTORS:
-        raise UsageError(
-            f"there is no executor {executor!r}", where="--executor", remedy=f"choose one of: {', '.join(_EXECUTORS)}"
-        )
+    executors.check(executor, "--executor")
     folder: RunFolder | None = None
     if resume is not None:
         if sweep or config_option or overrides or seed is not None:

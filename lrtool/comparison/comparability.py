@@ -19,6 +19,7 @@ _NOT_COMPARED = (
     "range_test",
     "train.eval_every",
     "train.checkpoint_every",
+    "train.best",
     "train.grad_norm",
 )
 LR = "optimizer.lr"

@@ -37,6 +37,7 @@ class Outcome:
     `flat` is its whole config by dotted keys (lists are values), with `variant` where a sweep named it; outcomes with
     the same settings share it. `values`: the final `train_loss`, `val_loss`, `val_<metric>`. `curve`: columns `step`
     (updates done), `seconds`, `lr`, `train_loss`, `val_loss`, each (points,), NaN where not measured.
+    `higher_is_better`: what the run says of its metrics; runs of older versions say nothing.
     """
 
     source: str
@@ -46,6 +47,7 @@ class Outcome:
     curve: Mapping[str, Array]
     seconds: float
     flat: Mapping[str, Any] = field(repr=False)
+    higher_is_better: Mapping[str, bool] = field(default_factory=dict, repr=False)
 
 
 def read_outcomes(patterns: Sequence[str]) -> tuple[list[Outcome], list[str]]:
@@ -101,15 +103,15 @@ def _run(folder: RunFolder, notes: list[str]) -> Iterator[Outcome]:
     yield Outcome(
         source=str(folder.path), seed=config["seed"], diverged=summary["status"] == Status.DIVERGED,
         values=values, curve={"step": table["step"] + 1, **curve}, seconds=summary["seconds"],
-        flat=dict(_flattened(config)),
+        flat=dict(_flattened(config)), higher_is_better=_flags(summary.get("higher_is_better")),
     )  # fmt: skip
 
 
 def _sweep(folder: RunFolder, notes: list[str]) -> Iterator[Outcome]:
     """The outcomes of a sweep's trials; those that failed or were pruned are left out and counted in `notes`."""
-    from lrtool.runs.sweep.store import read_trials
+    from lrtool.runs.sweep.store import HIGHER_IS_BETTER, read_fact, read_trials
 
-    trials = read_trials(folder.path)
+    trials, higher = read_trials(folder.path), _flags(read_fact(folder.path, HIGHER_IS_BETTER))
     flat = _Settings(folder.config)
     left_out: dict[str, int] = {}
     for trial in trials:
@@ -123,12 +125,18 @@ def _sweep(folder: RunFolder, notes: list[str]) -> Iterator[Outcome]:
         yield Outcome(
             source=f"{folder.path}, trial {trial.number}", seed=flat.seed if trial.seed is None else trial.seed,
             diverged=trial.status is Status.DIVERGED, values=trial.values, curve=curve, seconds=trial.seconds,
-            flat=flat.of(trial.settings),
+            flat=flat.of(trial.settings), higher_is_better=higher,
         )  # fmt: skip
     if not _ended(folder):
         more = f"lrtool sweep --resume {folder.path} trains the rest"
         notes.append(f"{folder.path} has not ended: {len(trials)} trials so far; {more}")
     notes += [f"{count} {status} trials of {folder.path} are left out" for status, count in left_out.items()]
+
+
+def _flags(found: Any) -> dict[str, bool]:
+    """What a file says that is true or false; it may come from anywhere."""
+    known = found if isinstance(found, Mapping) else {}
+    return {str(name): value for name, value in known.items() if isinstance(value, bool)}
 
 
 def _ended(folder: RunFolder) -> bool:

@@ -91,7 +91,7 @@ def _reached(outcome: Outcome, target: float, loss: str) -> tuple[float, float] 
     return at, float(seconds[row]) if seconds is not None else math.nan
 
 
-#: Metrics of which more is better, as their names begin or end.
+#: Words in the names of metrics of which more is better, and of which less is: for runs that do not say.
 _HIGHER = ("accuracy", "acc", "f1", "auc", "precision", "recall", "r2", "score", "bleu")
 _LOWER = ("loss", "mse", "mae", "rmse", "error", "perplexity")
 
@@ -113,13 +113,32 @@ def chosen_metric(outcomes: Sequence[Outcome], wanted: str | None, direction: st
             f"{lacking.source} has no {name}, so these runs cannot be compared by it", where="--metric",
             remedy=f"every run has: {', '.join(shared) or 'nothing in common'}",
         )  # fmt: skip
+    if direction is not None:
+        return name, direction == "higher"
+    higher = _said(name, finished)
+    return name, _guessed(name) if higher is None else higher
+
+
+def _said(name: str, outcomes: Sequence[Outcome]) -> bool | None:
+    """What the runs say of a metric: whether more of it is better; None where none does, UsageError if they differ."""
+    said = {each.higher_is_better[name] for each in outcomes if name in each.higher_is_better}
+    if len(said) > 1:
+        raise UsageError(
+            f"some of these runs say that more {name} is better, others that less is", where="--metric",
+            remedy="write --direction higher or --direction lower",
+        )  # fmt: skip
+    return next(iter(said), None)
+
+
+def _guessed(name: str) -> bool:
+    """Whether more of a metric is better, by the words in its name; UsageError where they do not tell."""
     words = set(name.removeprefix("val_").lower().split("_"))
-    if direction is None and not words & {*_HIGHER, *_LOWER}:
+    if not words & {*_HIGHER, *_LOWER}:
         raise UsageError(
             f"whether more or less {name} is better is not known", where="--metric",
             remedy="write --direction higher or --direction lower",
         )  # fmt: skip
-    return name, direction == "higher" if direction else not words & set(_LOWER)
+    return not words & set(_LOWER)
 
 
 #: Metrics that lie in [0, 1].

@@ -11,8 +11,9 @@ from lrtool.config.document import Document, Path_, Place
 from lrtool.config.messages import problem_at
 from lrtool.config.problems import Problem
 from lrtool.config.schema import Config
-from lrtool.errors import ScheduleError
+from lrtool.errors import ScheduleError, nearest
 from lrtool.schedules import Schedule
+from lrtool.tasks.metrics import DEFAULTS
 
 Found = Iterator[tuple[Place, Problem]]
 
@@ -30,6 +31,9 @@ def beyond_fields(config: Config, document: Document) -> Found:
         if not all(target.rpartition(":")):
             what = f"{target!r} is not a target"
             yield problem_at((*path, "use"), document, what, "write 'file.py:Name' or 'package.module:Name'")
+    best = config.train.best
+    if best not in (known := _judges(config)):
+        yield problem_at(("train", "best"), document, f"an evaluation gives no {best!r}", nearest(best, known))
     key = config.optimizer.momentum_key
     if key in config.schedules and _cycles_momentum(config):
         path = ("schedules", str(key))
@@ -70,6 +74,14 @@ def _targets(config: Config) -> Iterator[tuple[Path_, str]]:
     parts: list[tuple[Path_, Any]] = [(("model",), config.model), (("data",), config.data), (("loss",), config.loss)]
     parts += [(("metrics", number), metric) for number, metric in enumerate(config.metrics or ())]
     yield from ((path, part.use) for path, part in parts if hasattr(part, "use"))
+
+
+def _judges(config: Config) -> list[str]:
+    """What the best weights may be judged by; where metrics are unsaid, which of the defaults depends on the data."""
+    metrics = [metric.label for metric in config.metrics or ()]
+    if config.metrics is None:
+        metrics = list(DEFAULTS)
+    return list(dict.fromkeys(["val_loss", "train_loss", *(f"val_{name}" for name in metrics)]))
 
 
 def _cycles_momentum(config: Config) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 from pydantic import (
     BaseModel,
@@ -18,7 +18,13 @@ from pydantic import (
     model_validator,
 )
 
+from lrtool.analysis.suggest import METHODS, SuggestionMethod
 from lrtool.units import Duration
+
+if TYPE_CHECKING:
+    AnyMethod: TypeAlias = SuggestionMethod
+else:
+    AnyMethod = METHODS.annotation()
 
 #: Updates below which no training breaks down or learns by more than its noise.
 SHORTEST_PROBE = 20
@@ -70,6 +76,9 @@ class TrainSettings(Settings):
         "auto",
         description="Save a checkpoint this often; auto: at ends of epochs, in 2% of the time; 0: only at the end.",
     )
+    best: str = Field(
+        "val_loss", description="What the best weights are judged by: val_loss, train_loss or val_<metric>."
+    )
     clip_norm: float | None = Field(
         None, gt=0, allow_inf_nan=False, description="Clip the gradient's global norm to this."
     )
@@ -108,6 +117,10 @@ class RangeTestSettings(Settings):
     ramp: Literal["exponential", "linear"] = Field("exponential", description="Equal steps in log LR, or in LR.")
     smoothing: float = Field(0.9, ge=0, lt=1, description="β of the bias-corrected smoothed loss that is drawn.")
     val_every: Duration = Field(Duration(0), description="Validate this often along the ramp; 0: never.")
+    suggest: AnyMethod | None = Field(
+        None,
+        description="The method whose answer is the suggestion; unsaid: short trainings, or without them `stability`.",
+    )
     probe_steps: int = Field(200, ge=0, description="Updates of each short training that checks the ramp; 0: none.")
 
     @field_validator("probe_steps")

@@ -15,16 +15,6 @@ from lrtool.errors import UsageError
 from lrtool.registry import Registry
 from lrtool.tasks import datasets, models
 
-#: What the template says where a kind's own default would not make a useful run.
-_STARTING: Mapping[str, Mapping[str, Any]] = {
-    "optimizer": {"lr": 0.1},
-    "mlp": {"hidden": [128, 128]},
-    "sgd": {"momentum": 0.9},
-    "adam": {"lr": 0.001},
-    "adamw": {"lr": 0.001},
-    "rmsprop": {"lr": 0.001},
-    "cosine": {"warmup": "5%"},
-}
 #: Fields of every kind that few people set: left out of the template, listed by `lrtool schema`.
 _LEFT_OUT = frozenset({"split_seed", "groups", "schedule.duration", "warmup_start", "warmup_shape"})
 _COLUMN = 38
@@ -68,8 +58,7 @@ def _section(section: str, registry: Registry[Any], kind: str, missing: list[str
         others = [name for name in registry.kinds if name not in (kind, "use")]
         many = "see: lrtool schedule list"
         yield _line("kind", kind, f"or: {', '.join(others)}" if len(others) < 10 else many, indent=2)
-    starting = {**_STARTING.get(section, {}), **_STARTING.get(kind, {})}
-    yield from _fields(cls, starting, section, missing)
+    yield from _fields(cls, getattr(cls, "starting", {}), section, missing)
 
 
 def _fields(

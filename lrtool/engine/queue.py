@@ -7,7 +7,8 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 
-from lrtool.engine.trials import Evaluation, Observer, Trace, Trial
+from lrtool.engine.observer import Observer
+from lrtool.engine.trials import Evaluation, Trace, Trial
 
 
 class WorkQueue(Protocol):
@@ -46,6 +47,8 @@ class Queue:
         self._waiting = deque(enumerate(trials))
         self._observer = observer
         self._traces: dict[int, Trace] = {}
+        if observer is not None:
+            observer.begin(trials)
 
     @property
     def watched(self) -> bool:

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from lrtool.analysis.divergence import TRAINING, DivergenceRule
+from lrtool.engine.observer import Observer
 from lrtool.errors import UsageError
 from lrtool.optimizers import Optimizer
 from lrtool.schedules import Curve
@@ -62,7 +63,8 @@ class Recipe:
     `accumulate` batches make one update (the batches of update t are a·t … a·t+a−1 of the batch order).
     `clip_norm` clips the gradient's global norm. `eval_every` 0 means only after the last update.
     `stop_on_divergence` ends a trial where its loss explodes by `divergence_rule`; a non-finite loss always
-    ends it. `plateau` multiplies the LR by a factor that follows the evaluations.
+    ends it. `plateau` multiplies the LR by a factor that follows the evaluations. `best` names the value that the best
+    weights are judged by: `train_loss`, `val_loss` or `val_<metric>`.
     """
 
     optimizer: Optimizer
@@ -75,6 +77,7 @@ class Recipe:
     stop_on_divergence: bool = True
     divergence_rule: DivergenceRule = TRAINING
     plateau: Plateau | None = None
+    best: str = "val_loss"
 
     @property
     def per_update(self) -> tuple[str, ...]:
@@ -115,25 +118,6 @@ class Trace:
     def steps(self) -> int:
         """Updates whose loss is recorded."""
         return len(self.train_loss)
-
-
-class Observer(Protocol):
-    """Interface of whoever watches an engine at work: progress, metrics on disk.
-
-    Called between updates, never inside one.
-    """
-
-    def recorded(self, trial: int, trace: Trace, start: int) -> None:
-        """Trial number `trial` has new entries from index `start` on (called every few dozen updates)."""
-        ...
-
-    def evaluated(self, trial: int, evaluation: Evaluation) -> None:
-        """A validation was done."""
-        ...
-
-    def ended(self, trial: int, trace: Trace) -> None:
-        """A trial is over; its trace is complete."""
-        ...
 
 
 class Engine(Protocol):

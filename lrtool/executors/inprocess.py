@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import ClassVar, Self
 
-from lrtool.executors.base import J, R, Work
+from lrtool.executors.base import Executor, J, R, Work
 
 
-@dataclass(frozen=True)
-class InProcess:
+class InProcess(Executor):
     """Does one job at a time, here; an engine may use all cores for it."""
 
-    workers: int = 1
+    name: ClassVar[str] = "in-process"
+    does: ClassVar[str] = "one job after the other, here"
+    in_this_process: ClassVar[bool] = True
+    worth_from: ClassVar[int | None] = 0
+
+    @classmethod
+    def start(cls, workers: int | None) -> Self:
+        """The only one there is: a process does one job at a time, whatever is asked for."""
+        return cls()
+
+    @property
+    def workers(self) -> int:
+        """This process."""
+        return 1
 
     def run(
         self, work: Work[J, R], jobs: Sequence[J], report: Callable[[R], None], lost: Callable[[J, str], None]

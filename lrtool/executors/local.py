@@ -7,13 +7,14 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from lrtool.children import GONE, Child, heard
-from lrtool.executors.base import J, R, Work, WorkError
+from lrtool.executors.base import Executor, J, R, Work, WorkError
 from lrtool.safe_path import SAFE
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
 
 #: What numerical libraries read, when they are loaded, to know how many threads to use.
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -24,20 +25,37 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-@dataclass(frozen=True)
-class LocalProcesses:
+class LocalProcesses(Executor):
     """Does as many jobs at once as there are workers (unsaid: cores), each in a fresh process that takes job after job.
 
     Processes are spawned, not forked: torch and CUDA do not survive a fork. Each uses cores/workers threads,
     and imports nothing from the working folder.
     """
 
-    workers: int = field(default_factory=cores)
+    name: ClassVar[str] = "local"
+    does: ClassVar[str] = "several jobs at once, in processes of this machine"
+    # Starting a process takes some seconds, so it should have this much to do.
+    worth_from: ClassVar[int | None] = 20_000
+
+    def __init__(self, workers: int | None = None) -> None:
+        self._workers = workers or cores()
+
+    @classmethod
+    def start(cls, workers: int | None) -> Self:
+        """With so many processes; unsaid, one for each core."""
+        return cls(workers)
+
+    @property
+    def workers(self) -> int:
+        """Processes at once."""
+        return self._workers
 
     def run(
         self, work: Work[J, R], jobs: Sequence[J], report: Callable[[R], None], lost: Callable[[J, str], None]
     ) -> None:
         """Do every job."""
+        # Not at module level: what lists the executors for `lrtool --help` need not have it.
+
         waiting = deque(jobs)
         busy: dict[Child, J] = {}
         try:

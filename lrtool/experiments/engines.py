@@ -11,7 +11,8 @@ from typing import Any
 from lrtool.engine import clock
 from lrtool.engine.choice import Choice, Chooser, choose_engine
 from lrtool.engine.cost.amount import Amount
-from lrtool.engine.trials import EngineName, Observer, Recipe, Trace, Trial
+from lrtool.engine.observer import Observer
+from lrtool.engine.trials import EngineName, Recipe, Trace, Trial
 from lrtool.engine.vector.obstacles import NotStackableError
 from lrtool.engine.vector.plan import FEW, Plan
 from lrtool.experiments.observers import Offset

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Protocol
 
-from lrtool.engine.trials import Evaluation, Observer, Trace
+from lrtool.engine.observer import Observer
+from lrtool.engine.trials import Evaluation, Trace, Trial
 
 
 class ObserverFactory(Protocol):
@@ -18,11 +21,16 @@ class ObserverFactory(Protocol):
         ...
 
 
-class Observers:
+class Observers(Observer):
     """Passes every report on to each observer, in order."""
 
     def __init__(self, *observers: Observer) -> None:
         self._observers = observers
+
+    def begin(self, trials: Sequence[Trial], first: int = 0) -> None:
+        """Pass on which trials are to be trained."""
+        for observer in self._observers:
+            observer.begin(trials, first)
 
     def recorded(self, trial: int, trace: Trace, start: int) -> None:
         """Pass on new entries."""
@@ -39,12 +47,22 @@ class Observers:
         for observer in self._observers:
             observer.ended(trial, trace)
 
+    def close(self) -> None:
+        """Close every one, also where another one cannot be closed."""
+        with ExitStack() as stack:
+            for observer in reversed(self._observers):
+                stack.callback(observer.close)
 
-class Offset:
+
+class Offset(Observer):
     """An observer whose trials are numbered on from those of earlier calls."""
 
     def __init__(self, observer: Observer, offset: int) -> None:
         self._observer, self._offset = observer, offset
+
+    def begin(self, trials: Sequence[Trial], first: int = 0) -> None:
+        """Pass on which trials are to be trained."""
+        self._observer.begin(trials, self._offset + first)
 
     def recorded(self, trial: int, trace: Trace, start: int) -> None:
         """Pass on new entries."""
@@ -57,3 +75,7 @@ class Offset:
     def ended(self, trial: int, trace: Trace) -> None:
         """Pass on the end of a trial."""
         self._observer.ended(self._offset + trial, trace)
+
+    def close(self) -> None:
+        """Close the observer."""
+        self._observer.close()

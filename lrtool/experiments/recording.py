@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import repeat
 
+from lrtool.engine.observer import Observer
 from lrtool.engine.trials import Evaluation, Trace
 from lrtool.runs.metrics import MetricsWriter
 
 
-class MetricsRecorder:
+class MetricsRecorder(Observer):
     """An engine observer that writes each trial's updates as rows, in whole lines.
 
     An evaluation after s updates belongs to the row of update s−1, and comes after it; so the newest row of
@@ -44,6 +45,10 @@ class MetricsRecorder:
         for trial in list(self._waiting):
             self._release(trial)
         self._writer.flush()
+
+    def close(self) -> None:
+        """What still waits is written; the file is closed by whoever opened it."""
+        self.settle()
 
     def _release(self, trial: int) -> None:
         row = self._waiting.pop(trial, None)

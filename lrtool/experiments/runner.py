@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Self
 
+from lrtool.engine.observer import Observer
 from lrtool.engine.trials import Recipe, Trace, Trial
 from lrtool.experiments.engines import Engines
 from lrtool.experiments.observers import ObserverFactory, Observers, Offset
@@ -14,17 +16,34 @@ from lrtool.tasks.base import Task
 
 
 class TrialRunner:
-    """Trains trials, call after call, into one `metrics.csv`; counts `trials`, their `steps` and `validations`."""
+    """Trains trials, call after call, into one `metrics.csv`; counts `trials`, their `steps` and `validations`.
 
-    def __init__(self, setup: Setup, writer: MetricsWriter, watch: ObserverFactory, engines: Engines) -> None:
-        self._recorder = MetricsRecorder(writer, setup.task.batches_per_epoch, setup.recipe.accumulate)
+    `loggers` hear of every call, as the metrics do. Used as a context manager, it closes all observers at its end.
+    """
+
+    def __init__(
+        self,
+        setup: Setup,
+        writer: MetricsWriter,
+        watch: ObserverFactory,
+        engines: Engines,
+        loggers: Sequence[Observer] = (),
+    ) -> None:
+        recorder = MetricsRecorder(writer, setup.task.batches_per_epoch, setup.recipe.accumulate)
+        self._throughout, self._watched = (recorder, *loggers), list[Observer]()
         self._watch, self._engines = watch, engines
         self.trials, self.steps, self.validations = 0, 0, 0
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        Observers(*self._throughout, *self._watched).close()
+
     def run(self, trials: Sequence[Trial], task: Task, recipe: Recipe) -> list[Trace]:
         """Train every trial; traces in the order of the trials."""
-        watched = self._watch(len(trials), max(trial.steps for trial in trials))
-        observer = Observers(Offset(self._recorder, self.trials), watched)
+        self._watched.append(self._watch(len(trials), max(trial.steps for trial in trials)))
+        observer = Observers(Offset(Observers(*self._throughout), self.trials), self._watched[-1])
         traces = self._engines.run(task, trials, recipe, observer)
         self.trials += len(trials)
         self.steps += sum(trace.steps for trace in traces)

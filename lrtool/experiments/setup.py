@@ -9,7 +9,7 @@ from lrtool.config.schema import Config
 from lrtool.config.specs import Spec
 from lrtool.engine.device import resolve_device
 from lrtool.engine.trials import Recipe, Trial
-from lrtool.errors import UsageError
+from lrtool.errors import UsageError, nearest
 from lrtool.schedules import Curve, Schedule
 from lrtool.tasks.base import BuildContext, Task, seeded_model
 from lrtool.tasks.build import build_task
@@ -92,6 +92,7 @@ def prepare(config: Config, allow_import: Collection[str] = ()) -> Setup:
     device = resolve_device(config.device)
     task = build_task(config.name, config.model, config.data, config.loss, config.metrics, context)
     train = config.train
+    _check_best(train.best, task)
     recipe = Recipe(
         optimizer=config.optimizer,
         device=device,
@@ -99,5 +100,17 @@ def prepare(config: Config, allow_import: Collection[str] = ()) -> Setup:
         clip_norm=train.clip_norm,
         accumulate=train.accumulate,
         record_grad_norm=train.grad_norm,
+        best=train.best,
     )
     return Setup(config, task, recipe)
+
+
+def _check_best(name: str, task: Task) -> None:
+    """UsageError where the best weights are to be judged by what no evaluation gives; val_loss has a stand-in."""
+    known = ["train_loss", *(["val_loss", *task.higher_is_better] if task.val is not None else [])]
+    if name in ("val_loss", *known):
+        return
+    if task.val is None:
+        what, remedy = f"without validation data there is no {name}", "raise data.val_fraction, or write train_loss"
+        raise UsageError(what, where="train.best", remedy=remedy)
+    raise UsageError(f"an evaluation gives no {name!r}", where="train.best", remedy=nearest(name, known))

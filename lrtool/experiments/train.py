@@ -5,25 +5,29 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import safetensors.torch
+from numpy.typing import NDArray
 
 from lrtool.engine.loop import checkpoint
 from lrtool.engine.loop.checkpoint import Checkpoint
 from lrtool.engine.loop.engine import LoopEngine
 from lrtool.engine.loop.saving import SaveBudget
 from lrtool.engine.loop.training import Best
-from lrtool.engine.trials import Recipe, Trace, Trial
+from lrtool.engine.observer import Observer
+from lrtool.engine.trials import Array, Recipe, Trace, Trial
 from lrtool.errors import UsageError
 from lrtool.experiments.observers import ObserverFactory, Observers
 from lrtool.experiments.recording import MetricsRecorder
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.setup import Setup
 from lrtool.experiments.validation_time import ValidationTime
+from lrtool.loggers import opened
 from lrtool.report.plots.curves import TrainingPlot, draw_training
 from lrtool.report.plots.style import save
 from lrtool.runs.folder import RunFolder
@@ -158,15 +162,19 @@ def _train(plan: _Plan, folder: RunFolder, watch: ObserverFactory, resumed: Chec
                 resume={0: resumed} if resumed else {},
                 best=lambda _, best: _save_best(folder, best),
             )
-            observer = Observers(_Progress(run), recorder, watch(1, plan.trial.steps, done))
+            watched = watch(1, plan.trial.steps, done)
+            observer = Observers(_Progress(run), recorder, watched, *opened(folder.path))
             try:
-                (trace,) = engine.run(setup.task, [plan.trial], plan.recipe, observer)
+                with closing(observer):
+                    (trace,) = engine.run(setup.task, [plan.trial], plan.recipe, observer)
             except KeyboardInterrupt as stop:
                 stop.add_note(f"go on with: lrtool train --resume {folder.path}")
                 raise
         run.status = trace.status
         validation = ValidationTime.of(trace, plan.recipe.eval_every)
-        run.reason, run.results = trace.reason, {**_results(folder), "validation_share": validation.share}
+        run.reason, higher = trace.reason, setup.task.higher_is_better
+        found = _results(folder, plan.recipe.best, higher.get(plan.recipe.best, False))
+        run.results = {**found, "higher_is_better": higher, "validation_share": validation.share}
         plot = TrainingPlot.of(read_metrics(folder.path / "metrics.csv"), setup.config.name)
         save(draw_training(plot), folder, "curves")
         notes = validation.notes(setup.config.train.eval_every)
@@ -183,7 +191,7 @@ def _newest(folder: RunFolder) -> Checkpoint | None:
     return checkpoint.load(folder.checkpoints)
 
 
-class _Progress:
+class _Progress(Observer):
     """Keeps the session's step count right however the run ends."""
 
     def __init__(self, run: Session) -> None:
@@ -191,9 +199,6 @@ class _Progress:
 
     def recorded(self, trial: int, trace: Trace, start: int) -> None:
         self._run.steps = trace.steps
-
-    def evaluated(self, trial: int, evaluation: object) -> None:
-        pass
 
     def ended(self, trial: int, trace: Trace) -> None:
         self._run.steps = trace.steps
@@ -204,19 +209,32 @@ def _save_best(folder: RunFolder, best: Best) -> None:
     folder.write_bytes("checkpoints/best.safetensors", data)
 
 
-def _results(folder: RunFolder) -> dict[str, Any]:
+def _results(folder: RunFolder, best: str, higher_is_better: bool) -> dict[str, Any]:
     """`final` and `best` of the summary, from the metrics on disk (so a resumed run counts whole)."""
     table = read_metrics(folder.path / "metrics.csv")
     names = [name for name in table if name == "train_loss" or name.startswith("val_")]
-    loss = table.get("val_loss", table["train_loss"])
-    measured = np.flatnonzero(np.isfinite(loss))
+    measured = np.flatnonzero(np.isfinite(table.get("val_loss", table["train_loss"])))
+    if not len(measured):
+        return {"final": None, "best": None}
 
     def at(row: int) -> dict[str, float]:
         return {"step": int(table["step"][row]) + 1, **{name: float(table[name][row]) for name in names}}
 
-    if not len(measured):
-        return {"final": None, "best": None}
-    return {"final": at(int(measured[-1])), "best": at(int(measured[np.argmin(loss[measured])]))}
+    judged = _judged(table, best, measured)
+    worse = np.where(np.isfinite(judged), -judged if higher_is_better else judged, np.inf)
+    return {"final": at(int(measured[-1])), "best": at(int(measured[np.argmin(worse)]))}
+
+
+def _judged(table: Mapping[str, Array], best: str, measured: NDArray[np.intp]) -> Array:
+    """What the best of these rows is judged by, as the best weights are: of training losses their mean."""
+    if best in table and best != "train_loss":
+        return table[best][measured]
+    if "val_loss" not in table:
+        return table["train_loss"][measured]
+    starts = np.concatenate([[0], measured[:-1] + 1])
+    sums = np.add.reduceat(table["train_loss"][: measured[-1] + 1], starts)
+    means: Array = sums / (measured + 1 - starts)
+    return means
 
 
 def lr_from(path: Path, schedule: str = "") -> float:

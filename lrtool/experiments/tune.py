@@ -26,6 +26,7 @@ from lrtool.experiments.runner import TrialRunner
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.setup import Setup
 from lrtool.experiments.tune_result import Tuned, TuneResult, Warning_, answer, no_answer, summarise
+from lrtool.loggers import opened
 from lrtool.report.plots.style import save
 from lrtool.report.plots.tune import TunedCurve, TunePlot, draw_tune
 from lrtool.runs.folder import RunFolder
@@ -57,9 +58,11 @@ def run_tune(
     config, engines = setup.config, engines or Engines()
     folder = RunFolder.create(output, config.name, "tune")
     with folder.held(), session(folder, "tune", config, str(setup.recipe.device)) as run:
-        with folder.metrics(("val_loss", *(f"val_{name}" for name in setup.task.metrics))) as writer:
+        with (
+            folder.metrics(("val_loss", *(f"val_{name}" for name in setup.task.metrics))) as writer,
+            TrialRunner(setup, writer, watch, engines, opened(folder.path)) as runner,
+        ):
             kinds = _schedules(setup, schedules)
-            runner = TrialRunner(setup, writer, watch, engines)
             tuner = _Tuner(setup, runner, Budget(setup, runner, engines, budget), len(kinds))
             if say is not None:
                 say(_announcement(tuner))

@@ -27,6 +27,7 @@ class Adam(Optimizer):
 
     scheduled: ClassVar[tuple[str, ...]] = ("beta1", "weight_decay")
     momentum_key: ClassVar[str | None] = "beta1"
+    starting: ClassVar[Mapping[str, Any]] = {"lr": 0.001}
 
     kind: Literal["adam"] = "adam"
     beta1: float = Field(0.9, ge=0, lt=1, description="Decay of the running mean of the gradient.")

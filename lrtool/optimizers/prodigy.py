@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -26,6 +27,7 @@ class Prodigy(Optimizer):
     """
 
     stackable: ClassVar[bool] = False
+    starting: ClassVar[Mapping[str, Any]] = {"lr": 1.0}
 
     kind: Literal["prodigy"] = "prodigy"
     lr: float = Field(1.0, gt=0, description="Multiplies the LR that is estimated.")

@@ -25,6 +25,7 @@ class RmsProp(Optimizer):
 
     scheduled: ClassVar[tuple[str, ...]] = ("momentum", "weight_decay")
     momentum_key: ClassVar[str | None] = "momentum"
+    starting: ClassVar[Mapping[str, Any]] = {"lr": 0.001}
 
     kind: Literal["rmsprop"] = "rmsprop"
     alpha: float = Field(0.99, ge=0, lt=1, description="Decay of the running mean of the squared gradient.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -46,6 +47,7 @@ class ScheduleFreeAdamW(Optimizer):
     """
 
     stackable: ClassVar[bool] = False
+    starting: ClassVar[Mapping[str, Any]] = {"lr": 0.0025}
 
     kind: Literal["schedule_free_adamw"] = "schedule_free_adamw"
     beta1: float = Field(0.9, gt=0, lt=1, description="Weight of the average where gradients are taken.")

@@ -26,6 +26,7 @@ class Sgd(Optimizer):
 
     scheduled: ClassVar[tuple[str, ...]] = ("momentum", "weight_decay")
     momentum_key: ClassVar[str | None] = "momentum"
+    starting: ClassVar[Mapping[str, Any]] = {"lr": 0.1, "momentum": 0.9}
 
     kind: Literal["sgd"] = "sgd"
     momentum: float = Field(0.0, ge=0, lt=1, description="Part of the last step that is kept.")

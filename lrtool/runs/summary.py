@@ -48,11 +48,13 @@ class SuggestionSummary(Summary):
 class TrainSummary(Summary):
     """What `train` adds: losses and metrics at the last and the best evaluation, each with its `step`.
 
-    `validation_share`: the part of the time that validation took.
+    `higher_is_better`: of each metric, whether more of it is better. `validation_share`: the part of the time that
+    validation took.
     """
 
     final: dict[str, float | None] | None = None
     best: dict[str, float | None] | None = None
+    higher_is_better: dict[str, bool] | None = None
     validation_share: float | None = None
 
 

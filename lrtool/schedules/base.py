@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, overload
 
@@ -87,7 +88,7 @@ class Curve:
         return self(np.arange(self.steps))
 
 
-class Schedule(BaseModel):
+class Schedule(BaseModel, ABC):
     """A learning-rate schedule: fields a user writes, and one formula.
 
     Subclasses give `factor`; `check` where fields limit each other or the run's length.
@@ -98,6 +99,8 @@ class Schedule(BaseModel):
     #: What `lrtool schedule explain` says besides the docstring.
     helps: ClassVar[str] = ""
     hurts: ClassVar[str] = ""
+    #: What `lrtool init` writes in place of the fields' defaults.
+    starting: ClassVar[Mapping[str, Any]] = {}
     #: Durations the formula divides by: 0 is an error, and a fraction that rounds to 0 comes to 1 update.
     periods: ClassVar[frozenset[str]] = frozenset()
     #: Durations at which the curve leaves the peak: a fraction that rounds to 0 comes to 1 update, 0 stays 0.
@@ -126,9 +129,9 @@ class Schedule(BaseModel):
         0, description="Hold each value for so many updates, counted from the first: 1ep for recipes stepped per epoch."
     )
 
+    @abstractmethod
     def factor(self, d: Array, length: int) -> Array:
         """The schedule's formula: value at local step d = 0 … length, as a fraction of the peak, a new array."""
-        raise NotImplementedError
 
     def momentum(self, d: Array, length: int) -> Array | None:
         """The momentum that goes with it at local step d, or None where the schedule leaves it alone."""

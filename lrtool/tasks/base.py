@@ -6,6 +6,7 @@ Specifications (`Model`, `Dataset`) are what a config holds: pydantic fields, no
 from __future__ import annotations
 
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -73,19 +74,19 @@ class Arrays:
         return Arrays(tuple(part[index] for part in self.inputs), self.target[index], key)
 
 
-class Model(BaseModel):
+class Model(BaseModel, ABC):
     """A model's specification."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     kind: str
 
+    @abstractmethod
     def build(self, shape: DataShape, context: BuildContext) -> nn.Module:
         """A freshly initialised module, drawn from torch's current random state."""
-        raise NotImplementedError
 
 
-class Dataset(BaseModel):
+class Dataset(BaseModel, ABC):
     """A data set's specification."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -98,9 +99,9 @@ class Dataset(BaseModel):
         "random", description="random: every sample once an epoch; balanced: every class equally often, with repeats."
     )
 
+    @abstractmethod
     def load(self, context: BuildContext) -> Data:
         """Read or make the data, split and standardised."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -164,6 +165,11 @@ class Task:
     def loss_of(self, output: Any, target: Any) -> Tensor:
         """The loss of a batch: `loss(output, target)`, or the one that the model returned."""
         return self.loss(output, target) if self.loss is not None else own_loss(output)
+
+    @property
+    def higher_is_better(self) -> dict[str, bool]:
+        """Of each metric's column, `val_<name>`, whether a larger value is a better model; of losses it never is."""
+        return {f"val_{name}": metric.higher_is_better for name, metric in self.metrics.items()}
 
     @property
     def batches_per_epoch(self) -> int:

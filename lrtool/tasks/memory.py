@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 import numpy as np
@@ -57,9 +58,9 @@ def statistics(values: NDArray[Any], axis: int | None = 0) -> tuple[NDArray[Any]
 class InMemory(Dataset):
     """A data set that comes as arrays; subclasses give `arrays` and, where they want, `standardise`."""
 
+    @abstractmethod
     def arrays(self, context: BuildContext) -> tuple[Arrays, DataShape]:
         """All samples, unsplit: floats are inputs or values, integers are classes or tokens."""
-        raise NotImplementedError
 
     def standardise(self, train: Arrays, val: Arrays | None) -> tuple[Arrays, Arrays | None]:
         """Scale both with the training split's statistics; the default leaves them alone."""

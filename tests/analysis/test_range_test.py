@@ -273,3 +273,36 @@ def test_without_a_limit_or_a_suggestion_there_is_nothing_to_be_above(curves):
     result = analyse(*curves.typical(), resamples=0)
     for changed in (replace(result, stability=None), replace(result, suggestion=None)):
         assert changed.cautioned() == changed
+
+
+@pytest.mark.parametrize("kind", METHODS.kinds)
+def test_any_method_can_give_the_suggestion(curves, kind):
+    lr, losses = curves.typical(seeds=3)
+    ramp = analyse(lr, stopped(losses), resamples=5)
+    found = ramp.suggesting(METHODS[kind](kind=kind))
+    assert found.suggestion.value == found.methods[kind].lr == ramp.methods[kind].lr
+    assert found.suggestion.low < found.suggestion.value < found.suggestion.high
+    assert kind in found.source and found.reason is None
+    assert (found.lower, found.upper, found.stability) == (ramp.lower, ramp.upper, ramp.stability)
+    # A measured limit moves the ramp's own suggestion, but none that was chosen.
+    limit = Estimate(1e-3, 1e-3, 1e-3)
+    assert found.limited(limit).suggestion == found.suggestion and found.limited(limit).stability == limit
+    assert ramp.limited(limit).suggestion != ramp.suggestion
+
+
+def test_a_chosen_method_may_have_settings(curves):
+    ramp = analyse(*curves.typical(), resamples=0)
+    usual, half = (ramp.suggesting(METHODS["minimum"](divide=by)) for by in (10.0, 20.0))
+    assert half.suggestion.value == pytest.approx(usual.suggestion.value / 2)
+
+
+def test_a_chosen_method_suggests_nothing_where_the_loss_shows_nothing(curves):
+    flat = analyse(*curves.flat(), resamples=0)
+    found = flat.suggesting(METHODS["minimum"]())
+    assert found.suggestion is None and found.reason is flat.reason and found.methods["minimum"].lr is not None
+
+
+def test_a_chosen_method_without_an_answer_says_so(curves):
+    found = analyse(*curves.typical(), resamples=0).suggesting(METHODS["slide"](width=10**6))
+    assert found.suggestion is None and found.reason is Reason.NO_ANSWER
+    assert "range_test.suggest" in found.summary()["reason"]

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from lrtool.engine.device import intra_threads
 from lrtool.engine.loop.engine import LoopEngine
+from lrtool.engine.observer import Observer
 from lrtool.engine.trials import Recipe, Trial
 from lrtool.optimizers import KINDS as OPTIMIZERS
 from lrtool.schedules import KINDS as SCHEDULES
@@ -258,16 +259,12 @@ def engine(task: Task, steps: int) -> tuple[float, float]:
     curve = SCHEDULES["constant"]().bind(OPTIMIZER.lr, steps)
     began = last = 0.0
 
-    class Watch:
+    class Watch(Observer):
         """When the first update is through, and the last."""
 
         def recorded(self, trial: int, trace: Any, start: int) -> None:
             nonlocal began, last
             began, last = began or time.process_time(), time.process_time()
-
-        def evaluated(self, trial: int, evaluation: Any) -> None: ...
-
-        def ended(self, trial: int, trace: Any) -> None: ...
 
     (trace,) = LoopEngine().run(task, [Trial(0, steps, {"lr": curve})], Recipe(OPTIMIZER), Watch())
     return 1000 * (last - began) / (steps - 1), float(trace.train_loss[-1])

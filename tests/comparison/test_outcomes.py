@@ -40,7 +40,16 @@ def train(tmp_path):
         last = {"step": 10, "train_loss": 1.1, "val_loss": final, "val_accuracy": 1 - final}
         folder.write_json(
             "summary.json",
-            summary(command, status, reason="", steps=10, seconds=5.0, config_hash="0", **({"final": last})),
+            summary(
+                command,
+                status,
+                reason="",
+                steps=10,
+                seconds=5.0,
+                config_hash="0",
+                final=last,
+                **replace.get("says", {}),
+            ),
         )
         return folder.path
 
@@ -53,7 +62,7 @@ def sweep(tmp_path, monkeypatch):
 
     linear = "{model: {kind: linear}, data: {kind: digits}, optimizer: {kind: sgd, lr: 0.1}}"
 
-    def sweep(trials, base=linear, ended="finished"):
+    def sweep(trials, base=linear, ended="finished", **facts):
         folder = RunFolder.create(tmp_path / "out", "small", "sweep")
         folder.write_text("config.yaml", f"name: small\nbase: {base}\n")
         (folder.path / "sweep.sqlite").touch()
@@ -68,6 +77,7 @@ def sweep(tmp_path, monkeypatch):
             )
             for number, (settings, seed, loss, status) in enumerate(trials)
         ]  # fmt: skip
+        store.HIGHER_IS_BETTER, store.read_fact = "higher_is_better", lambda path, key: facts.get(key)
         monkeypatch.setitem(sys.modules, "lrtool.runs.sweep.store", store)
         return folder.path
 
@@ -273,3 +283,20 @@ def test_a_metric_of_ones_own_needs_a_direction(sweep):
     with pytest.raises(UsageError, match="--direction"):
         chosen_metric(outcomes, "wobble", None)
     assert chosen_metric(outcomes, "wobble", "higher") == ("val_wobble", True)
+
+
+def test_what_runs_say_of_a_metric_comes_before_its_name(train, sweep):
+    said = {"higher_is_better": {"val_accuracy": False, "val_wobble": True}}
+    outcomes, _ = read_outcomes([str(train(says=said))])
+    assert chosen_metric(outcomes, "accuracy", None) == ("val_accuracy", False)
+    assert chosen_metric(outcomes, "accuracy", "higher") == ("val_accuracy", True)
+    assert chosen_metric(outcomes, "val_loss", None) == ("val_loss", False)
+    (swept,), _ = read_outcomes([str(sweep([({}, 0, 0.3, "finished")], **said))])
+    swept.values["val_wobble"] = 3.0
+    assert chosen_metric([swept], "wobble", None) == ("val_wobble", True)
+    # A run that does not say goes by those that do; runs that say otherwise need a direction.
+    assert chosen_metric(read_outcomes([str(train()), str(train(seed=1, says=said))])[0], "accuracy", None)[1] is False
+    other = {"higher_is_better": {"val_accuracy": True}}
+    mixed, _ = read_outcomes([str(train(says=said)), str(train(seed=1, says=other))])
+    with pytest.raises(UsageError, match=r"others that less is.*--direction"):
+        chosen_metric(mixed, "accuracy", None)

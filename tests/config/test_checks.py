@@ -64,3 +64,38 @@ def test_overrides_that_fail_are_all_told_with_what_else_is_wrong(good, write, p
     assert [line.split("  ")[0] for line in found] == [
         "--set device=gpu", "c.yaml:1:1", "--set optimizer.lr=[1", "--set model.hidden.7=1", "--set metrics.0=mae",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("lines", "remedy"),
+    [
+        ("train: {best: val_acuracy}", "did you mean 'val_accuracy'?"),
+        ("train: {best: accuracy}", "did you mean 'val_accuracy'?"),
+        ("train: {best: score}", "choose one of: val_loss, train_loss, val_accuracy, val_mae"),
+        ("metrics: [{use: 'm.py:within'}]\ntrain: {best: val_withn}", "did you mean 'val_within'?"),
+    ],
+)
+def test_what_judges_the_best_weights_is_a_value_of_an_evaluation(lines, remedy, good, write, problems):
+    (found,) = problems(write(f"{good}{lines}\n"))
+    name = lines.rpartition(" ")[2].rstrip("}")
+    assert "  train.best  " in found and f"an evaluation gives no {name!r}" in found and remedy in found
+
+
+@pytest.mark.parametrize("name", ["val_loss", "train_loss", "val_accuracy"])
+def test_values_that_an_evaluation_may_give_are_taken(name, good, write):
+    from lrtool.config.load import load_config
+
+    assert load_config(write(f"{good}train: {{best: {name}}}\n")).train.best == name
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ("valey", "there is no suggestion method 'valey'  did you mean 'valley'?"),
+        ("{kind: minimum, divid: 3}", "there is no such key  did you mean 'divide'?"),
+        ("{kind: minimum, divide: 0}", "must be greater than 0, but got 0"),
+    ],
+)
+def test_a_suggestion_method_is_a_kind_like_others(written, words, good, write, problems):
+    (found,) = problems(write(f"{good}range_test: {{suggest: {written}}}\n"))
+    assert "range_test.suggest" in found and words in found

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from lrtool.analysis.divergence import DivergenceRule, first_divergence
+from lrtool.engine.observer import Observer
 from lrtool.engine.trials import Engine, Evaluation, Recipe, Trace, Trial
 from lrtool.errors import TaskError
 from lrtool.optimizers import KINDS
@@ -123,7 +124,7 @@ def _validate(task: Task, model: nn.Module) -> dict[str, float]:
         return {"val_loss": task.loss(output, task.val.target).item(), "val_accuracy": accuracy}
 
 
-class Recording:
+class Recording(Observer):
     """An observer that keeps what it hears."""
 
     def __init__(self) -> None:
@@ -131,6 +132,11 @@ class Recording:
         self.evaluations: dict[int, list[Evaluation]] = {}
         self.traces: dict[int, Trace] = {}
         self.gaps = 0
+        self.begun: list[Sequence[Trial]] = []
+
+    def begin(self, trials: Sequence[Trial], first: int = 0) -> None:
+        assert not self.losses and not self.traces and first == 0
+        self.begun.append(trials)
 
     def recorded(self, trial: int, trace: Trace, start: int) -> None:
         heard = self.losses.setdefault(trial, [])
@@ -297,6 +303,11 @@ class EngineContract:
             assert watched.losses[number] == list(trace.train_loss)
             assert watched.evaluations[number] == trace.evaluations
             assert watched.traces[number].status is Status.FINISHED
+
+    def test_the_observer_hears_of_the_trials_first(self, engine: Engine) -> None:
+        trials, watched = [trial(seed, 12 + seed, 0.1) for seed in range(3)], Recording()
+        engine.run(small_task(), trials, Recipe(KINDS["sgd"](lr=0.1)), watched)
+        assert [[each.steps for each in begun] for begun in watched.begun] == [[12, 13, 14]]
 
     def test_leaves_the_random_state_alone(self, engine: Engine) -> None:
         torch.manual_seed(11)

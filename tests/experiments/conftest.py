@@ -2,6 +2,7 @@ import pytest
 
 from lrtool.config.document import parse_document
 from lrtool.config.load import validate
+from lrtool.engine.observer import Observer
 from lrtool.experiments.setup import prepare
 
 CONFIG = """
@@ -15,22 +16,9 @@ range_test: {start: 1e-4, end: 100, steps: 60, seeds: 2, probe_steps: 0}
 """
 
 
-class Silent:
-    """An observer that shows nothing."""
-
-    def recorded(self, trial, trace, start):
-        pass
-
-    def evaluated(self, trial, evaluation):
-        pass
-
-    def ended(self, trial, trace):
-        pass
-
-
 @pytest.fixture
 def silent():
-    return lambda *_: Silent()
+    return lambda *_: Observer()
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from torch import nn
 
 from lrtool.engine.loop.engine import LoopEngine
 from lrtool.engine.loop.speeds import LoopSpeed
+from lrtool.engine.observer import Observer
 from lrtool.engine.trials import EngineName, Recipe
 from lrtool.engine.vector.engine import VectorEngine
 from lrtool.engine.vector.obstacles import NotStackableError
@@ -186,17 +187,11 @@ def test_what_was_seen_is_known_to_the_next_command(trials, timed):
     assert {name for name, _ in trained} == {"loop"}
 
 
-class Numbers:
+class Numbers(Observer):
     """The trials that ended."""
 
     def __init__(self):
         self.ended_ = []
-
-    def recorded(self, trial, trace, start):
-        pass
-
-    def evaluated(self, trial, evaluation):
-        pass
 
     def ended(self, trial, trace):
         self.ended_.append(trial)

@@ -43,3 +43,13 @@ def test_describe_says_what_was_built(configured):
     assert facts["validation_samples"] == 48
     assert facts["updates"] == 40
     assert facts["parameters"] > 0
+
+
+def test_the_best_weights_are_judged_by_what_the_task_measures(configured):
+    assert configured(train__best="val_accuracy").recipe.best == "val_accuracy"
+    with pytest.raises(UsageError, match=r"train\.best: an evaluation gives no 'val_mae'; choose one of: train_loss"):
+        configured(train__best="val_mae")
+    with pytest.raises(UsageError, match=r"train\.best: without validation data there is no val_accuracy"):
+        configured(train__best="val_accuracy", data__val_fraction=0)
+    # The default has a stand-in: the training loss.
+    assert configured(data__val_fraction=0).recipe.best == "val_loss"

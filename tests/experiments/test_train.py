@@ -1,14 +1,18 @@
 import json
 import os
 import signal
+from contextlib import nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import safetensors.torch
 
 from lrtool.config.load import load_config
+from lrtool.engine.evaluate import evaluate
 from lrtool.engine.loop import checkpoint, training
+from lrtool.engine.observer import Observer
 from lrtool.errors import ExitCode, Interrupted, OutputError, UsageError
 from lrtool.experiments import train
 from lrtool.experiments.range_test.range_test import run_range_test
@@ -30,7 +34,7 @@ def bytes_without_seconds(folder):
     return [line.rpartition(",")[0] for line in lines]
 
 
-class StopAt:
+class StopAt(Observer):
     """An observer that sends this process SIGINT once update `step` is recorded."""
 
     def __init__(self, step):
@@ -40,12 +44,6 @@ class StopAt:
         if trace.steps >= self.step and not self.sent:
             self.sent = True
             os.kill(os.getpid(), signal.SIGINT)
-
-    def evaluated(self, trial, evaluation):
-        pass
-
-    def ended(self, trial, trace):
-        pass
 
 
 def test_a_run_leaves_curves_checkpoints_and_a_summary(configured, silent, tmp_path):
@@ -262,3 +260,38 @@ def test_a_config_without_validation_data_has_no_validation_columns(configured, 
     run = run_training(replace(setup), tmp_path, silent)
     assert "val_loss" not in read_metrics(run.session.folder.path / "metrics.csv")
     assert "train_loss" in run.session.summary()["best"]
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize("name", ["val_accuracy", "train_loss"])
+def test_the_best_of_the_summary_and_the_weights_are_judged_alike(configured, silent, tmp_path, name):
+    setup = configured(train__best=name)
+    folder = run_training(setup, tmp_path, silent).session.folder
+    summary, table = folder.summary(), read_metrics(folder.path / "metrics.csv")
+    assert summary["higher_is_better"] == {"val_accuracy": True}
+    measured = np.flatnonzero(np.isfinite(table["val_loss"]))
+    values = table["train_loss"].reshape(5, 8).mean(1) if name == "train_loss" else -table["val_accuracy"][measured]
+    assert summary["best"]["step"] == measured[values.argmin()] + 1
+    assert summary["final"]["step"] == 40
+    saved = safetensors.torch.load_file(folder.path / "checkpoints" / "best.safetensors")
+    model = setup.task.new_model()
+    model.load_state_dict(saved)
+    found = evaluate(setup.task, model, setup.task.val, setup.recipe.device, nullcontext)
+    assert found["val_accuracy"] == pytest.approx(summary["best"]["val_accuracy"])
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_observers_are_told_when_it_begins_and_closed_however_it_ends(configured, tmp_path):
+    heard = []
+
+    class Told(StopAt):
+        def begin(self, trials, first=0):
+            heard.append([trial.steps for trial in trials])
+
+        def close(self):
+            heard.append("closed")
+
+    run_training(configured(), tmp_path, lambda *_: Told(10**6))
+    with pytest.raises(Interrupted):
+        run_training(configured(), tmp_path, lambda *_: Told(9))
+    assert heard == [[40], "closed", [40], "closed"]

@@ -142,7 +142,7 @@ def stacked(spec: Optimizer, values: list[Values], dtype: torch.dtype) -> dict[s
             shape = (len(values),) + (1,) * (param.ndim - 1)
             rows = [each[step] for each in values]
             h = {key: torch.tensor([row[key] for row in rows], dtype=dtype).view(shape) for key in rows[0]}
-            group = spec.group_of(name)
+            group = spec.group_of(name, param.ndim - 1)
             if group is not None:
                 h["lr"] = h["lr"] * group.lr_scale
                 if group.weight_decay is not None:

@@ -14,7 +14,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from lrtool.engine.device import math_attention
 from lrtool.tasks import models
 from lrtool.tasks.base import BuildContext, DataShape
-from lrtool.tasks.blocks import CausalAttention
+from lrtool.tasks.blocks import Network
+from lrtool.tasks.models.transformer import causal_attention
 
 #: Batch, steps, heads, width of a head.
 SHAPES = [(2, 1, 1, 1), (3, 7, 2, 4), (2, 64, 4, 16), (1, 130, 3, 5), (4, 33, 1, 8)]
@@ -22,7 +23,7 @@ SHAPES = [(2, 1, 1, 1), (3, 7, 2, 4), (2, 64, 4, 16), (1, 130, 3, 5), (4, 33, 1,
 TOLERANCE = {torch.float32: 1e-6, torch.float64: 1e-13}
 
 
-def written_out(layer: CausalAttention, x: Tensor) -> Tensor:
+def written_out(layer: Network, x: Tensor) -> Tensor:
     """softmax(Q·Kᵀ/√d + mask)·V, line by line."""
     batch, steps, width = x.shape
     size = width // layer.heads
@@ -32,14 +33,14 @@ def written_out(layer: CausalAttention, x: Tensor) -> Tensor:
     return layer.merge((layer.dropout(weights) @ v).transpose(1, 2).reshape(batch, steps, width))
 
 
-def layer_and_input(shape: tuple[int, ...], dtype: torch.dtype, dropout: float = 0.0) -> tuple[CausalAttention, Tensor]:
+def layer_and_input(shape: tuple[int, ...], dtype: torch.dtype, dropout: float = 0.0) -> tuple[Network, Tensor]:
     batch, steps, heads, size = shape
     torch.manual_seed(3)
-    layer = CausalAttention(heads * size, heads, dropout).to(dtype)
+    layer = causal_attention(heads * size, heads, dropout).to(dtype)
     return layer, torch.randn(batch, steps, heads * size, dtype=dtype, requires_grad=True)
 
 
-def outcome(forward: Callable[[Tensor], Tensor], layer: CausalAttention, x: Tensor) -> list[Tensor]:
+def outcome(forward: Callable[[Tensor], Tensor], layer: Network, x: Tensor) -> list[Tensor]:
     """The output and the gradients of a loss that treats every output differently."""
     torch.manual_seed(5)
     output = forward(x)

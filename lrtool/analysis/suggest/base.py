@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -23,10 +24,11 @@ class Suggestion:
     per_seed: Array
 
 
-class SuggestionMethod(BaseModel):
+class SuggestionMethod(BaseModel, ABC):
     """A way to read a learning rate off a range test.
 
-    Subclasses give `one`; a method that pools the seeds also gives `pooled`.
+    Subclasses give `one`; a method that pools the seeds also gives `pooled`. Fields are the method's settings, as
+    `range_test.suggest` takes them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, defer_build=True)
@@ -36,9 +38,9 @@ class SuggestionMethod(BaseModel):
 
     kind: str
 
+    @abstractmethod
     def one(self, lr: Array, losses: Array) -> float | None:
         """The LR for one seed: `lr` and raw `losses` of shape (steps,), NaN after the test stopped."""
-        raise NotImplementedError
 
     def pooled(self, lr: Array, losses: Array, per_seed: Array) -> float | None:
         """The LR for all seeds, losses (seeds, steps): unless a method knows better, the geometric median."""

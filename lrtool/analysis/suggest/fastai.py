@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import ClassVar
 
 from pydantic import Field
@@ -28,9 +29,9 @@ class FastaiMethod(SuggestionMethod):
     diverge: float = Field(4.0, gt=1, description="The test ends above this many times the best loss.")
     skip_end: int = Field(5, ge=0, description="Points cut off at the end.")
 
+    @abstractmethod
     def pick(self, lr: Array, losses: Array) -> float | None:
         """The suggestion function itself, on the cut and smoothed curve."""
-        raise NotImplementedError
 
     def curve(self, lr: Array, losses: Array) -> tuple[Array, Array]:
         """LRs and smoothed losses as `lr_find` hands them on."""

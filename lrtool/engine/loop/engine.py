@@ -14,9 +14,10 @@ from lrtool.engine.loop.checkpoint import Checkpoint
 from lrtool.engine.loop.saving import SaveBudget
 from lrtool.engine.loop.threads import worthwhile_threads
 from lrtool.engine.loop.training import Best, Training
+from lrtool.engine.observer import Observer
 from lrtool.engine.processes import Train, can_fork, train_in_processes
 from lrtool.engine.queue import Queue, WorkQueue
-from lrtool.engine.trials import Observer, Recipe, Trace, Trial
+from lrtool.engine.trials import Recipe, Trace, Trial
 from lrtool.errors import UsageError
 from lrtool.status import Status
 from lrtool.tasks.base import Task
@@ -59,9 +60,9 @@ class LoopEngine:
         checkpoint does not belong to its trial.
         """
         _check_plateau(recipe)
-        device, queue = recipe.device, Queue(trials, observer)
+        device = recipe.device
         with deferred_interrupts() as interrupts, rng.preserved(device), repeatable(device):
-            train = partial(self._share, task.to(device), recipe)
+            train, queue = partial(self._share, task.to(device), recipe), Queue(trials, observer)
             workers = min(self.workers, len(trials)) if can_fork(device) else 1
             if workers > 1:
                 train_in_processes(partial(_with_one_thread, train), trials, queue, workers, interrupts)

@@ -31,10 +31,10 @@ from lrtool.tasks.losses.base import check_loss
 
 @dataclass(frozen=True)
 class Best:
-    """The weights with the lowest `val_loss`, after `step` updates.
+    """The best weights, after `step` updates; `value` is what the recipe's `best` names, and was best there.
 
-    Without validation data `value` is the mean training loss since the evaluation before. `weights` is a
-    copy of the model's `state_dict` on the CPU.
+    `train_loss` is its mean since the evaluation before, and stands in where there is no validation data. `weights` is
+    a copy of the model's `state_dict` on the CPU.
     """
 
     step: int
@@ -122,11 +122,18 @@ class Training:
             measured = evaluate(self.task, self.model, self.task.val, self.recipe.device, self._precision.autocast)
             self.trace.evaluations.append(Evaluation(self.step, measured, time.perf_counter() - began))
             values |= measured
-        value = values.get("val_loss", values["train_loss"])
-        if self._keep_best and (value < self.best.value if self.best else np.isfinite(value)):
+        value = values.get(self.recipe.best, values["train_loss"])
+        if self._keep_best and self._improves(value):
             self.best = Best(self.step, value, state.weights(self.model))
         if self._plateau is not None:
             self._plateau.update(self._plateau_value(values))
+
+    def _improves(self, value: float) -> bool:
+        """Whether the weights of such a value are the best so far."""
+        if self.best is None:
+            return bool(np.isfinite(value))
+        higher = self.task.val is not None and self.task.higher_is_better.get(self.recipe.best, False)
+        return value > self.best.value if higher else value < self.best.value
 
     def give_up(self, status: Status, reason: str) -> None:
         """The trial cannot go on; updates that are done but not yet in the trace come in."""

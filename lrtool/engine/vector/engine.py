@@ -10,9 +10,10 @@ from functools import partial
 from lrtool.engine import rng
 from lrtool.engine.device import intra_threads, math_attention, repeatable
 from lrtool.engine.interrupts import Interrupts, deferred_interrupts
+from lrtool.engine.observer import Observer
 from lrtool.engine.processes import LOOK, Halt, Train, can_fork, raise_first, train_in_processes
 from lrtool.engine.queue import Queue, WorkQueue
-from lrtool.engine.trials import Observer, Recipe, Trace, Trial
+from lrtool.engine.trials import Recipe, Trace, Trial
 from lrtool.engine.vector.obstacles import NotStackableError, obstacle
 from lrtool.engine.vector.plan import Plan, StackPlanner
 from lrtool.engine.vector.worker import Worker

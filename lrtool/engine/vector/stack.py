@@ -11,6 +11,7 @@ from torch.func import functional_call
 
 from lrtool.engine.trials import Recipe
 from lrtool.engine.vector.draws import key_of
+from lrtool.optimizers import Optimizer
 
 Tensors = dict[str, Tensor]
 
@@ -62,14 +63,14 @@ class Stack:
     """
 
     def __init__(self, skeleton: nn.Module, recipe: Recipe, size: int) -> None:
-        self.size, self._recipe = size, recipe
+        self.size, self._forms = size, optimizer_forms(recipe, skeleton)
         self.parameters: Tensors = {}
         self.buffers: Tensors = {}
         for name, tensor in _state(skeleton).items():
             held = self.parameters if tensor.requires_grad else self.buffers
             held[name] = tensor.detach().unsqueeze(0).repeat(size, *[1] * tensor.ndim).to(recipe.device)
         self.optimizer: dict[str, Tensors] = {
-            name: recipe.optimizer.init_state(param) for name, param in self.parameters.items()
+            name: self._forms[name].init_state(param) for name, param in self.parameters.items()
         }
         self.steps = torch.zeros(size, device=recipe.device)
         self.keys = torch.zeros(size, dtype=torch.int32, device=recipe.device)
@@ -96,7 +97,7 @@ class Stack:
             held = self.parameters if name in self.parameters else self.buffers
             held[name][slot].copy_(tensor.detach())
         for name, state in self.optimizer.items():
-            fresh = self._recipe.optimizer.init_state(self.parameters[name][:1])
+            fresh = self._forms[name].init_state(self.parameters[name][:1])
             for key, tensor in state.items():
                 tensor[slot].copy_(fresh[key][0])
         self.steps[slot] = 0
@@ -108,6 +109,11 @@ class Stack:
         for held in (self.parameters, self.buffers, *self.optimizer.values()):
             for name, tensor in held.items():
                 held[name] = tensor[index]
+
+
+def optimizer_forms(recipe: Recipe, skeleton: nn.Module) -> dict[str, Optimizer]:
+    """The specification whose stacked form updates each parameter; by the shapes of the model, not of the stack."""
+    return {name: recipe.optimizer.form_of(name, p.ndim) for name, p in skeleton.named_parameters()}
 
 
 def _state(model: nn.Module) -> dict[str, Tensor]:

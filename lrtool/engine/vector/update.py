@@ -12,7 +12,7 @@ from torch.func import grad_and_value, vmap
 from lrtool.engine.batches import batch_loss
 from lrtool.engine.trials import Recipe
 from lrtool.engine.vector.draws import Draws, mixed
-from lrtool.engine.vector.stack import Stack, StackState, Stateless, Tensors
+from lrtool.engine.vector.stack import Stack, StackState, Stateless, Tensors, optimizer_forms
 from lrtool.tasks.base import Task
 from lrtool.tasks.sources import Batch, TensorSource
 
@@ -30,7 +30,8 @@ class Update:
         self.drawn: list[torch.Size] = []
         self._task, self._recipe, self.skeleton = task, recipe, skeleton
         self.trained = frozenset(name for name, p in skeleton.named_parameters() if p.requires_grad)
-        groups = {name: recipe.optimizer.group_of(name) for name, _ in skeleton.named_parameters()}
+        self._forms = optimizer_forms(recipe, skeleton)
+        groups = {name: recipe.optimizer.group_of(name, p.ndim) for name, p in skeleton.named_parameters()}
         self._groups = {name: group for name, group in groups.items() if group is not None}
         self._gradients = vmap(grad_and_value(self.loss, has_aux=True), randomness="different")
 
@@ -99,7 +100,7 @@ class Update:
                 h["lr"] = h["lr"] * group.lr_scale
                 if group.weight_decay is not None:
                     h["weight_decay"] = torch.full_like(h["lr"], group.weight_decay)
-            after[name], states[name] = self._recipe.optimizer.update(
+            after[name], states[name] = self._forms[name].update(
                 param, gradients[name], state.optimizer[name], _along(state.steps, param), h
             )
         return after, states

@@ -20,6 +20,7 @@ from lrtool.experiments.range_test.probes import probed
 from lrtool.experiments.runner import TrialRunner
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.setup import Setup
+from lrtool.loggers import opened
 from lrtool.report.plots.range_test import RangeTestPlot, draw_range_test
 from lrtool.report.plots.style import save
 from lrtool.runs.folder import RunFolder
@@ -54,11 +55,15 @@ def run_range_test(
     with folder.held(), session(folder, "range-test", config, str(recipe.device)) as run:
         task = setup.task if settings.val_every.amount else replace(setup.task, val=None)
         columns = (*_val_columns(setup),) if settings.val_every.amount or settings.probe_steps else ()
-        with folder.metrics(columns) as writer:
-            runner = TrialRunner(setup, writer, watch, engines)
+        with (
+            folder.metrics(columns) as writer,
+            TrialRunner(setup, writer, watch, engines, opened(folder.path)) as runner,
+        ):
             traces = runner.run(trials, task, recipe)
             run.steps = runner.steps
             result = analyse(trials[0].curves["lr"].table(), losses_of(traces, settings.steps), settings.smoothing)
+            if settings.suggest is not None:
+                result = result.suggesting(settings.suggest)
             if settings.probe_steps:
                 result = _measured(setup, result, runner)
                 run.steps = runner.steps
@@ -70,10 +75,12 @@ def run_range_test(
 
 
 def _measured(setup: Setup, ramp: RangeTestResult, runner: TrialRunner) -> RangeTestResult:
-    """The range test with the stability limit and the suggestion that short trainings show."""
+    """The range test with the stability limit and, unless a method was chosen, the suggestion of short trainings."""
     steps, recipe = setup.config.range_test.probe_steps, replace(setup.recipe, plateau=None)
     unvalidated = replace(setup.task, val=None)
     limited = with_limit(setup, ramp, steps, lambda trials: runner.run(trials, unvalidated, recipe))
+    if limited.chosen:
+        return limited.cautioned()
     return probed(setup, limited, steps, lambda trials: runner.run(trials, setup.task, recipe)).cautioned()
 
 

@@ -68,6 +68,14 @@ def decide(group: Group, allow_import: Collection[str], outlook: Outlook) -> Dec
     return Decision(choice.name, compiled, f"{choice.reason}; {how}")
 
 
+def directions(group: Group, allow_import: Collection[str]) -> dict[str, bool]:
+    """Of each metric of a group, whether more of it is better; nothing of a group that cannot be built."""
+    try:
+        return setup_of(group, frozenset(allow_import)).task.higher_is_better
+    except LrtoolError:
+        return {}
+
+
 def _compiles(task: Task, recipe: Recipe, trials: list[Trial], most: int, outlook: Outlook) -> tuple[bool, str]:
     """Whether compiling pays for the stacks of a group, and the plan in words."""
     updates, threads = sum(trial.steps for trial in trials) * outlook.updates, torch.get_num_threads()

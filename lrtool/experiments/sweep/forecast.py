@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from lrtool.engine.cost.work import work_of
 from lrtool.engine.trials import EngineName, Recipe, Trial
 from lrtool.engine.vector.costs import stack_budget
 from lrtool.errors import LrtoolError
-from lrtool.executors.local import cores
+from lrtool.executors import asked_for, unasked
 from lrtool.experiments.setup import Setup
 from lrtool.experiments.sweep.grouping import Group
 from lrtool.experiments.sweep.jobs import recipe_of, setup_of, trace_bytes, trial_of
@@ -81,7 +82,8 @@ def _costs(setup: Setup, recipe: Recipe, trials: list[Trial], choice: Choice, op
     if choice.name is EngineName.VECTOR:
         stacks = min(stack_budget(recipe.device), work.held * len(trials))
         return choice.costs.seconds.likely, _bytes(task) + stacks + traces
-    workers = 1 if options.executor == "in-process" else min(len(trials), options.workers or cores())
+    executor = asked_for(options.executor, options.workers) or unasked(math.inf, options.workers)
+    workers = min(len(trials), executor.workers)
     return choice.costs.one_by_one / workers, workers * (_bytes(task) + work.held) + traces
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from lrtool.config.schema import Config
 from lrtool.config.sweep.planner import PlannedTrial
 from lrtool.engine.loop.engine import LoopEngine
-from lrtool.engine.trials import EngineName, Evaluation, Recipe, Trace, Trial
+from lrtool.engine.observer import Observer
+from lrtool.engine.trials import EngineName, Recipe, Trace, Trial
 from lrtool.engine.vector.engine import VectorEngine
 from lrtool.errors import LrtoolError, OutputError
 from lrtool.experiments.setup import Setup, prepare
@@ -166,7 +167,7 @@ def _side_by_side(job: Job, setup: Setup, recipe: Recipe, ready: Ready, report: 
     except LrtoolError:
         return [pair for number, pair in enumerate(ready) if number not in observer.ended_trials]
     finally:
-        observer.settle()
+        observer.close()
     return []
 
 
@@ -180,10 +181,10 @@ def _alone(job: Job, setup: Setup, recipe: Recipe, planned: PlannedTrial, trial:
         if not observer.ended_trials:
             report(failed(planned, str(error)))
     finally:
-        observer.settle()
+        observer.close()
 
 
-class _Reporter:
+class _Reporter(Observer):
     """An engine's observer: reports trials that ended, and now and then the updates that were done.
 
     With `failures` a trial that failed has ended too; without, it is to be tried again by itself.
@@ -201,9 +202,6 @@ class _Reporter:
             if time.monotonic() >= self._due:
                 self.settle()
 
-    def evaluated(self, trial: int, evaluation: Evaluation) -> None:
-        """Evaluations are in the trace."""
-
     def ended(self, trial: int, trace: Trace) -> None:
         """Report a trial, unless it was stopped from outside."""
         over = trace.status.is_measured or (self._failures and trace.status is Status.FAILED)
@@ -218,3 +216,7 @@ class _Reporter:
         if self._steps:
             self._report(Advance(self._steps))
         self._steps, self._due = 0, time.monotonic() + _EVERY
+
+    def close(self) -> None:
+        """Report what is left; the job is over."""
+        self.settle()

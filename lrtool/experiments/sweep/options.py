@@ -13,7 +13,7 @@ from lrtool.runs.sweep.store import StoredTrial
 class Options:
     """Options of a sweep: how it is carried out, not what it trains.
 
-    `executor`: auto, in-process or local; `workers` of the latter, unsaid: cores.
+    `executor`: auto, or a name; `workers`: how many, unsaid: as it likes.
     """
 
     allow_import: frozenset[str] = frozenset()

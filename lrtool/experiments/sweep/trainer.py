@@ -10,19 +10,15 @@ from typing import Any
 from lrtool.config.sweep.planner import PlannedTrial
 from lrtool.engine.trials import EngineName
 from lrtool.errors import LrtoolError
-from lrtool.executors.base import Executor
+from lrtool.executors import Executor, asked_for, unasked
 from lrtool.executors.inprocess import InProcess
-from lrtool.executors.local import LocalProcesses, cores
-from lrtool.experiments.sweep.decision import Decision, Outlook, decide, share
+from lrtool.experiments.sweep.decision import Decision, Outlook, decide, directions, share
 from lrtool.experiments.sweep.grouping import Group, group_trials
 from lrtool.experiments.sweep.jobs import Advance, HowTrained, Job, Part, most_trials, setup_of, train
 from lrtool.experiments.sweep.options import Board, Options
 from lrtool.experiments.sweep.outcome import failed
-from lrtool.runs.sweep.store import StoredTrial, SweepStore
+from lrtool.runs.sweep.store import HIGHER_IS_BETTER, StoredTrial, SweepStore
 from lrtool.status import Status
-
-#: Updates that one process should at least have to do: starting it takes some seconds.
-_WORTH_A_PROCESS = 20_000
 
 _LOG = logging.getLogger("lrtool")
 
@@ -35,8 +31,9 @@ class Trainer:
 
     def __init__(self, options: Options, device: str, store: SweepStore, board: Board, outlook: Outlook) -> None:
         self._options, self._device, self._store, self._board = options, device, store, board
-        stacks = self._workers if options.executor == "local" else None
-        self._outlook = replace(outlook, workers=stacks)
+        self._asked = asked_for(options.executor, options.workers)
+        spread = self._asked is not None and not self._asked.in_this_process
+        self._outlook = replace(outlook, workers=self._asked.workers if self._asked and spread else None)
         self._groups: dict[str, Group] = {}
         self._home: dict[int, tuple[str, PlannedTrial]] = {}
         self._progress = store.progress()
@@ -97,15 +94,10 @@ class Trainer:
         if trial.status.is_finished:
             self._board.ended(trial)
 
-    @property
-    def _workers(self) -> int:
-        return self._options.workers or cores()
-
     def _stacked(self, group: Group, decision: Decision, trials: list[PlannedTrial], part: Part) -> None:
         most = most_trials(setup_of(group, self._options.allow_import).steps)
-        executor: Executor = InProcess()
-        if self._options.executor == "local":
-            executor = LocalProcesses(self._workers)
+        executor = self._asked or InProcess()
+        if not executor.in_this_process:
             most = min(most, share(trials, executor.workers))
         self._do(executor, [self._job(group, decision, some, part) for some in _parts(trials, most)])
 
@@ -118,16 +110,15 @@ class Trainer:
 
     def _executor(self, jobs: Sequence[Job]) -> Executor:
         """Who trains trials that are not stacked."""
-        chosen, workers = self._options.executor, self._workers
-        if chosen == "local":
-            return LocalProcesses(workers)
-        if chosen == "in-process" or workers < 2 or len(jobs) < 2 or self._device not in ("auto", "cpu"):
+        if self._asked is not None:
+            return self._asked
+        if len(jobs) < 2 or self._device not in ("auto", "cpu"):
             return InProcess()
         try:
             updates = sum(_updates_of(job) for job in jobs)
         except LrtoolError:
             return InProcess()
-        return LocalProcesses(workers) if updates >= _WORTH_A_PROCESS else InProcess()
+        return unasked(updates, self._options.workers)
 
     def _do(self, executor: Executor, jobs: Sequence[Job]) -> None:
         executor.run(train, jobs, self._heard, self._lost)
@@ -157,6 +148,8 @@ class Trainer:
             return Decision.parse(known)
         decision = decide(group, self._options.allow_import, self._outlook)
         self._store.remember(_key(group), asdict(decision))
+        higher = directions(group, self._options.allow_import)
+        self._store.remember(HIGHER_IS_BETTER, {**(self._store.fact(HIGHER_IS_BETTER) or {}), **higher})
         _LOG.info("%d trials like %s: %s", len(group.trials), group.trials[0].variant, decision.text)
         return decision
 

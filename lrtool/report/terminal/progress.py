@@ -9,45 +9,25 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lrtool.engine.observer import Observer
 from lrtool.printable import printable
 from lrtool.report.plots.style import number
 from lrtool.report.terminal.live import Display, LiveDisplay, PlainDisplay
 from lrtool.status import Status
+
+if TYPE_CHECKING:
+    from lrtool.engine.trials import Evaluation, Trace
 
 Array = NDArray[np.float64]
 Clock = Callable[[], float]
 
 #: Seconds between two samples of the speed, and how many samples it is taken over (some 30 seconds).
 _SAMPLE_SECONDS, _SAMPLES = 0.5, 60
-
-
-class SeenTrace(Protocol):
-    """What progress reads of a trial's trace."""
-
-    @property
-    def train_loss(self) -> Array:
-        """Losses so far, shape (steps,)."""
-
-    @property
-    def lr(self) -> Array:
-        """LRs so far, shape (steps,)."""
-
-    @property
-    def status(self) -> Any:
-        """An enum whose value is a word."""
-
-
-class SeenEvaluation(Protocol):
-    """What progress reads of a validation."""
-
-    @property
-    def values(self) -> Mapping[str, float]:
-        """Losses and metrics by name."""
 
 
 @dataclass
@@ -83,7 +63,7 @@ class ProgressState:
         return facts
 
 
-class ProgressObserver:
+class ProgressObserver(Observer):
     """An engine's observer: keeps the state cheaply, has it drawn when the display is due.
 
     `done` updates of the first trial were made before (a resumed run); they count as done, not as speed.
@@ -96,7 +76,7 @@ class ProgressObserver:
         self._began = clock()
         self._samples: deque[tuple[float, int]] = deque([(self._began, done)], maxlen=_SAMPLES)
 
-    def recorded(self, trial: int, trace: SeenTrace, start: int) -> None:
+    def recorded(self, trial: int, trace: Trace, start: int) -> None:
         """New entries of a trial."""
         state = self.state
         first = not len(state.losses)
@@ -109,12 +89,12 @@ class ProgressObserver:
             self._samples[0] = (self._clock(), state.done)
         self._draw_if_due()
 
-    def evaluated(self, trial: int, evaluation: SeenEvaluation) -> None:
+    def evaluated(self, trial: int, evaluation: Evaluation) -> None:
         """A validation was done."""
         self.state.values = evaluation.values
         self._draw_if_due()
 
-    def ended(self, trial: int, trace: SeenTrace) -> None:
+    def ended(self, trial: int, trace: Trace) -> None:
         """A trial is over; what it had left need not be done any more."""
         self.recorded(trial, trace, 0)
         self.state.ended += 1

@@ -27,6 +27,8 @@ __all__ = ["FILE", "SCHEMA", "Progress", "StoredTrial", "SweepStore", "read_tria
 #: Raised whenever a column changes its meaning or goes away.
 SCHEMA = 1
 FILE = "sweep.sqlite"
+#: The fact that says of each metric, by its column, whether more of it is better.
+HIGHER_IS_BETTER = "higher_is_better"
 #: The fact that a part of the file was lost once.
 DAMAGED = "damaged"
 _LOCK = "sweep.lock"
@@ -37,6 +39,7 @@ _TABLES = (
     "CREATE TABLE facts (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
 )
 _INSERT = f"INSERT OR REPLACE INTO trials ({COLUMNS}) VALUES ({', '.join('?' * len(COLUMNS.split(',')))})"
+_FACT = "SELECT value FROM facts WHERE key = ?"
 _ONE = f"SELECT {COLUMNS} FROM trials WHERE number = ?"
 
 _LOG = logging.getLogger("lrtool")
@@ -54,6 +57,17 @@ def read_trials(path: Path, warn: Callable[[str], None] = _LOG.warning) -> list[
     if damage:
         warn(f"{file}: {damage}")
     return trials
+
+
+def read_fact(path: Path, key: str) -> Any:
+    """What a sweep remembers under a key, None if nothing or if it cannot be read; `path` as for `read_trials`."""
+    file = path / FILE if path.is_dir() else path
+    try:
+        with _opened(file) as database:
+            row = database.execute(_FACT, (key,)).fetchone()
+            return json.loads(row[0]) if row else None
+    except (UsageError, ValueError):
+        return None
 
 
 class SweepStore:
@@ -124,7 +138,7 @@ class SweepStore:
 
     def fact(self, key: str) -> Any:
         """What was remembered under a key, None if nothing."""
-        row = self._database.execute("SELECT value FROM facts WHERE key = ?", (key,)).fetchone()
+        row = self._database.execute(_FACT, (key,)).fetchone()
         return json.loads(row[0]) if row else None
 
     def remember(self, key: str, value: Any) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -28,6 +29,7 @@ class Cosine(Schedule):
 
     helps: ClassVar[str] = "The default where the length of the run is known: no tuning, and a gentle end."
     hurts: ClassVar[str] = "Runs that stop early or are extended: the curve only pays off when it is completed."
+    starting: ClassVar[Mapping[str, Any]] = {"warmup": "5%"}
 
     kind: Literal["cosine"] = "cosine"
     final: Level = Field(0.0, description="Value at the end of the decay: an LR, or a percentage of the peak.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Loss(BaseModel):
+class Loss(BaseModel, ABC):
     """A loss's specification; `build` gives a function (output, target) → mean over the batch."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -44,9 +44,9 @@ class Loss(BaseModel):
         """The same loss with what it takes from the training data, a source."""
         return self
 
+    @abstractmethod
     def build(self, context: BuildContext) -> LossFunction:
         """The function; pure torch, so it stacks under `torch.func.vmap`."""
-        raise NotImplementedError
 
 
 def describe(value: Any) -> str:

@@ -7,6 +7,10 @@ from lrtool.tasks.metrics.base import MetricSpec
 KINDS: Registry[MetricSpec] = Registry(MetricSpec, __name__, "metric")
 
 
+#: Those that a config may get where it leaves them unsaid.
+DEFAULTS = ("accuracy", "mae")
+
+
 def default_metrics(shape: DataShape, loss: str) -> tuple[MetricSpec, ...]:
     """Accuracy under the losses of classes and labels, mean absolute error for values, none where nothing is known."""
     if loss == "cross_entropy":
@@ -16,4 +20,4 @@ def default_metrics(shape: DataShape, loss: str) -> tuple[MetricSpec, ...]:
     return (KINDS["mae"].model_validate({}),) if shape.target == "value" else ()
 
 
-__all__ = ["KINDS", "MetricSpec", "default_metrics"]
+__all__ = ["DEFAULTS", "KINDS", "MetricSpec", "default_metrics"]

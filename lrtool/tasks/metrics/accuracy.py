@@ -27,7 +27,7 @@ class Accuracy(MetricSpec):
 
     def build(self, context: BuildContext) -> Metric:
         """The metric."""
-        return Metric("accuracy", _right_class if self.of == "class" else _right, higher_is_better=True)
+        return Metric(self.label, _right_class if self.of == "class" else _right, higher_is_better=True)
 
 
 def _right(output: Tensor, target: Tensor) -> Tensor:

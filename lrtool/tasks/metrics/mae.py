@@ -19,7 +19,7 @@ class Mae(MetricSpec):
 
     def build(self, context: BuildContext) -> Metric:
         """The metric."""
-        return Metric("mae", _error, higher_is_better=False)
+        return Metric(self.label, _error, higher_is_better=False)
 
 
 def _error(output: Tensor, target: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ class MseMetric(MetricSpec):
 
     def build(self, context: BuildContext) -> Metric:
         """The metric."""
-        return Metric("mse", _error, higher_is_better=False)
+        return Metric(self.label, _error, higher_is_better=False)
 
 
 def _error(output: Tensor, target: Tensor) -> Tensor:

@@ -22,10 +22,14 @@ class UseMetric(MetricSpec):
     name: str | None = Field(None, min_length=1, description="Column name, after 'val_'; the target's name if unsaid.")
     higher_is_better: bool = Field(True, description="Whether a larger value is a better model.")
 
+    @property
+    def label(self) -> str:
+        """Its `name`, or else the target's."""
+        return self.name or self.use.rpartition(":")[2].rpartition(".")[2]
+
     def build(self, context: BuildContext) -> Metric:
         """The metric; raises UsageError where the target does not take (output, target) and `args`."""
         from lrtool.tasks import custom
 
         function = custom.function_of_batch(self.use, self.args, context, "metrics")
-        name = self.name or self.use.rpartition(":")[2].rpartition(".")[2]
-        return Metric(name, function, self.higher_is_better)
+        return Metric(self.label, function, self.higher_is_better)

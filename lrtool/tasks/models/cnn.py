@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, field_validator
@@ -38,16 +39,35 @@ class Cnn(Model):
 
     def build(self, shape: DataShape, context: BuildContext) -> nn.Module:
         """The network; raises UsageError where samples have no such shape."""
-        from lrtool.tasks import blocks
+        from torch import nn
 
-        channels, sizes = planes(shape, self.kind)
-        return blocks.cnn(
-            channels,
-            sizes,
-            self.channels,
-            outputs(shape, self.kind),
-            kernel=self.kernel,
-            activation=self.activation,
-            batch_norm=self.norm == "batch",
-            dropout=self.dropout,
-        )
+        from lrtool.tasks.blocks import Shaped
+
+        inputs, sizes = planes(shape, self.kind)
+        layers: list[nn.Module] = [Shaped(inputs, *sizes)]
+        for width in self.channels:
+            stage, sizes = self._stage(inputs, width, sizes)
+            layers += stage
+            inputs = width
+        layers.append(nn.Flatten())
+        if self.dropout:
+            layers.append(nn.Dropout(self.dropout))
+        return nn.Sequential(*layers, nn.Linear(inputs * math.prod(sizes), outputs(shape, self.kind)))
+
+    def _stage(self, inputs: int, width: int, sizes: tuple[int, ...]) -> tuple[list[nn.Module], tuple[int, ...]]:
+        """The layers of one width, and the sizes after them; they are halved while every side is at least 2."""
+        from torch import nn
+
+        from lrtool.tasks.blocks import ACTIVATIONS, CONV, NORM
+
+        axes, batch_norm = len(sizes), self.norm == "batch"
+        layers: list[nn.Module] = [
+            CONV[axes](inputs, width, self.kernel, padding=self.kernel // 2, bias=not batch_norm)
+        ]
+        if batch_norm:
+            layers.append(NORM[axes](width))
+        layers.append(ACTIVATIONS[self.activation]())
+        if min(sizes) >= 2:
+            layers.append(nn.MaxPool1d(2) if axes == 1 else nn.MaxPool2d(2))
+            sizes = tuple(size // 2 for size in sizes)
+        return layers, sizes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -11,7 +11,7 @@ from lrtool.tasks.base import BuildContext, DataShape, Model
 from lrtool.tasks.models._shape import numbers, outputs
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 
 class Gru(Model):
@@ -32,7 +32,7 @@ class Gru(Model):
         """The network; raises UsageError where samples have no fixed shape."""
         from torch import nn
 
-        from lrtool.tasks import blocks
+        from lrtool.tasks.blocks import Network
 
         encoder: nn.Module
         if shape.vocabulary is not None:
@@ -40,8 +40,20 @@ class Gru(Model):
         else:
             channels, *rest = numbers(shape, self.kind) if len(shape.inputs) > 1 else (1, *numbers(shape, self.kind))
             steps, inputs = rest[0], channels * math.prod(rest[1:])
-            encoder = blocks.Rows(channels, steps, inputs)
-        every = shape.target == "token"
-        return blocks.Recurrent(
-            encoder, inputs, self.width, self.depth, outputs(shape, self.kind), every=every, dropout=self.dropout
-        )
+            encoder = Network(_rows, split=(channels, steps, inputs // channels), sequence=(steps, inputs))
+        between = self.dropout if self.depth > 1 else 0.0
+        gru = nn.GRU(inputs, self.width, self.depth, batch_first=True, dropout=between)
+        head = nn.Linear(self.width, outputs(shape, self.kind))
+        return Network(_forward, encoder=encoder, gru=gru, head=head, every=shape.target == "token")
+
+
+def _forward(net: Any, x: Tensor) -> Tensor:
+    """(batch, …) → (batch, outputs) of the last step, or (batch, steps, outputs) where every step has outputs."""
+    states, _ = net.gru(net.encoder(x))
+    out: Tensor = net.head(states if net.every else states[:, -1])
+    return out
+
+
+def _rows(net: Any, x: Tensor) -> Tensor:
+    """Samples as sequences, at each step all channels and what follows: (batch, C, steps, …) → (batch, steps, all)."""
+    return x.reshape(-1, *net.split).transpose(1, 2).reshape(-1, *net.sequence)

@@ -26,13 +26,18 @@ class Mlp(Model):
 
     def build(self, shape: DataShape, context: BuildContext) -> nn.Module:
         """The network; raises UsageError where the samples are not one tensor of numbers."""
-        from lrtool.tasks import blocks
+        from torch import nn
 
-        return blocks.mlp(
-            features(shape, self.kind),
-            self.hidden,
-            outputs(shape, self.kind),
-            activation=self.activation,
-            norm=self.norm,
-            dropout=self.dropout,
-        )
+        from lrtool.tasks.blocks import ACTIVATIONS
+
+        inputs = features(shape, self.kind)
+        layers: list[nn.Module] = [nn.Flatten()]
+        for width in self.hidden:
+            layers.append(nn.Linear(inputs, width))
+            if self.norm != "none":
+                layers.append(nn.BatchNorm1d(width) if self.norm == "batch" else nn.LayerNorm(width))
+            layers.append(ACTIVATIONS[self.activation]())
+            if self.dropout:
+                layers.append(nn.Dropout(self.dropout))
+            inputs = width
+        return nn.Sequential(*layers, nn.Linear(inputs, outputs(shape, self.kind)))

@@ -16,6 +16,7 @@ from torch import nn
 from lrtool.engine.loop.checkpoint import SCHEMA, Checkpoint, latest, load, save
 from lrtool.engine.loop.engine import LoopEngine
 from lrtool.engine.loop.training import Best
+from lrtool.engine.observer import Observer
 from lrtool.engine.trials import Recipe, Trace, Trial
 from lrtool.errors import OutputError, TaskError, UsageError
 from lrtool.optimizers import KINDS
@@ -111,13 +112,9 @@ def test_the_observer_hears_only_what_is_new(tmp_path: Path) -> None:
     path = stopped_at(25, recipe, one, tmp_path)
     starts: list[int] = []
 
-    class Watching:
+    class Watching(Observer):
         def recorded(self, trial: int, trace: Trace, start: int) -> None:
             starts.append(start)
-
-        def evaluated(self, *_: Any) -> None: ...
-
-        def ended(self, *_: Any) -> None: ...
 
     LoopEngine(resume={0: load(path)}).run(busy_task(), [one], recipe, Watching())
     assert starts[0] == 25

@@ -151,6 +151,22 @@ def test_best_weights_are_those_of_the_lowest_val_loss() -> None:
     assert task.loss(batch.forward(model), batch.target).item() == pytest.approx(best[0].value, rel=1e-6)
 
 
+@pytest.mark.parametrize(("name", "higher"), [("val_accuracy", True), ("val_accuracy", False), ("train_loss", True)])
+def test_best_weights_go_by_what_the_recipe_names(name: str, higher: bool) -> None:
+    best: dict[int, Best] = {}
+    task = small_task()
+    task = replace(task, metrics={"accuracy": replace(task.metrics["accuracy"], higher_is_better=higher)})
+    recipe = Recipe(SGD, eval_every=3, best=name)
+    trace = run(task, trial(0, 30, 0.5), recipe, best=best.__setitem__)
+    if name == "train_loss":
+        values = trace.train_loss.reshape(-1, 3).mean(1)
+        wanted = int(values.argmin())
+    else:
+        values = np.array([each.values[name] for each in trace.evaluations])
+        wanted = int(values.argmax() if higher else values.argmin())
+    assert (best[0].step, best[0].value) == (3 * wanted + 3, pytest.approx(values[wanted]))
+
+
 def test_without_validation_the_best_is_by_mean_training_loss() -> None:
     best: dict[int, Best] = {}
     trace = run(small_task(val=False), trial(0, 40, 0.1), Recipe(SGD, eval_every=10), best=best.__setitem__)

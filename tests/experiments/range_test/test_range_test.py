@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from lrtool.analysis.range_test_result import Reason
+from lrtool.analysis.suggest import METHODS
 from lrtool.config.settings import RangeTestSettings
+from lrtool.engine.observer import Observer
 from lrtool.experiments.range_test.range_test import ramp, run_range_test
 from lrtool.runs.metrics import read_metrics
 
@@ -100,3 +102,31 @@ def test_the_same_seed_gives_the_same_bytes(configured, silent, tmp_path):
     for name in tables[0]:
         if name != "seconds":
             np.testing.assert_array_equal(tables[0][name], tables[1][name])
+
+
+@pytest.mark.parametrize("suggest", ["valley", {"kind": "minimum", "divide": 3.0}])
+def test_a_chosen_method_gives_the_suggestion_and_short_trainings_do_not_replace_it(
+    configured, silent, tmp_path, suggest
+):
+    kind = suggest if isinstance(suggest, str) else suggest["kind"]
+    run, result = run_range_test(configured(range_test__suggest=suggest, range_test__probe_steps=20), tmp_path, silent)
+    summary = json.loads((run.folder.path / "summary.json").read_text())
+    assert summary["suggested_lr"] == summary["methods"][kind]["lr"] == result.suggestion.value
+    assert summary["interval"][0] < summary["suggested_lr"] < summary["interval"][1]
+    assert summary["suggested_from"] == f"the ramp alone, by the method {kind}"
+    assert summary["stability_limit"] is not None
+    assert METHODS[kind].model_validate({} if isinstance(suggest, str) else suggest) == run.config.range_test.suggest
+
+
+def test_observers_hear_of_every_call_and_are_closed_at_the_end(configured, tmp_path):
+    heard = []
+
+    class Told(Observer):
+        def begin(self, trials, first=0):
+            heard.append(len(trials))
+
+        def close(self):
+            heard.append("closed")
+
+    run_range_test(configured(), tmp_path, lambda *_: Told())
+    assert heard == [2, "closed"]

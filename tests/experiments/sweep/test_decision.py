@@ -2,6 +2,8 @@ import pytest
 
 from lrtool.config.sweep.load import load_sweep
 from lrtool.engine.vector.plan import Plan
+from lrtool.executors import EXECUTORS
+from lrtool.executors.local import LocalProcesses
 from lrtool.experiments.sweep.arrivals import outlook
 from lrtool.experiments.sweep.decision import Outlook, decide, share
 from lrtool.experiments.sweep.grouping import group_trials
@@ -72,16 +74,13 @@ def test_the_outlook_of_a_sweep(loaded, more, expected):
 def test_processes_follow_what_was_decided_once(sweep, planned, monkeypatch):  # noqa: F811
     jobs = []
 
-    class Watched:
-        def __init__(self, workers):
-            self.workers = workers
-
+    class Watched(LocalProcesses):
         def run(self, work, given, report, lost):
             jobs.extend(given)
             for job in given:
                 lost(job, "not trained here")
 
-    monkeypatch.setattr("lrtool.experiments.sweep.trainer.LocalProcesses", Watched)
+    monkeypatch.setitem(EXECUTORS.kinds, "local", Watched)
     run = sweep(TEXT, executor="local", workers=3)
     assert [len(job.trials) for job in jobs] == [4, 4, 4] and all(job.compiled for job in jobs)
     sweep(resume=run.folder, executor="local", workers=2, retry_failed=True)

@@ -6,6 +6,8 @@ import pytest
 
 from lrtool.config.sweep.schema import Prune
 from lrtool.errors import Interrupted
+from lrtool.executors import EXECUTORS
+from lrtool.executors.local import LocalProcesses
 from lrtool.experiments.sweep.jobs import WHOLE, rung
 from lrtool.experiments.sweep.pruning.asha import Asha
 from lrtool.experiments.sweep.pruning.base import mean_losses
@@ -151,10 +153,7 @@ def test_a_damaged_database_prunes_the_same_once_more(sweep, text):  # noqa: F81
 
 
 def test_a_process_that_dies_in_a_later_part_leaves_no_trial_waiting(sweep, monkeypatch):  # noqa: F811
-    class Mortal:
-        def __init__(self, workers):
-            self.workers = workers
-
+    class Mortal(LocalProcesses):
         def run(self, work, jobs, report, lost):
             for job in jobs:
                 if job.part is WHOLE:
@@ -162,7 +161,7 @@ def test_a_process_that_dies_in_a_later_part_leaves_no_trial_waiting(sweep, monk
                 else:
                     work(job, report)
 
-    monkeypatch.setattr("lrtool.experiments.sweep.trainer.LocalProcesses", Mortal)
+    monkeypatch.setitem(EXECUTORS.kinds, "local", Mortal)
     trials = read_trials(sweep(HALVED, base=LONGER, executor="local").folder.path)
     failed = [each for each in trials if each.status == "failed"]
     assert len(failed) == 4 and {each.message for each in failed} == {"its process was ended by SIGKILL"}

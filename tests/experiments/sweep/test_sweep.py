@@ -6,6 +6,7 @@ from contextlib import closing
 
 import numpy as np
 import pytest
+from lrtool.comparison.comparing import build_report
 
 from lrtool.config.sweep.load import load_sweep
 from lrtool.engine.trials import Trace
@@ -16,7 +17,7 @@ from lrtool.experiments.sweep.options import Options
 from lrtool.experiments.sweep.outcome import curve
 from lrtool.experiments.sweep.sweep import resume_sweep, run_sweep
 from lrtool.report.terminal.board import SweepBoard
-from lrtool.runs.sweep.store import FILE, read_trials
+from lrtool.runs.sweep.store import FILE, HIGHER_IS_BETTER, read_fact, read_trials
 from lrtool.status import Status
 
 BASE = """\
@@ -315,3 +316,14 @@ def test_a_damaged_database_is_resumed_from_what_is_left(sweep):
     os.truncate(file, file.stat().st_size // 2)
     sweep(resume=run.folder)
     same_results(read_trials(run.folder.path), undisturbed)
+
+
+@pytest.mark.parametrize("higher", [True, False])
+def test_what_a_metric_says_of_its_direction_reaches_the_comparison(sweep, tmp_path, higher):
+    (tmp_path / "m.py").write_text("def wobble(output, target):\n    return output.sum(-1)\n")
+    metric = f"{{use: 'm.py:wobble', higher_is_better: {str(higher).lower()}}}"
+    text = f"base: base.yaml\ngrid: {{schedule: [cosine, constant], metrics: [[{metric}]], seed: 2}}\n"
+    folder = sweep(text).folder.path
+    assert read_fact(folder, HIGHER_IS_BETTER) == {"val_wobble": higher}
+    report, _ = build_report([str(folder)], "wobble", None, (), None)
+    assert report.comparison.higher_is_better is higher

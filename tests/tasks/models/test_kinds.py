@@ -151,5 +151,5 @@ def test_specifications_are_read_without_torch() -> None:
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "False"
-    assert {"linear", "mlp", "cnn", "resnet", "gru", "transformer", "use"} == set(models.KINDS.kinds)
-    assert {"cross_entropy", "mse", "l1", "huber", "bce", "use"} == set(losses.KINDS.kinds)
+    assert {"linear", "mlp", "cnn", "resnet", "gru", "transformer", "use"} <= set(models.KINDS.kinds)
+    assert {"cross_entropy", "mse", "l1", "huber", "bce", "use"} <= set(losses.KINDS.kinds)
