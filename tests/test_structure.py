@@ -20,8 +20,6 @@ LONG_FILES: dict[str, str] = {}
 #: Names that several classes have, and why.
 SHARED_NAMES = {
     "Linear": "kinds of two registries, named as in YAML: a schedule and a model",
-    "ResNet": "the specification of a model, and torch's module that it builds",
-    "Transformer": "the specification of a model, and torch's module that it builds",
     "OperatorMode": "one class, with another base where torch lacks the usual one",
 }
 #: Files of the engine without a test file of their own, and why.

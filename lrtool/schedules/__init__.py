@@ -8,7 +8,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator
 
 from lrtool.registry import Registry
-from lrtool.schedules.base import Curve, Schedule
+from lrtool.schedules.base import Schedule
+from lrtool.schedules.curve import Curve
 
 
 class _Schedules(Registry[Schedule]):

@@ -14,7 +14,8 @@ from pydantic import (
 
 from lrtool import units
 from lrtool.errors import ScheduleError
-from lrtool.schedules.base import Array, Binding, Schedule, written
+from lrtool.schedules.base import Schedule, written
+from lrtool.schedules.curve import Array, Binding
 from lrtool.schedules.nested import AnySchedule, inside
 
 

@@ -7,7 +7,8 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from lrtool.schedules.base import Array, Level, Schedule, written
+from lrtool.schedules.base import Level, Schedule, written
+from lrtool.schedules.curve import Array
 
 
 class Constant(Schedule):

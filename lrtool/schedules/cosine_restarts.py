@@ -8,7 +8,8 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from lrtool.schedules.base import Array, Duration, Level, Schedule, written
+from lrtool.schedules.base import Duration, Level, Schedule, written
+from lrtool.schedules.curve import Array
 from lrtool.schedules.rules import bounds
 from lrtool.schedules.shapes import cosine
 

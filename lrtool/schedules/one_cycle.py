@@ -8,7 +8,8 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from lrtool.errors import ScheduleError
-from lrtool.schedules.base import Array, Duration, Level, Schedule, written
+from lrtool.schedules.base import Duration, Level, Schedule, written
+from lrtool.schedules.curve import Array
 from lrtool.schedules.cyclical import Momentum
 from lrtool.schedules.rules import bounds
 from lrtool.schedules.shapes import DECAYS, above, remaining

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from lrtool.schedules.base import Array
+from lrtool.schedules.curve import Array
 
 
 def remaining(d: Array, length: int) -> Array:

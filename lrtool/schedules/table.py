@@ -13,7 +13,8 @@ from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo
 
 from lrtool import units
 from lrtool.errors import ScheduleError
-from lrtool.schedules.base import Array, Binding, Schedule
+from lrtool.schedules.base import Schedule
+from lrtool.schedules.curve import Array, Binding
 
 
 def _absolute(path: Path, info: ValidationInfo) -> Path:

@@ -10,7 +10,8 @@ from pydantic import (
 )
 
 from lrtool.errors import ScheduleError
-from lrtool.schedules.base import Array, Binding, Duration, Level, Schedule, written
+from lrtool.schedules.base import Duration, Level, Schedule, written
+from lrtool.schedules.curve import Array, Binding
 from lrtool.schedules.nested import AnySchedule, inside
 from lrtool.schedules.rules import bounds
 

@@ -10,7 +10,8 @@ from pydantic import Field, model_validator
 
 from lrtool import units
 from lrtool.errors import ScheduleError
-from lrtool.schedules.base import Array, Binding, Duration, Level, Schedule, written
+from lrtool.schedules.base import Duration, Level, Schedule, written
+from lrtool.schedules.curve import Array, Binding
 from lrtool.schedules.rules import bounds
 from lrtool.schedules.shapes import DECAYS, above, one_minus_power, remaining
 

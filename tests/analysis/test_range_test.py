@@ -285,7 +285,7 @@ def test_any_method_can_give_the_suggestion(curves, kind):
     assert kind in found.source and found.reason is None
     assert (found.lower, found.upper, found.stability) == (ramp.lower, ramp.upper, ramp.stability)
     # A measured limit moves the ramp's own suggestion, but none that was chosen.
-    limit = Estimate(1e-3, 1e-3, 1e-3)
+    limit = LrEstimate(1e-3, 1e-3, 1e-3)
     assert found.limited(limit).suggestion == found.suggestion and found.limited(limit).stability == limit
     assert ramp.limited(limit).suggestion != ramp.suggestion
 

@@ -17,7 +17,7 @@ from lrtool.engine.observer import Observer
 from lrtool.engine.trials import Engine, Evaluation, Recipe, Trace, Trial
 from lrtool.errors import TaskError
 from lrtool.optimizers import KINDS
-from lrtool.schedules.base import Curve
+from lrtool.schedules.curve import Curve
 from lrtool.status import Status
 from lrtool.tasks.base import Metric, Task, seeded_model
 from lrtool.tasks.sources import BatchOrder, TensorSource

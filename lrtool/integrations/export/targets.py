@@ -14,7 +14,7 @@ from lrtool.errors import UsageError
 from lrtool.integrations.export.code import INTERPOLATE, JAX, PYTHON, Dialect, body
 from lrtool.integrations.export.trace import STEP, Node, UntraceableError, simplified, trace
 from lrtool.schedules import Schedule
-from lrtool.schedules.base import Binding
+from lrtool.schedules.curve import Binding
 
 #: The longest table of values that is written into code, for formulas that cannot be.
 _LONGEST_TABLE = 100_000

@@ -7,7 +7,8 @@ from typing import Annotated, ClassVar, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from lrtool.schedules.base import Array, Duration, Level, Schedule, written
+from lrtool.schedules.base import Duration, Level, Schedule, written
+from lrtool.schedules.curve import Array
 from lrtool.schedules.rules import bounds
 
 #: Falls to this part of the peak over the run, where the user names no speed.

@@ -9,7 +9,8 @@ import numpy as np
 from pydantic import Field
 
 from lrtool.errors import ScheduleError
-from lrtool.schedules.base import Array, Duration, Level, Schedule
+from lrtool.schedules.base import Duration, Level, Schedule
+from lrtool.schedules.curve import Array
 from lrtool.schedules.shapes import above
 
 

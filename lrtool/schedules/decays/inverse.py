@@ -7,7 +7,8 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from lrtool.schedules.base import Array, Duration, Schedule, written
+from lrtool.schedules.base import Duration, Schedule, written
+from lrtool.schedules.curve import Array
 from lrtool.schedules.rules import bounds
 
 

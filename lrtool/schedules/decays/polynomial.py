@@ -6,7 +6,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from lrtool.schedules.base import Array, Level, Schedule, written
+from lrtool.schedules.base import Level, Schedule, written
+from lrtool.schedules.curve import Array
 from lrtool.schedules.rules import bounds
 from lrtool.schedules.shapes import above, remaining
 

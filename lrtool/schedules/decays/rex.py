@@ -6,7 +6,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from lrtool.schedules.base import Array, Level, Schedule
+from lrtool.schedules.base import Level, Schedule
+from lrtool.schedules.curve import Array
 from lrtool.schedules.shapes import above, remaining
 
 

@@ -9,7 +9,8 @@ from pydantic import Field, model_validator
 
 from lrtool import units
 from lrtool.errors import ScheduleError
-from lrtool.schedules.base import Array, Duration, Level, Schedule, written
+from lrtool.schedules.base import Duration, Level, Schedule, written
+from lrtool.schedules.curve import Array
 from lrtool.schedules.rules import bounds
 
 Gamma = Annotated[float, bounds(above=0, most=1, example=0.1)]

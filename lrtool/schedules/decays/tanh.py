@@ -7,7 +7,8 @@ from typing import ClassVar, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from lrtool.schedules.base import Array, Level, Schedule
+from lrtool.schedules.base import Level, Schedule
+from lrtool.schedules.curve import Array
 
 
 class Tanh(Schedule):

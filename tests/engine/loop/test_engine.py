@@ -20,7 +20,7 @@ from lrtool.engine.loop.training import Best, Training
 from lrtool.engine.trials import Engine, Recipe, Trace, Trial
 from lrtool.errors import ExitCode, Interrupted, TaskError, UsageError
 from lrtool.optimizers import KINDS
-from lrtool.schedules.base import Curve
+from lrtool.schedules.curve import Curve
 from lrtool.schedules.plateau import Plateau
 from lrtool.status import Status
 from lrtool.tasks.base import Task, seeded_model
