@@ -18,6 +18,10 @@ _SHARED = 4
 _LEAST_ERROR = 3e-4
 
 
+#: So that nothing divided by a span overflows.
+_LEAST_SPAN = 1e-150
+
+
 @dataclass(frozen=True)
 class Scale:
     """The comparable scale: y = ln(loss) where all are positive, else (loss − `best`)·ln 4/`span`."""
@@ -33,7 +37,9 @@ class Scale:
         if (good > 0).all():
             return cls(True)
         best = _best(losses)
-        return cls(False, best, max(2.0 * float(np.median(good) - best), float(np.finfo(float).tiny)))
+        # Where most seeds agree with the best, what the others differ by is the scale.
+        gap = float(np.median(good) - best) or float(good.max() - best) or 1.0
+        return cls(False, best, max(2.0 * gap, _LEAST_SPAN))
 
     def to(self, losses: Array) -> Array:
         """Losses on the scale, "bad" being the ceiling instead of infinity."""
