@@ -102,16 +102,17 @@ class Fickle(nn.Module):
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: Own(item), r"test_probing\.py:\d+.*item"),
-        (lambda: Own(branch), r"test_probing\.py:\d+.*looks at values"),
-        (lambda: Own(unknown_operator), r"test_probing\.py:\d+.*rrelu"),
-        (Fickle, r"test_probing\.py:\d+: .*`calls` changes"),
+        (lambda: Own(item), r"test_stackable\.py:\d+.*item"),
+        (lambda: Own(branch), r"test_stackable\.py:\d+.*looks at values"),
+        (lambda: Own(unknown_operator), r"test_stackable\.py:\d+.*rrelu"),
+        (Fickle, r"test_stackable\.py:\d+: .*`calls` changes"),
     ],
 )
 def test_these_do_not_and_say_why(make: Callable[[], nn.Module], says: str) -> None:
     task, trials = task_of(make), [trial(seed, 5, 0.1) for seed in range(2)]
     assert why_not_stackable(task, RECIPE) is not None
-    engine, reason, _ = choose_engine(task, trials, RECIPE)
+    choice = choose_engine(task, trials, RECIPE)
+    engine, reason = choice.engine, choice.text
     assert isinstance(engine, LoopEngine)
     assert re.search(says, reason)
 
@@ -140,9 +141,11 @@ def test_probing_leaves_the_random_state_alone() -> None:
 
 
 def test_one_trial_takes_the_loop_and_many_the_stack() -> None:
-    engine, reason, _ = choose_engine(small_task(), [trial(0, 5, 0.1)], RECIPE)
+    choice = choose_engine(small_task(), [trial(0, 5, 0.1)], RECIPE)
+    engine, reason = choice.engine, choice.text
     assert isinstance(engine, LoopEngine) and "one trial" in reason
-    engine, reason, _ = choose_engine(small_task(), [trial(seed, 5, 0.1) for seed in range(4)], RECIPE)
+    choice = choose_engine(small_task(), [trial(seed, 5, 0.1) for seed in range(4)], RECIPE)
+    engine, reason = choice.engine, choice.text
     assert isinstance(engine, VectorEngine) and "4 trials" in reason
 
 
@@ -152,6 +155,7 @@ def test_the_faster_engine_is_chosen(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr("lrtool.engine.choice.known_loop_speed", lambda *_: LoopSpeed(loop, 0.0, 0.0))
-    engine, reason, _ = choose_engine(small_task(), [trial(seed, 1000, 0.1) for seed in range(8)], RECIPE)
+    choice = choose_engine(small_task(), [trial(seed, 1000, 0.1) for seed in range(8)], RECIPE)
+    engine, reason = choice.engine, choice.text
     assert isinstance(engine, expected)
     assert ("slower" in reason) == (expected is LoopEngine)
