@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from lrtool import optimizers, schedules
+from lrtool.analysis.suggest import METHODS
 from lrtool.config.document import Path_
 from lrtool.config.schema import Config
 from lrtool.registry import Registry
@@ -21,6 +22,7 @@ REGISTRIES: tuple[Registry[Any], ...] = (
     metrics.KINDS,
     optimizers.KINDS,
     schedules.KINDS,
+    METHODS,
 )
 
 

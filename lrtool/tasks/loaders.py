@@ -58,8 +58,13 @@ def samples_of(value: Any, most: int) -> Samples:
 
 
 def _loader(loader: Any, most: int) -> Samples:
-    from torch.utils.data import BatchSampler, RandomSampler, SequentialSampler, WeightedRandomSampler
-    from torch.utils.data._utils.collate import default_collate
+    from torch.utils.data import (
+        BatchSampler,
+        RandomSampler,
+        SequentialSampler,
+        WeightedRandomSampler,
+        default_collate,
+    )
 
     inside = samples_of(loader.dataset, most)
     collate = inside.collate if loader.collate_fn is default_collate else loader.collate_fn

@@ -34,7 +34,8 @@ CASES = {
         overrides=["schedule=cosine", "schedule.warmup=1e400%"], words=["schedule.warmup", "'1e400%'", "'10%'"]
     ),
     "a run beyond any number": case(overrides=["train.duration=1e300ep"], words=["train.duration", "'1e300ep'"]),
-    "NaN in the data": case([DATA], {"t__csv": TABLE.replace("3,9,1", "3,nan,1")}, 4, ["t.csv:5", "b"]),
+    "a word among numbers": case([DATA], {"t__csv": TABLE.replace("3,9,1", "3,oops,1")}, 4, ["t.csv:5", "b"]),
+    "infinity in the data": case([DATA], {"t__csv": TABLE.replace("3,9,1", "3,inf,1")}, 4, ["t.csv:5", "b"]),
     "empty dataset": case([DATA], {"t__csv": "a,b,y\n"}, 4, ["t.csv", "only a header", "at least one row"]),
     "missing data file": case([DATA], {}, 2, ["t.csv", "no file"]),
     "no such target column": case([DATA], {"t__csv": TABLE.replace(",y", ",yy")}, 2, ["'y'", "'yy'"]),
@@ -44,6 +45,7 @@ CASES = {
         {"m__py": "from torch import nn\ndef net(): return nn.Linear(2, 1)\n"},
         4,
         ["1 outputs", "targets", "give the model 2 outputs"],
+        ["loss=cross_entropy"],
     ),
     "a model that does not fit the input": case(
         [OWN_MODEL], {"m__py": "from torch import nn\ndef net(): return nn.Linear(7, 2)\n"}, 4, ["forward", "2"]

@@ -20,7 +20,7 @@ MISTAKES = {
     "model: {use: 'm.py:N', args: [1]}": ("2:24", "model.args", "expected a mapping, but got [1]", "{key: value}"),
     "model: {use: 'm.py:N', kind: mlp}": ("2:9", "model.use", "there is no such key", "kind: or use:, not both"),
     "model: {kind: use}": ("2:1", "model.use", "this key is missing", "'file.py:Name'"),
-    "data: {kind: csv, path: t.csv}": ("3:1", "data.target", "this key is missing", "Name of the column to predict"),
+    "data: {kind: csv, path: t.csv}": ("3:1", "data.target", "this key is missing", "The column to predict"),
     "data: {kind: digits, batch_size: no}": ("3:22", "data.batch_size", "expected an integer, but got 'no'", "64"),
     "data: {kind: digits, batch_sise: 3}": ("3:22", "data.batch_sise", "no such key", "did you mean 'batch_size'?"),
     "optimizer: sgd": ("4:1", "optimizer.lr", "this key is missing", "Peak learning rate"),

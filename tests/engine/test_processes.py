@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
+from lrtool.children import Child
 from lrtool.engine.processes import Elsewhere, Halt, _lost, _Mirror, _sendable, can_fork, raise_first
 from lrtool.errors import Interrupted, TaskError
 from tests.engine.contract import trial
@@ -44,7 +47,12 @@ def test_an_error_that_cannot_be_sent_is_told() -> None:
 
 
 def test_a_lost_process_says_how_it_ended() -> None:
-    assert "killed by signal 9" in str(_lost(-9)) and "ended with code 3" in str(_lost(3))
+    def ended(code: int) -> Child:
+        child = object.__new__(Child)
+        child.process = SimpleNamespace(exitcode=code)
+        return child
+
+    assert "killed by signal 9" in str(_lost(ended(-9))) and "ended with code 3" in str(_lost(ended(3)))
 
 
 def test_a_trace_grows_in_the_parent_as_its_child_reports() -> None:

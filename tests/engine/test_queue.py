@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from lrtool.engine.observer import Observer
 from lrtool.engine.queue import Queue
 from lrtool.engine.trials import Evaluation, Trace
 from lrtool.status import Status
 from tests.engine.contract import trial
 
 
-class Notes:
+class Notes(Observer):
     """An observer that notes whatever it is told."""
 
     def __init__(self) -> None:

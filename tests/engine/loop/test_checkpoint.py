@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lrtool.engine.loop.checkpoint import SCHEMA, Checkpoint, latest, load, save
 from lrtool.engine.loop.engine import LoopEngine
@@ -85,17 +85,21 @@ def test_resuming_equals_never_having_stopped(tmp_path: Path, name: str, step: i
     recipe = RECIPES[name]
     curves = {"momentum": falling(0.95, STEPS)} if name == "momentum" else {}
     one = trial(3, STEPS, recipe.optimizer.lr, **curves)
-    models: list[nn.Module] = []
+    models: list[dict[str, Tensor]] = []
     bests: list[Best] = []
-    hooks: dict[str, Any] = {"trained": lambda _, m: models.append(m), "best": lambda _, b: bests.append(b)}
+    hooks: dict[str, Any] = {
+        "checkpoint": lambda _, at_end: models.append(at_end.group("model")),
+        "best": lambda _, b: bests.append(b),
+    }
     (whole,) = LoopEngine(**hooks).run(busy_task(), [one], recipe)
     checkpoint = load(stopped_at(step, recipe, one, tmp_path))
     torch.manual_seed(12345)
     (resumed,) = LoopEngine(resume={0: checkpoint}, **hooks).run(busy_task(), [one], recipe)
     same(whole, resumed)
     assert resumed.steps == STEPS
-    for (key, weight), other in zip(models[0].state_dict().items(), models[1].state_dict().values(), strict=True):
-        assert torch.equal(weight, other), key
+    assert models[0].keys() == models[1].keys() and len(models) == 2
+    for key, weight in models[0].items():
+        assert torch.equal(weight, models[1][key]), key
     assert (bests[0].step, bests[0].value) == (bests[1].step, bests[1].value)
     assert all(torch.equal(weight, bests[1].weights[key]) for key, weight in bests[0].weights.items())
 

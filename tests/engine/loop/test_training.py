@@ -55,5 +55,5 @@ def test_a_loss_that_no_parameter_has_a_part_in_is_refused() -> None:
             return super().forward(x).detach()
 
     task = replace(small_task(), new_model=lambda: Detached(6, 3))
-    with pytest.raises(TaskError, match="does not depend on any trainable parameter"):
+    with pytest.raises(TaskError, match="does not depend on the model's parameters"):
         Training(task, trial(0, 8, 0.1), RECIPE).advance()

@@ -6,8 +6,8 @@ from contextlib import closing
 
 import numpy as np
 import pytest
-from lrtool.comparison.comparing import build_report
 
+from lrtool.comparison.standings import compare_runs
 from lrtool.config.sweep.load import load_sweep
 from lrtool.engine.trials import Trace
 from lrtool.errors import Interrupted, OutputError, UsageError
@@ -325,5 +325,5 @@ def test_what_a_metric_says_of_its_direction_reaches_the_comparison(sweep, tmp_p
     text = f"base: base.yaml\ngrid: {{schedule: [cosine, constant], metrics: [[{metric}]], seed: 2}}\n"
     folder = sweep(text).folder.path
     assert read_fact(folder, HIGHER_IS_BETTER) == {"val_wobble": higher}
-    report, _ = build_report([str(folder)], "wobble", None, (), None)
+    report, _ = compare_runs([str(folder)], "wobble", None, (), None)
     assert report.comparison.higher_is_better is higher
