@@ -9,7 +9,11 @@ from typing import Annotated
 
 import typer
 
-from lrtool.cli.common import JsonOption, QuietOption, print_json
+from lrtool.cli.common import JsonOption, QuietOption, print_json, say
+
+#: Names of reduce-on-plateau elsewhere, and what it is here.
+_PLATEAU = ("ReduceLROnPlateau", "reduce_lr_on_plateau", "plateau")
+_PLATEAU_HERE = "plateau: {factor: 0.1, patience: 10}"
 
 app = typer.Typer(
     help="Look at learning-rate schedules, and write them as code for other libraries.",
@@ -52,10 +56,17 @@ def list_kinds(as_json: JsonOption = False) -> None:
 
 @app.command()
 def explain(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="A kind of schedule.", show_default=False)],
+    kind: Annotated[
+        str,
+        typer.Argument(metavar="KIND", help="A kind of schedule, or its name in another library.", show_default=False),
+    ],
     as_json: JsonOption = False,
 ) -> None:
     """Explain a kind: formula, fields, when it helps and hurts, reference, the same in other libraries."""
+    if kind in _PLATEAU:
+        say(f"{kind} follows what training measures, so it is no schedule: write beside it\n\n  {_PLATEAU_HERE}")
+        return
+    kind = _found(kind)
     if as_json:
         from lrtool.report.schedules.reference import entry
 
@@ -64,6 +75,21 @@ def explain(
     from lrtool.report.schedules.text import explained
 
     typer.echo(explained(kind, _width(110)), nl=False)
+
+
+def _found(name: str) -> str:
+    """The kind of this name, here or in another library; said where it has another name here."""
+    from lrtool.schedules import KINDS
+
+    if name in KINDS.kinds:
+        return name
+    from lrtool.report.schedules.parity import kind_elsewhere
+
+    kind = kind_elsewhere(name, KINDS.kinds)
+    if kind is None:
+        return name  # which is an error that names the nearest kinds
+    say(f"{name} is {kind} here", err=True)
+    return kind
 
 
 @app.command()

@@ -22,8 +22,9 @@ class Plateau(BaseModel):
     schedule's curve says, so it works under warm-up and any schedule.
 
     An evaluation m improves on the best b if m < b·(1 − threshold) (rel) or m < b − threshold (abs); for
-    mode max, m > b·(1 + threshold) or m > b + threshold. After a reduction, `cooldown` evaluations do not
-    count as bad. A NaN never improves. The reduced peak stays at or above `min_lr`.
+    mode max, which metrics such as accuracy have by themselves, m > b·(1 + threshold) or m > b + threshold. After a
+    reduction, `cooldown` evaluations do not count as bad. A NaN never improves. The reduced peak stays at or above
+    `min_lr`.
 
     Equals torch.optim.lr_scheduler.ReduceLROnPlateau when the schedule is constant.
     """
@@ -40,8 +41,16 @@ class Plateau(BaseModel):
     min_lr: units.Level = Field(
         units.Level(0.0), description="Lower bound of the reduced peak: an LR, or a percentage of the peak."
     )
-    mode: Literal["min", "max"] = Field("min", description="Whether the metric should fall or rise.")
+    mode: Literal["auto", "min", "max"] = Field(
+        "auto", description="Whether the metric should fall or rise; auto: as the metric itself says, losses fall."
+    )
     metric: str = Field("val_loss", description="Column of the evaluations to follow.")
+
+    def following(self, higher_is_better: Mapping[str, bool]) -> Plateau:
+        """The same with a mode, by what the columns of evaluations say of themselves."""
+        if self.mode != "auto":
+            return self
+        return self.model_copy(update={"mode": "max" if higher_is_better.get(self.metric) else "min"})
 
     def improves(self, value: float, best: float) -> bool:
         """Whether an evaluation beats the best by more than the threshold."""
@@ -68,7 +77,7 @@ class PlateauState:
 
     def update(self, value: float) -> float:
         """Take one evaluation and return the factor that holds from now on."""
-        worst = math.inf if self.plateau.mode == "min" else -math.inf
+        worst = -math.inf if self.plateau.mode == "max" else math.inf
         if self.plateau.improves(value, worst if self.best is None else self.best):
             self.best, self.bad = value, 0
         else:

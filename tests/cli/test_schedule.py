@@ -232,3 +232,33 @@ def test_torch_is_never_imported(arguments, tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code, "schedule", *arguments], cwd=tmp_path, capture_output=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("CosineAnnealingLR", "cosine"),
+        ("CosineAnnealingWarmRestarts", "cosine_restarts"),
+        ("OneCycleLR", "one_cycle"),
+        ("MultiStepLR", "multistep"),
+        ("CyclicLR", "cyclical"),
+        ("get_cosine_schedule_with_warmup", "cosine"),
+        ("get_linear_schedule_with_warmup", "linear"),
+        ("get_inverse_sqrt_schedule", "inverse_sqrt"),
+        ("warmup_cosine", "cosine"),
+        ("cosine_decay_schedule", "cosine"),
+        ("warmup_stable_decay", "wsd"),
+        ("exponential_decay", "exponential"),
+    ],
+)
+def test_explain_knows_the_names_of_other_libraries(capsys, name, kind):
+    assert run(["schedule", "explain", name, "--json"]) == 0
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["kind"] == kind and shown.err == f"{name} is {kind} here\n"
+
+
+def test_explain_says_where_a_plateau_is_written(capsys):
+    assert run(["schedule", "explain", "ReduceLROnPlateau"]) == 0
+    assert "plateau: {factor: 0.1, patience: 10}" in capsys.readouterr().out
+    assert run(["schedule", "explain", "no_such_thing"]) == 2
+    assert "there is no schedule 'no_such_thing'" in capsys.readouterr().err

@@ -56,3 +56,13 @@ def test_a_relative_floor():
 def test_a_factor_reduces(factor):
     with pytest.raises(ValidationError, match=r"factor\n.*above 0 and below 1.*try 0\.1"):
         Plateau(factor=factor)
+
+
+def test_it_follows_a_metric_in_its_own_direction():
+    directions = {"val_accuracy": True, "val_mae": False}
+    for metric, mode in (("val_accuracy", "max"), ("val_mae", "min"), ("val_loss", "min"), ("train_loss", "min")):
+        assert Plateau(metric=metric).following(directions).mode == mode
+    assert Plateau(metric="val_accuracy", mode="min").following(directions).mode == "min"
+    rising = PlateauState(Plateau(metric="val_accuracy", patience=0).following(directions), peak=0.1)
+    assert [rising.update(value) for value in (0.1, 0.5, 0.9)] == [1.0, 1.0, 1.0]
+    assert rising.update(0.4) == pytest.approx(0.1)

@@ -59,7 +59,9 @@ class Training:
         self._precision = Precision(recipe.precision, recipe.device, self._optimizer)
         self._tables: dict[str, Array] = {name: c(np.arange(trial.steps)) for name, c in trial.curves.items()}
         self._fixed = {**recipe.optimizer.hyperparameters(), **trial.hyperparameters}
-        self._plateau = None if recipe.plateau is None else PlateauState(recipe.plateau, trial.curves["lr"].peak)
+        self._plateau = None
+        if recipe.plateau is not None:
+            self._plateau = PlateauState(recipe.plateau.following(task.higher_is_better), trial.curves["lr"].peak)
         names = [*(name for name in self._tables if name != "lr"), *["grad_norm"] * recipe.record_grad_norm]
         rule = recipe.divergence_rule if recipe.stop_on_divergence else None
         self._recorder = Recorder(trial, names, rule, recipe.device)

@@ -9,12 +9,41 @@ Every entry describes the whole run from update 0 to T − 1.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+
 from lrtool.report.schedules.equivalent import Equivalent
 from lrtool.report.schedules.parity_optax import OPTAX
 from lrtool.report.schedules.parity_torch import TORCH
 from lrtool.report.schedules.parity_transformers import TRANSFORMERS
 
 EQUIVALENTS: tuple[Equivalent, ...] = (*TORCH, *TRANSFORMERS, *OPTAX)
+
+
+#: Words in other libraries' names that do not tell schedules apart.
+_COMMON = frozenset({"get", "schedule", "scheduler", "schedules", "lr", "with", "warmup", "warm", "up", "decay", "fn"})
+
+
+def kind_elsewhere(name: str, kinds: Iterable[str]) -> str | None:
+    """The kind that another library's name means, or None.
+
+    `CosineAnnealingLR` and `get_cosine_schedule_with_warmup` are found in the tables; of other names, such as
+    `warmup_cosine`, the words that are left must be those of one kind.
+    """
+    words = _words(name)
+    for entry in EQUIVALENTS:
+        if _words(entry.plain.split()[0]) == words:
+            return entry.kind
+    left = words - _COMMON
+    for entry in EQUIVALENTS:
+        if _words(entry.plain.split()[0]) - _COMMON == left and left:
+            return entry.kind
+    return next((kind for kind in kinds if _words(kind) == left), None)
+
+
+def _words(name: str) -> frozenset[str]:
+    """The words of a name in camel case or with underscores, in lower case."""
+    return frozenset(part.lower() for part in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+", name))
 
 
 def equivalents(kind: str) -> tuple[Equivalent, ...]:
