@@ -14,11 +14,12 @@ import numpy as np
 import safetensors.torch
 from numpy.typing import NDArray
 
+from lrtool.engine import rng
 from lrtool.engine.loop import checkpoint
 from lrtool.engine.loop.checkpoint import Checkpoint
 from lrtool.engine.loop.engine import LoopEngine
 from lrtool.engine.loop.saving import SaveBudget
-from lrtool.engine.loop.training import Best
+from lrtool.engine.loop.training import Best, Training
 from lrtool.engine.observer import Observer
 from lrtool.engine.trials import Array, Recipe, Trace, Trial
 from lrtool.errors import UsageError
@@ -72,8 +73,12 @@ def resume_training(setup: Setup, folder: RunFolder, watch: ObserverFactory) -> 
     of it.
     """
     with folder.held():
-        newest = _newest(folder)
-        run = _train(_Plan.of(setup), folder, watch, newest)
+        newest, plan = _newest(folder), _Plan.of(setup)
+        if newest is not None:
+            # Before anything in the folder changes: what is refused leaves the run as it was.
+            with rng.preserved(plan.recipe.device):
+                Training(setup.task.to(plan.recipe.device), plan.trial, plan.recipe).restore(newest)
+        run = _train(plan, folder, watch, newest)
     return run if newest is not None else replace(run, notes=(_BEGUN_AGAIN, *run.notes))
 
 

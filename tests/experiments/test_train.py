@@ -99,6 +99,16 @@ def test_a_resumed_run_equals_one_that_never_stopped(configured, silent, tmp_pat
     assert resumed.session.summary()["final"] == json.loads((whole / "summary.json").read_text())["final"]
 
 
+@pytest.mark.parametrize("change", ["data.batch_size=16", "train.duration=4ep", "seed=3"])
+def test_a_resume_that_is_refused_changes_nothing(configured, tmp_path, silent, change):
+    folder = run_training(configured(), tmp_path, silent).session.folder
+    before = {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file() and path.suffix != ".lock"}
+    with pytest.raises(UsageError, match="the checkpoint was made with"):
+        resume_training(prepare(load_config(folder.config, [change])), folder, silent)
+    after = {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file() and path.suffix != ".lock"}
+    assert after == before
+
+
 def test_resuming_without_a_checkpoint_says_so(configured, tmp_path, silent):
     folder = run_training(configured(), tmp_path, silent).session.folder
     for path in folder.checkpoints.iterdir():
