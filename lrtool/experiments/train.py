@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Mapping
@@ -245,9 +246,10 @@ def _judged(table: Mapping[str, Array], best: str, measured: NDArray[np.intp]) -
 def lr_from(path: Path, schedule: str = "") -> float:
     """The LR that a range test or a tune suggests; UsageError where it suggests none, with its reason.
 
+    Of `outputs/<name>` or its `latest` it is the newest run that suggests one: trainings may have come after it.
     `schedule`: the kind that it is for; where the run tuned several, it is that one's, else the best one's.
     """
-    folder = RunFolder.open(path)
+    folder = _suggesting(path)
     found = folder.summary()
     lr = _tuned(found).get(schedule, found.get("suggested_lr"))
     if isinstance(lr, int | float):
@@ -267,8 +269,22 @@ def lr_from(path: Path, schedule: str = "") -> float:
 
 def lr_is_of(path: Path, schedule: str) -> str:
     """The kind of schedule whose LR `lr_from` gives: the one asked for, unless a tune found LRs for others only."""
-    tuned = _tuned(RunFolder.open(path).summary())
+    tuned = _tuned(_suggesting(path).summary())
     return schedule if schedule in tuned or not tuned else next(iter(tuned))
+
+
+def _suggesting(path: Path) -> RunFolder:
+    """The run that is meant: the one of this folder, or of a folder of runs the newest that suggests an LR."""
+    newest = RunFolder.open(path)
+    if not (path.is_symlink() or path.resolve() != newest.path):
+        return newest
+    beside = sorted(newest.path.parent.glob("*/summary.json"), key=lambda file: file.parent.name, reverse=True)
+    for file in beside:
+        with contextlib.suppress(UsageError):  # one that is damaged is not meant
+            run = RunFolder.open(file.parent)
+            if not file.parent.is_symlink() and isinstance(run.summary().get("suggested_lr"), int | float):
+                return run
+    return newest
 
 
 def _tuned(summary: Mapping[str, Any]) -> dict[str, float]:

@@ -228,6 +228,12 @@ def test_the_lr_of_a_range_test_is_taken_over(configured, silent, tmp_path):
     run, result = run_range_test(configured(), tmp_path, silent)
     assert lr_from(run.folder.path) == result.suggestion.value
     assert lr_from(tmp_path / "small" / "latest") == result.suggestion.value
+    # A training after it does not hide it, unless it is named itself.
+    trained = run_training(configured(), tmp_path, silent).session.folder.path
+    for path in (tmp_path / "small" / "latest", tmp_path / "small"):
+        assert lr_from(path) == result.suggestion.value
+    with pytest.raises(UsageError, match="a train run, which suggests no LR"):
+        lr_from(trained)
 
 
 def test_a_run_that_suggests_nothing_gives_its_reason(configured, silent, tmp_path):
