@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from lrtool.children import GONE, Child, heard
 from lrtool.executors.base import Executor, J, R, Work, WorkError
 from lrtool.safe_path import SAFE
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
+
+    from lrtool.children import Child
 
 #: What numerical libraries read, when they are loaded, to know how many threads to use.
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -55,6 +56,9 @@ class LocalProcesses(Executor):
     ) -> None:
         """Do every job."""
         # Not at module level: what lists the executors for `lrtool --help` need not have it.
+        from lrtool.children import GONE, heard
+
+        # Not at module level: what lists the executors for `lrtool --help` need not have it.
 
         waiting = deque(jobs)
         busy: dict[Child, J] = {}
@@ -75,6 +79,8 @@ class LocalProcesses(Executor):
                 child.kill()
 
     def _hired(self, work: Work[J, R]) -> Child:
+        from lrtool.children import Child
+
         threads = str(max(1, cores() // max(1, self.workers)))
         with _environment({**dict.fromkeys(_THREADS, threads), **SAFE}):
             return Child("spawn", _serve, work)
@@ -87,6 +93,8 @@ def _give(child: Child, job: J, busy: dict[Child, J]) -> None:
 
 def _over(child: Child, message: Any, job: J, report: Callable[[Any], None], lost: Callable[[J, str], None]) -> bool:
     """Take a message of a child; whether its job is over."""
+    from lrtool.children import GONE
+
     if message is GONE:
         lost(job, f"its process {child.fate}{' (SIGKILL): memory may have run out' if child.killed else ''}")
         return True
