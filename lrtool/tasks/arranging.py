@@ -81,7 +81,7 @@ def _arranged(source: Any, model: nn.Module) -> Any:
     if isinstance(batch.inputs, Mapping):
         return _with_target(source, batch, model) if batch.target is None else source
     alone = batch.inputs[0] if len(batch.inputs) == 1 else None
-    if isinstance(alone, Mapping) and not _takes(model, (alone,), {}, alone) and _takes(model, (), alone, alone):
+    if isinstance(alone, Mapping) and _accepts(model, alone):
         return replace(source, spread=True)
     return source
 
@@ -89,25 +89,18 @@ def _arranged(source: Any, model: nn.Module) -> Any:
 def _with_target(source: DatasetSource, batch: Batch, model: nn.Module) -> DatasetSource:
     """The source with the key that the model does not take for its target, if there is one by a usual name."""
     assert isinstance(batch.inputs, Mapping)
-    if _accepts(model, (), batch.inputs):
+    if _accepts(model, batch.inputs):
         return source
     for key in _TARGETS:
-        if key in batch.inputs and _accepts(model, (), {k: v for k, v in batch.inputs.items() if k != key}):
+        if key in batch.inputs and _accepts(model, {k: v for k, v in batch.inputs.items() if k != key}):
             return replace(source, target=key)
     return source
 
 
-def _takes(model: nn.Module, positional: tuple[Any, ...], named: Mapping[str, Any], mapping: Mapping[str, Any]) -> bool:
-    """Whether a model takes a mapping in this way: whole, unless it has parameters by the names of the keys."""
-    if positional and _accepts(model, (), mapping):
-        return False
-    return _accepts(model, positional, named)
-
-
-def _accepts(model: nn.Module, positional: tuple[Any, ...], named: Mapping[str, Any]) -> bool:
-    """Whether a model's forward pass can be called so."""
+def _accepts(model: nn.Module, named: Mapping[str, Any]) -> bool:
+    """Whether a model's forward pass can be called with these keyword arguments."""
     try:
-        inspect.signature(model.forward).bind(*positional, **named)
+        inspect.signature(model.forward).bind(**named)
     except TypeError:
         return False
     except ValueError:  # a signature that nobody can read
@@ -124,18 +117,17 @@ def numbered(data: Data) -> Data:
     values = np.unique(data.train.target.cpu().numpy()).tolist()
     if values == [-1, 1]:
         _LOG.warning("the classes −1 and 1 are taken as 0 and 1")
-        return _mapped(data, lambda target: (target > 0).long())
+        return _mapped(data, lambda target: (target > 0).long(), data.shape.outputs)
     if values and values == list(range(1, len(values) + 1)) and len(values) > 1:
         _LOG.warning("the classes 1 to %d are taken as 0 to %d", len(values), len(values) - 1)
-        return _mapped(data, lambda target: target - (target > 0).long())
+        return _mapped(data, lambda target: target - (target > 0).long(), max(0, data.shape.outputs - 1))
     return data
 
 
-def _mapped(data: Data, change: Callable[[Tensor], Tensor]) -> Data:
+def _mapped(data: Data, change: Callable[[Tensor], Tensor], outputs: int) -> Data:
     def changed(source: Any) -> Any:
         return replace(source, target=change(source.target)) if source is not None else None
 
-    outputs = data.shape.outputs - (data.train.target.min() == 1).item() if data.shape.outputs else 0  # type: ignore[attr-defined]
     shape = replace(data.shape, outputs=outputs)
     return replace(data, train=changed(data.train), val=changed(data.val), shape=shape)
 

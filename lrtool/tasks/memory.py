@@ -20,6 +20,13 @@ def split(size: int, val_fraction: float, seed: int) -> tuple[NDArray[np.int64],
     """
     if size == 0:
         raise TaskError("the data set is empty", where="data", remedy="give at least one sample")
+    held_out = validation_size(size, val_fraction)
+    order = np.random.Generator(np.random.Philox(key=seed)).permutation(size)
+    return np.sort(order[held_out:]), np.sort(order[:held_out])
+
+
+def validation_size(size: int, val_fraction: float) -> int:
+    """How many of `size` samples are held out; UsageError where a fraction above 0 leaves a side empty."""
     held_out = round(size * val_fraction)
     if val_fraction and not 0 < held_out < size:
         side = "validation" if held_out == 0 else "training"
@@ -28,8 +35,7 @@ def split(size: int, val_fraction: float, seed: int) -> tuple[NDArray[np.int64],
             where="data.val_fraction",
             remedy="write 0 to train without validation, or give more data",
         )
-    order = np.random.Generator(np.random.Philox(key=seed)).permutation(size)
-    return np.sort(order[held_out:]), np.sort(order[:held_out])
+    return held_out
 
 
 def check_finite(values: NDArray[Any], name: str) -> None:

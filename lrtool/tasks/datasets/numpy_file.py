@@ -13,7 +13,7 @@ from pydantic import Field
 from lrtool.errors import TaskError, UsageError
 from lrtool.tasks.base import Arrays, BuildContext, DataShape
 from lrtool.tasks.datasets._files import find
-from lrtool.tasks.memory import InMemory, scale_inputs
+from lrtool.tasks.memory import InMemory, scale_inputs, statistics
 
 #: Whole numbers of at most so many values are classes.
 _MOST_CLASSES = 1000
@@ -62,8 +62,7 @@ class NumpyFile(InMemory):
         train, val = scale_inputs(train, val, axis)
         if train.target.dtype == np.int64:
             return train, val
-        mean, std = train.target.mean(axis=0), train.target.std(axis=0)
-        std = np.where(std > 0, std, 1.0)
+        mean, std = statistics(train.target)
 
         def scaled(part: Arrays) -> Arrays:
             return Arrays(part.inputs, (part.target - mean) / std)

@@ -9,7 +9,6 @@ from typing import Literal
 
 Decimal = Literal[".", ","]
 
-_PLAIN = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 #: What may stand before or after a number.
 _UNITS = re.compile(r"^[€$£¥]\s*|\s*[€$£¥%]$")
 #: Digits in threes, by the decimal mark.

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrtool.errors import UsageError
+from lrtool.tasks.memory import validation_size
 from lrtool.tasks.tables.columns import Column
 
 Index = NDArray[np.int64]
@@ -31,7 +32,7 @@ def order_of(column: Column) -> NDArray[np.float64]:
 def latest(order: NDArray[np.float64], val_fraction: float) -> tuple[Index, Index]:
     """Training and validation rows: the last `val_fraction` of them in this order is held out."""
     ordered = np.argsort(order, kind="stable")
-    held_out = _some(len(order), val_fraction)
+    held_out = validation_size(len(order), val_fraction)
     cut = len(order) - held_out
     return np.sort(ordered[:cut]), np.sort(ordered[cut:])
 
@@ -45,20 +46,8 @@ def whole_groups(groups: Index, val_fraction: float, seed: int) -> tuple[Index, 
         )
     sizes = np.bincount(groups, minlength=count)
     shuffled = np.random.Generator(np.random.Philox(key=seed)).permutation(count)
-    wanted = _some(len(groups), val_fraction)
+    wanted = validation_size(len(groups), val_fraction)
     before = np.concatenate([[0], np.cumsum(sizes[shuffled])[:-1]])
     taken = shuffled[(before < wanted) & (np.arange(count) < count - 1)]
     held_out = np.isin(groups, taken)
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)
-
-
-def _some(size: int, val_fraction: float) -> int:
-    held_out = round(size * val_fraction)
-    if val_fraction and not 0 < held_out < size:
-        side = "validation" if held_out == 0 else "training"
-        raise UsageError(
-            f"{val_fraction:g} of {size} samples leaves none for {side}",
-            where="data.val_fraction",
-            remedy="write 0 to train without validation, or give more data",
-        )
-    return held_out
