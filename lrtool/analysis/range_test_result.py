@@ -102,6 +102,19 @@ class LrEstimate:
 
 
 @dataclass(frozen=True)
+class Probe:
+    """A short training at one LR that a range test made: how many updates, and the loss it ended with.
+
+    `loss`: that of the validation data where there is any, else the training loss; NaN where it blew up.
+    """
+
+    lr: float
+    seed: int
+    steps: int
+    loss: float
+
+
+@dataclass(frozen=True)
 class RangeTestResult:
     """All that a range test shows, with the data of its plot.
 
@@ -115,7 +128,7 @@ class RangeTestResult:
     it; it ends at infinity if the test ended first. Each is None where the curve does not support it; then
     `reason` says why there is no suggestion. `methods`: what each method says, whatever the evidence. `source`:
     what the suggestion was read off, in words. `chosen`: whether it is a method's that the user chose, which stands
-    whatever short trainings show.
+    whatever short trainings show. `probes`: the short trainings that the suggestion rests on, all that were made.
     """
 
     lr: Array
@@ -133,6 +146,7 @@ class RangeTestResult:
     caveats: tuple[Caveat, ...] = ()
     source: str = "the ramp alone"
     chosen: bool = False
+    probes: tuple[Probe, ...] = ()
 
     def limited(self, limit: LrEstimate | None) -> Self:
         """The same with a measured stability limit; the ramp's own suggestion, a part of the limit, follows it."""
