@@ -245,7 +245,8 @@ def print_range_costs(findings: Findings) -> bool:
         print(
             f"  {name:<40} {cost['runs']:>7.2f} runs {cost['seconds']:>7.2f} s; one run"
             f" {cost['seconds_of_one_run']:.2f} s, budget {cost['budget_runs']:.3g} runs, trained"
-            f" {cost['trained_runs']:.2f} of {cost['planned_runs']:.3g} runs; first answer {first:.2f} s, ramp {ramp:.2f} s"
+            f" {cost['trained_runs']:.2f} of {cost['planned_runs']:.3g} runs; first answer {first:.2f} s,"
+            f" ramp {ramp:.2f} s"
         )
         dear += [name] * (cost["runs"] > RANGE_RUNS and cost["seconds"] > RANGE_SECONDS)
         late += [name] * (first > FIRST * ramp)

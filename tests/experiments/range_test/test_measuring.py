@@ -127,9 +127,7 @@ def test_the_cost_is_said_first_and_the_ramps_answer_next(configured, silent, tm
     assert cost["first_answer_seconds"] >= cost["ramp_seconds"] > 0
 
 
-def test_who_is_stopped_between_has_the_ramps_answer(
-    configured, silent, tmp_path, monkeypatch, drawn
-):
+def test_who_is_stopped_between_has_the_ramps_answer(configured, silent, tmp_path, monkeypatch, drawn):
     seen = {}
 
     def stopped(setup, ramp, plan, spending):
