@@ -31,6 +31,8 @@ _HIGHEST = 2.0
 _OF_THE_RAMP = (Caveat.NOT_EXPLODED, Caveat.FALLS_AT_ONCE)
 #: A limit seen under a schedule, in few trainings, may be off by this factor.
 _INFERRED = 2.0
+#: Of fewer LRs no best one can be told.
+_FEWEST = 3
 #: Of fewer LRs the middle one is this part of the limit.
 _PART = 1 / 8
 #: What a training brings its loss down by, as a part of what the best does, if it learned about as much.
@@ -52,6 +54,15 @@ class Probes:
     last: Array
     part: float
     validated: bool = True
+    common: NDArray[np.bool_] | None = None
+
+    @property
+    def comparable(self) -> Probes:
+        """At the LRs that all seeds were tried with (`common`): one seed's luck elsewhere is no reason to go there."""
+        kept = self.common
+        if kept is None or kept.sum() < _FEWEST or not np.isfinite(self.losses[kept]).any():
+            return self
+        return replace(self, lr=self.lr[kept], losses=self.losses[kept], last=self.last[kept], common=None)
 
     def learned(self, lr: float) -> bool:
         """Whether the mean training loss came down by more than its noise at a probed LR next to `lr`."""
@@ -111,8 +122,8 @@ def centre(ramp: RangeTestResult, configured: float, lrs: int = LRS) -> float:
 def completed(values: Array, asked: NDArray[np.bool_]) -> Array:
     """A table (LRs, seeds) with what trainings that were not asked for would have given, by the first seed's.
 
-    A further seed's value is the first one's, times the mean factor by which the two differ at the LRs that both were
-    trained at (plus the mean difference, where values are not all above 0). The first seed was trained at every LR.
+    A further seed's value is the first one's, times the median factor by which the two differ at the LRs that both were
+    trained at (plus the median difference, where values are not all above 0). The first seed was trained at every LR.
     """
     filled, finite = np.array(values), np.isfinite(values)
     ratios = bool((values[finite] > 0).all())
@@ -120,7 +131,7 @@ def completed(values: Array, asked: NDArray[np.bool_]) -> Array:
     for seed in range(1, values.shape[1]):
         own = np.log(values[:, seed]) if ratios else values[:, seed]
         shared = asked[:, seed] & finite[:, seed] & finite[:, 0]
-        guess = first + (float((own - first)[shared].mean()) if shared.any() else 0.0)
+        guess = first + (float(np.median((own - first)[shared])) if shared.any() else 0.0)
         filled[:, seed] = np.where(asked[:, seed], values[:, seed], np.exp(guess) if ratios else guess)
     return filled
 

@@ -54,7 +54,7 @@ class Probed:
             return ramp.unanswered(Reason.ANY_LR)
         found, used = ramp, self.readings[0]
         for probes in self.readings:
-            better = with_probes(ramp, probes)
+            better = with_probes(ramp, probes.comparable)
             if better is not ramp:
                 found, used = better, probes
         return ramp if found is ramp else replace(found, source=self._source(used))
@@ -187,23 +187,38 @@ class _Probing:
         first = np.array([_padded(traces[tried[seed], seed].train_loss[:_FIRST]) for seed in seeds])
         validated = self.setup.task.val is not None
         return Probes(
-            np.array(lrs), completed(losses, asked), first, completed(last, asked), self.rung.fraction, validated
+            np.array(lrs),
+            completed(losses, asked),
+            first,
+            completed(last, asked),
+            self.rung.fraction,
+            validated,
+            None if asked.all() else np.asarray(asked.all(axis=1)),
         )
 
     def _more_seeds(self) -> None:
-        """Further seeds, one after the other, at the LRs around the best, as long as the budget has room for them."""
-        lrs, losses = self.search.table()
-        if not np.isfinite(losses).any():
-            return
-        best = float(lrs[int(np.nanargmin(np.where(np.isfinite(losses), losses, np.inf).mean(axis=1)))])
+        """Further seeds at the LRs around the best, as long as the budget has room for them.
+
+        With each seed the best may turn out to have been luck: then the LRs around the new best have their turn.
+        """
         for seed in range(self.rung.seeds, most_seeds(self.setup)):
-            near = self._nearest(lrs.tolist(), 2 * _BESIDE + 1, best)
-            if not self._fit(len(near)):
-                near = self._nearest(lrs.tolist(), _BESIDE + 1, best)
-            if not self._fit(len(near)):
-                self.left_out.append(f"further seeds ({seed} instead of {most_seeds(self.setup)})")
-                return
-            self.train(near, [seed])
+            while wanted := self._unseen(seed):
+                if not self._fit(len(wanted)):
+                    self.left_out.append(f"further seeds ({seed} instead of {most_seeds(self.setup)})")
+                    return
+                self.train(wanted, [seed])
+
+    def _unseen(self, seed: int) -> list[float]:
+        """LRs at and beside the best, by the mean over the seeds it was tried with, that this one was not tried at."""
+        losses = dict[float, list[float]]()
+        for (lr, _), trace in self.traces.items():
+            losses.setdefault(lr, []).append(final_loss(trace))
+        means = {lr: float(np.mean(each)) for lr, each in losses.items() if np.isfinite(each).all()}
+        if not means:
+            return []
+        near = self._nearest(sorted(losses), 2 * _BESIDE + 1, min(means, key=lambda lr: means[lr]))
+        numbered = self.setup.config.seed + seed
+        return [lr for lr in near if (lr, numbered) not in self.traces]
 
     def _nearest(self, lrs: Sequence[float], count: int, lr: float | None = None) -> list[float]:
         """So many of the LRs, those next to one of them, or to the best that was tried."""
