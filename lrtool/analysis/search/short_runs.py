@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lrtool.analysis.flatness import is_flat
 from lrtool.analysis.lr_fit import fit_response
 from lrtool.analysis.range_test_result import Caveat, LrEstimate, RangeTestResult
 
@@ -160,7 +161,10 @@ def with_probes(ramp: RangeTestResult, probes: Probes) -> RangeTestResult:
     part^−0.2 either way than the response's own. Where that reaches below the stability limit, but the LR lies above,
     the limit is as good and safer.
     """
-    response = fit_response(probes.lr, probes.losses)
+    kept = probes.comparable
+    # Whether the LR makes any difference is seen over all of them.
+    matters = kept is not probes and not is_flat(probes.losses[:, :1])
+    response = fit_response(kept.lr, kept.losses, matters)
     if response.lr is None or response.interval is None or not probes.learned(response.lr):
         return ramp
     overfitted = probes.overfitted

@@ -54,7 +54,7 @@ class Probed:
             return ramp.unanswered(Reason.ANY_LR)
         found, used = ramp, self.readings[0]
         for probes in self.readings:
-            better = with_probes(ramp, probes.comparable)
+            better = with_probes(ramp, probes)
             if better is not ramp:
                 found, used = better, probes
         return ramp if found is ramp else replace(found, source=self._source(used))
