@@ -163,7 +163,8 @@ def with_probes(ramp: RangeTestResult, probes: Probes) -> RangeTestResult:
     """
     kept = probes.comparable
     # Whether the LR makes any difference is seen over all of them.
-    matters = kept is not probes and not is_flat(probes.losses[:, :1])
+    first = probes.losses[:, :1]
+    matters = kept is not probes and bool(np.isfinite(first).any()) and not is_flat(first)
     response = fit_response(kept.lr, kept.losses, matters)
     if response.lr is None or response.interval is None or not probes.learned(response.lr):
         return ramp
