@@ -27,6 +27,14 @@ _LEARNED = 4.0
 #: its limit, and networks that large LRs leave constant let the limit appear higher still.
 LRS, RATIO = 7, 4.0
 _HIGHEST = 2.0
+#: Caveats of what was read off a ramp; probes measure it.
+_OF_THE_RAMP = (Caveat.NOT_EXPLODED, Caveat.FALLS_AT_ONCE)
+#: A limit seen under a schedule, in few trainings, may be off by this factor.
+_INFERRED = 2.0
+#: Of fewer LRs the middle one is this part of the limit.
+_PART = 1 / 8
+#: What a training brings its loss down by, as a part of what the best does, if it learned about as much.
+_ALIKE = 0.75
 
 
 @dataclass(frozen=True)
@@ -67,11 +75,21 @@ class Probes:
 
         The first LR above it that has a higher validation loss for every seed has a lower training loss for every seed.
         """
+        if self.losses.shape[1] < 2:
+            return False  # of one seed it may well be noise
         worse = (self.losses > self.losses[self.best]).all(axis=1) | ~np.isfinite(self.losses).all(axis=1)
         above = np.flatnonzero(worse[self.best :])
         if not self.validated or not above.size:
             return False
         return bool((self.last[self.best + above[0]] < self.last[self.best]).all())
+
+    def as_much(self, level: float) -> bool:
+        """Whether a training whose losses end at this level learned about as much as the best probe."""
+        levels = self.last.mean(axis=1)
+        known, start = levels[np.isfinite(levels)], self.first[np.isfinite(self.first)]
+        if not known.size or not start.size or not bool(self._fell(level)):
+            return False
+        return bool(start.mean() - level > _ALIKE * (start.mean() - known.min()))
 
     def _fell(self, level: ArrayLike) -> NDArray[np.bool_]:
         first = self.first[np.isfinite(self.first)]
@@ -81,11 +99,44 @@ class Probes:
         return np.asarray(first.mean() - np.asarray(level) > _LEARNED * error)
 
 
-def centre(ramp: RangeTestResult, configured: float) -> float:
-    """The middle of the LRs to probe; `configured` where the ramp shows no limit."""
+def centre(ramp: RangeTestResult, configured: float, lrs: int = LRS) -> float:
+    """The middle of so many LRs to probe; `configured` where the ramp shows no limit."""
     if ramp.stability is None:
         return configured
+    if lrs < LRS:
+        return float(ramp.stability.value * _PART)
     return float(ramp.stability.value * _HIGHEST / RATIO ** ((LRS - 1) / 2))
+
+
+def completed(values: Array, asked: NDArray[np.bool_]) -> Array:
+    """A table (LRs, seeds) with what trainings that were not asked for would have given, by the first seed's.
+
+    A further seed's value is the first one's, times the mean factor by which the two differ at the LRs that both were
+    trained at (plus the mean difference, where values are not all above 0). The first seed was trained at every LR.
+    """
+    filled, finite = np.array(values), np.isfinite(values)
+    ratios = bool((values[finite] > 0).all())
+    first = np.log(values[:, 0]) if ratios else values[:, 0]
+    for seed in range(1, values.shape[1]):
+        own = np.log(values[:, seed]) if ratios else values[:, seed]
+        shared = asked[:, seed] & finite[:, seed] & finite[:, 0]
+        guess = first + (float((own - first)[shared].mean()) if shared.any() else 0.0)
+        filled[:, seed] = np.where(asked[:, seed], values[:, seed], np.exp(guess) if ratios else guess)
+    return filled
+
+
+def inferred_limit(ramp: RangeTestResult, probes: Probes) -> RangeTestResult:
+    """The range test with the stability limit that probes show which blew up; as it was where none did.
+
+    It lies between the largest LR up to which all trained, and the smallest that did not.
+    """
+    trained: NDArray[np.bool_] = np.asarray(np.isfinite(probes.losses).all(axis=1))
+    first = int(np.argmin(np.append(trained, False)))
+    if not 0 < first < len(trained):
+        return ramp
+    low, high = float(probes.lr[first - 1]), float(probes.lr[first])
+    found = LrEstimate(float(np.sqrt(low * high)), low, high).widened(_INFERRED)
+    return ramp.limited(found, "the short trainings that blew up")
 
 
 def with_probes(ramp: RangeTestResult, probes: Probes) -> RangeTestResult:
@@ -106,7 +157,7 @@ def with_probes(ramp: RangeTestResult, probes: Probes) -> RangeTestResult:
     measured = LrEstimate.around(response.lr, *response.interval)
     unsure = min(probes.part, 1.0) ** -_HORIZON_ERROR
     suggestion = _stable(measured.scaled(scale), ramp.stability).widened(unsure)
-    caveats = tuple(caveat for caveat in ramp.caveats if caveat is not Caveat.NOT_EXPLODED)
+    caveats = tuple(caveat for caveat in ramp.caveats if caveat not in _OF_THE_RAMP)
     return replace(ramp, suggestion=suggestion, reason=None, caveats=(*caveats, *_caveats(probes, overfitted)))
 
 
