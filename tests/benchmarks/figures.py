@@ -1,6 +1,6 @@
 """Draws every made-up figure of the tests into a folder, to be looked at, and tells whose words cannot be read.
 
-    python -m tests.benchmarks.figures FOLDER [PATTERN]
+python -m tests.benchmarks.figures FOLDER [PATTERN]
 """
 
 import re

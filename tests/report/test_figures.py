@@ -73,7 +73,7 @@ def test_schedules_are_overlaid_and_named():
     curves = {f"kind {i}": np.linspace(0.1, 0, 50) ** i for i in range(1, 11)}
     figure = draw_schedule(SchedulePlot(curves, other={"momentum": np.linspace(0.9, 0.8, 50)}))
     assert labels(figure) == list(curves)
-    looks = {(line.get_color(), line.get_linestyle()) for line in figure.axes[0].lines}
+    looks = {(line.get_color(), str(line._dash_pattern)) for line in figure.axes[0].lines}
     assert len(looks) == 10
     assert figure.axes[1].get_ylabel() == "momentum"
 

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 #: Inches that a row takes.
 _ROW = 0.25
 _SIZE = 8.5
-#: Inches of a name at most, and of an axis, roughly: enough to tell on which side of a mark its label fits.
-_NAME, _AXIS = 2.6, 7.8
+#: Inches of a name at most.
+LONGEST = 2.4
+#: Inches of an axis, roughly: enough to tell on which side of a mark its label fits.
+_AXIS = 7.8
 #: The shape of each method of others, the same in every figure; in ink, for they are not the answer.
 _SHAPES = {
     "valley": "v", "slide": "s", "steep": "D", "steepest": "^", "minimum": "P", "lightning": "X", "stability": "o",
@@ -57,7 +59,7 @@ class Mark:
     @property
     def label(self) -> str:
         """Name, LR and interval."""
-        name = fitted(self.name, _NAME, _SIZE, self.bold)
+        name = fitted(self.name, 1.15 * LONGEST, _SIZE, self.bold)
         if self.value is None:
             return name
         known = f" ({between(self.interval)})" if self.interval and self.interval[0] < self.interval[1] else ""

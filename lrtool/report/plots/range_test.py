@@ -59,7 +59,7 @@ class RangeTestPlot:
 
     `mean`, `band_low`, `band_high`: (steps,), over seeds. `validation`: (LRs, losses) per seed. `methods`:
     what other methods suggest. `source`: what the suggestion was read off; `caveats`: what to know about it.
-    `reason`: why there is none. `stability`: up to which LR training does not blow up. `probes`: the short trainings
+    `left_out`: what the budget did not hold. `reason`: why there is none. `stability`: up to which LR training does not blow up. `probes`: the short trainings
     that the suggestion rests on.
     """
 
@@ -80,6 +80,7 @@ class RangeTestPlot:
     stability: LrEstimate | None = None
     caveats: Sequence[str] = ()
     probes: Sequence[Probe] = ()
+    left_out: Sequence[str] = ()
 
     @classmethod
     def of(cls, result: RangeTestResult, name: str, validation: Sequence[tuple[Array, Array]] = ()) -> Self:
@@ -103,6 +104,7 @@ class RangeTestPlot:
             reason=result.reason.value if result.reason else "",
             validation=validation,
             probes=result.probes,
+            left_out=result.left_out,
             methods={kind: lr for kind, lr in known.items() if lr is not None and lr > 0 and lr != chosen},
         )
 
@@ -110,10 +112,12 @@ class RangeTestPlot:
     def answer(self) -> str:
         """What the test says, in words, and what to know about it."""
         if self.suggestion is None:
-            return f"No suggestion: {self.reason}" if self.reason else "No suggestion"
+            return f"No suggestion: {self.reason or 'the loss supports none'}"
         interval = between((self.suggestion.low, self.suggestion.high))
         said = f"Suggested peak LR {number(self.suggestion.value)} ({interval}), from {self.source}"
-        return "\n".join([said, *(f"Note: {caveat}" for caveat in self.caveats)])
+        notes = [f"Note: {caveat}" for caveat in self.caveats]
+        left_out = [f"Left out to stay within the budget: {'; '.join(self.left_out)}"] * bool(self.left_out)
+        return "\n".join([said, *notes, *left_out])
 
     @property
     def marks(self) -> list[Mark]:

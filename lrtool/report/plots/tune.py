@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from lrtool.report.plots.axes import is_wide, set_limits
 from lrtool.report.plots.edge import ROW, draw_counts, loss_range
-from lrtool.report.plots.lettering import legend_below, titled
+from lrtool.report.plots.lettering import fitted_apart, legend_below, titled
 from lrtool.report.plots.marks import (
+    LONGEST,
     Mark,
     Panel,
     draw_marks,
@@ -81,7 +82,8 @@ def draw_tune(plot: TunePlot) -> Figure:
     """
     from matplotlib.figure import Figure
 
-    marks = [_mark(curve, place, len(plot.curves)) for place, curve in enumerate(plot.curves)]
+    names = fitted_apart([curve.name.replace("_", " ").strip() for curve in plot.curves], LONGEST, 8.5)
+    marks = [_mark(*pair, place, len(plot.curves)) for place, pair in enumerate(zip(plot.curves, names, strict=True))]
     figure = Figure(figsize=(9, 0.9 + _HEIGHT + height(len(marks))), layout="constrained")
     (axes,), above = with_rows(figure, len(marks), (_HEIGHT,))
     low, high = plot.tried
@@ -117,9 +119,9 @@ def _lost(plot: TunePlot, most: float) -> list[tuple[Array, Array, str]]:
     return [(np.concatenate([lr for lr, _, _ in lost]), np.concatenate([loss for _, loss, _ in lost]), INK)]
 
 
-def _mark(curve: TunedCurve, place: int, count: int) -> Mark:
+def _mark(curve: TunedCurve, name: str, place: int, count: int) -> Mark:
     """The row of a schedule, with a line down the plot where there are few."""
-    style, name = look(place), curve.name.replace("_", " ")
+    style = look(place)
     if curve.best is None:
         return Mark(f"{name}: no LR can be named", None, style["color"], shape=marker(place))
     line = style["ls"] if not place or count <= _LINES else None
@@ -138,7 +140,7 @@ def _draw_curve(axes: Axes, curve: TunedCurve, place: int, most: float, named: b
         axes.plot(curve.best, at, marker(place), ms=8, mfc=style["color"], mec="white", mew=1.2, zorder=6)
     if named:
         axes.plot([], [], marker(place), ms=4.5, color=INK, alpha=0.5, label="each trial")
-        axes.plot([], [], "-", lw=1.8, color=INK, label="fit (where worse than 4 × the best counts as that)")
+        axes.plot([], [], "-", lw=1.8, color=INK, label="fit (at most 4 × the best)")
 
 
 def _shade(panel: Panel, plot: TunePlot) -> None:

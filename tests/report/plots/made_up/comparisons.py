@@ -77,7 +77,9 @@ def overlay(variants):
 
 def forest(variants):
     result, order = ranked(variants)
-    return draw_forest(ForestPlot.of(f"{len(order)} variants: validation loss", verdict(result), "val_loss", order, result))
+    return draw_forest(
+        ForestPlot.of(f"{len(order)} variants: validation loss", verdict(result), "val_loss", order, result)
+    )
 
 
 def target(variants):

@@ -46,7 +46,11 @@ def analysed(seeds, steps, **ramp_of):
 
 def made(name="digits-mlp", trained=(), methods=None, seeds=3, steps=80, ramp_of=None, **found):
     estimates = {key: LrEstimate(*values) if values else None for key, values in found.items()}
-    result = replace(analysed(seeds, steps, **(ramp_of or {})), source="33 short trainings (11 LRs, 3 seeds, 200 updates each)", **estimates)
+    result = replace(
+        analysed(seeds, steps, **(ramp_of or {})),
+        source="33 short trainings (11 LRs, 3 seeds, 200 updates each)",
+        **estimates,
+    )
     plot = RangeTestPlot.of(replace(result.cautioned(), probes=tuple(trained), methods={}), name)
     return replace(plot, methods=methods or {})
 
