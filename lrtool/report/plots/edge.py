@@ -63,7 +63,7 @@ def _up() -> Any:
     from matplotlib.textpath import TextPath
 
     arrow = TextPath((0, 0), "↑", size=10)
-    middle = (arrow.vertices.min(axis=0) + arrow.vertices.max(axis=0)) / 2  # type: ignore[attr-defined]
+    middle = (arrow.vertices.min(axis=0) + arrow.vertices.max(axis=0)) / 2
     return Path(arrow.vertices - middle, arrow.codes)
 
 

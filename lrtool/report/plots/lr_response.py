@@ -217,12 +217,12 @@ def _limit(axes: Axes, plot: LrPlot) -> None:
     lost = max((place + 1 for place, each in enumerate(plot.responses) if each.diverged.any()), default=0)
     # Crosses have room of their own at the bad end.
     room = 0.06 + lost * _CROSSES / (1 - lost * _CROSSES)
-    rooms = {"below" if plot.higher_is_better else "above": room}
+    below, above = (room, 0.06) if plot.higher_is_better else (0.06, room)
     if not plot.higher_is_better and is_wide(low, high):
-        set_limits(axes.yaxis, low, min(high, BAD * low), log=True, **rooms)
+        set_limits(axes.yaxis, low, min(high, BAD * low), log=True, below=below, above=above)
         return
     values = np.concatenate([each.values[np.isfinite(each.mean)].ravel() for each in plot.responses])
-    set_limits(axes.yaxis, float(np.nanmin(values)), float(np.nanmax(values)), **rooms)
+    set_limits(axes.yaxis, float(np.nanmin(values)), float(np.nanmax(values)), below=below, above=above)
 
 
 def _lr_axis(axes: Axes) -> None:

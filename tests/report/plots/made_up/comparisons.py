@@ -28,13 +28,13 @@ def variant(name, finals, diverged=(), lr=0.1, begin=2.3, metric="val_loss", ste
     return Variant(name, outcomes)
 
 
-def spread(count, seeds=4, name="variant {}", scale=1.0, below=0.0, noise=0.01, **more):
+def spread(count, seeds=4, name="variant {}", scale=1.0, below=0.0, noise=0.01, lr=0.1, **more):
     rng = np.random.default_rng(3)
     return [
         variant(
             name.format(place),
             scale * (0.3 * 1.06**place * (1 + noise * rng.standard_normal(seeds)) - below),
-            begin=scale * (2.3 - below), lr=more.get("lr", 0.1) * 1.2**place, **{k: v for k, v in more.items() if k != "lr"}
+            begin=scale * (2.3 - below), lr=lr * 1.2**place, **more
         )
         for place in range(count)
     ]  # fmt: skip
@@ -49,15 +49,20 @@ GROUPS = {
     "forty": lambda: spread(40, name="optimizer.lr={}, weight_decay=0.1"),
     "long names": lambda: spread(6, name=LONG),
     "letters of all kinds": lambda: [
-        variant(name, [0.3 * k, 0.31 * k]) for k, name in enumerate(("余弦", "_lr_η=2³", "$x_1$, $y", "naïve_модель"), 1)
+        variant(name, [0.3 * k, 0.31 * k])
+        for k, name in enumerate(("余弦", "_lr_η=2³", "$x_1$, $y", "naïve_модель"), 1)
     ],
-    "diverged": lambda: [*spread(2), variant("wild", [0.4, 9.0, 0.5, 8.0], {1, 3}), variant("lost", [1.0] * 4, range(4))],
+    "diverged": lambda: [
+        *spread(2), variant("wild", [0.4, 9.0, 0.5, 8.0], {1, 3}), variant("lost", [1.0] * 4, range(4)),
+    ],
     "all diverged": lambda: [variant(name, [1.0, 2.0], {0, 1}) for name in "ab"],
     "losses of 1e-9": lambda: spread(4, scale=1e-9),
     "losses of 1e9": lambda: spread(4, scale=1e9),
     "negative losses": lambda: spread(4, below=500),
     "far apart": lambda: [variant("a", [1.0, 1.1]), variant("b", [1.1, 1.2]), variant("wild", [900.0, 950.0])],
-    "losses over decades": lambda: [variant(f"lr={10.0**-k:g}", [10.0**-k, 2 * 10.0**-k], lr=10.0**-k) for k in range(7)],
+    "losses over decades": lambda: [
+        variant(f"lr={10.0**-k:g}", [10.0**-k, 2 * 10.0**-k], lr=10.0**-k) for k in range(7)
+    ],
     "LRs far apart": lambda: [variant(f"{k}", [0.3 + k / 9], lr=10.0**-k) for k in range(8)],
     "one update": lambda: spread(3, steps=1),
     "all the same": lambda: [variant(name, [0.3, 0.3, 0.3]) for name in "abc"],

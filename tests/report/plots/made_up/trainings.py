@@ -62,7 +62,9 @@ RUNS = {
     "a constant loss": lambda: constant(0.7),
     "a loss of 0": lambda: constant(0.0),
     "an LR of 1e-7": lambda: {**table(), "lr": np.full(60, 1e-7)},
-    "groups": lambda: table(**{f"lr_layers_{k}_weight_and_bias_of_the_backbone": np.linspace(k, 0, 60) for k in (1, 2)}),
+    "groups": lambda: table(
+        **{f"lr_layers_{k}_weight_and_bias_of_the_backbone": np.linspace(k, 0, 60) for k in (1, 2)}
+    ),
 }  # fmt: skip
 
 
