@@ -81,7 +81,10 @@ def command(
         print_json({**run.summary(), "folder": str(run.folder.path)})
     else:
         say(_answer(run, result))
-        say(_next(Given(path, overrides, seed, allow_import, output), run, result))
+        if result.above_limit:
+            say("no command to go on with: measure this LR with `lrtool tune` before you train at it")
+        elif result.suggestion is not None:
+            say(Given(path, overrides, seed, allow_import, output).training(run.folder.path))
     if run.status is Status.DIVERGED:
         raise typer.Exit(ExitCode.DIVERGED)
 
@@ -130,15 +133,6 @@ def _found(result: RangeTestResult) -> list[str]:
     if result.suggestion is None:
         lines.append(f"  no suggestion: {result.reason.value if result.reason else 'the loss supports none'}")
     return [line for line in lines if line]
-
-
-def _next(given: Given, run: Session, result: RangeTestResult) -> str:
-    """The command to go on with; none that would train at an LR that was seen to blow up, or at none."""
-    if result.suggestion is None:
-        return "next: mend what stands above, or measure the LR with `lrtool tune`"
-    if result.above_limit:
-        return "next: measure this LR with `lrtool tune` first: it lies above the LR from which training blows up"
-    return given.training(run.folder.path)
 
 
 def _cost(run: Session) -> str:

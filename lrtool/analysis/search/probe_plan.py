@@ -45,5 +45,5 @@ def probe_plan(left: float, cost: Callable[[int], float], longest: int, shortest
     fits = int(left / cost(steps) + 1e-9)
     if fits < LEAST:
         return None
-    lrs = LRS if fits >= 2 * LRS else 5 if fits >= 2 * LEAST + 2 else LEAST
+    lrs = LRS if fits >= _ENOUGH else 5 if fits >= 2 * LEAST + 2 else LEAST
     return ProbePlan(steps, lrs, 1, whole=False)

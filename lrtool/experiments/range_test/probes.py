@@ -74,8 +74,8 @@ def probed(setup: Setup, plan: ProbePlan, middle: float, run: _Run, holds: Holds
     The plan's LRs and seeds first; where the best LR is at an end, further ones beyond it; then some between the best
     and those beside it; then, where the plan began with one seed, further ones at the LRs around the best. Where some
     seed learns nothing at any LR, all again with twice the updates, up to four times. Where LRs above the best
-    over-fit, which takes a longer training less of an LR to do, 5 LRs again with four times the updates, or as many as the run
-    has. `run` trains trials: one call for each set of LRs; `holds`: whether the budget has room for so many.
+    over-fit, which takes a longer training less of an LR to do, 5 LRs again with four times the updates, or as many as
+    the run has. `run` trains trials: one call for each set of LRs; `holds`: whether the budget has room for so many.
     """
     longest = min(max(LONGEST * plan.steps, plan.steps), setup.steps)
     steps, left_out, made = min(plan.steps, longest), list[str](), list[Probe]()

@@ -120,7 +120,9 @@ class _RangeTest:
         trials = range_test_trials(setup)[:seeds]
         recipe = replace(setup.recipe, eval_every=_val_every(setup), divergence_rule=RANGE_TEST, plateau=None)
         task = setup.task if settings.val_every.amount else replace(setup.task, val=None)
+        began = time.perf_counter()
         self.traces = runner.run(trials, task, recipe)
+        self.cost["ramp_seconds"] = round(time.perf_counter() - began, 3)
         table, losses = trials[0].curves["lr"].table(), losses_of(self.traces, settings.steps)
         result = analyse(table, losses, settings.smoothing, methods=settings.methods)
         if settings.suggest is not None:
