@@ -94,10 +94,11 @@ def draw_overlay(plot: OverlayPlot) -> Figure:
 
 
 def _draw_band(axes: Axes, band: Band, place: int, count: int) -> None:
-    name = label(f"{band.name} ({band.seeds} seed{'' if band.seeds == 1 else 's'})")
-    marker = "o" if len(band.step) == 1 else None
-    axes.plot(band.step, band.mean, label=name, marker=marker, zorder=3 - place / 10, **look(place))  # the best on top
     low, high = axes.get_ylim()
+    seeds = f"{band.seeds} seed{'' if band.seeds == 1 else 's'}"
+    away = ", above the picture" if len(band.mean) and band.mean.min() > high else ""
+    name, marker = label(f"{band.name} ({seeds}{away})"), "o" if len(band.step) == 1 else None
+    axes.plot(band.step, band.mean, label=name, marker=marker, zorder=3 - place / 10, **look(place))  # the best on top
     if (band.mean <= high).any():
         # An interval may reach below 0, where a log axis has no place: it ends at the lower edge.
         ends = np.clip(band.low, low, None), np.clip(band.high, low, None)

@@ -22,7 +22,7 @@ from lrtool.report.plots.style import (
     marker,
     metric_name,
     number,
-    shortened,
+    shortened_apart,
     styled,
 )
 
@@ -67,10 +67,11 @@ class LrPlot:
     def answer(self) -> str:
         """The best LR of each variant, in words."""
         parts = []
-        for response in self.responses:
+        names = shortened_apart([response.name for response in self.responses], 30)
+        for response, name in zip(self.responses, names, strict=True):
             at = self.best(response)
             best = "every LR diverged" if at is None else f"LR {number(response.lr[at])}{_end(response, at)}"
-            parts.append(f"{shortened(response.name, 30)}: {best}" if response.name else best)
+            parts.append(f"{name}: {best}" if name else best)
         return f"best LR of each: {'; '.join(parts)}" if len(parts) > 1 else f"best: {parts[0]}"
 
 
@@ -192,6 +193,8 @@ def _end(response: LrResponse, at: int) -> str:
 def _draw_response(axes: Axes, plot: LrPlot, response: LrResponse, name: str, place: int) -> None:
     known = np.isfinite(response.mean)
     lr, mean, style = response.lr[known], response.mean[known], look(place)
+    if len(mean) and not plot.higher_is_better and mean.min() > axes.get_ylim()[1]:
+        name = f"{name} (above the picture)"
     color, line = style["color"], style["ls"] if plot.shared else "none"
     axes.plot(lr, mean, marker=marker(place), color=color, ls=line, ms=4.5, label=label(name), zorder=3)
     values = response.values[known]

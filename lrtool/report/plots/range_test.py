@@ -46,9 +46,8 @@ Array = NDArray[np.float64]
 
 #: What is drawn at most: blocks of a seed's line, points of the mean, raw points over all seeds.
 _BLOCKS, _LINE, _POINTS = 300, 1000, 4000
-#: The answers, and those whose interval is shaded down the plot.
+#: The answers.
 _FALLS, _SUGGESTED, _HOLDS, _EXPLODES = "starts to fall", "suggested", "does not blow up until", "starts to explode"
-_SHADED = (_SUGGESTED, _HOLDS)
 #: Inches of the panels: the ramp alone, or ramp and probes.
 _ALONE, _BOTH = (4.0,), (3.3, 2.5)
 
@@ -166,7 +165,7 @@ def draw_range_test(plot: RangeTestPlot) -> Figure:
         axes.set_xlabel("learning rate")
     draw_marks(panels, above, marks)
     for mark in marks:
-        if mark.interval is not None and mark.name in _SHADED:
+        if mark.interval is not None and mark.name == _SUGGESTED:
             shade(panels, mark.interval, mark.color, 0.13)
     draw_peers(ramp, plot.methods)
     ramp.set_ylabel(f"{'loss' if plot.validation else 'training loss'}{', LR ramp' if more else ''}")
