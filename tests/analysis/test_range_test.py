@@ -267,7 +267,7 @@ def test_a_suggestion_above_the_limit_is_given_with_a_caveat(curves, factor, sai
     limit = result.stability.value
     result = replace(result, suggestion=LrEstimate(limit * factor, limit * factor, limit * factor)).cautioned()
     assert (Caveat.ABOVE_LIMIT in result.caveats) == said
-    assert any("above the stability limit" in caveat for caveat in result.summary()["caveats"]) == said
+    assert any("above the LR from which trainings" in caveat for caveat in result.summary()["caveats"]) == said
 
 
 def test_without_a_limit_or_a_suggestion_there_is_nothing_to_be_above(curves):
