@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from lrtool.errors import TaskError, UsageError
-from lrtool.tasks.base import Arrays, BuildContext, DataShape
+from lrtool.tasks.base import Arrays, BuildContext, DataShape, Unit
 from lrtool.tasks.memory import InMemory, check_finite, split
 from lrtool.tasks.tables.columns import Column
 from lrtool.tasks.tables.features import Missing, encode
@@ -103,6 +103,13 @@ class TableData(InMemory):
             return Arrays((np.nan_to_num((part.inputs[0] - mean) / scale),), target)
 
         return scaled(train), scaled(val) if val is not None else None
+
+    def unit(self, train: Arrays) -> Unit | None:
+        """That of a target of values."""
+        if train.target.ndim != 2:
+            return None
+        name = self.target if isinstance(self.target, str) else f"column {self.target}"
+        return Unit(name, tuple(_statistics(train.target)[1].tolist()))
 
     def _chosen(self, table: dict[str, Column], target: Column, by: Column | None) -> list[Column]:
         if self.features is None:
