@@ -172,7 +172,8 @@ class Task:
     `new_model` draws fresh initial weights from torch's current random state. `loss(output, target)` gives
     the mean over the batch; None where the model returns its own loss. `weights`: how often each training sample is
     drawn, relative to the others; None: equally. `drop_last`: what fills no batch at an epoch's end is left out.
-    `whole_batches`: the model takes batches of `batch_size` samples and no others.
+    `whole_batches`: the model takes batches of `batch_size` samples and no others. `unit`: the target's own, where it
+    was standardised.
     """
 
     name: str
@@ -185,6 +186,7 @@ class Task:
     weights: NDArray[np.float64] | None = None
     drop_last: bool = True
     whole_batches: bool = False
+    unit: Unit | None = None
 
     def loss_of(self, output: Any, target: Any) -> Tensor:
         """The loss of a batch: `loss(output, target)`, or the one that the model returned."""
@@ -194,6 +196,11 @@ class Task:
     def higher_is_better(self) -> dict[str, bool]:
         """Of each metric's column, `val_<name>`, whether a larger value is a better model; of losses it never is."""
         return {f"val_{name}": metric.higher_is_better for name, metric in self.metrics.items()}
+
+    @property
+    def units(self) -> dict[str, str]:
+        """What the values of each metric are measured in, by column; those without a unit are left out."""
+        return {f"val_{name}": metric.unit for name, metric in self.metrics.items() if metric.unit}
 
     @property
     def batches_per_epoch(self) -> int:

@@ -55,7 +55,9 @@ def build_task(
     function = _build_loss(loss, select, output, batch, context)
     built = _metrics(metrics, loss, select, output, batch, loaded, context)
     weights = balanced(loaded) if data.sampler == "balanced" else loaded.weights
-    task = Task(name, maker, loaded.train, loaded.val, batch_size, function, built, weights, drop_last)
+    task = Task(
+        name, maker, loaded.train, loaded.val, batch_size, function, built, weights, drop_last, unit=loaded.unit
+    )
     return _in_whole_batches(task) if tried.whole_batches else task
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import default_collate
+from torch.utils.data import Subset, default_collate
 
 from lrtool.errors import TaskError
 from lrtool.tasks.failures import guarded
@@ -100,6 +100,14 @@ class DatasetSource:
     def to(self, device: torch.device) -> Self:
         """The same data set, its batches on the device."""
         return replace(self, device=device)
+
+
+def first_part(source: Source, size: int) -> Source:
+    """The first samples of a source, as a source."""
+    if isinstance(source, TensorSource):
+        return TensorSource(tuple(part[:size] for part in source.inputs), source.target[:size])
+    assert isinstance(source, DatasetSource)
+    return replace(source, dataset=Subset(source.dataset, range(size)))
 
 
 def as_batch(collated: Any, target: str = "target", spread: bool = False) -> Batch:

@@ -24,7 +24,7 @@ def obstacle(task: Task, recipe: Recipe) -> str | None:
     if not isinstance(task.train, TensorSource) or not isinstance(task.val, TensorSource | None):
         return "the data set is read sample by sample"
     if task.uneven:
-        return "the last batch of an epoch is smaller (data.drop_last: false)"
+        return "the last batch of an epoch is smaller (data.drop_last: true leaves it out)"
     if task.whole_batches:
         return "the model takes batches of one size only"
     if recipe.precision != "fp32":

@@ -34,5 +34,6 @@ class UseData(Dataset):
         returned = custom.call(self.use, self.args, context, "data")
         with custom.importable(self.use, context):
             data = adapt.adapt(returned, self.val_fraction, self.split_seed, self.samples, self.target)
-        written = {"batch_size", "drop_last"} & self.model_fields_set
-        return replace(data, **dict.fromkeys(written)) if written else data
+        if "batch_size" in self.model_fields_set:
+            data = replace(data, batch_size=None)
+        return replace(data, drop_last=None) if "drop_last" in self.model_fields_set else data
