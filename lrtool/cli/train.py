@@ -47,7 +47,7 @@ def command(
     init_from: Annotated[
         Path | None,
         typer.Option(
-            "--init-from", metavar="RUN|FILE", help="Begin with a run's best weights, or a .safetensors file."
+            "--init-from", metavar="RUN|FILE", help="Begin with these weights: a run's best, or a .safetensors file."
         ),
     ] = None,
     init_partial: Annotated[

@@ -70,7 +70,7 @@ class InitSettings(Settings):
 
     path: str = Field(
         min_length=1,
-        description="A .safetensors file, or the folder of a run (its best weights), relative to the config.",
+        description="A .safetensors file, or a run's folder (its best weights), relative to the config.",
     )
     partial: bool = Field(
         False, description="Take what fits by name and shape, and begin afresh with the rest; false: all must fit."

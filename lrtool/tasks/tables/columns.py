@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,3 +84,10 @@ class Column:
     def error(self, what: str, line: int, remedy: str) -> TaskError:
         """A problem with a cell."""
         return TaskError(f"column {self.name!r}: {what}", where=f"{self.path}:{line}", remedy=remedy)
+
+
+def as_cell(value: Any) -> str:
+    """A value of a typed table as a text table would have it."""
+    if value is None:
+        return ""
+    return value.isoformat() if isinstance(value, date | datetime) else str(value)
