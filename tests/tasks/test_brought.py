@@ -11,8 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import ConcatDataset, DataLoader, Dataset, IterableDataset, WeightedRandomSampler, random_split
 
+from lrtool.engine.batches import Batches
 from lrtool.engine.loop.engine import LoopEngine
 from lrtool.engine.trials import Recipe
+from lrtool.engine.vector.obstacles import obstacle
 from lrtool.errors import LrtoolError, TaskError, UsageError
 from lrtool.optimizers import KINDS as OPTIMIZERS
 from lrtool.status import Status
@@ -55,7 +57,9 @@ def task_of(returned: object, make: Callable = net, loss: object = None, metric:
     own = {name: fields.pop(name) for name in ("output",) if name in fields}
     asked = [metrics.KINDS[name]() for name in metric] if metric is not None else None
     data = Given.model_construct(
-        kind="given", returned=returned, **{"batch_size": 8, "val_fraction": 0.2, "split_seed": 0, **fields}
+        kind="given",
+        returned=returned,
+        **{"batch_size": 8, "val_fraction": 0.2, "split_seed": 0, "drop_last": True, **fields},
     )
     object.__setattr__(data, "sampler", fields.get("sampler", "random"))
     model = Made.model_construct(kind="made", make=make, output=own.get("output"))
@@ -351,3 +355,94 @@ def test_classes_can_be_drawn_or_weighed_equally() -> None:
 
 def rare_of(task: Task) -> np.ndarray:
     return task.train.target.numpy() == 1
+
+
+class Stateful(nn.Module):
+    """Carries the state of an LSTM on from batch to batch, so all must be of one size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm, self.head, self.state = nn.LSTM(6, 5, batch_first=True), nn.Linear(5, 3), None
+
+    def forward(self, x: Tensor) -> Tensor:
+        y, (h, c) = self.lstm(x[:, None], self.state)
+        self.state = (h.detach(), c.detach())
+        return self.head(y[:, 0])
+
+
+class Sized(nn.Module):
+    """Has a first state, or something else, as large as a training batch."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.net, self.how = net(), how
+        self.register_buffer("noise", torch.zeros(16, 6))
+
+    def forward(self, x: Tensor) -> Tensor:
+        match self.how:
+            case "adds":
+                return self.net(x + self.noise)
+            case "views":
+                return self.net(x.view(16, 6))
+            case "asserts":
+                assert len(x) == 16, "sixteen samples, please"
+                return self.net(x)
+            case "copies":
+                self.noise.copy_(x.detach())
+                return self.net(x)
+            case _:
+                return self.net(torch.cat(x.chunk(16)).reshape(16, -1))
+
+
+ONE_SIZE = {"stateful": Stateful} | {
+    how: (lambda how=how: Sized(how)) for how in ("adds", "views", "asserts", "copies", "reshapes")
+}
+
+
+@pytest.mark.parametrize("name", ONE_SIZE)
+def test_models_that_take_one_size_of_batches_train_and_are_validated(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    task = task_of((X, Y), ONE_SIZE[name], "cross_entropy", batch_size=16, val_fraction=0.3)
+    assert task.whole_batches and (len(task.val), task.val_samples) == (36, 32)
+    assert "only batches of 16 samples; the last 4 validation samples" in caplog.text
+    assert np.isfinite(list(trains(task).values())).all()
+
+
+def test_models_that_take_one_size_are_told_what_cannot_be() -> None:
+    with pytest.raises(UsageError, match="but there are 12 for validation; write at most 12"):
+        task_of((X, Y), ONE_SIZE["adds"], "cross_entropy", batch_size=16, val_fraction=0.1)
+    with pytest.raises(UsageError, match=r"data\.drop_last: .*but the last of an epoch has 4"):
+        task_of((X, Y), ONE_SIZE["adds"], "cross_entropy", batch_size=16, val_fraction=0.3, drop_last=False)
+
+
+@pytest.mark.parametrize("make", [net, lambda: nn.Sequential(nn.BatchNorm1d(6), net()), lambda: nn.Sequential(net())])
+def test_other_models_are_validated_whole(make: Callable) -> None:
+    task = task_of((X, Y), make, batch_size=16)
+    assert not task.whole_batches and task.val_samples == 24
+
+
+@pytest.mark.parametrize(("samples", "size", "batches"), [(120, 50, 3), (120, 40, 3), (120, 119, 2), (120, 500, 1)])
+@pytest.mark.parametrize("loaded", [False, True])
+def test_remainders_are_batches_too(samples: int, size: int, batches: int, loaded: bool) -> None:
+    data: object = torch.utils.data.TensorDataset(X, Y)
+    task = task_of(
+        DataLoader(data, batch_size=size) if loaded else data, val_fraction=0.0, batch_size=size, drop_last=False
+    )
+    assert task.batches_per_epoch == batches and task.batch_size == min(size, samples)
+    every = Batches(task, 0, torch.device("cpu"))
+    seen = [every(number) for number in range(2 * batches)]
+    for epoch in (seen[:batches], seen[batches:]):
+        assert torch.cat(epoch).sort().values.tolist() == list(range(samples))
+    assert task.uneven == (samples % task.batch_size > 0)
+    (trace,) = LoopEngine().run(task, [trial(0, 2 * batches, 0.05)], Recipe(OPTIMIZERS["sgd"](lr=0.05)))
+    assert trace.status is Status.FINISHED
+    if task.uneven:
+        assert "the last batch of an epoch is smaller" in str(obstacle(task, Recipe(OPTIMIZERS["sgd"](lr=0.05))))
+
+
+def test_a_remainder_that_is_dropped_is_left_out() -> None:
+    loader = DataLoader(torch.utils.data.TensorDataset(X, Y), batch_size=50, drop_last=True)
+    task = task_of(loader, val_fraction=0.0)
+    assert task.batches_per_epoch == 2 and not task.uneven and task.drop_last
+    assert obstacle(task, Recipe(OPTIMIZERS["sgd"](lr=0.05))) is None
