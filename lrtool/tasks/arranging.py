@@ -30,7 +30,8 @@ _TARGETS = ("label", "labels", "targets", "y", "class", "classes")
 class ModelMaker:
     """Makes fresh models of a specification, drawn from torch's current random state.
 
-    `example`: a batch that layers without sizes (`LazyLinear`) learn them from; None where the model has none.
+    `example`: a batch that layers without sizes (`LazyLinear`) learn them from, and others are made for; None where the
+    model is whole without one.
     """
 
     spec: Model
@@ -47,10 +48,10 @@ class ModelMaker:
         return self.spec.build(self.shape, self.context)
 
     def formed(self, model: nn.Module) -> nn.Module:
-        """The same model after a forward pass without a gradient, where its layers need one to know their sizes."""
+        """The same model after a forward pass without a gradient, where its layers need one to be what they are."""
         import torch
 
-        if self.example is None or not is_lazy(model):
+        if self.example is None:
             return model
         training = model.training
         with torch.no_grad(), guarded("the forward pass that lazy layers learn their sizes from", "model"):

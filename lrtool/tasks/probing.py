@@ -66,7 +66,7 @@ def _fresh(maker: ModelMaker) -> nn.Module:
 
 
 def _tried(maker: ModelMaker, model: nn.Module, loaded: Data, size: int) -> tuple[Batch, Any]:
-    """The first samples and what the model says of them; layers without sizes learn these from them."""
+    """The first samples and what the model says of them; layers without sizes, or yet to be made, are whole by then."""
     import torch
 
     batch = loaded.train.take(torch.arange(size))
@@ -74,8 +74,13 @@ def _tried(maker: ModelMaker, model: nn.Module, loaded: Data, size: int) -> tupl
         maker.example = batch
     inputs = batch.inputs.values() if hasattr(batch.inputs, "values") else batch.inputs
     shapes = ", ".join(describe(part) for part in inputs)
+    before = len(list(model.parameters()))
     with guarded(f"the model's forward pass (inputs: {shapes})", "model", _remedy(inputs, model)):
-        return batch, batch.forward(maker.formed(model))
+        output = batch.forward(maker.formed(model))
+    if len(list(model.parameters())) != before:
+        # An optimizer must know of all of them before the first update.
+        maker.example = batch
+    return batch, output
 
 
 def _whole(maker: ModelMaker, loaded: Data, batch_size: int) -> tuple[Batch, Any] | None:

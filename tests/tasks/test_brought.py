@@ -253,6 +253,48 @@ def test_predictions_are_found_in_what_a_model_returns(name: str) -> None:
     assert trains(wrapped) == trains(plain) and set(wrapped.metrics) == {"accuracy"}
 
 
+class Sometimes(Returning):
+    """Returns more in training (or in evaluation) than else, as models with auxiliary heads do."""
+
+    def __init__(self, wrap: Callable, training: bool) -> None:
+        super().__init__(wrap)
+        self.when = training
+
+    def forward(self, x: Tensor) -> object:
+        return super().forward(x) if self.training == self.when else self.net(x)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("name", WRAPPED)
+def test_a_model_may_return_more_in_training_than_in_validation(name: str, training: bool) -> None:
+    plain = task_of((X, Y), lambda: Returning(lambda logits: logits))
+    wrapped = task_of((X, Y), lambda: Sometimes(WRAPPED[name], training), loss="cross_entropy")
+    assert trains(wrapped) == trains(plain)
+
+
+class Late(nn.Module):
+    """Makes a layer in its first forward pass."""
+
+    def __init__(self, first: int) -> None:
+        super().__init__()
+        self.first = nn.Linear(6, first) if first else nn.Identity()
+        self.head: nn.Module | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        if self.head is None:
+            self.head = nn.Linear(x.shape[1], 3)
+        return self.head(x)
+
+
+@pytest.mark.parametrize("first", [0, 5])
+def test_layers_that_are_made_late_are_trained(first: int) -> None:
+    task = task_of((X, Y), lambda: Late(first))
+    assert len(list(task.new_model().parameters())) == 2 + 2 * bool(first)
+    assert all(parameter.requires_grad for parameter in task.new_model().parameters())
+    assert np.isfinite(trains(task)["val_loss"])
+
+
 @pytest.mark.parametrize(("wrap", "output"), [(lambda y: (y * 0, y), 1), (lambda y: {"a": y * 0, "b": y}, "b")])
 def test_one_can_say_where_predictions_are(wrap: Callable, output: int | str) -> None:
     assert trains(task_of((X, Y), lambda: Returning(wrap), loss="cross_entropy", output=output))
