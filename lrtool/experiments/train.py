@@ -204,7 +204,7 @@ def _in_units(task: Task) -> tuple[str, ...]:
     """What the values of the metrics are measured in, where the target was standardised."""
     if task.unit is None or not task.units or task.val is None:
         return ()
-    sizes = ", ".join(f"{scale:.4g}" for scale in task.unit.scale[:4]) + (" …" if len(task.unit.scale) > 4 else "")
+    sizes = ", ".join(f"{scale:,.5g}" for scale in task.unit.scale[:4]) + (" …" if len(task.unit.scale) > 4 else "")
     names = ", ".join(f"{name} [{unit}]" for name, unit in task.units.items())
     return (f"in the target's own unit: {names}; losses are of the standardised target, of which 1 is {sizes}",)
 

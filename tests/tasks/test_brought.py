@@ -372,6 +372,29 @@ def test_targets_of_every_form(name: str) -> None:
         assert 0 <= values["val_accuracy"] <= 1
 
 
+class Words(Dataset):
+    """Samples whose target is a word, as a tuple or a mapping."""
+
+    def __init__(self, mapping: bool = False) -> None:
+        self.mapping = mapping
+
+    def __len__(self) -> int:
+        return 120
+
+    def __getitem__(self, index: int) -> object:
+        word = ["cat", "dog", "ape"][int(Y[index])]
+        return {"numbers": X[index], "more": X[index] * 0, "label": word} if self.mapping else (X[index], word)
+
+
+@pytest.mark.parametrize("make", [lambda: Words(), lambda: (Words(), Words()), lambda: ConcatDataset([Words()])])
+def test_words_are_classes_also_where_samples_are_read_one_by_one(make: Callable, caplog) -> None:
+    task = task_of(make(), net)
+    assert "'ape' is 0, 'cat' is 1, 'dog' is 2" in caplog.text and set(task.metrics) == {"accuracy"}
+    numbers = torch.tensor([1, 2, 0])[Y]
+    plain = trains(task_of((X, numbers) if not isinstance(make(), tuple) else ((X, numbers), (X, numbers)), net))
+    assert trains(task) == pytest.approx(plain)
+
+
 def test_forms_of_one_target_train_the_same() -> None:
     hot = functional.one_hot(Y, 3)
     found = [trains(task_of((X, target), net)) for target in (Y, Y[:, None], hot, hot.float(), Y + 1)]
