@@ -178,18 +178,25 @@ def _train(
             except KeyboardInterrupt as stop:
                 stop.add_note(f"go on with: lrtool train --resume {folder.path}")
                 raise
-        run.status = trace.status
-        validation = ValidationTime.of(trace, plan.recipe.eval_every)
-        run.reason, higher = trace.reason, setup.task.higher_is_better
-        found = final_and_best(folder, plan.recipe.best, higher.get(plan.recipe.best, False))
-        run.results = {**found, "higher_is_better": higher, "validation_share": validation.share}
-        run.results |= {"units": setup.task.units, "continued": continued}
-        plot = TrainingPlot.of(read_metrics(folder.path / "metrics.csv"), setup.config.name)
-        save(draw_training(plot), folder, "curves")
-        notes = (*new, *_in_units(setup.task), *validation.notes(setup.config.train.eval_every))
+        run.results = {"continued": continued}
+        notes = (*new, *_concluded(plan, run, trace))
         for note in notes:
             _LOG.info(note)
     return TrainingRun(run, trace, notes)
+
+
+def _concluded(plan: _Plan, run: Session, trace: Trace) -> tuple[str, ...]:
+    """Put what was found into the summary and the plots; gives what is to be said of it."""
+    setup, folder = plan.setup, run.folder
+    run.status, run.reason = trace.status, trace.reason
+    validation = ValidationTime.of(trace, plan.recipe.eval_every)
+    higher = setup.task.higher_is_better
+    found = final_and_best(folder, plan.recipe.best, higher.get(plan.recipe.best, False))
+    run.results = {**found, "higher_is_better": higher, "units": setup.task.units, **run.results}
+    run.results["validation_share"] = validation.share
+    plot = TrainingPlot.of(read_metrics(folder.path / "metrics.csv"), setup.config.name)
+    save(draw_training(plot), folder, "curves")
+    return (*_in_units(setup.task), *validation.notes(setup.config.train.eval_every))
 
 
 def _continued(plan: _Plan, newest: Checkpoint) -> list[str]:

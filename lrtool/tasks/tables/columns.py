@@ -83,7 +83,7 @@ class Column:
     def rows(self, kept: NDArray[np.int64]) -> Column:
         """The same column with these rows only."""
         cells, lines = ([each[at] for at in kept] for each in (self.cells, self.lines))
-        return Column(self.name, self.path, cells, lines, self.decimal, self.missing_words)  # type: ignore[arg-type]
+        return Column(self.name, self.path, cells, lines, self.decimal, self.missing_words)
 
     def error(self, what: str, line: int, remedy: str) -> TaskError:
         """A problem with a cell."""
