@@ -55,7 +55,7 @@ class Training:
         with guarded("building the model", "model"):
             self.model: nn.Module = seeded_model(task, trial.seed).to(recipe.device).train()
         self._parameters = [p for p in self.model.parameters() if p.requires_grad]
-        self._optimizer = recipe.optimizer.build(self.model.named_parameters())
+        self._optimizer = recipe.optimizer.build(self.model)
         self._precision = Precision(recipe.precision, recipe.device, self._optimizer)
         self._tables: dict[str, Array] = {name: c(np.arange(trial.steps)) for name, c in trial.curves.items()}
         self._fixed = {**recipe.optimizer.hyperparameters(), **trial.hyperparameters}
@@ -185,7 +185,8 @@ class Training:
         """The hyperparameters of updates start … end−1, from the curves and the plateau."""
         columns = {name: table[start:end] for name, table in self._tables.items()}
         if self._plateau is not None:
-            columns["lr"] = columns["lr"] * self._plateau.factor
+            lrs = [name for name in columns if name == "lr" or name in self.recipe.optimizer.lr_columns()]
+            columns.update({name: columns[name] * self._plateau.factor for name in lrs})
         return columns
 
     def _timed_update(self, lr: float, hyperparameters: Mapping[str, float]) -> bool:
