@@ -170,8 +170,8 @@ class Duration(_Parsed):
             if amount is not None and amount <= (MOST_UPDATES if match[2] else MOST_UPDATES * 10**6):
                 return cls(amount, _UNITS[match[2] or match[4].removesuffix("s")])
         raise ValueError(
-            "a duration is a whole number of updates (500), epochs ('5ep'), a part of the run ('10%'), samples"
-            f" ('300k samples') or tokens ('10B tokens'), but got {shown(value)}"
+            "a duration is a whole number of updates (500), epochs ('5ep'), part of the run ('10%'), '300k samples'"
+            f" or '10B tokens', but got {shown(value)}"
         )
 
     def counted(self, per_update: PerUpdate) -> Self:

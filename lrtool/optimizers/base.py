@@ -165,7 +165,7 @@ class Optimizer(BaseModel, ABC):
             "own_weight_decay": own,
             "lr": self.hyperparameters().get(placed.lr_column, self.lr) * placed.lr_scale,
             "weight_decay": self.weight_decay if own is None else own,
-            **({"rule": placed.rule} if self.rules else {}),
+            **({"rule": placed.rule} if placed.rule is not None else {}),
         }
 
     def init_state(self, param: Tensor) -> dict[str, Tensor]:

@@ -10,6 +10,9 @@ from pydantic import Field, PrivateAttr
 
 from lrtool.errors import TaskError, UsageError
 from lrtool.optimizers.base import Optimizer
+from lrtool.optimizers.parts.groups import Placed
+from lrtool.optimizers.parts.layers import Parameters
+from lrtool.optimizers.parts.together import together
 
 if TYPE_CHECKING:
     import torch
@@ -24,7 +27,8 @@ class UseOptimizer(Optimizer):
     takes one) and `args`. `torch.optim:NAdam` needs no leave, other packages are named by `--allow-import`. The
     schedule moves the LR of its param groups; `groups` and `layer_decay` work as everywhere. Its state is kept in
     checkpoints: tensors, numbers, texts, and lists and mappings of these. An optimizer whose `step` needs a closure
-    (LBFGS) is refused. What has methods `train` and `eval` is switched as schedule-free optimizers are.
+    (LBFGS) is refused. `torch.optim:SparseAdam` updates embeddings with sparse gradients, and torch.optim.Adam of the
+    same settings all else. What has methods `train` and `eval` is switched as schedule-free optimizers are.
     """
 
     stackable: ClassVar[bool] = False
@@ -55,10 +59,28 @@ class UseOptimizer(Optimizer):
 
     def torch_optimizer(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
         """What the target makes of the param groups; TaskError where it fails or makes no optimizer."""
-        from torch.optim import Optimizer as TorchOptimizer
+        from torch.optim import Adam, SparseAdam
 
         found = self._made_by
         assert found is not None, "with_code comes first"
+        if found is not SparseAdam:
+            return self._made(found, groups)
+        by = {"sparse": SparseAdam, "dense": Adam}
+        parts = {rule: [group for group in groups if group["rule"] == rule] for rule in by}
+        return together({rule: self._made(by[rule], held) for rule, held in parts.items() if held})
+
+    def placed(self, parameters: Parameters) -> dict[str, Placed]:
+        """Also: which parameters are SparseAdam's, and which are for Adam beside it."""
+        placed = super().placed(parameters)
+        if not self.use.endswith(":SparseAdam"):
+            return placed
+        sparse = {name: "sparse" if name in parameters.sparse else "dense" for name in placed}
+        return {name: each._replace(rule=sparse[name]) for name, each in placed.items()}
+
+    def _made(self, found: Callable[..., Any], groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+        """The optimizer of these param groups."""
+        from torch.optim import Optimizer as TorchOptimizer
+
         try:
             made = found([self._own(group) for group in groups], **self._arguments(found))
         except Exception as error:

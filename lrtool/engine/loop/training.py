@@ -18,6 +18,7 @@ from lrtool.engine.batches import Batches, batch_loss, take
 from lrtool.engine.evaluate import evaluate
 from lrtool.engine.loop import state
 from lrtool.engine.loop.checkpoint import Checkpoint
+from lrtool.engine.loop.clipping import clipped_norm
 from lrtool.engine.loop.precision import MAX_SKIPS, Precision
 from lrtool.engine.recorder import Recorder
 from lrtool.engine.trials import Array, Evaluation, Recipe, Trace, Trial
@@ -243,10 +244,7 @@ class Training:
         if limit is None and not wanted:
             return None
         self._precision.unscale()
-        if limit is not None:
-            norm = nn.utils.clip_grad_norm_(self._parameters, limit)
-        else:
-            norm = nn.utils.get_total_norm([p.grad for p in self._parameters if p.grad is not None])
+        norm = clipped_norm(self._parameters, limit)
         return norm if wanted else None
 
     def _plateau_value(self, values: Mapping[str, float]) -> float:

@@ -22,10 +22,14 @@ _BEFORE, _AFTER = "before", "after"
 
 @dataclass(frozen=True)
 class Parameters:
-    """The shapes of a model's parameters by name, in the order of its modules; which belong to embeddings."""
+    """The shapes of a model's parameters by name, in the order of its modules; which belong to embeddings.
+
+    `sparse`: those of embeddings whose gradients hold only the rows that were looked up.
+    """
 
     shapes: Mapping[str, tuple[int, ...]]
     embeddings: frozenset[str] = field(default_factory=frozenset)
+    sparse: frozenset[str] = field(default_factory=frozenset)
 
     @classmethod
     def of(cls, model: nn.Module | Iterable[tuple[str, nn.Parameter]]) -> Self:
@@ -34,15 +38,12 @@ class Parameters:
 
         if not isinstance(model, nn.Module):
             return cls({name: tuple(parameter.shape) for name, parameter in model})
-        held = {
-            id(parameter)
-            for module in model.modules()
-            if isinstance(module, nn.Embedding | nn.EmbeddingBag)
-            for parameter in module.parameters(recurse=False)
-        }
+        tables = [module for module in model.modules() if isinstance(module, nn.Embedding | nn.EmbeddingBag)]
+        held = {id(parameter): module.sparse for module in tables for parameter in module.parameters(recurse=False)}
         named = list(model.named_parameters())
+        found = {name: held[id(parameter)] for name, parameter in named if id(parameter) in held}
         shapes = {name: tuple(parameter.shape) for name, parameter in named}
-        return cls(shapes, frozenset(name for name, parameter in named if id(parameter) in held))
+        return cls(shapes, frozenset(found), frozenset(name for name, sparse in found.items() if sparse))
 
     @property
     def output(self) -> str | None:
