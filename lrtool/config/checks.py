@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lrtool import units
-from lrtool.config.counting import counted, said
 from lrtool.config.document import Document, Path_, Place
 from lrtool.config.messages import problem_at
 from lrtool.config.problems import Problem
 from lrtool.config.schema import Config
+from lrtool.counting import counted, said
 from lrtool.errors import ScheduleError, nearest
 from lrtool.schedules import Schedule
 from lrtool.tasks.metrics import DEFAULTS

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from pydantic import ValidationError, create_model
 
-from lrtool.config.counting import counted, durations, said
 from lrtool.config.document import Document, Path_, Place, parse_value, read_document
 from lrtool.config.problems import ConfigError
+from lrtool.counting import counted, durations, said
 from lrtool.errors import ScheduleError, UsageError
 from lrtool.optimizers import ParamGroup
 from lrtool.schedules import KINDS, Curve, Schedule

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
-from lrtool.config.counting import counted, durations
 from lrtool.config.schema import Config
 from lrtool.config.specs import Spec
+from lrtool.counting import counted, durations
 from lrtool.engine.batches import sequence_length
 from lrtool.engine.device import resolve_device
 from lrtool.engine.trials import Recipe, Trial

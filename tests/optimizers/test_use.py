@@ -77,6 +77,9 @@ number = 3
 '''
 
 
+BIASES = {"match": "*.bias", "lr": 0.5, "schedule": "cosine"}
+
+
 def setup(tmp_path: Path, allow: frozenset[str] = frozenset(), **optimizer: Any) -> Setup:
     (tmp_path / "opt.py").write_text(OWN)
     text = yaml.safe_dump({
@@ -101,10 +104,13 @@ def losses(made: Setup) -> list[float]:
         ({"use": "opt.py:made", "args": {"momentum": 0.5}}, {"kind": "sgd", "momentum": 0.5}),
         ({"use": "torch.optim:AdamW", "weight_decay": 0.1}, {"kind": "adamw", "weight_decay": 0.1}),
         ({"use": "torch.optim:AdamW", "args": {"weight_decay": 0.1}}, {"kind": "adamw", "weight_decay": 0.1}),
-        ({"use": "torch.optim:NAdam", "args": {"decoupled_weight_decay": True, "weight_decay": 0.01}}, {"kind": "nadamw"}),
         (
-            {"use": "torch.optim:SGD", "layer_decay": 0.5, "groups": [{"match": "*.bias", "lr": 0.5, "schedule": "cosine"}]},
-            {"kind": "sgd", "layer_decay": 0.5, "groups": [{"match": "*.bias", "lr": 0.5, "schedule": "cosine"}]},
+            {"use": "torch.optim:NAdam", "args": {"decoupled_weight_decay": True, "weight_decay": 0.01}},
+            {"kind": "nadamw"},
+        ),
+        (
+            {"use": "torch.optim:SGD", "layer_decay": 0.5, "groups": [BIASES]},
+            {"kind": "sgd", "layer_decay": 0.5, "groups": [BIASES]},
         ),
     ],
 )  # fmt: skip

@@ -74,7 +74,7 @@ def test_a_backbone_with_a_head_in_a_sequence_has_the_same() -> None:
     [
         (BERT, {"bert.embeddings.LayerNorm.weight": 0, "bert.encoder.layer.1.norm1.weight": 2, "classifier.bias": 3}),
         (BERT, {"bert.pooler.dense.weight": 3, "bert.encoder.layer.0.mlp.2.weight": 1}),
-        (RESNET, {"conv1.weight": 0, "bn1.weight": 0, "layer1.0.conv1.weight": 1, "layer4.1.bn1.weight": 4, "fc.bias": 5}),
+        (RESNET, {"bn1.weight": 0, "layer1.0.conv1.weight": 1, "layer4.1.bn1.weight": 4, "fc.bias": 5}),
         (HAND, {"conv1.bias": 0, "conv2.weight": 1, "fc1.weight": 2, "fc2.bias": 3}),
         (["weight 2", "bias 1"], {"weight": 0, "bias": 0}),
         (["scale 1", "body.weight 2", "body.bias 1"], {"scale": 0, "body.weight": 1, "body.bias": 1}),

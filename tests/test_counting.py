@@ -84,7 +84,7 @@ def test_a_preview_needs_no_data(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text(config())
     (run,) = Preview.of([str(tmp_path / "c.yaml")], None, None, None).runs
     assert run.steps == 2000 and run.values["lr"].argmax() == 199
-    with pytest.raises(UsageError, match="'1M samples' counts samples, but .* unknown here; give a number of updates"):
+    with pytest.raises(UsageError, match=r"'1M samples' counts samples, but .* unknown here; give a number of updates"):
         Preview.of(["cosine", "warmup=1M samples"], None, "2000", None)
     with pytest.raises(UsageError, match="'1M tokens' counts tokens, but how many tokens"):
         Preview.of(["cosine"], None, "1M tokens", None)
@@ -106,9 +106,7 @@ def test_tokens_of_ones_own_sequences_are_counted(length: int, tmp_path: Path) -
 
 def test_tokens_without_sequences_say_what_to_write() -> None:
     made = setup(data={"kind": "digits"}, model={"kind": "mlp"}, train={"duration": "1M tokens"}, schedule="cosine")
-    with pytest.raises(
-        UsageError, match=r"train\.duration.*'1M tokens' counts tokens.*no sequences.*updates or epochs"
-    ):
+    with pytest.raises(UsageError, match=r"train\.duration.*'1M tokens' counts.*no sequences.*updates or epochs"):
         made.steps  # noqa: B018 - looked at for its error
 
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
 from lrtool.units import Duration, PerUpdate
-
-if TYPE_CHECKING:
-    from lrtool.config.schema import Config
 
 T = TypeVar("T")
 
@@ -52,8 +49,8 @@ def durations(settings: Any) -> Iterator[Duration]:
             yield from durations(tuple(getattr(settings, name) for name in type(settings).model_fields))
 
 
-def said(config: Config) -> PerUpdate:
-    """What a config says about what an update takes, without reading its data."""
+def said(config: Any) -> PerUpdate:
+    """What a config (of `lrtool.config`) says about what an update takes, without reading its data."""
     data = config.data
     known = data.kind != "use" or "batch_size" in data.model_fields_set
     samples = data.batch_size * config.train.accumulate if known else None
