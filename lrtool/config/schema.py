@@ -98,7 +98,7 @@ class Config(InFolder):
             return value
         known = tuple(optimizer.scheduled)
         unknown = [name for name in value if name not in known]
-        zero = [name for name in value if name in known and optimizer.hyperparameters()[name] == 0]
+        zero = [name for name in value if name in known and not optimizer.hyperparameters().get(name)]
         if unknown or zero:
             raise PydanticCustomError(
                 "unschedulable",
