@@ -137,7 +137,8 @@ def _said(section: BaseModel, beside: Container[str] = ()) -> dict[str, Any]:
         value = getattr(section, name)
         if name in beside or (name != "kind" and value == field.get_default(call_default_factory=True)):
             continue
-        said[name] = _said(value, _BESIDE_TRAINING) if isinstance(value, BaseModel) else _told(to_jsonable_python(value))
+        inner = isinstance(value, BaseModel)
+        said[name] = _said(value, _BESIDE_TRAINING) if inner else _told(to_jsonable_python(value))
     return said
 
 
