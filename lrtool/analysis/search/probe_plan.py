@@ -9,9 +9,9 @@ from lrtool.analysis.search.short_runs import LRS
 
 #: Trainings of each seed: on the first grid and in its gaps; and those that bracket the stability limit.
 PROBES, LIMITS = LRS + 4, 10
-#: Trainings of one seed that a budget is to hold, and the LRs of the first grid: many of them where each is long enough
-#: to tell, fewer where they would be too short for that.
-_SIZES = ((12, LRS), (8, 5), (5, 5), (4, 3), (3, 3))
+#: Trainings of one seed that a budget is to hold, the LRs of the first grid, and the part of the telling updates that
+#: each is to have: many LRs where each training is long enough to tell, fewer where they would be too short for that.
+_SIZES = ((12, LRS, 1.0), (8, 5, 1.0), (5, 5, 0.5), (4, 3, 0.5), (3, 3, 0.0))
 #: Of so few nothing can be said.
 LEAST = 3
 #: How much shorter they are made at a time: lengths that a little more or less of a budget does not change.
@@ -43,9 +43,9 @@ def probe_plan(
     """
     if left >= seeds * (PROBES + LIMITS) * cost(longest):
         return ProbePlan(longest, LRS, seeds, whole=True)
-    for trials, lrs in _SIZES:
+    for trials, lrs, part in _SIZES:
         steps = _longest(left / trials, cost, longest, shortest)
-        if steps is not None and (steps >= min(telling, longest) or trials == LEAST):
+        if steps is not None and steps >= part * min(telling, longest):
             return ProbePlan(steps, lrs, 1, whole=False)
     return None
 

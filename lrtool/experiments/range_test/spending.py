@@ -22,7 +22,7 @@ _LONG, _SHORTEST_RAMP = 1 / 4, 40
 #: Where the ramp took more of it, this part of the time is planned with.
 _LEFT = 1 / 4
 #: Trainings of this part of the run's updates tell more than more LRs would.
-_TELLING = 1 / 8
+_TELLING = 1 / 4
 
 
 class Holds(Protocol):

@@ -49,7 +49,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("budget", [None, 1.0, 30.0])
+@pytest.mark.parametrize("budget", [1.0, 12.0])
 @pytest.mark.parametrize("changes", CASES.values(), ids=CASES)
 def test_an_answer_within_its_own_interval_or_a_reason(configured, silent, tmp_path, monkeypatch, changes, budget):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -66,9 +66,7 @@ def test_an_answer_within_its_own_interval_or_a_reason(configured, silent, tmp_p
         "range_test": {"steps": 40, "seeds": 2, "probe_steps": 20},
     }
     setup = configured(**{**tiny, **changes})
-    engine = EngineName.LOOP if budget is None else EngineName.AUTO
-    # What holds everything takes the default, ten seconds, too long for a test.
-    run, result = run_range_test(setup, tmp_path, silent, Engines(engine), budget or 10.0)
+    run, result = run_range_test(setup, tmp_path, silent, Engines(EngineName.LOOP), budget)
     for found in (result.suggestion, result.stability):
         assert found is None or 0 <= found.low <= found.value <= found.high
     assert (result.suggestion is None) == (result.reason is not None)
