@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import typer
+from lrtool.cli.common import JsonOption, OutputOption, QuietOption, print_json, say
 
-from lrtool.cli.common import JsonOption, OutputOption, print_json
+#: How findings say that something is not as it could be.
+_LACKING = ("missing", "not installed", "none found", "cannot be written")
 
 
-def command(output: OutputOption = Path("outputs"), as_json: JsonOption = False) -> None:
-    """Show versions, devices, extras, compiler and whether output can be written."""
+def command(output: OutputOption = Path("outputs"), as_json: JsonOption = False, quiet: QuietOption = False) -> None:
+    """Show versions, devices, extras, compiler and whether output can be written; with --quiet what is missing."""
     from lrtool.experiments.doctor import examine
 
     findings = examine(output)
@@ -18,6 +19,7 @@ def command(output: OutputOption = Path("outputs"), as_json: JsonOption = False)
         print_json(findings)
         return
     for section, facts in findings.items():
-        typer.echo(section.replace("_", " "))
-        for name, value in facts.items():
-            typer.echo(f"  {name:24} {value}")
+        lacking = {name: value for name, value in facts.items() if any(word in value for word in _LACKING)}
+        shown = lacking if quiet else facts
+        if shown:
+            say("\n".join([section.replace("_", " "), *(f"  {name:24} {value}" for name, value in shown.items())]))

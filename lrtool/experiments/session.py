@@ -75,6 +75,9 @@ def session(folder: RunFolder, command: str, config: Resolved, device: str) -> I
             raise
         except LrtoolError as error:
             run.status, run.reason = Status.FAILED, str(error)
+            if error.__cause__ is not None:
+                # The message is one line; what stands behind it may be pages.
+                _LOG.error("the whole error", exc_info=error.__cause__)
             raise
         except BaseException as error:
             run.status, run.reason = Status.FAILED, f"a bug in lrtool: {type(error).__name__}: {error}"

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lrtool.errors import LrtoolError, TaskError
+from lrtool.printable import brief
+from lrtool.tasks.remedies import remedy_for
 
 _PACKAGE = f"{Path(__file__).resolve().parents[1]}{os.sep}"
 _INSTALLED = tuple(f"{sysconfig.get_path(name)}{os.sep}" for name in ("stdlib", "platstdlib", "purelib", "platlib"))
@@ -40,11 +42,12 @@ def task_error(error: BaseException, doing: str, where: str | None = None, remed
             where=place,
             remedy="try a smaller data.batch_size (train.accumulate keeps the samples per update) or a smaller model",
         )
-    return TaskError(f"{doing} raised {_first_line(error)}", where=place, remedy=remedy)
+    return TaskError(f"{doing} raised {_first_line(error)}", where=place, remedy=remedy_for(error) or remedy)
 
 
 def _first_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
+    """The error in one line that can be read; the whole text is its cause, which `log.txt` keeps."""
+    text = brief(str(error))
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
