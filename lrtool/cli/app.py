@@ -13,8 +13,9 @@ from typing import Annotated, Any
 import typer
 
 from lrtool import __version__, streams
-from lrtool.cli import check, compare, doctor, init, range_test, runs, schedule, schema, sweep, train, tune
+from lrtool.cli import check, compare, init, range_test, sweep, train, tune
 from lrtool.cli.common import Command, Commands
+from lrtool.cli.look import doctor, runs, schedule, schema
 from lrtool.errors import ExitCode, Interrupted, LrtoolError
 from lrtool.memory import keep_freed_memory
 from lrtool.printable import brief, printable

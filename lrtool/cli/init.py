@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from lrtool.cli.common import AllowImportOption, JsonOption, QuietOption, allowed, print_json, say
-from lrtool.cli.schedule import complete_schedule
+from lrtool.cli.look.schedule import complete_schedule
 from lrtool.errors import OutputError, UsageError
 
 

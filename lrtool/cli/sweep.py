@@ -112,9 +112,11 @@ def _resumed(path: Path, most: int) -> tuple[RunFolder, Sweep]:
 
     folder = RunFolder.open(path)
     if "base" not in read_document(folder.config).data:
-        raise UsageError(
-            "this is not the run of a sweep", where=str(folder.path), remedy="give a folder that `lrtool sweep` made"
-        )
+        made_by = folder.command
+        what = "this is not the run of a sweep" + (f" but of {made_by}" if made_by else "")
+        resumable = made_by in ("train", "smoke")
+        remedy = f"write: lrtool train --resume {path}" if resumable else "give a folder that `lrtool sweep` made"
+        raise UsageError(what, where=str(folder.path), remedy=remedy)
     return folder, load_sweep(folder.config, most=most, code_beside=False)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from lrtool.config.schema import Config
 from lrtool.errors import LrtoolError
 from lrtool.runs.environment import environment
 from lrtool.runs.folder import RunFolder
@@ -56,8 +57,15 @@ class Session:
             steps=self.steps,
             seconds=time.perf_counter() - self.began,
             config_hash=self.config.hash(),
+            **self._lr(),
             **self.results,
         )
+
+    def _lr(self) -> dict[str, Any]:
+        """The peak LR of a training and where it comes from; other commands train at many."""
+        if self.command != "train" or not isinstance(self.config, Config):
+            return {}
+        return {"lr": self.config.optimizer.lr, "lr_from": self.config.lr_source}
 
 
 @contextmanager

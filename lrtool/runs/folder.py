@@ -16,6 +16,8 @@ from lrtool.runs.lock import FolderLock
 from lrtool.runs.metrics import MetricsWriter
 from lrtool.runs.summary import read_summary
 
+#: The names of run folders: date, time, command, and a number where two began in one second.
+NAME = re.compile(r"(?P<when>\d{8}-\d{6})-(?P<command>.+?)(-\d+)?")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -62,6 +64,15 @@ class RunFolder:
     def config(self) -> Path:
         """The resolved config."""
         return self.path / "config.yaml"
+
+    @property
+    def command(self) -> str:
+        """The command that made it, by its summary or else by its name; empty where neither says."""
+        try:
+            return str(self.summary()["command"])
+        except UsageError:
+            found = NAME.fullmatch(self.path.name)
+            return found["command"] if found is not None else ""
 
     @property
     def checkpoints(self) -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import socket
 import sys
 from collections.abc import Iterator, Mapping
@@ -14,8 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-#: The names of run folders: date, time, command, and a number where two began in one second.
-_NAME = re.compile(r"(?P<when>\d{8}-\d{6})-(?P<command>.+?)(-\d+)?")
+from lrtool.runs.folder import NAME
+
 #: Locks of run folders, which name who works there.
 _LOCKS = ("run.lock", "sweep.lock")
 #: The states of runs that have no summary to say it.
@@ -69,12 +68,12 @@ def _inside(folder: Path) -> Iterator[Path]:
 
 
 def _is_run(folder: Path) -> bool:
-    return _NAME.fullmatch(folder.name) is not None or (folder / "summary.json").is_file()
+    return NAME.fullmatch(folder.name) is not None or (folder / "summary.json").is_file()
 
 
 def _began(folder: Path) -> float:
     """When a run began, by its folder's name, or when the folder was last changed where it was renamed."""
-    match = _NAME.fullmatch(folder.name)
+    match = NAME.fullmatch(folder.name)
     with suppress(ValueError, OSError, OverflowError):
         if match is not None:
             return datetime.strptime(match["when"], "%Y%m%d-%H%M%S").timestamp()
@@ -85,7 +84,7 @@ def _began(folder: Path) -> float:
 
 def _listed(folder: Path) -> ListedRun:
     summary = _read(folder / "summary.json")
-    match = _NAME.fullmatch(folder.name)
+    match = NAME.fullmatch(folder.name)
     status = summary.get("status")
     if status in (None, "interrupted") and _is_worked_on(folder):
         status = RUNNING

@@ -48,10 +48,12 @@ class SuggestionSummary(Summary):
 class TrainSummary(Summary):
     """What `train` adds: losses and metrics at the last and the best evaluation, each with its `step`.
 
-    `higher_is_better`: of each metric, whether more of it is better. `validation_share`: the part of the time that
-    validation took.
+    `lr`: the peak that it trained with; `lr_from`: where that comes from, in words. `higher_is_better`: of each metric,
+    whether more of it is better. `validation_share`: the part of the time that validation took.
     """
 
+    lr: float | None = None
+    lr_from: str = ""
     final: dict[str, float | None] | None = None
     best: dict[str, float | None] | None = None
     higher_is_better: dict[str, bool] | None = None

@@ -119,7 +119,7 @@ class SweepConfig(InFolder):
     Trials are every variant × every combination of the grid × every random sample.
     """
 
-    name: str = Field("", description="Names the folder below outputs/; unsaid: the base's name.")
+    name: str = Field("", description="Names the folder below outputs/; unsaid: the file's name.")
     base: dict[str, Any] = Field(description="The config that all trials start from: a file, or written out here.")
     variants: dict[str, Assignments] = Field({}, description="What is compared: a name, and what it sets.")
     grid: dict[str, Values] = Field({}, description="Keys and their values; every combination is trained.")
