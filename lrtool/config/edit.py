@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
+from pydantic import BaseModel
 
 from lrtool.config.document import Path_, parse_document, parse_node, parse_value, write_yaml
 from lrtool.config.load import validate, with_bases
 from lrtool.config.override import key_path
 from lrtool.config.problems import ConfigError
 from lrtool.config.schema import Config
+from lrtool.config.spans import spans_of
 from lrtool.schedules import KINDS, Schedule
 
 
@@ -21,28 +24,41 @@ def edited(source: Path, target: Path, wanted: Config, changes: Mapping[str, Any
     """The text of the config `wanted`, to be written to `target`.
 
     It is that of the file `source` with `changes` (values by dotted key) where that reads as `wanted` when it stands
-    at `target`; else the whole of `wanted` written out, without comments.
+    at `target`; else `wanted` written out, without comments. Either way relative paths stay relative, and what is left
+    to its default stays unwritten.
     """
-    text = with_values(source.read_text(encoding="utf-8"), changes)
-    return text if text is not None and _reads_as(text, target, wanted) else wanted.to_yaml()
+    written = source.read_text(encoding="utf-8")
+    old, new = source.resolve().parent, target.resolve().parent
+    changed = {key: _moved_value(key_path(key), value, old, new) for key, value in changes.items()}
+    moved = dict(_moved(parse_document(written, str(source)).data, (), old, new)) if old != new else {}
+    # A schedule that is merged with a base's needs its defaults too.
+    whole = {"schedule": wanted.schedule.model_dump(mode="json")} if "schedule" in changes else {}
+    for more in ({}, whole) if whole else ({},):
+        # What is changed may be an anchor that is needed elsewhere.
+        with contextlib.suppress(ConfigError):
+            text = with_values(written, {**moved, **changed, **more})
+            if text is not None and _reads_as(text, target, wanted):
+                return text
+    return write_yaml(_in_short(wanted, new))
 
 
 def with_values(text: str, values: Mapping[str, Any]) -> str | None:
-    """The text of a config with other values at some dotted keys.
+    """The text of a config with other values at some dotted keys; every comment stays.
 
-    A key that is not written yet is added, at the end or in the brackets of what holds it. None where neither can be
-    done, or where a value to replace stands in several lines without brackets.
+    A key that is not written yet is added to what holds it, or at the end. None where neither can be done.
     """
     for key, value in values.items():
-        spans, path = dict(_spans(parse_node(text, ""), ())), key_path(key)
-        start, end = spans.get(path, (0, 0))
-        around, _ = spans.get(path[:-1], (0, 0))
+        spans, path = spans_of(parse_node(text, "")), key_path(key)
+        around = spans.get(path[:-1])
         if path in spans:
-            text = text[:start] + inline(value) + text[end:]
-        elif path[:-1] in spans and text[around] == "{":
-            text = f"{text[: around + 1]}{path[-1]}: {inline(value)}, {text[around + 1 :]}"
-        elif len(path) == 1 and key not in parse_document(text, "").data and () not in spans:
-            text = f"{text.rstrip()}\n{key}: {inline(value)}\n"
+            text = spans[path].replaced(text, inline(value))
+        elif around is not None and isinstance(path[-1], str):
+            text = around.with_first(text, f"{path[-1]}: {inline(value)}")
+        elif path[0] not in parse_document(text, "").data and () not in spans and all(isinstance(p, str) for p in path):
+            nested = value
+            for part in reversed(path[1:]):
+                nested = {part: nested}
+            text = f"{text.rstrip()}\n{path[0]}: {inline(nested)}\n"
         else:
             return None
     return text
@@ -67,6 +83,45 @@ def inline(value: Any) -> str:
     return write_yaml(value, flow=True, width=math.inf).removesuffix("...\n").strip()
 
 
+def _in_short(section: BaseModel, folder: Path) -> dict[str, Any]:
+    """A section as people write it: its kind, and what is not as usual; paths start from the folder."""
+    cls, dumped = type(section), section.model_dump(mode="json")
+    needed = {name: dumped[name] for name, field in cls.model_fields.items() if field.is_required() or name == "kind"}
+    usual = cls.model_validate(needed).model_dump(mode="json")
+    short: dict[str, Any] = {}
+    for name, value in dumped.items():
+        if (name in needed and value != "use") or value != usual[name] or name == "use":
+            inner = getattr(section, name)
+            short[name] = _in_short(inner, folder) if isinstance(inner, BaseModel) else value
+            short[name] = _moved_value((name,), short[name], folder, folder)
+    return short
+
+
+def _moved(data: Any, path: Path_, old: Path, new: Path) -> Iterator[tuple[str, Any]]:
+    """The relative paths of files in a config, by dotted key, as they are written from another folder."""
+    for key, value in data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ():
+        here = (*path, key)
+        if isinstance(value, dict | list):
+            yield from _moved(value, here, old, new) if key != "args" else ()
+        elif (moved := _moved_value(here, value, old, new)) != value:
+            yield ".".join(map(str, here)), moved
+
+
+def _moved_value(path: Path_, value: Any, old: Path, new: Path) -> Any:
+    """What stands at a path of a config in the folder `old`, as it is written in `new`; absolute ones below it too."""
+    code, colon, name = "", "", ""
+    if path[-1] in ("path", "file") or path == ("extends",):
+        code = value
+    elif path[-1] == "use" and isinstance(value, str) and ".py:" in value:
+        code, colon, name = value.rpartition(":")
+    if not isinstance(code, str) or not code or code.startswith("~"):
+        return value
+    found = Path(os.path.normpath(old / code))
+    if Path(code).is_absolute() and not found.is_relative_to(new):
+        return value
+    return f"{Path(os.path.relpath(found, new)).as_posix()}{colon}{name}"
+
+
 def _reads_as(text: str, target: Path, wanted: Config) -> bool:
     """Whether a file with this text would be this config."""
     here = target.resolve()
@@ -74,13 +129,13 @@ def _reads_as(text: str, target: Path, wanted: Config) -> bool:
         config = validate(with_bases(parse_document(text, str(target)), here)).beside(here.parent)
     except ConfigError:
         return False
-    return config.to_yaml() == wanted.to_yaml()
+    return _with_real_paths(config.model_dump(mode="json")) == _with_real_paths(wanted.model_dump(mode="json"))
 
 
-def _spans(node: yaml.Node | None, path: Path_) -> Iterator[tuple[Path_, tuple[int, int]]]:
-    """Where in the text each value begins and ends, of those that stand in a line or in brackets."""
-    if isinstance(node, yaml.ScalarNode) or (isinstance(node, yaml.CollectionNode) and node.flow_style):
-        yield path, (node.start_mark.index, node.end_mark.index)
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            yield from _spans(value, (*path, str(key.value)))
+def _with_real_paths(data: Any, key: str = "") -> Any:
+    """The data of a config, in which one file has one name."""
+    if isinstance(data, dict):
+        return {name: value if name == "args" else _with_real_paths(value, name) for name, value in data.items()}
+    if isinstance(data, list):
+        return [_with_real_paths(item) for item in data]
+    return os.path.normpath(data) if key in ("path", "file", "use") and isinstance(data, str) else data

@@ -47,7 +47,9 @@ def load_config(
 def _lr_source(document: Document, config: Config) -> str:
     """Where the peak LR was written: the config, a base that it extends, `--set`, or nowhere."""
     place = document.places.get(("optimizer", "lr"))
-    return str(place) if place is not None else f"the default of {config.optimizer.kind}"
+    if place is None:
+        return f"the default of {config.optimizer.kind}"
+    return str(place) if place.source.startswith(("--", "lrtool's")) else f"config {place}"
 
 
 def validate(document: Document) -> Config:

@@ -125,6 +125,14 @@ class RunFolder:
         atomic.write_json(self.path / name, dict(document))
 
 
+def check_output(output: Path) -> None:
+    """Raise OutputError where run folders could plainly not be made below `output`; nothing is made."""
+    there = next(each for each in (output.absolute(), *output.absolute().parents) if each.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        error = NotADirectoryError(20, "Not a directory") if not there.is_dir() else PermissionError(13, "no right to")
+        raise atomic.output_error(output, error)
+
+
 def _exclusive(parent: Path, stem: str) -> Path:
     """A folder that this process alone has made: mkdir either makes it or fails."""
     for number in range(1, 10_000):

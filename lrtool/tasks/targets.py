@@ -42,7 +42,8 @@ def no_package(code: str, name: str, folder: Path) -> tuple[str, str] | None:
         found = importlib.util.find_spec(package)
     if found is not None:
         return None
-    what = f"there is no installed package {package!r}, and no file {code.replace('.', '/')}.py beside the config"
+    file = f"{code.replace('.', '/')}.py"
+    what = f"there is no {file} beside the config, nor a package {package!r}, which it may not run unasked either"
     return what, "write 'file.py:Name', with the file's path from the config's folder, or check the name"
 
 

@@ -87,7 +87,7 @@ def explain(
         else:
             say(f"{what}\n\n  {_PLATEAU_HERE}")
         return
-    kind = _found(kind, quiet or as_json)
+    kind = _found(kind, quiet)
     if as_json:
         from lrtool.report.schedules.reference import entry
 
@@ -135,15 +135,14 @@ def show(
 
     check_endings(png=png, svg=svg, csv=csv)
     preview = Preview.of(items or [], lr, steps, steps_per_epoch)
-    silent = quiet or as_json
-    for note in () if silent else preview.notes:
+    for note in () if quiet else preview.notes:
         say(f"note: {note}", err=True)
     written = [str(path) for path in preview.write(log, png=png, svg=svg, csv=csv, folder=output)]
     if as_json:
-        print_json({**preview.summary(), "notes": list(preview.notes), "written": written})
+        print_json(preview.summary())
     elif not quiet:
         say(preview.text(log, _width(100)).rstrip("\n"))
-    for path in () if silent else written:
+    for path in written:
         say(f"wrote {path}", err=True)
 
 
