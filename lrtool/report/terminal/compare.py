@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -85,20 +86,25 @@ def table_text(result: ComparisonResult, width: int | None = None) -> str:
     rows = result.rows(MOST_SHOWN)
     names = [printable(row["variant"]) for row in rows]
     whole = [f"{name}{_chosen(row)}" for name, row in zip(shortened_apart(names, _NAME), rows, strict=True)]
-    columns, left_out = _columns(rows, result), list[Column]()
-    wanted = min(max(map(len, ("variant", *whole))), _LEAST_NAME)
-    while _room(columns, width) < wanted and any(each.gives_way for each in columns):
-        left_out.append(min((each for each in columns if each.gives_way), key=lambda each: each.gives_way))
-        columns.remove(left_out[-1])
+    every = _columns(rows, result)
+    columns = _that_fit(every, min(max(map(len, ("variant", *whole))), _LEAST_NAME), width)
     room = max(_room(columns, width), _SHORTEST_NAME)
     if room < max(map(len, whole)):
         # What was chosen gives way before the names do.
         whole = shortened_apart(names, min(room, _NAME))
     lines = _lines([Column("variant", whole), *columns])
-    if left_out:
-        heads = ", ".join(each.head for each in left_out)
-        lines.append(f"not shown in {width} columns: {heads} (a wider terminal, --csv or --json has all)")
+    if heads := ", ".join(each.head for each in every if each not in columns):
+        lines += textwrap.wrap(f"not shown in {width} columns: {heads}; --csv and --json have all", width or 10_000)
     return "\n".join(lines)
+
+
+def _that_fit(columns: Sequence[Column], names: int, width: int | None) -> list[Column]:
+    """The columns for which there is room beside names of so many letters; those that never give way in any case."""
+    kept = [each for each in columns if not each.gives_way]
+    for each in sorted((each for each in columns if each.gives_way), key=lambda each: -each.gives_way):
+        if _room([*kept, each], width) >= names:
+            kept.append(each)
+    return [each for each in columns if each in kept]
 
 
 def _room(columns: Sequence[Column], width: int | None) -> int:
