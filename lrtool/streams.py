@@ -75,8 +75,9 @@ class _Reserved:
         with suppress(OSError, ValueError, AttributeError):
             self.text.flush()
         with suppress(OSError):
+            sink = _stderr()
             self._kept = os.dup(1)
-            _point_at_stderr()
+            os.dup2(sink, 1)
         sys.stdout = sys.stderr
 
     def write(self, text: str) -> None:
@@ -144,16 +145,16 @@ def keep_reserved_to_the_end() -> None:
         with suppress(OSError, ValueError, AttributeError):
             sys.stdout.flush()
         with suppress(OSError):
-            _point_at_stderr()
+            os.dup2(_stderr(), 1)
 
 
-def _point_at_stderr() -> None:
+def _stderr() -> int:
+    """The descriptor of stderr; where it is closed, of nowhere."""
     try:
-        os.dup2(2, 1)
-    except OSError:  # there is no stderr
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 1)
-        os.close(nowhere)
+        os.fstat(2)
+    except OSError:
+        return os.open(os.devnull, os.O_WRONLY)
+    return 2
 
 
 def _descriptor(stream: object) -> int | None:
