@@ -53,7 +53,10 @@ def with_values(text: str, values: Mapping[str, Any]) -> str | None:
         if path in spans:
             text = spans[path].replaced(text, inline(value))
         elif around is not None and isinstance(path[-1], str):
-            text = around.with_first(text, f"{path[-1]}: {inline(value)}")
+            longer = around.with_first(text, f"{path[-1]}: {inline(value)}")
+            if longer is None:
+                return None
+            text = longer
         elif path[0] not in parse_document(text, "").data and () not in spans and all(isinstance(p, str) for p in path):
             nested = value
             for part in reversed(path[1:]):
@@ -129,7 +132,7 @@ def _reads_as(text: str, target: Path, wanted: Config) -> bool:
         config = validate(with_bases(parse_document(text, str(target)), here)).beside(here.parent)
     except ConfigError:
         return False
-    return _with_real_paths(config.model_dump(mode="json")) == _with_real_paths(wanted.model_dump(mode="json"))
+    return bool(_with_real_paths(config.model_dump(mode="json")) == _with_real_paths(wanted.model_dump(mode="json")))
 
 
 def _with_real_paths(data: Any, key: str = "") -> Any:

@@ -7,6 +7,7 @@ import io
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
+from unicodedata import east_asian_width
 
 from lrtool.analysis.statistics.look import Look
 from lrtool.analysis.statistics.student import Interval
@@ -74,7 +75,16 @@ class Column(NamedTuple):
     @property
     def width(self) -> int:
         """Characters of its widest cell."""
-        return max(map(len, (self.head, *self.cells)))
+        return max(map(columns_of, (self.head, *self.cells)))
+
+
+def columns_of(text: str) -> int:
+    """Columns of a terminal that a text takes: Chinese, Japanese and Korean signs take two.
+
+    >>> columns_of("lr"), columns_of("学习率")
+    (2, 6)
+    """
+    return len(text) + sum(east_asian_width(char) in "WF" for char in text if not char.isascii())
 
 
 def table_text(result: ComparisonResult, width: int | None = None) -> str:
@@ -87,9 +97,9 @@ def table_text(result: ComparisonResult, width: int | None = None) -> str:
     names = [printable(row["variant"]) for row in rows]
     whole = [f"{name}{_chosen(row)}" for name, row in zip(shortened_apart(names, _NAME), rows, strict=True)]
     every = _columns(rows, result)
-    columns = _that_fit(every, min(max(map(len, ("variant", *whole))), _LEAST_NAME), width)
+    columns = _that_fit(every, min(max(map(columns_of, ("variant", *whole))), _LEAST_NAME), width)
     room = max(_room(columns, width), _SHORTEST_NAME)
-    if room < max(map(len, whole)):
+    if room < max(map(columns_of, whole)):
         # What was chosen gives way before the names do.
         whole = shortened_apart(names, min(room, _NAME))
     lines = _lines([Column("variant", whole), *columns])
@@ -115,7 +125,7 @@ def _room(columns: Sequence[Column], width: int | None) -> int:
 def _lines(columns: Sequence[Column]) -> list[str]:
     """Names to the left, numbers to the right."""
     first, *rest = columns
-    left = [f"{cell:{first.width}}" for cell in (first.head, *first.cells)]
+    left = [cell + " " * (first.width - columns_of(cell)) for cell in (first.head, *first.cells)]
     right = [[f"{cell:>{each.width}}" for cell in (each.head, *each.cells)] for each in rest]
     return [_GAP.join(row).rstrip() for row in zip(left, *right, strict=True)]
 
