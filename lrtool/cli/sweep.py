@@ -119,14 +119,18 @@ def _exit_code(status: str, counts: Mapping[str, int]) -> ExitCode:
 
 def _is_over(folder: RunFolder, loaded: Sweep, retry_failed: bool) -> bool:
     """Whether every trial of a sweep has ended, and none is to be trained again."""
-    from lrtool.runs.sweep.store import read_trials
+    from lrtool.runs.sweep.store import DAMAGED, SweepStore
 
+    folder.check()
     summary = folder.summary() if (folder.path / "summary.json").is_file() else {}
     counts = summary.get("trials") or {}
     if summary.get("config_hash") != loaded.config.hash() or summary["status"] == Status.INTERRUPTED or not counts:
         return False
-    ended = [trial for trial in read_trials(folder.path) if trial.status.is_finished]
-    return len(ended) == counts["planned"] and not (retry_failed and counts["failed"])
+    # Whoever works on it has the lock, which the store takes.
+    with SweepStore(folder.path) as store:
+        ended = [progress for progress in store.progress().values() if progress.status.is_finished]
+        whole = len(ended) == counts["planned"] and store.fact(DAMAGED) is None
+    return whole and not (retry_failed and counts["failed"])
 
 
 def _nothing_to_do(folder: RunFolder, as_json: bool) -> ExitCode:

@@ -132,10 +132,10 @@ def _resumed(folder: RunFolder, allowed: frozenset[str]) -> Setup | None:
     from lrtool.config.started import allowed_again
 
     config = load_config(folder.config, code_beside=False)
+    known = allowed_again(config, allowed)
     before = folder.summary() if (folder.path / "summary.json").is_file() else {}
     if before.get("status") in _OVER and before.get("config_hash") == config.hash():
         return None
-    known = allowed_again(config, allowed)
     # The run's own config says which LR, not why: that is in what it left behind.
     config = config.lr_said(before.get("lr_from") or "as the run was started")
 
