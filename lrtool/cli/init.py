@@ -55,7 +55,7 @@ def command(
     Files of your own are named from where you are; the config names them from its own folder, and only files in or
     beneath that folder run unasked.
     """
-    from lrtool.config.template import own_code, template
+    from lrtool.config.writing.template import own_code, template
 
     folder, names = (path.parent if path is not None else Path()), allowed(allow_import)
     model, data = (own_code(each, folder, names, section) for each, section in ((model, "model"), (data, "data")))

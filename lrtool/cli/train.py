@@ -94,8 +94,8 @@ def _fresh(
 
     from lrtool.config.started import remember
     from lrtool.experiments.setup import prepare
-    from lrtool.experiments.suggested_lr import lr_from as suggested
-    from lrtool.experiments.suggested_lr import lr_is_of, lr_source
+    from lrtool.runs.suggested_lr import lr_from as suggested
+    from lrtool.runs.suggested_lr import lr_is_of, lr_source
 
     # The suggestion is read first: where there is none, nothing need be built.
     lr = suggested(lr_from, checked.schedule.kind) if lr_from is not None else None

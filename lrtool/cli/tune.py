@@ -130,7 +130,7 @@ def _target(write: Path | None) -> None:
 
 def _write(write: Path, given: Given, checked: Config, best: Tuned) -> None:
     """Write the config with the LR, and the schedule, that were found."""
-    from lrtool.config.edit import as_changes, edited, in_short
+    from lrtool.config.writing.edit import as_changes, edited, in_short
     from lrtool.report.plots.style import number
     from lrtool.runs.atomic import write_text
 
@@ -145,7 +145,7 @@ def _write(write: Path, given: Given, checked: Config, best: Tuned) -> None:
 
 
 def _next(given: Given, run: Path, checked: Config, best: Tuned) -> str:
-    from lrtool.config.edit import in_short, inline
+    from lrtool.config.writing.edit import in_short, inline
 
     other = best.schedule != checked.schedule
     return given.training(run, [f"schedule={inline(in_short(best.schedule))}"] if other else [])

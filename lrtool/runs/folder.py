@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
@@ -68,11 +68,12 @@ class RunFolder:
     @property
     def command(self) -> str:
         """The command that made it, by its summary or else by its name; empty where neither says."""
-        try:
-            return str(self.summary()["command"])
-        except UsageError:
-            found = NAME.fullmatch(self.path.name)
-            return found["command"] if found is not None else ""
+        # Not everything of that name can be read: a pipe would wait for its other end.
+        if (self.path / "summary.json").is_file():
+            with suppress(UsageError):
+                return str(self.summary()["command"])
+        found = NAME.fullmatch(self.path.name)
+        return found["command"] if found is not None else ""
 
     @property
     def checkpoints(self) -> Path:

@@ -117,6 +117,8 @@ def _lr_of_config(folder: Path) -> float | None:
     import yaml
 
     with suppress(OSError, ValueError, yaml.YAMLError, AttributeError, TypeError, RecursionError):
+        if not (folder / "config.yaml").is_file():
+            return None
         config = yaml.load((folder / "config.yaml").read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         # YAML 1.1 reads 1e-3 as text.
         return float(config["optimizer"]["lr"]) if "base" not in config else None
@@ -144,7 +146,10 @@ def _is_worked_on(folder: Path) -> bool:
 
 def _read(file: Path) -> dict[str, Any]:
     """What a JSON file says; nothing where it is missing, damaged or says something else."""
+    # A pipe of that name would wait for its other end.
     with suppress(OSError, ValueError, RecursionError):
+        if not file.is_file():
+            return {}
         found = json.loads(file.read_bytes())
         return found if isinstance(found, dict) else {}
     return {}

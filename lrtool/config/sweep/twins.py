@@ -67,9 +67,10 @@ def _kinds(section: str, sweep: SweepConfig, base: Mapping[str, Any]) -> Iterato
     yield kind_of(base.get(section))
     for values in (sweep.grid, sweep.random, *sweep.variants.values()):
         for key in (section, f"{section}.kind", f"{section}.use"):
-            given = values.get(key, ())
-            for value in given if isinstance(given, list) else () if isinstance(given, Range) else [given]:
-                yield "use" if key.endswith(".use") else kind_of(value)
+            given = values.get(key)
+            if given is not None and not isinstance(given, Range):
+                for value in given if isinstance(given, list) and values not in sweep.variants.values() else [given]:
+                    yield "use" if key.endswith(".use") else kind_of(value)
 
 
 def _kind_here(section: str, settings: Assignments, base: Mapping[str, Any]) -> Any:

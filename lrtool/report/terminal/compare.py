@@ -65,7 +65,7 @@ def _factor(value: float) -> str:
     return f"{value:.2g}" if value < 100 else number(value)
 
 
-class Column(NamedTuple):
+class TableColumn(NamedTuple):
     """A column of the table: its head, a cell for each variant, and when it gives way (1: first; 0: never)."""
 
     head: str
@@ -102,13 +102,13 @@ def table_text(result: ComparisonResult, width: int | None = None) -> str:
     if room < max(map(columns_of, whole)):
         # What was chosen gives way before the names do.
         whole = shortened_apart(names, min(room, _NAME))
-    lines = _lines([Column("variant", whole), *columns])
+    lines = _lines([TableColumn("variant", whole), *columns])
     if heads := ", ".join(each.head for each in every if each not in columns):
         lines += textwrap.wrap(f"not shown in {width} columns: {heads}; --csv and --json have all", width or 10_000)
     return "\n".join(lines)
 
 
-def _that_fit(columns: Sequence[Column], names: int, width: int | None) -> list[Column]:
+def _that_fit(columns: Sequence[TableColumn], names: int, width: int | None) -> list[TableColumn]:
     """The columns for which there is room beside names of so many letters; those that never give way in any case."""
     kept = [each for each in columns if not each.gives_way]
     for each in sorted((each for each in columns if each.gives_way), key=lambda each: -each.gives_way):
@@ -117,12 +117,12 @@ def _that_fit(columns: Sequence[Column], names: int, width: int | None) -> list[
     return [each for each in columns if each in kept]
 
 
-def _room(columns: Sequence[Column], width: int | None) -> int:
+def _room(columns: Sequence[TableColumn], width: int | None) -> int:
     """Characters that other columns leave to the names."""
     return 10_000 if width is None else width - sum(len(_GAP) + each.width for each in columns)
 
 
-def _lines(columns: Sequence[Column]) -> list[str]:
+def _lines(columns: Sequence[TableColumn]) -> list[str]:
     """Names to the left, numbers to the right."""
     first, *rest = columns
     left = [cell + " " * (first.width - columns_of(cell)) for cell in (first.head, *first.cells)]
@@ -130,29 +130,31 @@ def _lines(columns: Sequence[Column]) -> list[str]:
     return [_GAP.join(row).rstrip() for row in zip(left, *right, strict=True)]
 
 
-def _columns(rows: Sequence[Mapping[str, Any]], result: ComparisonResult) -> list[Column]:
+def _columns(rows: Sequence[Mapping[str, Any]], result: ComparisonResult) -> list[TableColumn]:
     """The columns beside the names."""
     mean, sign = result.comparison.statistic == "mean", -1 if result.comparison.higher_is_better else 1
     middle, low, high = ("mean", "low", "high") if mean else ("median", "median_low", "median_high")
     others = [row if row["rank"] > 1 else None for row in rows]
     marks = [" *" if row["outliers"] or row["skewed"] else "" for row in rows]
     columns = [
-        Column("seeds", [_seeds(row) for row in rows]),
-        Column(printable(result.metric if mean else f"median {result.metric}"), [_number(row[middle]) for row in rows]),
-        Column(
+        TableColumn("seeds", [_seeds(row) for row in rows]),
+        TableColumn(
+            printable(result.metric if mean else f"median {result.metric}"), [_number(row[middle]) for row in rows]
+        ),
+        TableColumn(
             "95% interval",
             [_interval((row[low], row[high])) + mark for row, mark in zip(rows, marks, strict=True)],
             6,
         ),
-        Column("worse by", ["best" if row is None else _gap(row, sign) for row in others]),
-        Column("its 95% interval", ["" if row is None else _gap_interval(row, sign) for row in others], 5),
-        Column("effect", ["" if row is None else _percent(row["effect_percent"]) for row in others], 4),
-        Column("P(better)", ["" if row is None else _probability(row["probability_better"]) for row in others], 3),
-        Column("p (Holm)", ["" if row is None else _p(row["p_holm"]) for row in others], 7),
+        TableColumn("worse by", ["best" if row is None else _gap(row, sign) for row in others]),
+        TableColumn("its 95% interval", ["" if row is None else _gap_interval(row, sign) for row in others], 5),
+        TableColumn("effect", ["" if row is None else _percent(row["effect_percent"]) for row in others], 4),
+        TableColumn("P(better)", ["" if row is None else _probability(row["probability_better"]) for row in others], 3),
+        TableColumn("p (Holm)", ["" if row is None else _p(row["p_holm"]) for row in others], 7),
     ]
     if result.target is not None:
-        columns.append(Column(f"steps to {number(result.target)}", [_steps(row) for row in rows], 2))
-        columns.append(Column("time", [_time(row["seconds_to_target"]) for row in rows], 1))
+        columns.append(TableColumn(f"steps to {number(result.target)}", [_steps(row) for row in rows], 2))
+        columns.append(TableColumn("time", [_time(row["seconds_to_target"]) for row in rows], 1))
     return columns
 
 

@@ -125,6 +125,14 @@ def test_strange_company_is_no_run(cli, outputs, tmp_path):
     assert sorted(each["command"] for each in listed(cli)) == ["train", "tune"]
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no pipes in folders")
+def test_a_pipe_is_not_waited_for(cli, outputs):
+    folder = outputs("mlp", "20260101-000001", "train")
+    for name in ("summary.json", "config.yaml", "run.lock"):
+        os.mkfifo(folder / name)
+    assert [each["status"] for each in listed(cli)] == ["killed"]
+
+
 def test_no_runs_and_no_folder(cli):
     assert listed(cli) == [] and "no such runs" in cli("runs")[1]
     assert cli("runs", "-q")[:2] == (0, "")

@@ -3,8 +3,8 @@ import textwrap
 import pytest
 
 from lrtool.config.document import parse_document
-from lrtool.config.edit import as_changes, edited, in_short, inline, with_values
 from lrtool.config.load import load_config
+from lrtool.config.writing.edit import as_changes, edited, in_short, inline, with_values
 from lrtool.schedules import KINDS
 
 TEXT = """\

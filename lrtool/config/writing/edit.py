@@ -16,7 +16,7 @@ from lrtool.config.load import validate, with_bases
 from lrtool.config.override import key_path
 from lrtool.config.problems import ConfigError
 from lrtool.config.schema import Config
-from lrtool.config.spans import spans_of
+from lrtool.config.writing.spans import spans_of
 from lrtool.schedules import KINDS, Schedule
 
 
