@@ -70,8 +70,9 @@ def _loaded(path: Path, overrides: list[str] | None, seed: int | None) -> tuple[
         # What is tuned or drawn follows from what was trained before.
         return sweep.base, {"sweep": sweep.config.name, "trials": "as `lrtool sweep --dry-run` predicts"}
     trials = sweep.trials()
-    variants = len({trial.variant for trial in trials})
-    return sweep.base, {"sweep": sweep.config.name, "trials": len(trials), "variants": variants}
+    variants, notes = len({trial.variant for trial in trials}), sweep.planner.notes
+    facts: dict[str, object] = {"sweep": sweep.config.name, "trials": len(trials), "variants": variants}
+    return sweep.base, {**facts, "note": "; ".join(notes)} if notes else facts
 
 
 def _facts(path: Path, config: Config) -> dict[str, object]:
