@@ -48,8 +48,10 @@ class SuggestionSummary(Summary):
 class TrainSummary(Summary):
     """What `train` adds: losses and metrics at the last and the best evaluation, each with its `step`.
 
-    `lr`: the peak that it trained with; `lr_from`: where that comes from, in words. `higher_is_better`: of each metric,
-    whether more of it is better. `validation_share`: the part of the time that validation took.
+    `lr`: the peak that it trained with; `lr_from`: where that comes from, in words.
+    `higher_is_better`: of each metric, whether more of it is better. `units`: what the values of a metric are measured
+    in, where the data set standardises its target. `continued`: what was said each time the run went on on another
+    curve. `validation_share`: the part of the time that validation took.
     """
 
     lr: float | None = None
@@ -57,6 +59,8 @@ class TrainSummary(Summary):
     final: dict[str, float | None] | None = None
     best: dict[str, float | None] | None = None
     higher_is_better: dict[str, bool] | None = None
+    units: dict[str, str] | None = None
+    continued: list[str] | None = None
     validation_share: float | None = None
 
 
