@@ -5,8 +5,7 @@ import torch
 from torch import nn
 
 from lrtool.errors import TaskError
-from lrtool.tasks.failures import guarded, task_error
-from lrtool.tasks.remedies import remedy_for
+from lrtool.tasks.failures import guarded, remedy_for, task_error
 
 
 class Keeps(nn.Module):
