@@ -3,7 +3,7 @@ import pytest
 from lrtool import optimizers, schedules
 from lrtool.config.document import parse_document
 from lrtool.config.load import validate
-from lrtool.config.template import template
+from lrtool.config.writing.template import template
 from lrtool.errors import UsageError
 from lrtool.tasks import datasets, models
 
