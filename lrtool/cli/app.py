@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from lrtool import __version__
-from lrtool.cli import check, compare, doctor, init, range_test, schedule, schema, sweep, train, tune
+from lrtool.cli import check, compare, doctor, init, range_test, report, schedule, schema, sweep, train, tune
 from lrtool.errors import ExitCode, Interrupted, LrtoolError
 from lrtool.memory import keep_freed_memory
 from lrtool.printable import printable
@@ -37,6 +37,7 @@ for _module, _name, _short in (
     (tune, "tune", "Find the best peak LR by measuring."),
     (sweep, "sweep", "Train many variants and seeds side by side; resumable."),
     (compare, "compare", "Compare runs: intervals, paired differences, a verdict."),
+    (report, "report", "Write one HTML file that shows runs, offline."),
     (init, "init", "Write a commented config to start from."),
     (check, "check", "Validate a config: every problem, with its place."),
     (schema, "schema", "Print the JSON schema of a config, for editors."),

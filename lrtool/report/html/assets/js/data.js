@@ -1,0 +1,70 @@
+// The page's data: numbers as they are on disk, and how they are written.
+
+const data = JSON.parse(document.getElementById("data").textContent);
+
+/** All curves' numbers, exact, one behind the other. */
+const floats = (() => {
+  const raw = atob(data.floats);
+  const bytes = new Uint8Array(raw.length);
+  for (let place = 0; place < raw.length; place++) bytes[place] = raw.charCodeAt(place);
+  return new Float64Array(bytes.buffer);
+})();
+
+/** An array of the pool: where it begins, and its length. */
+const slice = ([start, length]) => floats.subarray(start, start + length);
+
+/** Columns of the table of trials by key; `get(row)` gives a number, a text, or null. */
+const columns = new Map(
+  data.columns.map((each) => [
+    each.key,
+    {
+      key: each.key,
+      label: each.label,
+      numeric: Boolean(each.numbers),
+      get: each.numbers ? (row) => each.numbers[row] : (row) => each.words[each.at[row]],
+    },
+  ]),
+);
+const count = data.series.length;
+const rows = Array.from({ length: count }, (_, row) => row);
+const value = (key, row) => columns.get(key)?.get(row) ?? null;
+const metricOf = (row) => (value("status", row) === "diverged" ? null : value(data.metric, row));
+
+/** Whether trial a is better than b; those without a value come last. */
+function better(a, b) {
+  const [left, right] = [metricOf(a), metricOf(b)];
+  if (left === null || right === null) return (left === null) - (right === null);
+  return data.higher ? right - left : left - right;
+}
+
+/** A number for people: four digits or so; `exact` has all. */
+function short(number) {
+  if (number === null || number === undefined || Number.isNaN(number)) return "—";
+  if (!Number.isFinite(number)) return number > 0 ? "∞" : "−∞";
+  if (Number.isInteger(number) && Math.abs(number) < 1e7) return number.toLocaleString("en");
+  const size = Math.abs(number);
+  return size !== 0 && (size < 1e-3 || size >= 1e6)
+    ? number.toExponential(3).replace(/\.?0+e/, "e").replace("e+", "e")
+    : String(Number(number.toPrecision(5)));
+}
+const exact = (number) => (number === null || Number.isNaN(number) ? "not measured" : String(number));
+const shown = (found) => (typeof found === "number" ? short(found) : (found ?? "—"));
+
+const word = (name) => data.words[name] ?? name;
+const labelOf = (row) => {
+  const seed = value("seed", row);
+  const name = data.columns[0].words.length > 1 ? `${value("run", row)}: ${value("group", row)}` : value("group", row);
+  return `${name}${seed === null ? "" : `, seed ${seed}`} (trial ${value("trial", row)})`;
+};
+
+/** An element with attributes and children; texts become text, never HTML. */
+function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, found] of Object.entries(attributes)) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), found);
+    else if (found === true) element.setAttribute(name, "");
+    else if (found !== false && found !== null) element.setAttribute(name, found);
+  }
+  element.append(...children);
+  return element;
+}
