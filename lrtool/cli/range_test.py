@@ -25,6 +25,7 @@ from lrtool.cli.common import (
     print_json,
     say,
 )
+from lrtool.cli.step_summary import add_run
 from lrtool.errors import ExitCode
 from lrtool.status import Status
 
@@ -62,6 +63,7 @@ def command(
     with progress(f"{checked.name}: LR range test", quiet=quiet or as_json) as watch:
         watch.say("measuring how fast this model trains")
         run, result = run_range_test(setup, output, watch, engines=engines)
+    add_run(checked.name, run.folder.path, run.summary())
     if as_json:
         print_json({**run.summary(), "folder": str(run.folder.path)})
     else:

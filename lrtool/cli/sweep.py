@@ -21,6 +21,7 @@ from lrtool.cli.common import (
     print_json,
     say,
 )
+from lrtool.cli.step_summary import add_comparison, add_run
 from lrtool.errors import ExitCode, UsageError
 from lrtool.status import Status
 
@@ -98,6 +99,7 @@ def command(
     if folder is None:
         remember(loaded.config, names)
     run = _run(loaded, folder, output, options, max_trials, quiet or as_json)
+    add_run(loaded.config.name, run.folder.path, run.summary())
     _show(run, as_json)
     code = {Status.DIVERGED: ExitCode.DIVERGED, Status.FAILED: ExitCode.TASK}.get(run.status)
     if code is not None:
@@ -177,6 +179,8 @@ def _show(run: Session, as_json: bool) -> None:
         say(_answer(run))
     large = run.results["trials"]["planned"] > _MOST_COMPARED
     report = None if large else compare_sweep(run.folder.path)
+    if report is not None:
+        add_comparison(report)
     if as_json:
         comparison = None if report is None else report.document()
         print_json({**run.summary(), "folder": str(run.folder.path), "comparison": comparison})

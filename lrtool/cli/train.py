@@ -23,6 +23,7 @@ from lrtool.cli.common import (
     print_json,
     say,
 )
+from lrtool.cli.step_summary import add_run
 from lrtool.errors import ExitCode, UsageError
 from lrtool.status import Status
 
@@ -69,6 +70,7 @@ def command(
             setup = _fresh(path, lr_from, overrides, seed, allowed(allow_import))
         with progress(f"{setup.config.name}: training", quiet=quiet or as_json) as watch:
             run = _run(setup, folder, output, smoke, watch)
+    add_run(setup.config.name, run.session.folder.path, run.session.summary())
     if as_json:
         print_json({**run.session.summary(), "folder": str(run.session.folder.path)})
     else:

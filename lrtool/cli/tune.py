@@ -26,6 +26,7 @@ from lrtool.cli.common import (
     print_json,
     say,
 )
+from lrtool.cli.step_summary import add_run
 from lrtool.errors import ExitCode, UsageError
 from lrtool.status import Status
 
@@ -86,6 +87,7 @@ def command(
     found = result.best.response.lr is not None
     if write is not None and found:
         _write(write, given, checked, result.best)
+    add_run(checked.name, run.folder.path, run.summary())
     if as_json:
         print_json({**run.summary(), "folder": str(run.folder.path)})
     else:

@@ -34,8 +34,13 @@ class Recipe:
 def config_differences(runs: Sequence[RunRecord]) -> KeyTable:
     """The keys in which the configs of these runs differ; of one run, its whole config."""
     shown = runs[:MOST_RUNS]
-    tables = [dict(flattened(run.config)) for run in shown]
+    tables = [_whole(run) for run in shown]
     return _table([run.label for run in shown], tables, only_differing=len(shown) > 1)
+
+
+def _whole(run: RunRecord) -> dict[str, Any]:
+    """A run's config; of a sweep its base, under the same keys as others have, and what it varies."""
+    return {**run.flat, **dict(flattened({key: value for key, value in run.config.items() if key != "base"}))}
 
 
 def environments(runs: Sequence[RunRecord]) -> tuple[KeyTable, KeyTable]:

@@ -47,7 +47,7 @@ class LrChart:
         """The chart of a range test or a tune; None of other runs, and where nothing was measured."""
         if run.command not in ("range-test", "tune"):
             return None
-        short = [trial for trial in run.trials if trial.kind == "training"]
+        short = [trial for trial in run.trials if trial.kind == "short training"]
         metric = "val_loss" if any("val_loss" in trial.values for trial in short) else "train_loss"
         series = [*_ramps(run.trials), *_trainings(short, metric)]
         if not series:

@@ -53,9 +53,6 @@ def column(values: Sequence[Any]) -> dict[str, Any]:
 
 
 def _is_number(value: Any) -> bool:
-    return (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and abs(value) <= _EXACT
-        or (isinstance(value, float))
-    )
+    if isinstance(value, bool):
+        return False
+    return isinstance(value, float) or (isinstance(value, int) and abs(value) <= _EXACT)

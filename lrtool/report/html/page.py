@@ -25,6 +25,8 @@ _MOST_COMPARED = 10_000
 _MOST_ANSWERS, _MOST_RECIPES = 12, 30
 #: Settings that get a column each.
 _MOST_KEYS = 16
+#: Keys that say which seed, where and how long a record; not what was trained.
+_NOT_SETTINGS = ("seed", "name", "device", "range_test", "train.eval_every", "train.checkpoint_every", "train.best")
 #: How much an answer says: a comparison rests on most trainings, a single run on one.
 _ORDER = ("tune", "range-test", "sweep", "train")
 
@@ -123,21 +125,22 @@ def _best(result: ComparisonResult) -> str:
         return f"{verdict(result.comparison).capitalize()}."
     chosen = ", ".join(f"{key} {as_words(value)}" for key, value in row["chosen"].items())
     between = f", 95% interval {number(row['low'])} … {number(row['high'])}" if row["low"] is not None else ""
-    said = f"{row['variant']}{f' ({chosen})' if chosen else ''}: mean {what} {number(row['mean'])}{between}"
-    return f"{said}, {row['seeds']} seed{'s' * (row['seeds'] != 1)}; {verdict(result.comparison)}."
+    by = f"{row['variant']}{f' at {chosen}' if chosen else ''}, {row['seeds']} seed{'s' * (row['seeds'] != 1)}"
+    return f"Best mean {what}: {number(row['mean'])}{between}, by {by}; {verdict(result.comparison)}."
 
 
 def _differing(trials: Sequence[tuple[int, TrialRecord]]) -> list[str]:
     """Settings in which trials differ, the LR first; seeds and names have columns of their own."""
     first: dict[str, Any] = {}
     found: dict[str, None] = {}
-    for _, trial in trials:
+    some = [trial for _, trial in trials if trial.kind == "training"] or [trial for _, trial in trials]
+    for trial in some:
         for key, value in trial.settings.items():
             if key not in first:
                 first[key] = value
             elif key not in found and value != first[key]:
                 found[key] = None
-    kept = [key for key in found if key not in ("seed", "name")]
+    kept = [key for key in found if not any(key == each or key.startswith(f"{each}.") for each in _NOT_SETTINGS)]
     return sorted(kept, key=lambda key: (key != LR, not key.endswith(".kind")))[:_MOST_KEYS]
 
 

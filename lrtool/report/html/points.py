@@ -48,5 +48,5 @@ def telling(values: Array, most: int) -> NDArray[np.int64]:
     kept = [0, count - 1]
     for start, end in zip(starts, np.append(starts[1:], count), strict=True):
         block = filled[start:end]
-        kept += [start + int(block.argmin()), start + int(block.argmax())]
+        kept += [int(start + block.argmin()), int(start + block.argmax())]
     return np.unique(np.array(kept, dtype=np.int64))

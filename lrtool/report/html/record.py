@@ -18,8 +18,9 @@ class TrialRecord:
     """One trial of a run.
 
     `group`: what it shares with the other seeds of its variant. `kind`: `ramp` for a trial of a range test, whose LR
-    rises all the way, else `training`. `settings`: dotted keys of the config. `values`: final losses and metrics.
-    `curve`: `step` (updates done), `lr`, `train_loss` and what else was measured, each (rows,), NaN where not.
+    rises all the way, `short training` for the others of range tests and tunes, else `training`. `settings`: dotted
+    keys of the config. `values`: final losses and metrics. `curve`: `step` (updates done), `lr`, `train_loss` and what
+    else was measured, each (rows,), NaN where not.
     """
 
     number: int

@@ -17,7 +17,7 @@ def text(value: Any) -> str:
     return escape(printable(str(value), keep="\n"), quote=True)
 
 
-def table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[Any]], *, numeric: bool = False) -> str:
+def table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """A table whose columns can be sorted and whose rows can be filtered; numbers are set to the right."""
     head = "".join(f'<th scope="col"><button type="button">{text(each)}</button></th>' for each in heads)
     body = "".join(f"<tr>{''.join(_cell(cell, place) for place, cell in enumerate(row))}</tr>" for row in rows)
@@ -47,13 +47,14 @@ def standings(result: ComparisonResult | None, most: int = 200) -> str:
         return ""
     what = metric_name(result.metric)
     heads = [
-        "variant", "rank", "seeds", "diverged", f"mean {what}", "95% from", "95% to", "worse than best by", "from", "to",
-        "P(better)", "p (Holm)",
+        "variant", "rank", "seeds", "diverged", f"mean {what}", "95% from", "to",
+        "worse than best by", "95% from", "to", "P(better)", "p (Holm)",
     ]  # fmt: skip
     rows = [
         [
-            row["variant"] + _chosen(row["chosen"]), row["rank"], row["seeds"], row["diverged"], row["mean"], row["low"],
-            row["high"], *_behind(row, result.comparison.higher_is_better), row["probability_better"], row["p_holm"],
+            row["variant"] + _chosen(row["chosen"]), row["rank"], row["seeds"], row["diverged"], row["mean"],
+            row["low"], row["high"], *_behind(row, result.comparison.higher_is_better),
+            row["probability_better"], row["p_holm"],
         ]
         for row in result.rows(most)
     ]  # fmt: skip

@@ -52,12 +52,12 @@ def metrics_trials(
         values = _values(rows, summary if alone else {})
         diverged = bool(len(rows["train_loss"]) and not np.isfinite(rows["train_loss"][-1]))
         status = str(summary.get("status", "no summary")) if alone else "diverged" if diverged else "finished"
+        kind = "ramp" if ramps else "training" if alone else "short training"
         settings = flat if alone else {**flat, "optimizer.lr": _peak(rows["lr"])}
         trials.append(
             TrialRecord(
-                number, _group(config, ramps, rows, alone), "ramp" if ramps else "training",
-                flat.get("seed") if alone else number if ramps else None, status, len(rows["step"]),
-                float(np.nansum(rows["seconds"])), settings, values, _curve(rows),
+                number, _group(config, ramps, rows, alone), kind, flat.get("seed") if alone else number if ramps else None,
+                status, len(rows["step"]), float(np.nansum(rows["seconds"])), settings, values, _curve(rows),
             )
         )  # fmt: skip
     return trials, _flags(summary.get("higher_is_better"))

@@ -144,7 +144,7 @@ const zoom = (paint) => [
   { type: "inside", xAxisIndex: 0, filterMode: "none" },
   { type: "inside", yAxisIndex: 0, filterMode: "none", zoomOnMouseWheel: "shift", moveOnMouseMove: false },
   {
-    type: "slider", xAxisIndex: 0, filterMode: "none", height: 16, bottom: 6, showDetail: false, brushSelect: false,
+    type: "slider", xAxisIndex: 0, filterMode: "none", height: 16, bottom: 6, showDetail: false, showDataShadow: false, brushSelect: false,
     borderColor: paint.line, fillerColor: `${paint.series[0]}22`, textStyle: { color: paint.soft },
   },
 ];

@@ -18,8 +18,8 @@ const MOST_LISTED = 200;
 const MOST_OTHERS = 150_000;
 
 function firstSelection() {
-  const trained = rows.filter((row) => value("kind", row) !== "ramp");
-  const ranked = (trained.length ? trained : rows).slice().sort(better);
+  const short = rows.filter((row) => value("kind", row) !== "ramp");
+  const ranked = (trained.length ? trained : short.length ? short : rows).slice().sort(better);
   return ranked.length <= 40 ? ranked : ranked.slice(0, 12);
 }
 
@@ -34,7 +34,7 @@ function groupColours(paint) {
 }
 
 function curvesSection(section) {
-  const state = { name: data.curves[0], logX: false, logY: false, others: count > 1 };
+  const state = { name: data.curves[0], logX: false, logY: false, others: count > 1, whole: false };
   const chart = new Chart(section, {
     title: "Curves",
     about:
@@ -48,6 +48,7 @@ function curvesSection(section) {
   chart.check("log x", state.logX, (on) => (state.logX = on));
   chart.check("log y", state.logY, (on) => (state.logY = on));
   if (count > 1) chart.check("the others in grey", state.others, (on) => (state.others = on));
+  chart.check("explosions, too", false, (on) => (state.whole = on));
   chart.button("reset zoom", () => chart.resetZoom());
   selection.told.push(() => chart.update());
   seriesList(chart);
@@ -70,12 +71,14 @@ function curveOptions(paint, state) {
     emphasis: { focus: "none", lineStyle: { width: 2.6 } },
     data: points(...data.series[row][state.name].map(slice), state.logX, state.logY),
   }));
+  const all = state.others ? [othersLayer(paint, state), ...series] : series;
+  const ends = state.whole || state.logY ? {} : { max: cap(all.flatMap((each) => each.data.map((point) => point[1]))) };
   return {
     ...base(paint, tip),
     xAxis: across(paint, "updates", state.logX),
-    yAxis: upright(paint, word(state.name), state.logY),
+    yAxis: upright(paint, word(state.name), state.logY, ends),
     dataZoom: zoom(paint),
-    series: state.others ? [othersLayer(paint, state), ...series] : series,
+    series: all,
   };
 }
 
@@ -110,7 +113,7 @@ function seriesList(chart) {
   const find = make("input", { type: "search", placeholder: "find a trial", "aria-label": "Find a trial", oninput: fill });
   const tools = make("div", { class: "controls" }, find);
   for (const [label, pick] of [
-    ["best 12", () => rows.filter((row) => value("kind", row) !== "ramp").sort(better).slice(0, 12)],
+    ["best 12", () => (trained.length ? trained : rows).slice().sort(better).slice(0, 12)],
     ["all found", () => matching().slice(0, MOST_DRAWN)],
     ["none", () => []],
   ]) tools.append(make("button", { type: "button", onclick: () => selection.set(pick()) }, label));

@@ -30,6 +30,12 @@ const rows = Array.from({ length: count }, (_, row) => row);
 const value = (key, row) => columns.get(key)?.get(row) ?? null;
 const metricOf = (row) => (value("status", row) === "diverged" ? null : value(data.metric, row));
 
+/** Trials of trainings and sweeps; those of range tests and tunes are shorter, and have charts of their own. */
+const trained = rows.filter((row) => value("kind", row) === "training");
+
+/** Texts in order, numbers in them by their size; one for all, for making one is slow. */
+const collator = new Intl.Collator("en", { numeric: true });
+
 /** Whether trial a is better than b; those without a value come last. */
 function better(a, b) {
   const [left, right] = [metricOf(a), metricOf(b)];
@@ -47,6 +53,8 @@ function short(number) {
     ? number.toExponential(3).replace(/\.?0+e/, "e").replace("e+", "e")
     : String(Number(number.toPrecision(5)));
 }
+/** Three digits, where there is little room. */
+const brief = (number) => (typeof number === "number" ? short(Number(number.toPrecision(3))) : short(number));
 const exact = (number) => (number === null || Number.isNaN(number) ? "not measured" : String(number));
 const shown = (found) => (typeof found === "number" ? short(found) : (found ?? "—"));
 
@@ -56,6 +64,14 @@ const labelOf = (row) => {
   const name = data.columns[0].words.length > 1 ? `${value("run", row)}: ${value("group", row)}` : value("group", row);
   return `${name}${seed === null ? "" : `, seed ${seed}`} (trial ${value("trial", row)})`;
 };
+
+/** Where an axis ends so that a few explosions do not flatten all else; nothing where there are none. */
+function cap(values) {
+  const sorted = values.filter(Number.isFinite).sort((a, b) => a - b);
+  if (sorted.length < 5) return undefined;
+  const most = sorted[Math.floor((sorted.length - 1) * 0.95)];
+  return most > 0 && sorted.at(-1) > 3 * most ? Number((1.15 * most).toPrecision(2)) : undefined;
+}
 
 /** An element with attributes and children; texts become text, never HTML. */
 function make(tag, attributes = {}, ...children) {

@@ -1,13 +1,22 @@
 // A heat map: the mean of what trials are judged by, over any two settings.
 
-/** Different values of a setting in order. */
-function levels(key) {
-  const found = [...new Set(rows.filter((row) => value("kind", row) !== "ramp").map((row) => value(key, row)))].filter((each) => each !== null);
-  return found.sort((a, b) => (typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b))));
+/** Different values of a setting; of each setting once, for there may be thousands. */
+const different = new Map();
+function distinct(key) {
+  if (!different.has(key)) {
+    const found = new Set(trained.map((row) => value(key, row)));
+    found.delete(null);
+    different.set(key, [...found]);
+  }
+  return different.get(key);
 }
 
+/** Different values in order. */
+const levels = (key) =>
+  distinct(key).slice().sort((a, b) => (typeof a === "number" && typeof b === "number" ? a - b : collator.compare(a, b)));
+
 function heatSection(section) {
-  const usable = data.keys.map((key) => `set:${key}`).filter((key) => { const many = levels(key).length; return many > 1 && many <= 60; });
+  const usable = data.keys.map((key) => `set:${key}`).filter((key) => { const many = distinct(key).length; return many > 1 && many <= 60; });
   if (usable.length < 2) return null;
   const state = { x: usable[0], y: usable[1] };
   const chart = new Chart(section, {
@@ -26,6 +35,7 @@ function heatOptions(paint, state) {
   const [x, y] = [levels(state.x), levels(state.y)];
   const cells = heatCells(state, x, y);
   const known = cells.map((cell) => cell[2]).filter((each) => each !== "-");
+  const [bottom, top] = [Math.min(...known), heatTop(known)];
   const tip = ([found]) => [
     ["", `${columns.get(state.x).label}`, exactly(x[found.value[0]])],
     ["", `${columns.get(state.y).label}`, exactly(y[found.value[1]])],
@@ -42,16 +52,23 @@ function heatOptions(paint, state) {
     xAxis: axisOf(state.x, x, { nameLocation: "middle", nameGap: 26 }),
     yAxis: axisOf(state.y, y, { nameTextStyle: { color: paint.soft, align: "left" } }),
     visualMap: {
-      min: Math.min(...known), max: heatTop(known), dimension: 2, calculable: true, orient: "horizontal", left: "center", bottom: 0,
-      inRange: { color: data.higher ? paint.scale.slice().reverse() : paint.scale }, textStyle: { color: paint.soft }, formatter: short, itemHeight: 160,
+      min: bottom, max: top, dimension: 2, calculable: true, orient: "horizontal", left: "center", bottom: 0,
+      inRange: { color: data.higher ? paint.scale.slice().reverse() : paint.scale }, textStyle: { color: paint.soft }, formatter: brief, itemHeight: 160,
       itemWidth: 12,
     },
     series: [{
-      type: "heatmap", data: cells,
+      type: "heatmap", data: cells.map((cell) => ({ value: cell, label: { color: heatInk(cell[2], bottom, top) } })),
       itemStyle: { borderColor: paint.page, borderWidth: 1 },
-      label: { show: x.length <= 12, color: "#fff", textBorderColor: "#0008", textBorderWidth: 2, fontSize: 11, formatter: ({ value: cell }) => (cell[2] === "-" ? "×" : short(Number(cell[2].toPrecision(3)))) },
+      label: { show: x.length <= (innerWidth < 600 ? 5 : 12), fontSize: 11, formatter: ({ value: cell }) => (cell[2] === "-" ? "×" : brief(cell[2])) },
     }],
   };
+}
+
+/** Dark letters on the light end of the scale, white ones on the dark end. */
+function heatInk(mean, bottom, top) {
+  const place = mean === "-" ? 0 : Math.min(1, (mean - bottom) / (top - bottom || 1));
+  const isDark = document.documentElement.dataset.theme === "dark" || (!document.documentElement.dataset.theme && dark.matches);
+  return (isDark !== data.higher ? 1 - place : place) > 0.45 ? "#1b1f24" : "#ffffff";
 }
 
 /** Bad cells shall not use up the colours: the scale ends where three quarters of the cells do, if that tells more. */
@@ -66,9 +83,9 @@ const exactly = (found) => (typeof found === "number" ? exact(found) : shown(fou
 function heatCells(state, x, y) {
   const [placeX, placeY] = [new Map(x.map((each, place) => [each, place])), new Map(y.map((each, place) => [each, place]))];
   const found = new Map();
-  for (const row of rows) {
+  for (const row of trained) {
     const at = [placeX.get(value(state.x, row)), placeY.get(value(state.y, row))];
-    if (value("kind", row) === "ramp" || at[0] === undefined || at[1] === undefined) continue;
+    if (at[0] === undefined || at[1] === undefined) continue;
     const cell = found.get(`${at}`) ?? [...at, 0, 0, 0];
     const metric = metricOf(row);
     if (metric !== null) { cell[2] += metric; cell[3] += 1; } else if (value("status", row) === "diverged") cell[4] += 1;

@@ -62,7 +62,8 @@ function lrOptions(paint, found, hidden, state) {
 /** From the least LR to the greatest that anything is at. */
 function lrSpan(found) {
   const all = found.series.flatMap((each) => { const lr = slice(each.at[0]); return [Math.min(...lr), Math.max(...lr)]; });
-  return { min: Math.min(...all) / 1.2, max: Math.max(...all) * 1.2 };
+  const round = (end) => Number(end.toPrecision(2));
+  return { min: round(Math.min(...all) / 1.2), max: round(Math.max(...all) * 1.2) };
 }
 
 /** What lies between the lowest loss and a little above where ramps begin: an explosion leaves at the top. */
@@ -87,7 +88,7 @@ function markLines(paint, marks) {
         color: mark.name === "suggested" ? paint.good : paint.soft,
       },
       label: {
-        formatter: `${mark.name} ${short(mark.value)}`, color: mark.name === "suggested" ? paint.good : paint.soft,
+        formatter: `${mark.name} ${brief(mark.value)}`, color: mark.name === "suggested" ? paint.good : paint.soft,
         fontWeight: mark.name === "suggested" ? "bold" : "normal", distance: [0, 2 + 13 * (place % 4)], fontSize: 11,
       },
     })),

@@ -3,8 +3,8 @@
 const MOST_LINES = 3000;
 
 function parallelSection(section) {
-  const keys = data.keys.map((key) => `set:${key}`).filter((key) => levels(key).length > 1).slice(0, 8);
-  const able = rows.filter((row) => value("kind", row) !== "ramp" && metricOf(row) !== null);
+  const keys = data.keys.map((key) => `set:${key}`).filter((key) => distinct(key).length > 1).slice(0, innerWidth < 600 ? 3 : 7);
+  const able = trained.filter((row) => metricOf(row) !== null);
   if (!keys.length || able.length < 3) return null;
   const step = Math.max(1, Math.ceil(able.length / MOST_LINES));
   const ranked = able.sort(better).filter((_, place) => place % step === 0);
@@ -33,7 +33,7 @@ function parallelOptions(paint, keys, ranked) {
     visualMap: {
       show: true, dimension: keys.length - 1, min: known[0], max: data.higher ? known.at(-1) : known[Math.floor((known.length - 1) * 0.75)],
       calculable: false, orient: "horizontal", left: "center", bottom: 0, itemHeight: 160, itemWidth: 12,
-      inRange: { color: data.higher ? paint.scale.slice().reverse() : paint.scale }, textStyle: { color: paint.soft }, formatter: short,
+      inRange: { color: data.higher ? paint.scale.slice().reverse() : paint.scale }, textStyle: { color: paint.soft }, formatter: brief, text: [brief(data.higher ? known.at(-1) : known[Math.floor((known.length - 1) * 0.75)]), brief(known[0])],
     },
     series: [{ type: "parallel", data: values, smooth: false, progressive: 500, lineStyle: { width: 1.2, opacity: ranked.length > 300 ? 0.25 : 0.6 }, inactiveOpacity: 0.02, emphasis: { lineStyle: { width: 3, opacity: 1 } } }],
   };
@@ -41,7 +41,7 @@ function parallelOptions(paint, keys, ranked) {
 
 function parallelAxis(paint, key, dim, narrow, many) {
   const column = columns.get(key);
-  const found = key === data.metric ? rows.map(metricOf).filter((each) => each !== null) : levels(key);
+  const found = key === data.metric ? trained.map(metricOf).filter((each) => each !== null) : levels(key);
   const numeric = column.numeric || key === data.metric;
   const log = numeric && Math.min(...found.slice(0, 5000)) > 0 && Math.max(...found.slice(0, 5000)) > 20 * Math.min(...found.slice(0, 5000));
   const name = key === data.metric ? word(key) : column.label;
@@ -49,7 +49,7 @@ function parallelAxis(paint, key, dim, narrow, many) {
   return {
     dim, name: name.length > room && many > 3 ? `…${name.slice(1 - room)}` : name, nameTextStyle: { color: paint.soft, fontSize: 11 },
     ...(numeric ? { type: log ? "log" : "value", scale: true } : { type: "category", data: found }),
-    axisLabel: { color: paint.soft, formatter: shown, width: 90, overflow: "truncate" }, axisLine: { lineStyle: { color: paint.soft } },
+    z: 20, axisLabel: { color: paint.ink, backgroundColor: `${paint.page}cc`, padding: [1, 2], formatter: (each) => (typeof each === "number" ? brief(each) : shown(each)), width: 90, overflow: "truncate" }, axisLine: { lineStyle: { color: paint.soft } },
     areaSelectStyle: { borderColor: paint.good, color: paint.good, opacity: 0.25, width: 16 },
   };
 }

@@ -7,8 +7,8 @@ function variantsOverLr() {
   const others = data.keys.filter((key) => key !== data.lr);
   const names = data.columns[0].words.length > 1 && !others.length ? ["run"] : others.map((key) => `set:${key}`);
   const found = new Map();
-  for (const row of rows) {
-    if (value("kind", row) === "ramp" || typeof value(`set:${data.lr}`, row) !== "number") continue;
+  for (const row of trained) {
+    if (typeof value(`set:${data.lr}`, row) !== "number") continue;
     const name = names.map((key) => (key.endsWith(".kind") || key === "run" ? "" : `${columns.get(key).label}=`) + shown(value(key, row))).join(", ");
     if (!found.has(name)) found.set(name, []);
     found.get(name).push(row);
@@ -23,15 +23,16 @@ function responseSection(section) {
   if (!several.length) return null;
   const variants = several.slice(0, MOST_VARIANTS);
   const hidden = new Set(variants.map((_, place) => place).filter((place) => place > 7));
-  const state = { logY: false };
+  const state = { logY: false, whole: false };
   const more = several.length > variants.length ? ` The best ${variants.length} of ${several.length} variants.` : "";
-  const lost = rows.filter((row) => value("status", row) === "diverged").length;
+  const lost = trained.filter((row) => value("status", row) === "diverged").length;
   const chart = new Chart(section, {
     title: `Final ${word(data.metric)} over LR`,
     about: `A point is a trial, a line joins the means at each LR.${lost ? ` ${lost} trials diverged and have no point.` : ""}${more}`,
     build: (paint) => responseOptions(paint, variants, hidden, state),
   });
   chart.check("log y", false, (on) => (state.logY = on));
+  chart.check("explosions, too", false, (on) => (state.whole = on));
   chart.button("reset zoom", () => chart.resetZoom());
   ticks(chart, variants.map(([name]) => name), (place) => colours().series[place % 8], hidden);
   return chart;
@@ -54,10 +55,13 @@ function responseOptions(paint, variants, hidden, state) {
       { id: `mean-${place}`, name, type: "line", symbolSize: 5, lineStyle: { width: 2 }, itemStyle: { color }, data: means(dots) },
     ];
   });
+  const lrs = variants.flatMap(([, own]) => own.map((row) => value(`set:${data.lr}`, row))).filter((lr) => lr > 0);
+  const ends = state.whole || state.logY ? {} : { max: cap(drawn.flatMap((each) => each.data.map((point) => point[1]))) };
+  const round = (end) => Number(end.toPrecision(2));
   return {
     ...base(paint, tip),
-    xAxis: across(paint, "learning rate", true),
-    yAxis: upright(paint, word(data.metric), state.logY),
+    xAxis: across(paint, "learning rate", true, { min: round(Math.min(...lrs) / 1.2), max: round(Math.max(...lrs) * 1.2) }),
+    yAxis: upright(paint, word(data.metric), state.logY, ends),
     dataZoom: zoom(paint),
     series: drawn,
   };

@@ -7,7 +7,7 @@ function order(a, b) {
   const numbers = [typeof a === "number", typeof b === "number"];
   if (numbers[0] && numbers[1]) return a - b;
   if (numbers[0] !== numbers[1]) return numbers[1] - numbers[0];
-  return String(a).localeCompare(String(b), "en", { numeric: true });
+  return collator.compare(a, b);
 }
 
 /** Say in the heads which column is sorted, and which way; gives the direction: 1 or −1. */
