@@ -77,7 +77,8 @@ def _sweep(summary: Mapping[str, Any]) -> str:
     leaders, counts = summary.get("leaders") or [], summary.get("trials") or {}
     said = f"{counts.get('planned', 0):,} trials"
     if not leaders or not _value(leaders[0].get("mean")):
-        return f"{said}, none of which finished."
+        finished = counts.get("finished") or 0
+        return f"{said}, {f'{finished:,}' if finished else 'none'} of which finished."
     first, metric = leaders[0], metric_name(str(summary.get("metric", "val_loss")))
     seeds = f"{first.get('finished', 1)} seed{'s' * (first.get('finished', 1) != 1)}"
     return f"{said}: least mean {metric} {_value(first['mean'])} ({seeds}) with {first['variant']}."

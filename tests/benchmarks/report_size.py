@@ -72,10 +72,10 @@ def measure(trials: int, folder: Path, binary: str | None) -> bool:
 
 
 def main() -> int:
-    """Both sizes; 1 where a limit is broken."""
+    """Both sizes; gives how many limits are broken."""
     binary = sys.argv[1] if len(sys.argv) > 1 else None
     with tempfile.TemporaryDirectory() as folder:
-        return int(not all([measure(trials, Path(folder), binary) for trials in LIMITS]))
+        return sum(not measure(trials, Path(folder), binary) for trials in LIMITS)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,6 +22,7 @@ def rows_per_curve(curves: int) -> int:
     return int(np.clip(_ROWS // max(curves, 1), _LEAST, _MOST))
 
 
+@functools.lru_cache(maxsize=1024)
 def even(count: int, most: int) -> NDArray[np.int64]:
     """At most `most` evenly spread places of `count`, first and last among them.
 

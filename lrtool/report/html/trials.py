@@ -56,8 +56,9 @@ def metrics_trials(
         settings = flat if alone else {**flat, "optimizer.lr": _peak(rows["lr"])}
         trials.append(
             TrialRecord(
-                number, _group(config, ramps, rows, alone), kind, flat.get("seed") if alone else number if ramps else None,
-                status, len(rows["step"]), float(np.nansum(rows["seconds"])), settings, values, _curve(rows),
+                number, _group(config, ramps, rows, alone), kind,
+                flat.get("seed") if alone else number if ramps else None, status, len(rows["step"]),
+                float(np.nansum(rows["seconds"])), settings, values, _curve(rows),
             )
         )  # fmt: skip
     return trials, _flags(summary.get("higher_is_better"))

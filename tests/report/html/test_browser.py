@@ -102,7 +102,7 @@ def test_names_that_are_html_are_only_text(page):
         "const chart = echarts.getInstanceByDom(document.querySelector('#curves .canvas'));"
         "const s = chart.getOption().series; const at = s.findIndex(e => (e.name ?? '').includes('<img'));"
         "chart.dispatchAction({type: 'showTip', seriesIndex: at, dataIndex: 0});"
-        "return [at, document.querySelector('#curves .tip')?.textContent ?? '', document.querySelectorAll('img').length]"
+        "return [at, document.querySelector('#curves .tip').textContent, document.querySelectorAll('img').length]"
     )
     assert box[0] >= 0 and "<img src=x" in box[1] and box[2] == 0
     assert errors(driver) == []
@@ -139,7 +139,8 @@ def test_a_series_is_toggled(page):
 
 def cells(driver, column):
     script = (
-        "const place = [...document.querySelectorAll('#trials thead th')].findIndex(h => h.textContent === arguments[0]);"
+        "const heads = [...document.querySelectorAll('#trials thead th')];"
+        "const place = heads.findIndex(h => h.textContent === arguments[0]);"
         "return [...document.querySelectorAll('#trials tbody tr:not(.room)')].map(r => r.cells[place].title)"
     )
     return driver.execute_script(script, column)
@@ -256,14 +257,13 @@ def test_both_themes_can_be_read_on_a_phone(files, dark, tmp_path):
         assert driver.execute_script("return document.documentElement.scrollWidth") == 390
         for selector in ("h1", ".headline", ".answers li", "figcaption", "td", ".small", "button"):
             assert contrast(driver, selector) >= 4.5, selector
-        assert (
-            luminance(driver.execute_script("return getComputedStyle(document.body).backgroundColor")) < 0.1
-        ) is dark
+        paper = "return getComputedStyle(document.body).backgroundColor"
+        assert (luminance(driver.execute_script(paper)) < 0.1) is dark
         assert driver.save_screenshot(str(folder / f"phone-{'dark' if dark else 'light'}.png"))
         driver.find_element("id", "theme").click()
         driver.find_element("id", "theme").click()
         assert driver.execute_script("return document.documentElement.dataset.theme") == "light"
-        assert luminance(driver.execute_script("return getComputedStyle(document.body).backgroundColor")) > 0.8
+        assert luminance(driver.execute_script(paper)) > 0.8
 
 
 def test_it_prints_with_every_chart(page):

@@ -125,13 +125,18 @@ def test_two_versions_of_a_run_folder(tmp_path):
     (new / "summary.json").write_text(json.dumps({**summary, "schema": 99}))
     found = page(old, new)
     assert len(found.runs) == 1 and any("schema 99, but this lrtool reads up to 1" in note for note in found.notes)
-    with pytest.raises(UsageError, match="no run that can be shown.*update lrtool"):
+    with pytest.raises(UsageError, match=r"no run that can be shown.*update lrtool"):
         page(new)
 
 
 @pytest.mark.parametrize(
     ("pattern", "said"),
-    [("nowhere", "there is no such folder"), ("*", "no run folder matches"), ("x*", "nothing matches"), (".", "no config")],
+    [
+        ("nowhere", "there is no such folder"),
+        ("*", "no run folder matches"),
+        ("x*", "nothing matches"),
+        (".", "no conf"),
+    ],
 )
 def test_no_runs(tmp_path, monkeypatch, pattern, said):
     monkeypatch.chdir(tmp_path)

@@ -18,8 +18,8 @@ const MOST_LISTED = 200;
 const MOST_OTHERS = 150_000;
 
 function firstSelection() {
-  const short = rows.filter((row) => value("kind", row) !== "ramp");
-  const ranked = (trained.length ? trained : short.length ? short : rows).slice().sort(better);
+  const main = trained.length ? trained.length : rows.filter((row) => value("kind", row) !== "ramp").length || count;
+  const ranked = ranking.slice(0, main);
   return ranked.length <= 40 ? ranked : ranked.slice(0, 12);
 }
 
@@ -84,7 +84,7 @@ function curveOptions(paint, state) {
 
 /** Every trial that is not ticked, as one line with gaps: ten thousand lines cost what one does. */
 function othersLayer(paint, state) {
-  const left = rows.filter((row) => !selection.rows.has(row) && data.series[row][state.name]);
+  const left = rows.filter((row) => !selection.rows.has(row) && data.series[row][state.name]?.[0][1] > 1);
   const total = left.reduce((sum, row) => sum + data.series[row][state.name][0][1], 0);
   const every = Math.max(1, Math.ceil(total / MOST_OTHERS));
   const found = [];
@@ -113,15 +113,14 @@ function seriesList(chart) {
   const find = make("input", { type: "search", placeholder: "find a trial", "aria-label": "Find a trial", oninput: fill });
   const tools = make("div", { class: "controls" }, find);
   for (const [label, pick] of [
-    ["best 12", () => (trained.length ? trained : rows).slice().sort(better).slice(0, 12)],
+    ["best 12", () => ranking.slice(0, 12)],
     ["all found", () => matching().slice(0, MOST_DRAWN)],
     ["none", () => []],
   ]) tools.append(make("button", { type: "button", onclick: () => selection.set(pick()) }, label));
-  const ranked = rows.slice().sort(better);
   const names = rows.map((row) => labelOf(row).toLowerCase());
   const matching = () => {
     const terms = find.value.toLowerCase().split(/\s+/).filter(Boolean);
-    return ranked.filter((row) => terms.every((term) => names[row].includes(term)));
+    return ranking.filter((row) => terms.every((term) => names[row].includes(term)));
   };
   function fill() {
     const found = matching();

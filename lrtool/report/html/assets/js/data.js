@@ -55,6 +55,7 @@ function short(number) {
 }
 /** Three digits, where there is little room. */
 const brief = (number) => (typeof number === "number" ? short(Number(number.toPrecision(3))) : short(number));
+const shortened = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
 const exact = (number) => (number === null || Number.isNaN(number) ? "not measured" : String(number));
 const shown = (found) => (typeof found === "number" ? short(found) : (found ?? "—"));
 
@@ -64,6 +65,12 @@ const labelOf = (row) => {
   const name = data.columns[0].words.length > 1 ? `${value("run", row)}: ${value("group", row)}` : value("group", row);
   return `${name}${seed === null ? "" : `, seed ${seed}`} (trial ${value("trial", row)})`;
 };
+
+/** Trials from best to worst, those of trainings and sweeps first. */
+const ranking = (() => {
+  const main = new Set(trained);
+  return [...trained, ...rows.filter((row) => !main.has(row))].sort((a, b) => main.has(b) - main.has(a) || better(a, b));
+})();
 
 /** Where an axis ends so that a few explosions do not flatten all else; nothing where there are none. */
 function cap(values) {

@@ -52,21 +52,25 @@ function heatOptions(paint, state) {
     xAxis: axisOf(state.x, x, { nameLocation: "middle", nameGap: 26 }),
     yAxis: axisOf(state.y, y, { nameTextStyle: { color: paint.soft, align: "left" } }),
     visualMap: {
+      seriesIndex: 0,
       min: bottom, max: top, dimension: 2, calculable: true, orient: "horizontal", left: "center", bottom: 0,
       inRange: { color: data.higher ? paint.scale.slice().reverse() : paint.scale }, textStyle: { color: paint.soft }, formatter: brief, itemHeight: 160,
       itemWidth: 12,
     },
     series: [{
-      type: "heatmap", data: cells.map((cell) => ({ value: cell, label: { color: heatInk(cell[2], bottom, top) } })),
+      type: "heatmap", data: cells.filter((cell) => cell[2] !== "-").map((cell) => ({ value: cell, label: { color: heatInk(cell[2], bottom, top) } })),
       itemStyle: { borderColor: paint.page, borderWidth: 1 },
-      label: { show: x.length <= (innerWidth < 600 ? 5 : 12), fontSize: 11, formatter: ({ value: cell }) => (cell[2] === "-" ? "×" : brief(cell[2])) },
+      label: { show: x.length <= (innerWidth < 600 ? 5 : 12), fontSize: 11, formatter: ({ value: cell }) => brief(cell[2]) },
+    }, {
+      type: "scatter", symbol: "rect", symbolSize: 18, itemStyle: { color: "transparent" }, data: cells.filter((cell) => cell[2] === "-"),
+      label: { show: true, formatter: "×", fontSize: 16, color: paint.soft },
     }],
   };
 }
 
 /** Dark letters on the light end of the scale, white ones on the dark end. */
 function heatInk(mean, bottom, top) {
-  const place = mean === "-" ? 0 : Math.min(1, (mean - bottom) / (top - bottom || 1));
+  const place = Math.min(1, (mean - bottom) / (top - bottom || 1));
   const isDark = document.documentElement.dataset.theme === "dark" || (!document.documentElement.dataset.theme && dark.matches);
   return (isDark !== data.higher ? 1 - place : place) > 0.45 ? "#1b1f24" : "#ffffff";
 }

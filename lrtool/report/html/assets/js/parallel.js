@@ -45,11 +45,11 @@ function parallelAxis(paint, key, dim, narrow, many) {
   const numeric = column.numeric || key === data.metric;
   const log = numeric && Math.min(...found.slice(0, 5000)) > 0 && Math.max(...found.slice(0, 5000)) > 20 * Math.min(...found.slice(0, 5000));
   const name = key === data.metric ? word(key) : column.label;
-  const room = narrow ? 14 : 26;
+  const room = narrow ? 16 : 26;
   return {
     dim, name: name.length > room && many > 3 ? `…${name.slice(1 - room)}` : name, nameTextStyle: { color: paint.soft, fontSize: 11 },
     ...(numeric ? { type: log ? "log" : "value", scale: true } : { type: "category", data: found }),
-    z: 20, axisLabel: { color: paint.ink, backgroundColor: `${paint.page}cc`, padding: [1, 2], formatter: (each) => (typeof each === "number" ? brief(each) : shown(each)), width: 90, overflow: "truncate" }, axisLine: { lineStyle: { color: paint.soft } },
+    z: 20, axisLabel: { color: paint.ink, textBorderColor: paint.page, textBorderWidth: 3, formatter: (each) => (typeof each === "number" ? brief(each) : shortened(shown(each), narrow ? 12 : 18)) }, axisLine: { lineStyle: { color: paint.soft } },
     areaSelectStyle: { borderColor: paint.good, color: paint.good, opacity: 0.25, width: 16 },
   };
 }

@@ -8,7 +8,7 @@ class TrialsTable {
     this.columns = [...columns.values()].filter((each) => rows.some((row) => !["", null].includes(each.get(row))));
     if (columns.get("kind") && rows.every((row) => value("kind", row) === "training")) this.columns = this.columns.filter((each) => each.key !== "kind");
     if (data.columns[0].words.length < 2) this.columns = this.columns.filter((each) => each.key !== "run");
-    this.found = rows.slice().sort(better);
+    this.found = ranking;
     this.texts = null;
     this.find = make("input", { type: "search", placeholder: "filter, e.g. cosine val_loss<0.3", "aria-label": "Filter trials", oninput: () => this.filter() });
     this.said = make("p", { class: "small", "aria-live": "polite" });
@@ -36,7 +36,8 @@ class TrialsTable {
   filter() {
     const terms = this.find.value.toLowerCase().split(/\s+/).filter(Boolean);
     const tests = terms.map((term) => this.condition(term) ?? ((row) => this.text(row).includes(term)));
-    this.found = rows.filter((row) => tests.every((test) => test(row))).sort(this.order ?? better);
+    this.found = ranking.filter((row) => tests.every((test) => test(row)));
+    if (this.order) this.found.sort(this.order);
     const all = count.toLocaleString("en");
     this.said.textContent = `${this.found.length === count ? all : `${this.found.length.toLocaleString("en")} of ${all}`} trials; tick a row to draw its curves`;
     this.box.scrollTop = 0;
