@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lrtool.cli.common import JsonOption, print_json, say
-from lrtool.cli.step_summary import add_comparison
+from lrtool.cli.common import JsonOption, add_comparison, print_json, say
 
 #: What `--format` takes.
 _FORMATS = ("markdown", "latex", "csv", "json")

@@ -18,6 +18,7 @@ from lrtool.cli.common import (
     QuietOption,
     SeedOption,
     SetOption,
+    add_run,
     allowed,
     engine_line,
     load,
@@ -25,7 +26,6 @@ from lrtool.cli.common import (
     print_json,
     say,
 )
-from lrtool.cli.step_summary import add_run
 from lrtool.errors import ExitCode
 from lrtool.status import Status
 

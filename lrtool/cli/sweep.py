@@ -16,12 +16,13 @@ from lrtool.cli.common import (
     QuietOption,
     SeedOption,
     SetOption,
+    add_comparison,
+    add_run,
     allowed,
     needed_config,
     print_json,
     say,
 )
-from lrtool.cli.step_summary import add_comparison, add_run
 from lrtool.errors import ExitCode, UsageError
 from lrtool.status import Status
 

@@ -17,13 +17,13 @@ from lrtool.cli.common import (
     QuietOption,
     SeedOption,
     SetOption,
+    add_run,
     allowed,
     load,
     needed_config,
     print_json,
     say,
 )
-from lrtool.cli.step_summary import add_run
 from lrtool.errors import ExitCode, UsageError
 from lrtool.status import Status
 

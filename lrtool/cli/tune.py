@@ -19,6 +19,7 @@ from lrtool.cli.common import (
     QuietOption,
     SeedOption,
     SetOption,
+    add_run,
     allowed,
     engine_line,
     load,
@@ -26,7 +27,6 @@ from lrtool.cli.common import (
     print_json,
     say,
 )
-from lrtool.cli.step_summary import add_run
 from lrtool.errors import ExitCode, UsageError
 from lrtool.status import Status
 

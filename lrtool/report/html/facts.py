@@ -24,7 +24,7 @@ class KeyTable:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Reproduction:
     """How to make a run again: the command lines, and what they need."""
 
     run: str
@@ -58,7 +58,7 @@ def environments(runs: Sequence[RunRecord]) -> tuple[KeyTable, KeyTable]:
     return KeyTable([what], [(key, [as_words(value)]) for key, value in same.items()]), differing
 
 
-def recipe(run: RunRecord) -> Recipe:
+def recipe(run: RunRecord) -> Reproduction:
     """The command lines that make a run again: as it was started, and from the config that it kept."""
     lines = []
     commit, folder = run.environment.get("git_commit"), run.environment.get("working_directory")
@@ -74,7 +74,7 @@ def recipe(run: RunRecord) -> Recipe:
         lines.append(f"{where}{shlex.join(['lrtool', *map(str, started[1:])])}")
     if run.command in ("range-test", "tune", "train", "sweep"):
         lines.append(f"lrtool {run.command} {shlex.quote(str(run.path / 'config.yaml'))}")
-    return Recipe(run.label, [line for line in lines if line])
+    return Reproduction(run.label, [line for line in lines if line])
 
 
 def _plain(version: Any) -> str:

@@ -13,7 +13,7 @@ from lrtool.comparison.standings import compare_runs
 from lrtool.comparison.verdict import verdict
 from lrtool.errors import UsageError
 from lrtool.report.answers import answer
-from lrtool.report.html.facts import KeyTable, Recipe, as_words, config_differences, environments, recipe
+from lrtool.report.html.facts import KeyTable, Reproduction, as_words, config_differences, environments, recipe
 from lrtool.report.html.lr_chart import LrChart
 from lrtool.report.html.reading import read_runs
 from lrtool.report.html.record import RunRecord, TrialRecord
@@ -52,7 +52,7 @@ class Page:
     comparison: ComparisonResult | None = field(repr=False)
     differences: KeyTable = field(repr=False)
     environment: tuple[KeyTable, KeyTable] = field(repr=False)
-    recipes: Sequence[Recipe] = field(repr=False)
+    recipes: Sequence[Reproduction] = field(repr=False)
 
     @classmethod
     def of(cls, patterns: Sequence[str]) -> Page:

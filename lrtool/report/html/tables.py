@@ -8,7 +8,7 @@ from typing import Any
 
 from lrtool.comparison.result import ComparisonResult
 from lrtool.printable import printable
-from lrtool.report.html.facts import KeyTable, Recipe
+from lrtool.report.html.facts import KeyTable, Reproduction
 from lrtool.report.plots.style import metric_name, number
 
 
@@ -73,7 +73,7 @@ def _behind(row: dict[str, Any], higher: bool) -> list[float | None]:
     return [None if value is None else sign * value for value in (row["difference"], *ends)]
 
 
-def recipes(found: Sequence[Recipe]) -> str:
+def recipes(found: Sequence[Reproduction]) -> str:
     """The commands that make each run again."""
     return "".join(
         f'<h3>{text(each.run)}</h3><pre tabindex="0"><code>{text(chr(10).join(each.lines))}</code></pre>'
