@@ -16,11 +16,12 @@ import typer
 from pydantic import BaseModel, TypeAdapter
 
 from lrtool import units
+from lrtool.analysis.pruning import PRUNERS, Pruner
 from lrtool.analysis.suggest import METHODS
 from lrtool.cli.app import app
 from lrtool.config.schema import Config
 from lrtool.config.settings import RangeTestSettings, TrainSettings
-from lrtool.config.sweep.schema import Prune, Range, SweepConfig, Tune
+from lrtool.config.sweep.schema import Range, SweepConfig, Tune
 from lrtool.errors import UsageError
 from lrtool.optimizers import KINDS as OPTIMIZERS
 from lrtool.optimizers import ParamGroup
@@ -50,7 +51,7 @@ SETTINGS: Mapping[str, type[BaseModel]] = {
     "plateau": Plateau,
     "optimizer.groups": ParamGroup,
 }
-SWEEP_SETTINGS: Mapping[str, type[BaseModel]] = {"Ranges": Range, "tune": Tune, "prune": Prune}
+SWEEP_SETTINGS: Mapping[str, type[BaseModel]] = {"Ranges": Range, "tune": Tune}
 
 #: What a key takes where its JSON schema says it in too many words, or not all of it.
 _WORDS = {
@@ -60,6 +61,7 @@ _WORDS = {
     "schedules": "mapping of names to [schedules](schedules.md)",
     "segments": "list of schedules",
     "base": "file, or mapping",
+    "prune": "a [kind](#prune)",
     "variants": "mapping of names to mappings of keys to values",
     "grid": "mapping of keys to lists or [ranges](#ranges)",
     "random": "mapping of keys to lists or [ranges](#ranges)",
@@ -98,9 +100,10 @@ def config() -> str:
     """The keys of a config and of a sweep."""
     parts = ["## A config\n", fields(Config)]
     for title, registry in REGISTRIES.items():
-        parts += [f"### {title}\n", _shared(registry.base), *_kinds(registry.kinds, registry.base)]
+        parts += _registered(title, registry)
     parts += _sections(SETTINGS)
     parts += ["## A sweep\n", prose(SweepConfig.__doc__ or ""), fields(SweepConfig), *_sections(SWEEP_SETTINGS)]
+    parts += _registered("prune", PRUNERS, prose(Pruner.__doc__ or ""))
     return "\n".join(part for part in parts if part)
 
 
@@ -121,8 +124,12 @@ def _sections(settings: Mapping[str, type[BaseModel]]) -> Iterator[str]:
         yield from (f"### {title}\n", prose(cls.__doc__ or ""), fields(cls))
 
 
+def _registered(title: str, registry: Registry[Any], said: str = "") -> Iterator[str]:
+    yield from (f"### {title}\n", said, _shared(registry.base), *_kinds(registry.kinds, registry.base))
+
+
 def _shared(base: type[BaseModel]) -> str:
-    table = fields(base)
+    table = fields(base, ("kind",))
     return f"Every kind has:\n\n{table}" if table else ""
 
 

@@ -118,7 +118,7 @@ def _words(details: ErrorDetails, path: Path_, data: Any) -> tuple[str, str]:
         case "extra_forbidden":
             return "there is no such key", _other_key(path, data)
         case "union_tag_invalid" | "union_tag_not_found":
-            return _bad_kind(path, got, data)
+            return _bad_kind(path, got, context, data)
         case "value_error":
             what, _, remedy = str(context.get("error", details["msg"])).partition("; ")
             return what, remedy
@@ -160,15 +160,19 @@ def shown(value: Any) -> str:
     return units.shown(value)
 
 
-def _bad_kind(path: Path_, got: Any, data: Any) -> tuple[str, str]:
+def _bad_kind(path: Path_, got: Any, context: Mapping[str, Any], data: Any) -> tuple[str, str]:
     registry = registry_of(classes_at(path, data)[1])
-    names = list(registry.kinds) if registry is not None else []
-    noun = registry.noun if registry is not None else "kind"
+    # A sweep's own sections belong to no config: pydantic names their kinds.
+    tags = str(context.get("expected_tags", "")).replace("'", "")
+    names = list(registry.kinds) if registry is not None else tags.split(", ") if tags else []
+    noun = registry.noun if registry is not None else str(path[-1] if path else "kind")
     said = kind_of(got)
     if isinstance(got, Mapping) and said is None:
         return "it has no kind", f"write kind: and one of: {', '.join(names)}"
     if not isinstance(said, str):
-        return f"expected a name or a mapping with a kind, but got {shown(said)}", _did_you_mean("", names)
+        return f"expected a name or a mapping with a kind, but got {shown(said)}", _did_you_mean(
+            "", names
+        ) if names else ""
     return f"there is no {noun} {said!r}", _did_you_mean(said, names)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from lrtool.analysis.pruning import PRUNERS, Pruner
 from lrtool.config.document import Document, Path_, Place, read_document
 from lrtool.config.load import config_error, overridden, validate, with_bases
 from lrtool.config.messages import shown
@@ -18,7 +19,7 @@ from lrtool.config.problems import ConfigError, Problem
 from lrtool.config.schema import Config
 from lrtool.config.sweep.combinations import MOST_TRIALS, count
 from lrtool.config.sweep.planner import PlannedTrial, SweepPlanner
-from lrtool.config.sweep.schema import Prune, Range, SweepConfig, Tune
+from lrtool.config.sweep.schema import Range, SweepConfig, Tune
 from lrtool.errors import UsageError
 
 #: What other programs call a sweep's sections.
@@ -63,6 +64,8 @@ def load_sweep(
         raise ConfigError(refused)
     checked = validate(base)
     _make_absolute(document.data, here.parent)
+    if isinstance(prune := document.data.get("prune"), dict):
+        prune.setdefault("kind", "halving")
     try:
         config = SweepConfig.model_validate({**document.data, "base": base.data})
     except ValidationError as error:
@@ -92,9 +95,10 @@ def _base(document: Document, here: Path) -> Document:
 def _check_keys(document: Document) -> None:
     """Unknown keys of the sweep itself; those of its base and of what varies are the base's matter."""
     problems = list(_unknown(document, (), SweepConfig.model_fields))
-    for section, fields in (("tune", Tune.model_fields), ("prune", Prune.model_fields)):
-        if isinstance(document.data.get(section), dict):
-            problems += _unknown(document, (section,), fields)
+    for section in ("tune", "prune"):
+        if isinstance(given := document.data.get(section), dict):
+            settings = Tune if section == "tune" else PRUNERS.kinds.get(given.get("kind", ""), Pruner)
+            problems += _unknown(document, (section,), settings.model_fields)
     for section in ("grid", "random"):
         for key, value in _mapping(document.data.get(section)).items():
             if isinstance(value, dict):

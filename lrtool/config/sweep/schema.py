@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
+from lrtool.analysis.pruning import PRUNERS, Pruner
 from lrtool.config.document import write_yaml
 from lrtool.config.schema import json_schema
 from lrtool.config.settings import InFolder, Settings, digest
@@ -106,35 +107,10 @@ class Tune(Settings):
     budget: float = Field(12.0, gt=0, allow_inf_nan=False, description="Cost of each search, in training runs.")
 
 
-class Prune(Settings):
-    """Give up early on variants that lag behind: train all briefly, go on with the best, and so on to full length.
-
-    With factor 3 and 2 rungs all train for 1/9 of the run, the best third for 1/3, the best ninth to the end. Every
-    length starts anew, so that trials do not depend on what was pruned. Variants are judged with all their seeds.
-
-    halving: a rung is decided when all have reached it. asha: variants arrive in batches, and after each one whoever
-    is among the best 1/factor of those that have reached a rung so far goes on; the first finish early, and some go
-    on that would not have, had the rung waited. With sampler: tpe the samples of one variant and grid point are
-    rivals, in halving those of one batch; otherwise all are.
-    """
-
-    kind: Literal["halving", "asha"] = Field("halving", description="halving waits for all variants, asha does not.")
-    factor: int = Field(3, ge=2, description="One in so many variants goes on.")
-    rungs: int = Field(2, ge=1, le=10, description="How often, before the full length.")
-
-    @property
-    def fractions(self) -> list[float]:
-        """The part of the run that each rung trains."""
-        return [float(self.factor) ** -left for left in range(self.rungs, 0, -1)]
-
-    @property
-    def share(self) -> float:
-        """About which part of all updates is left: every rung, and the full length, costs as much as the first rung.
-
-        >>> round(Prune(factor=3, rungs=2).share, 3)
-        0.333
-        """
-        return (self.rungs + 1) / float(self.factor) ** self.rungs
+if TYPE_CHECKING:
+    AnyPruner = Pruner
+else:
+    AnyPruner = PRUNERS.annotation()
 
 
 class SweepConfig(InFolder):
@@ -170,7 +146,9 @@ class SweepConfig(InFolder):
         {}, description="Conditions: this key varies only where other keys have one of these values."
     )
     tune: Tune | None = Field(None, description="`lr`: each variant is compared at its own best LR.")
-    prune: Prune | None = Field(None, description="Give up early on variants that lag behind: halving or asha.")
+    prune: AnyPruner | None = Field(
+        None, description="Give up early on variants that lag behind; without a kind by halving."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -191,11 +169,6 @@ class SweepConfig(InFolder):
         if isinstance(value, list) and (len(set(value)) < len(value) or min(value) < 0):
             raise ValueError(f"seeds are different numbers of at least 0, but got {value}; write for example [0, 1, 2]")
         return value
-
-    @field_validator("prune", mode="before")
-    @classmethod
-    def _prune_in_short(cls, value: object) -> object:
-        return {"kind": value} if isinstance(value, str) else value
 
     @field_validator("tune", mode="before")
     @classmethod
@@ -250,7 +223,6 @@ def sweep_schema() -> dict[str, Any]:
     properties["base"] = {"anyOf": [{"type": "string"}, written], "description": described}
     # Short forms, which are taken apart before a sweep is checked.
     properties["tune"]["anyOf"].append({"type": "string"})
-    properties["prune"]["anyOf"].append({"enum": schema["$defs"]["Prune"]["properties"]["kind"]["enum"]})
     # `seed` in the grid is a number of seeds, or a list of them.
     properties["grid"]["properties"] = {"seed": {key: properties["seeds"][key] for key in ("anyOf",)}}
     schema["$defs"] = {**config["$defs"], **schema["$defs"]}

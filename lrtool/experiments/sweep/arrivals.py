@@ -18,8 +18,7 @@ from lrtool.experiments.sweep.decision import Outlook
 from lrtool.experiments.sweep.jobs import WHOLE
 from lrtool.experiments.sweep.options import Board, Options
 from lrtool.experiments.sweep.outcome import failed
-from lrtool.experiments.sweep.pruning import pruner
-from lrtool.experiments.sweep.pruning.base import ArrivalBatch
+from lrtool.experiments.sweep.rungs import ArrivalBatch, RungTrainer
 from lrtool.experiments.sweep.tpe import Known, next_samples
 from lrtool.experiments.sweep.trainer import Trainer
 from lrtool.experiments.sweep.variant_lrs import TunedLRs
@@ -41,7 +40,7 @@ class Arrivals:
         self._sweep, self._store, self._board = sweep, store, board
         config = sweep.config
         self.trainer = Trainer(options, sweep.base.device, store, board, outlook(sweep))
-        self._pruner = pruner(config.prune, self.trainer, store) if config.prune is not None else None
+        self._rungs = RungTrainer(config.prune, self.trainer, store) if config.prune is not None else None
         self._lrs = None
         if config.tune is not None:
             self._lrs = TunedLRs(config.tune, store, folder.path, watch, options.allow_import)
@@ -57,13 +56,13 @@ class Arrivals:
         """Train what is missing."""
         whole: list[int] = []
         for batch in self._drawn() if self._sweep.config.sampler == "tpe" else self._listed():
-            if self._pruner is not None:
-                self._pruner.train(batch)
+            if self._rungs is not None:
+                self._rungs.train(batch)
             else:
                 self.trainer.train(batch.numbers, WHOLE)
             whole += batch.numbers
-        if self._pruner is not None:
-            self._pruner.finish()
+        if self._rungs is not None:
+            self._rungs.finish()
             # What failed before its rung was decided, and is retried.
             self.trainer.train(whole, WHOLE)
 
@@ -76,7 +75,7 @@ class Arrivals:
             variants.setdefault(trial.variant, []).append(trial)
         config, order = self._sweep.config, list(variants)
         size = len(order)
-        if config.prune is not None and config.prune.kind == "asha":
+        if config.prune is not None and config.prune.in_batches:
             size = config.batch
             # A grid in its own order may get better and better, so that all would go on; a hash is nobody's order.
             order.sort(key=lambda name: digest([config.sample_seed, name]))
@@ -111,7 +110,7 @@ class Arrivals:
         trials = self._store.trials()
         losses = {each.variant: each.mean for each in Leaders(trials).ranked() if not each.others}
         lost = {trial.variant for trial in trials if trial.status in (Status.DIVERGED, Status.FAILED)}
-        reached = {} if self._pruner is None else self._pruner.reached
+        reached = {} if self._rungs is None else self._rungs.reached
         drawn: list[Drawn] = []
         for cell, samples in zip(planner.cells, before, strict=True):
             names = [(each.settings, each.label) for each in samples]
@@ -165,7 +164,7 @@ def outlook(sweep: Sweep) -> Outlook:
     config = sweep.config
     prune, tpe = config.prune, config.sampler == "tpe"
     arriving = 0
-    if tpe or (prune is not None and prune.kind == "asha"):
+    if tpe or (prune is not None and prune.in_batches):
         arriving = config.samples if tpe and config.samples else len(sweep.planner.combinations())
     batches = max(1, ceil(arriving / config.batch))
     # About as many trials reach the same rung in each batch, and about as much is trained on every rung.

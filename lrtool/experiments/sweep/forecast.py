@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from lrtool.config.sweep.schema import Prune
+from lrtool.analysis.pruning import Pruner
 from lrtool.engine.choice import Choice, choose_engine
 from lrtool.engine.cost.work import work_of
 from lrtool.engine.trials import EngineName, Recipe, Trial
@@ -39,7 +39,7 @@ class Forecast:
     bytes: int | None
 
 
-def forecast(group: Group, options: Options, prune: Prune | None = None) -> Forecast:
+def forecast(group: Group, options: Options, prune: Pruner | None = None) -> Forecast:
     """Look at a group: builds it, chooses its engine, times a few updates."""
     like, count = group.trials[0].variant, len(group.trials)
     try:
@@ -55,12 +55,12 @@ def forecast(group: Group, options: Options, prune: Prune | None = None) -> Fore
     return Forecast(count, setup.steps, updates, like, choice.name, choice.reason, seconds * share, size)
 
 
-def forecasts(groups: list[Group], options: Options, prune: Prune | None = None) -> list[Forecast]:
+def forecasts(groups: list[Group], options: Options, prune: Pruner | None = None) -> list[Forecast]:
     """Look at every group."""
     return [forecast(group, options, prune) for group in groups]
 
 
-def document(found: list[Forecast], trials: int, tuned: int, prune: Prune | None = None) -> dict[str, Any]:
+def document(found: list[Forecast], trials: int, tuned: int, prune: Pruner | None = None) -> dict[str, Any]:
     """The plan for scripts; `tuned` LR searches come first. `pruning` is the part of all updates that it leaves."""
     known = [each.seconds for each in found if each.seconds is not None]
     sizes = [each.bytes for each in found if each.bytes is not None]

@@ -11,7 +11,7 @@ from lrtool.experiments.observers import ObserverFactory
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.sweep.arrivals import Arrivals
 from lrtool.experiments.sweep.options import Board, Options
-from lrtool.experiments.sweep.pruning.base import PRUNED
+from lrtool.experiments.sweep.rungs import PRUNED
 from lrtool.experiments.sweep.tpe import require_optuna
 from lrtool.runs.folder import RunFolder
 from lrtool.runs.sweep.leaders import Leaders

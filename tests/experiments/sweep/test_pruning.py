@@ -4,14 +4,13 @@ import os
 import numpy as np
 import pytest
 
-from lrtool.config.sweep.schema import Prune
+from lrtool.analysis.pruning.asha import Asha
+from lrtool.analysis.pruning.halving import Halving
 from lrtool.errors import Interrupted
 from lrtool.executors import EXECUTORS
 from lrtool.executors.local import LocalProcesses
 from lrtool.experiments.sweep.jobs import WHOLE, rung
-from lrtool.experiments.sweep.pruning.asha import Asha
-from lrtool.experiments.sweep.pruning.base import mean_losses
-from lrtool.experiments.sweep.pruning.halving import Halving
+from lrtool.experiments.sweep.rungs import RungTrainer, mean_losses
 from lrtool.runs.sweep.store import FILE, StoredTrial, SweepStore, read_trials
 from lrtool.status import Status
 from tests.experiments.sweep.test_sweep import MODEL, OWN, StopAfter, newest, same_results, sweep  # noqa: F401
@@ -31,8 +30,8 @@ def trial(number, variant, loss, status=Status.WAITING):
 
 
 def test_the_rungs_grow_by_the_factor_and_each_costs_the_same():
-    assert Prune(factor=3, rungs=2).fractions == pytest.approx([1 / 9, 1 / 3])
-    assert Prune(factor=2, rungs=1).share == 1 and Prune(factor=4, rungs=2).share == pytest.approx(3 / 16)
+    assert Halving(factor=3, rungs=2).fractions == pytest.approx([1 / 9, 1 / 3])
+    assert Asha(factor=2, rungs=1).share == 1 and Asha(factor=4, rungs=2).share == pytest.approx(3 / 16)
 
 
 def test_variants_are_judged_by_the_mean_over_their_seeds():
@@ -46,13 +45,13 @@ def test_a_variant_of_which_a_trial_diverged_is_the_worst_and_one_without_any_le
 
 
 def test_halving_keeps_the_best_part_of_what_arrived_rounded_up():
-    halving = Halving(Prune(factor=3), None, None)
+    halving = RungTrainer(Halving(factor=3), None, None)
     assert halving.chosen(FIRST, 0, {"a": 3.0, "b": 1.0, "c": 2.0, "d": 4.0}, last=False) == ["b", "c"]
     assert halving.chosen(FIRST, 0, {"e": 9.0}, last=False) == ["e"]
 
 
 def test_asha_promotes_the_best_of_all_that_have_got_so_far_once():
-    asha = Asha(Prune(kind="asha", factor=3), None, None)
+    asha = RungTrainer(Asha(factor=3), None, None)
     assert asha.chosen(FIRST, 0, {"a": 3.0, "b": 2.0, "c": 1.0, "d": 4.0}, last=False) == ["c"]
     # Of seven, two: c has gone on, and b of the batch before is the next; nobody waits for the third batch.
     assert asha.chosen(FIRST, 0, {"e": 5.0, "f": 6.0, "g": 7.0}, last=False) == ["b"]
@@ -61,7 +60,7 @@ def test_asha_promotes_the_best_of_all_that_have_got_so_far_once():
 
 
 def test_asha_lets_nobody_go_on_from_a_rung_of_few_until_no_more_will_come():
-    asha = Asha(Prune(kind="asha", factor=3), None, None)
+    asha = RungTrainer(Asha(factor=3), None, None)
     assert asha.chosen(SECOND, 0, {"a": 3.0, "b": 2.0}, last=False) == []
     assert asha.chosen(SECOND, 1, {"c": 1.0}, last=False) == []  # another pool
     assert asha.chosen(SECOND, 0, {}, last=True) == ["b"]

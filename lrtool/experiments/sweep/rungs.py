@@ -1,4 +1,4 @@
-"""The base of pruners: train a batch of variants rung by rung, decide, remember, go on with the best.
+"""A pruned sweep: variants are trained rung by rung; at each the pruner says who goes on, and that is remembered.
 
 A decision is remembered before anything is trained on it, so that a resumed sweep decides the same, once. A trial
 that failed and is retried after its rung was decided is no rival any more: it is trained to the end.
@@ -7,12 +7,11 @@ that failed and is retried after its rung was decided is no rival any more: it i
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from lrtool.analysis.pruning import Losses, Pruner, Rivals
 from lrtool.config.sweep.planner import PlannedTrial
-from lrtool.config.sweep.schema import Prune
 from lrtool.experiments.sweep.jobs import WHOLE, Part, rung
 from lrtool.experiments.sweep.trainer import Trainer
 from lrtool.runs.sweep.leaders import metric_of
@@ -21,8 +20,6 @@ from lrtool.status import Status
 
 #: What the facts about who was pruned begin with.
 PRUNED = "pruned"
-#: The loss at a rung by variant, in the order in which they got there.
-Losses = dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -42,12 +39,13 @@ class ArrivalBatch:
         return [trial.number for trials in self.pools.values() for trial in trials]
 
 
-class Pruner(ABC):
-    """Trains variants rung by rung, and gives up those that lag behind; subclasses say which."""
+class RungTrainer:
+    """Trains variants rung by rung, and gives up those that a pruner does not choose."""
 
-    def __init__(self, prune: Prune, trainer: Trainer, store: SweepStore) -> None:
-        self._factor, self._trainer, self._store = prune.factor, trainer, store
-        self._rungs = [rung(number, fraction) for number, fraction in enumerate(prune.fractions, 1)]
+    def __init__(self, pruner: Pruner, trainer: Trainer, store: SweepStore) -> None:
+        self._pruner, self._trainer, self._store = pruner, trainer, store
+        self._parts = [rung(number, fraction) for number, fraction in enumerate(pruner.fractions, 1)]
+        self._rivals: dict[tuple[Progress, int], Rivals] = {}
         self._numbers: dict[str, list[int]] = {}
         self._pools: dict[str, int] = {}
         #: The last rung that each variant has got through, and its loss there.
@@ -60,7 +58,7 @@ class Pruner(ABC):
                 self._numbers.setdefault(trial.variant, []).append(trial.number)
                 self._pools[trial.variant] = pool
         entering = list(dict.fromkeys(trial.variant for trials in batch.pools.values() for trial in trials))
-        for number, part in enumerate(self._rungs, 1):
+        for number, part in enumerate(self._parts, 1):
             key = f"{PRUNED}:{batch.number}:{part.reached.text}"
             known = self._store.fact(key)
             losses = self._measured(entering, part) if known is None else _read(known["losses"])
@@ -74,23 +72,17 @@ class Pruner(ABC):
     def finish(self) -> None:
         """Nothing more arrives: give up what still waits."""
         waiting = [trial for trial in self._store.trials() if trial.status is Status.WAITING]
-        left = [given_up(trial, self._part(trial), self.verdict) for trial in waiting]
+        left = [given_up(trial, self._part(trial), self._pruner.verdict) for trial in waiting]
         if left:
             self._trainer.record_together(left, PRUNED, len(left))
 
-    @property
-    @abstractmethod
-    def verdict(self) -> str:
-        """Why a variant is given up, as a clause."""
-
-    @property
-    @abstractmethod
-    def patient(self) -> bool:
-        """Whether those not chosen may be chosen later."""
-
-    @abstractmethod
     def chosen(self, part: Part, pool: int, arrived: Losses, last: bool) -> list[str]:
         """Who of a pool goes on, now that these variants have got through a part."""
+        rivals = self._rivals.setdefault((part.reached, pool), Rivals())
+        rivals.losses.update(arrived)
+        chosen = self._pruner.chosen(rivals, arrived.keys(), last)
+        rivals.promoted.update(chosen)
+        return chosen
 
     def _chosen(self, part: Part, losses: Losses, last: bool) -> list[str]:
         """Who goes on, pool by pool; also in pools of which nobody has got here this time."""
@@ -105,9 +97,11 @@ class Pruner(ABC):
         return mean_losses(self._store.some(numbers), part.reached)
 
     def _decided(self, key: str, part: Part, losses: Losses, chosen: Sequence[str]) -> None:
-        lost = [] if self.patient else self._trials(losses.keys() - set(chosen))
+        lost = [] if self._pruner.patient else self._trials(losses.keys() - set(chosen))
         pruned = [
-            given_up(trial, part, self.verdict) for trial in self._store.some(lost) if trial.progress == part.reached
+            given_up(trial, part, self._pruner.verdict)
+            for trial in self._store.some(lost)
+            if trial.progress == part.reached
         ]
         self._trainer.record_together(pruned, key, {"losses": _written(losses), "chosen": chosen})
 
@@ -115,12 +109,7 @@ class Pruner(ABC):
         return sorted(number for variant in variants for number in self._numbers[variant])
 
     def _part(self, trial: StoredTrial) -> Part:
-        return next(part for part in self._rungs if part.reached == trial.progress)
-
-
-def best(losses: Losses, count: int) -> list[str]:
-    """So many variants with the lowest losses; of equals, those that came first."""
-    return sorted(losses, key=losses.__getitem__)[:count]
+        return next(part for part in self._parts if part.reached == trial.progress)
 
 
 def mean_losses(trials: Sequence[StoredTrial], reached: Progress) -> Losses:
