@@ -202,6 +202,23 @@ def test_lr_charts_have_the_suggestion_and_the_losses(page, folders):
     assert "0.123" in driver.find_element("css selector", "#answer").text
 
 
+def test_the_heat_map_has_the_means_and_what_diverged(page, folders):
+    driver = page()
+    seen(driver, "settings")
+    axes, drawn, lost = driver.execute_script(
+        "const option = echarts.getInstanceByDom(document.querySelector('#settings .canvas')).getOption();"
+        "const [cells, lost] = option.series.map(s => s.data);"
+        "return [[option.xAxis[0].data, option.yAxis[0].data], cells.map(d => d.value), lost]"
+    )
+    wanted: dict = {}
+    for trial in read_trials(folders["sweep"]):
+        wanted.setdefault((trial.settings["optimizer.lr"], trial.settings["schedule.kind"]), []).append(trial.values)
+    means = {key: [each["val_loss"] for each in found if each] for key, found in wanted.items()}
+    shown = {(float(axes[0][x]), axes[1][y]): mean for x, y, mean, *_ in drawn}
+    assert shown == {key: pytest.approx(sum(found) / len(found)) for key, found in means.items() if found}
+    assert {float(axes[0][x]) for x, *_ in lost} == {10.0} and len(shown) + len(lost) == len(GRID)
+
+
 def test_zoom_by_keys_log_axes_and_reset(page):
     driver = page()
     seen(driver, "curves")

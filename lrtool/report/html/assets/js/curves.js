@@ -43,7 +43,9 @@ function curvesSection(section) {
     height: 420,
     build: (paint) => curveOptions(paint, state),
   });
-  if (data.curves.includes(data.metric) && count > 40) state.name = data.metric;
+  // Of many trials the final values are of interest, unless they were measured only once.
+  const often = [...selection.rows].some((row) => data.series[row][data.metric]?.[0][1] > 1);
+  if (often && count > 40) state.name = data.metric;
   chart.choose("show", data.curves.map((name) => [name, word(name)]), state.name, (name) => (state.name = name));
   chart.check("log x", state.logX, (on) => (state.logX = on));
   chart.check("log y", state.logY, (on) => (state.logY = on));

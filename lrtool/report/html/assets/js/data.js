@@ -63,7 +63,8 @@ const word = (name) => data.words[name] ?? name;
 const labelOf = (row) => {
   const seed = value("seed", row);
   const name = data.columns[0].words.length > 1 ? `${value("run", row)}: ${value("group", row)}` : value("group", row);
-  return `${name}${seed === null ? "" : `, seed ${seed}`} (trial ${value("trial", row)})`;
+  const lr = value("kind", row) === "short training" ? `, LR ${brief(value(`set:${data.lr}`, row))}` : "";
+  return `${name}${lr}${seed === null ? "" : `, seed ${seed}`} (trial ${value("trial", row)})`;
 };
 
 /** Trials from best to worst, those of trainings and sweeps first. */

@@ -60,7 +60,7 @@ function heatOptions(paint, state) {
     series: [{
       type: "heatmap", data: cells.filter((cell) => cell[2] !== "-").map((cell) => ({ value: cell, label: { color: heatInk(cell[2], bottom, top) } })),
       itemStyle: { borderColor: paint.page, borderWidth: 1 },
-      label: { show: x.length <= (innerWidth < 600 ? 5 : 12), fontSize: 11, formatter: ({ value: cell }) => brief(cell[2]) },
+      label: { show: x.length <= (innerWidth < 600 ? 5 : 16), fontSize: 11, formatter: ({ value: cell }) => brief(cell[2]) },
     }, {
       type: "scatter", symbol: "rect", symbolSize: 18, itemStyle: { color: "transparent" }, data: cells.filter((cell) => cell[2] === "-"),
       label: { show: true, formatter: "×", fontSize: 16, color: paint.soft },
