@@ -74,7 +74,8 @@ function curveOptions(paint, state) {
     data: points(...data.series[row][state.name].map(slice), state.logX, state.logY),
   }));
   const all = state.others ? [othersLayer(paint, state), ...series] : series;
-  const ends = state.whole || state.logY ? {} : { max: cap(all.flatMap((each) => each.data.map((point) => point[1]))) };
+  const top = () => (state.others ? othersPoints(state).top : cap(series.flatMap((each) => each.data.map((point) => point[1]))));
+  const ends = state.whole || state.logY ? {} : { max: top() };
   return {
     ...base(paint, tip),
     xAxis: across(paint, "updates", state.logX),
@@ -84,20 +85,32 @@ function curveOptions(paint, state) {
   };
 }
 
-/** Every trial that is not ticked, as one line with gaps: ten thousand lines cost what one does. */
+/** Every trial, those that are ticked drawn over it, as one line with gaps: ten thousand lines cost what one does. */
 function othersLayer(paint, state) {
-  const left = rows.filter((row) => !selection.rows.has(row) && data.series[row][state.name]?.[0][1] > 1);
-  const total = left.reduce((sum, row) => sum + data.series[row][state.name][0][1], 0);
-  const every = Math.max(1, Math.ceil(total / MOST_OTHERS));
-  const found = [];
-  for (let place = 0; place < left.length; place += every) {
-    const [x, y] = data.series[left[place]][state.name].map(slice);
-    found.push(...points(x, y, state.logX, state.logY), [NaN, NaN]);
-  }
+  const { found, many } = othersPoints(state);
   return {
     id: "others", type: "line", data: found, silent: true, showSymbol: false, z: 1, tooltip: { show: false },
-    lineStyle: { color: paint.others, width: 0.7, opacity: left.length > 500 ? 0.35 : 0.6 },
+    lineStyle: { color: paint.others, width: 0.7, opacity: many > 500 ? 0.35 : 0.6 },
   };
+}
+
+const layers = new Map();
+/** The layer's points and where its axis ends; made once for each quantity and scale. */
+function othersPoints(state) {
+  const key = `${state.name} ${state.logX} ${state.logY}`;
+  if (!layers.has(key)) {
+    const all = rows.filter((row) => data.series[row][state.name]?.[0][1] > 1);
+    const total = all.reduce((sum, row) => sum + data.series[row][state.name][0][1], 0);
+    const every = Math.max(1, Math.ceil(total / MOST_OTHERS));
+    const found = [];
+    for (let place = 0; place < all.length; place += every) {
+      const [x, y] = data.series[all[place]][state.name].map(slice);
+      for (const point of points(x, y, state.logX, state.logY)) found.push(point);
+      found.push([NaN, NaN]);
+    }
+    layers.set(key, { found, many: all.length, top: cap(found.map((point) => point[1])) });
+  }
+  return layers.get(key);
 }
 
 /** The exact values at the pointer, those nearest to it first. */
