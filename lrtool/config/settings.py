@@ -121,6 +121,7 @@ class RangeTestSettings(Settings):
         None,
         description="The method whose answer is the suggestion; unsaid: short trainings, or without them `stability`.",
     )
+    methods: bool = Field(False, description="Also say what other tools' methods would suggest.")
     probe_steps: int = Field(200, ge=0, description="Updates of each short training that checks the ramp; 0: none.")
 
     @field_validator("probe_steps")
