@@ -62,7 +62,7 @@ class Page:
         comparison, why_not = _compared(runs)
         metric, higher = _metric(runs, comparison)
         names = list(dict.fromkeys(run.name for run in runs))
-        more = [f"{run.label}: {note}" for run in runs for note in run.notes]
+        more = [f"{run.label}: {note}" for run in runs for note in [*run.notes, *_caveats(run)]]
         more += comparison.notes if comparison is not None else why_not
         return cls(
             title=", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else ""),
@@ -73,6 +73,12 @@ class Page:
             comparison=comparison, differences=config_differences(runs), environment=environments(runs),
             recipes=[recipe(run) for run in runs[:_MOST_RECIPES]],
         )  # fmt: skip
+
+
+def _caveats(run: RunRecord) -> list[str]:
+    """What a range test or a tune says about its own answer."""
+    found = [run.summary.get(key) for key in ("caveats", "warnings")]
+    return [str(each) for many in found if isinstance(many, list) for each in many]
 
 
 def _compared(runs: Sequence[RunRecord]) -> tuple[ComparisonResult | None, list[str]]:

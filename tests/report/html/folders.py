@@ -59,7 +59,8 @@ def range_test_run(output: Path, name="small", lr: float | None = 0.123456789012
             )  # fmt: skip
     environment(folder)
     reason = "" if lr else "the loss did not change by more than its noise"
-    found = {"suggested_lr": lr, "interval": [0.05, 0.2] if lr else None, "lower_lr": 0.02, "upper_lr": 1.5}
+    found = {"suggested_lr": lr, "interval": [0.05, 0.2] if lr else None, "lower_lr": 0.02, "upper_lr": 1.5,
+             "caveats": ["one seed shows little"]}  # fmt: skip
     folder.write_json("summary.json", _summary("range-test", 300, reason=reason, **found, methods={}))
     return folder.path
 

@@ -45,6 +45,7 @@ def test_any_mix_begins_with_the_answer_that_rests_on_most(tmp_path):
     assert any("Suggested peak LR 0.123, 90% interval 0.05 … 0.2" in said for said in found.answers)
     assert any("final validation loss 0.5" in said for said in found.answers)
     assert [chart.title for chart in found.lr_charts] == [f"small/{test.name}: loss over LR"]
+    assert any("one seed shows little" in note for note in found.notes)
     assert found.metric == "val_loss" and found.keys[:2] == ["optimizer.lr", "schedule.kind"]
 
 
