@@ -22,7 +22,8 @@ def summary_file(tmp_path, monkeypatch):
 def test_a_report_is_written_and_its_answer_said(cli, tmp_path):
     path = range_test_run(tmp_path / "out")
     code, out, err = cli("report", path)
-    assert code == 0 and out.splitlines()[0].startswith("Suggested peak LR 0.123, 90% interval") and not err
+    assert code == 0 and out.splitlines()[0].startswith("Suggested peak LR 0.123, 90% interval")
+    assert err.startswith("note: small/") and err.endswith("-range-test: one seed shows little\n")
     assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
     (tmp_path / "folder").mkdir()
     code, out, _ = cli("report", path, "-o", "folder", "--json")
