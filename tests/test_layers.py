@@ -19,6 +19,7 @@ LAYERS = (
     ("scanning",),
     # A run folder is read and written without knowing what is trained; what was started is remembered beside configs.
     ("units", "registry", "runs", "children"),
+    ("counting",),
     ("schedules",),
     ("analysis", "theory"),
     ("optimizers",),

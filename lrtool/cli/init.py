@@ -14,7 +14,7 @@ def command(
     path: Annotated[Path | None, typer.Argument(metavar="FILE", help="Where to write it; unsaid: stdout.")] = None,
     model: Annotated[str, typer.Option(help="A built-in kind, or my_model.py:Net.")] = "mlp",
     data: Annotated[str, typer.Option(help="A built-in kind, or my_data.py:load.")] = "digits",
-    optimizer: Annotated[str, typer.Option(help="A built-in kind.")] = "sgd",
+    optimizer: Annotated[str, typer.Option(help="A built-in kind, or my_opt.py:Name.")] = "sgd",
     schedule: Annotated[str, typer.Option(help="A built-in kind.")] = "one_cycle",
     name: Annotated[str | None, typer.Option(help="Name of the run; unsaid: the file's.", show_default=False)] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite a file that exists.")] = False,

@@ -16,7 +16,7 @@ from lrtool.registry import Registry
 from lrtool.tasks import datasets, models
 
 #: Fields of every kind that few people set: left out of the template, listed by `lrtool schema`.
-_LEFT_OUT = frozenset({"split_seed", "groups", "schedule.duration", "warmup_start", "warmup_shape"})
+_LEFT_OUT = frozenset({"split_seed", "groups", "layer_decay", "schedule.duration", "warmup_start", "warmup_shape"})
 _COLUMN = 38
 
 
@@ -27,7 +27,7 @@ def template(name: str, model: str, data: str, optimizer: str, schedule: str) ->
     """
     lines = [
         "# Which learning rate, which schedule?  `lrtool check` validates this file, `lrtool range-test` and",
-        "# `lrtool train` run it. Durations: 500 (updates), 5ep (epochs), 10% (of the run).",
+        "# `lrtool train` run it. Durations: 500 (updates), 5ep (epochs), 10% (of the run), 1M samples.",
         _line("name", name, "names the folder below outputs/"),
         _line("seed", 0, Config.model_fields["seed"].description),
         _line("device", "auto", Config.model_fields["device"].description),
@@ -56,7 +56,7 @@ def _section(section: str, registry: Registry[Any], kind: str, missing: list[str
     else:
         cls = registry[kind]
         others = [name for name in registry.kinds if name not in (kind, "use")]
-        many = "see: lrtool schedule list"
+        many = "see: lrtool schedule list" if section == "schedule" else f"or {', '.join(others[:5])}, …"
         yield _line("kind", kind, f"or: {', '.join(others)}" if len(others) < 10 else many, indent=2)
     yield from _fields(cls, getattr(cls, "starting", {}), section, missing)
 

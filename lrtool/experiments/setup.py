@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from lrtool.config.schema import Config
 from lrtool.config.specs import Spec
+from lrtool.counting import counted, durations
+from lrtool.engine.batches import sequence_length
 from lrtool.engine.device import resolve_device
+from lrtool.engine.loop import checkpoint
 from lrtool.engine.trials import Recipe, Trial
 from lrtool.errors import UsageError, nearest
+from lrtool.runs.folder import RunFolder
 from lrtool.schedules import Curve, Schedule
+from lrtool.tasks import custom
 from lrtool.tasks.base import BuildContext, Task, seeded_model
 from lrtool.tasks.build import build_task
-from lrtool.units import Duration
+from lrtool.tasks.initial import initialised
+from lrtool.units import Duration, PerUpdate
 
 
 @dataclass(frozen=True)
@@ -40,7 +47,8 @@ class Setup:
         try:
             steps = duration.steps(total, self.updates_per_epoch)
         except ValueError as error:
-            raise UsageError(str(error), where=key) from None
+            what, _, remedy = str(error).partition("; ")
+            raise UsageError(what, where=key, remedy=remedy or None) from None
         if steps < least:
             raise UsageError(
                 f"{duration.written()!r} comes to {steps} updates ({self.updates_per_epoch} updates make an epoch)",
@@ -56,7 +64,8 @@ class Setup:
             "device": str(self.recipe.device),
             "parameters": sum(p.numel() for p in seeded_model(task, self.config.seed).parameters()),
             "training_samples": len(task.train),
-            "validation_samples": len(task.val) if task.val is not None else 0,
+            "validation_samples": task.val_samples,
+            "batch_size": task.batch_size,
             "updates_per_epoch": self.updates_per_epoch,
             "updates": self.steps,
         }
@@ -82,8 +91,10 @@ class Setup:
         return own.following(curves, seed, label)
 
     def following(self, curves: Mapping[str, Curve], seed: int, label: str = "") -> Trial:
-        """One run, as long as the LR's curve, in which nothing but these curves moves."""
-        return Trial(seed, curves["lr"].steps, curves, self.config.optimizer.hyperparameters(), label)
+        """One run, as long as the LR's curve, in which nothing but these curves moves, and what is a multiple of it."""
+        optimizer, lr = self.config.optimizer, curves["lr"]
+        scaled = {name: lr.scaled(group.lr_scale) for name, group in optimizer.lr_columns().items() if group.lr is None}
+        return Trial(seed, lr.steps, {**scaled, **curves}, optimizer.hyperparameters(), label)
 
 
 def prepare(config: Config, allow_import: Collection[str] = ()) -> Setup:
@@ -91,10 +102,15 @@ def prepare(config: Config, allow_import: Collection[str] = ()) -> Setup:
     context = BuildContext(config.folder, frozenset(allow_import), config.code_beside)
     device = resolve_device(config.device)
     task = build_task(config.name, config.model, config.data, config.loss, config.metrics, context)
+    if config.init is not None:
+        file = _weights(config.folder / config.init.path)
+        task = initialised(task, file, config.init.partial)
+        # `latest` means another run tomorrow.
+        config = config.with_init(str(file))
     train = config.train
     _check_best(train.best, task)
     recipe = Recipe(
-        optimizer=config.optimizer,
+        optimizer=config.optimizer.with_code(lambda target: custom.resolve(target, context, "optimizer")),
         device=device,
         precision=train.precision,
         clip_norm=train.clip_norm,
@@ -102,7 +118,36 @@ def prepare(config: Config, allow_import: Collection[str] = ()) -> Setup:
         record_grad_norm=train.grad_norm,
         best=train.best,
     )
-    return Setup(config, task, recipe)
+    config = _as_built(config, task)
+    return Setup(counted(config, _per_update(config, task)), task, recipe)
+
+
+def _weights(path: Path) -> Path:
+    """The file of weights that a path means: itself, or of a run the best, else those of its newest checkpoint."""
+    if path.is_file() and path.name != "latest":
+        return path.resolve()
+    folder = RunFolder.open(path)
+    best, newest = folder.checkpoints / "best.safetensors", checkpoint.latest(folder.checkpoints)
+    if best.is_file():
+        return best
+    if newest is None:
+        raise UsageError("this run has no weights", where=str(folder.path), remedy="give a run that has trained")
+    return newest.with_suffix(".safetensors")
+
+
+def _as_built(config: Config, task: Task) -> Config:
+    """The config with what the data said of themselves, as a loader does: what is written down is what is done."""
+    found = {"batch_size": task.batch_size, "drop_last": task.drop_last}
+    told = {key: value for key, value in found.items() if getattr(config.data, key) != value}
+    return config.with_data(**told) if told else config
+
+
+def _per_update(config: Config, task: Task) -> PerUpdate:
+    """Samples and, where a duration counts them, tokens that an update takes."""
+    samples = task.batch_size * config.train.accumulate
+    asked = any(duration.unit == "tokens" for duration in durations(config))
+    length = sequence_length(task) if asked else None
+    return PerUpdate(samples, samples * length if length is not None else None)
 
 
 def _check_best(name: str, task: Task) -> None:

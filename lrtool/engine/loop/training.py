@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from lrtool.engine import rng
 from lrtool.engine.batches import Batches, batch_loss, take
 from lrtool.engine.evaluate import evaluate
-from lrtool.engine.loop import state
+from lrtool.engine.loop import continuing, state
 from lrtool.engine.loop.checkpoint import Checkpoint
+from lrtool.engine.loop.clipping import clipped_norm
 from lrtool.engine.loop.precision import MAX_SKIPS, Precision
 from lrtool.engine.recorder import Recorder
 from lrtool.engine.trials import Array, Evaluation, Recipe, Trace, Trial
@@ -49,13 +50,15 @@ class Training:
         self.task, self.trial, self.recipe = task, trial, recipe
         self.step = 0
         self.best: Best | None = None
+        #: What was said each time it went on on another curve than before.
+        self.continued: list[str] = []
         self._keep_best, self._checked = keep_best, False
         self._batches = Batches(task, trial.seed, recipe.device)
         rng.seed_training(trial.seed, recipe.device)
         with guarded("building the model", "model"):
             self.model: nn.Module = seeded_model(task, trial.seed).to(recipe.device).train()
         self._parameters = [p for p in self.model.parameters() if p.requires_grad]
-        self._optimizer = recipe.optimizer.build(self.model.named_parameters())
+        self._optimizer = recipe.optimizer.build(self.model)
         self._precision = Precision(recipe.precision, recipe.device, self._optimizer)
         self._tables: dict[str, Array] = {name: c(np.arange(trial.steps)) for name, c in trial.curves.items()}
         self._fixed = {**recipe.optimizer.hyperparameters(), **trial.hyperparameters}
@@ -161,14 +164,15 @@ class Training:
             "plateau": self._plateau.state() if self._plateau is not None else None,
             "evaluations": [asdict(each) for each in self.trace.evaluations],
             "best": {"step": self.best.step, "value": self.best.value} if self.best else None,
+            "continued": self.continued,
         }
         tensors = {f"{prefix}/{name}": t for prefix, group in groups.items() for name, t in group.items()}
         return Checkpoint(self.step, tensors, details)
 
     def restore(self, checkpoint: Checkpoint, where: str = "checkpoint") -> None:
-        """Go on from a snapshot; raises UsageError where it belongs to another trial, model or optimizer."""
+        """Go on from a snapshot, on this trial's curve; UsageError where it belongs to another model or optimizer."""
         details = checkpoint.details
-        _check_identity(details["trial"], self._identity(), where)
+        continuing.check_identity(details["trial"], self._identity(), checkpoint.step, where)
         state.load_model_state(self.model, checkpoint.group("model"), where)
         state.load_optimizer_state(self._optimizer, checkpoint.group("optimizer"), details["optimizer"], where)
         self._precision.restore(details["scaler"])
@@ -179,13 +183,19 @@ class Training:
         if details["best"] is not None:
             self.best = Best(**details["best"], weights=checkpoint.group("best"))
         self.step = checkpoint.step
+        self.continued = [*details.get("continued", ())]
+        if self.step < self.trial.steps:
+            lr = self._tables["lr"]
+            used = self.trace.lr if self._plateau is None else lr[: self.step]
+            self.continued += continuing.other_curve(int(details["trial"]["steps"]), used, lr)
         rng.restore(checkpoint.group("rng"), self.recipe.device)
 
     def _columns(self, start: int, end: int) -> dict[str, Array]:
         """The hyperparameters of updates start … end−1, from the curves and the plateau."""
         columns = {name: table[start:end] for name, table in self._tables.items()}
         if self._plateau is not None:
-            columns["lr"] = columns["lr"] * self._plateau.factor
+            lrs = [name for name in columns if name == "lr" or name in self.recipe.optimizer.lr_columns()]
+            columns.update({name: columns[name] * self._plateau.factor for name in lrs})
         return columns
 
     def _timed_update(self, lr: float, hyperparameters: Mapping[str, float]) -> bool:
@@ -242,10 +252,7 @@ class Training:
         if limit is None and not wanted:
             return None
         self._precision.unscale()
-        if limit is not None:
-            norm = nn.utils.clip_grad_norm_(self._parameters, limit)
-        else:
-            norm = nn.utils.get_total_norm([p.grad for p in self._parameters if p.grad is not None])
+        norm = clipped_norm(self._parameters, limit)
         return norm if wanted else None
 
     def _plateau_value(self, values: Mapping[str, float]) -> float:
@@ -269,6 +276,7 @@ class Training:
             "columns": sorted(self._recorder.columns()),
             "batch_size": self.task.batch_size,
             "training_samples": len(self.task.train),
+            "drop_last": self.task.drop_last,
             "accumulate": recipe.accumulate,
             "precision": recipe.precision,
         }
@@ -282,13 +290,3 @@ def _rows(columns: Mapping[str, Array], fixed: Mapping[str, float]) -> Iterator[
         return zip(lrs, repeat(fixed))
     values = zip(*(columns[name].tolist() for name in names), strict=True)
     return zip(lrs, [{**fixed, **dict(zip(names, row, strict=True))} for row in values], strict=True)
-
-
-def _check_identity(then: Mapping[str, Any], now: Mapping[str, Any], where: str) -> None:
-    for key, value in now.items():
-        if then.get(key) != value:
-            raise UsageError(
-                f"the checkpoint was made with {key} {then.get(key)!r}, but this run has {value!r}",
-                where=where,
-                remedy="resume with the config that the checkpoint was made with",
-            )

@@ -23,10 +23,15 @@ def obstacle(task: Task, recipe: Recipe) -> str | None:
         return "this version of torch does not show which operators a model runs"
     if not isinstance(task.train, TensorSource) or not isinstance(task.val, TensorSource | None):
         return "the data set is read sample by sample"
+    if task.uneven:
+        return "the last batch of an epoch is smaller (data.drop_last: true leaves it out)"
+    if task.whole_batches:
+        return "the model takes batches of one size only"
     if recipe.precision != "fp32":
         return f"precision {recipe.precision} is not stacked"
     if not recipe.optimizer.stackable:
-        return f"the optimizer {recipe.optimizer.kind} has no stacked form"
+        name = getattr(recipe.optimizer, "use", recipe.optimizer.kind)
+        return f"the optimizer {name} has no stacked form"
     if recipe.plateau is not None:
         return "a plateau follows each trial's own evaluations"
     return None
