@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from lrtool import __version__, streams
-from lrtool.cli import check, compare, init, range_test, sweep, train, tune
+from lrtool.cli import check, compare, init, range_test, report, sweep, train, tune
 from lrtool.cli.common import Command, Commands
 from lrtool.cli.look import doctor, runs, schedule, schema
 from lrtool.errors import ExitCode, Interrupted, LrtoolError
@@ -45,6 +45,7 @@ for _module, _name, _short in (
     (tune, "tune", "Find the best peak LR by measuring."),
     (sweep, "sweep", "Train many variants and seeds side by side; resumable."),
     (compare, "compare", "Compare runs: intervals, paired differences, a verdict."),
+    (report, "report", "Write one HTML file that shows runs, offline."),
     (runs, "runs", "List runs, newest first: status, LR, loss."),
     (init, "init", "Write a commented config to start from."),
     (check, "check", "Validate a config: every problem, with its place."),

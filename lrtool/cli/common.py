@@ -15,6 +15,7 @@ from lrtool import streams
 from lrtool.printable import printable
 
 if TYPE_CHECKING:
+    from lrtool.comparison.result import ComparisonResult
     from lrtool.config.schema import Config
 
 ConfigArgument = Annotated[Path | None, typer.Argument(metavar="CONFIG", help="A YAML config.", show_default=False)]
@@ -154,3 +155,26 @@ def print_json(document: Any) -> None:
         # Escapes read back as the same, whatever the terminal or pipe takes.
         text = json.dumps(found, indent=2) + "\n"
     streams.write_document(text)
+
+
+def add_run(name: str, folder: Path, summary: Mapping[str, Any]) -> None:
+    """Add a run to the summary of a GitHub job, where it runs in one; a file that cannot be written is only said."""
+    if os.environ.get("GITHUB_STEP_SUMMARY"):
+        from lrtool.report.exports.step_summary import run_text
+
+        _add(run_text(name, folder, summary))
+
+
+def add_comparison(result: ComparisonResult) -> None:
+    """Add a comparison to the summary of a GitHub job, where it runs in one."""
+    if os.environ.get("GITHUB_STEP_SUMMARY"):
+        from lrtool.report.exports.step_summary import comparison_text
+
+        _add(comparison_text(result))
+
+
+def _add(text: str) -> None:
+    from lrtool.report.exports.step_summary import append
+
+    if problem := append(text):
+        say(f"note: {problem}", err=True)

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lrtool.cli.common import JsonOption, QuietOption, print_json, say
+from lrtool.cli.common import JsonOption, QuietOption, add_comparison, print_json, say
+
+#: What `--format` takes.
+_FORMATS = ("markdown", "latex", "csv", "json")
 
 if TYPE_CHECKING:
     from lrtool.comparison.result import ComparisonResult
@@ -44,6 +47,12 @@ def command(
     csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write the table to a file.")] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="DIR", help="Draw the plots into this folder.")
+    ] = None,
+    written: Annotated[
+        str | None,
+        typer.Option(
+            "--format", metavar="|".join(_FORMATS), help="Print only the table, for papers and pull requests."
+        ),
     ] = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -92,6 +101,7 @@ def command(
     from lrtool.comparison.standings import compare_runs
     from lrtool.report.plots.comparison import draw_comparison
 
+    form = _format(written, as_json)
     result, first = compare_runs(runs, metric, direction, by or (), target, statistic)
     # What a script asks for is checked first: a mistyped name shall not cost it the table.
     asked = requirements(result, require or (), max_regression, baseline or first)
@@ -103,14 +113,37 @@ def command(
 
         write_text(csv, to_csv(result))
     plots = draw_comparison(result, output) if output is not None else []
-    if as_json:
+    add_comparison(result)
+    if form == "json":
         print_json({**result.document(), "unmet": broken, "shown": shown, "plots": [str(path) for path in plots]})
+    elif form:
+        _print_table(result, form)
     else:
         show(result, shown, plots, quiet)
     if broken:
         from lrtool.errors import UnmetError
 
         raise UnmetError("; ".join(broken))
+
+
+def _format(written: str | None, as_json: bool) -> str | None:
+    """The format to print in; None for the table for people. UsageError where it is none or two."""
+    from lrtool.errors import UsageError
+
+    if written is not None and written not in _FORMATS:
+        raise UsageError(f"expected one of {', '.join(_FORMATS)}, but got {written!r}", where="--format")
+    if as_json and written not in (None, "json"):
+        raise UsageError(f"--json and --format {written} are two formats", remedy="leave one out")
+    return "json" if as_json else written
+
+
+def _print_table(result: ComparisonResult, form: str) -> None:
+    """The table alone, as it is pasted elsewhere."""
+    from lrtool.report.exports.comparison import to_latex, to_markdown
+    from lrtool.report.terminal.compare import to_csv
+
+    writers = {"markdown": to_markdown, "latex": to_latex, "csv": to_csv}
+    typer.echo(writers[form](result), nl=False)
 
 
 def show(result: ComparisonResult, shown: Sequence[str] = (), plots: Sequence[Path] = (), quiet: bool = False) -> None:

@@ -17,6 +17,8 @@ from lrtool.cli.common import (
     QuietOption,
     SeedOption,
     SetOption,
+    add_comparison,
+    add_run,
     allowed,
     needed_config,
     print_json,
@@ -104,6 +106,7 @@ def command(
     if folder is None:
         remember(loaded.config, names)
     run = _run(loaded, folder, output, options, max_trials, quiet or as_json)
+    add_run(loaded.config.name, run.folder.path, run.summary())
     _show(run, as_json)
     code = _exit_code(run.status, run.results["trials"])
     if code is not ExitCode.DONE:
@@ -240,6 +243,8 @@ def _show(run: Session, as_json: bool) -> None:
         say(_answer(run))
     large = run.results["trials"]["planned"] > _MOST_COMPARED
     report = None if large else compare_sweep(run.folder.path)
+    if report is not None:
+        add_comparison(report)
     if as_json:
         comparison = None if report is None else report.document()
         print_json({**run.summary(), "folder": str(run.folder.path), "comparison": comparison})

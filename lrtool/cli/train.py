@@ -18,6 +18,7 @@ from lrtool.cli.common import (
     QuietOption,
     SeedOption,
     SetOption,
+    add_run,
     allowed,
     load,
     needed_config,
@@ -87,6 +88,7 @@ def command(
             say(_lr_line(setup))
         with progress(f"{setup.config.name}: training", quiet=quiet or as_json) as watch:
             run = _run(setup, folder, output, smoke, watch)
+    add_run(setup.config.name, run.session.folder.path, run.session.summary())
     if as_json:
         print_json({**run.session.summary(), "folder": str(run.session.folder.path)})
     else:

@@ -19,6 +19,7 @@ from lrtool.cli.common import (
     QuietOption,
     SeedOption,
     SetOption,
+    add_run,
     allowed,
     budget_runs,
     engine_line,
@@ -88,6 +89,7 @@ def command(
     found = result.best.response.lr is not None
     if write is not None and found:
         _write(write, given, checked, result.best)
+    add_run(checked.name, run.folder.path, run.summary())
     if as_json:
         print_json({**run.summary(), "folder": str(run.folder.path)})
     else:

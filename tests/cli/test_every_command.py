@@ -26,6 +26,7 @@ TRIED = {
     ("doctor",): [],
     ("init",): [],
     ("range-test",): ["c.yaml", "--set", "range_test.probe_steps=0", "-o", "out"],
+    ("report",): ["out/small/*-train"],
     ("runs",): ["out"],
     ("schedule", "explain"): ["cosine"],
     ("schedule", "export"): ["cosine", "warmup=5%", "--steps", "10"],
