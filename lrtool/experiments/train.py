@@ -29,7 +29,7 @@ from lrtool.experiments.recording import MetricsRecorder
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.setup import Setup
 from lrtool.experiments.validation_time import ValidationTime
-from lrtool.loggers import opened
+from lrtool.loggers import Logger, wanted
 from lrtool.report.plots.curves import TrainingPlot, draw_training
 from lrtool.report.plots.style import save
 from lrtool.runs.folder import RunFolder
@@ -118,6 +118,7 @@ class _Plan:
     recipe: Recipe
     checkpoint_every: int
     sparing: bool
+    loggers: tuple[Logger, ...] = ()
 
     @classmethod
     def of(cls, setup: Setup) -> _Plan:
@@ -129,6 +130,7 @@ class _Plan:
             replace(setup.recipe, eval_every=_every(setup, "eval_every"), plateau=setup.config.plateau),
             setup.updates_per_epoch if auto else _every(setup, "checkpoint_every"),
             sparing=auto,
+            loggers=wanted(setup.config.logging),
         )
 
     @property
@@ -150,7 +152,7 @@ def _every(setup: Setup, key: str) -> int:
 
 def _train(plan: _Plan, folder: RunFolder, watch: ObserverFactory, resumed: Checkpoint | None) -> TrainingRun:
     setup, done = plan.setup, resumed.step if resumed else 0
-    with session(folder, "train", setup.config, str(plan.recipe.device)) as run:
+    with session(folder, "train", setup.config, str(plan.recipe.device), plan.loggers) as run:
         began = time.perf_counter()
         with folder.metrics(plan.columns, resume_at=done if resumed else None) as writer:
             small_file = time.perf_counter() - began
@@ -169,7 +171,7 @@ def _train(plan: _Plan, folder: RunFolder, watch: ObserverFactory, resumed: Chec
                 best=lambda _, best: _save_best(folder, best),
             )
             watched = watch(1, plan.trial.steps, done)
-            observer = Observers(_Progress(run), recorder, watched, *opened(folder.path))
+            observer = Observers(_Progress(run), recorder, watched, *run.tracker.observers(single=True))
             try:
                 with closing(observer):
                     (trace,) = engine.run(setup.task, [plan.trial], plan.recipe, observer)

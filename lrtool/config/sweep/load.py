@@ -14,13 +14,14 @@ from lrtool.analysis.pruning import PRUNERS, Pruner
 from lrtool.config.document import Document, Path_, Place, read_document
 from lrtool.config.load import config_error, overridden, validate, with_bases
 from lrtool.config.messages import shown
-from lrtool.config.override import key_path, located
+from lrtool.config.override import absolute, key_path, located
 from lrtool.config.problems import ConfigError, Problem
 from lrtool.config.schema import Config
 from lrtool.config.sweep.combinations import MOST_TRIALS, count
 from lrtool.config.sweep.planner import PlannedTrial, SweepPlanner
 from lrtool.config.sweep.schema import Range, SweepConfig, Tune
 from lrtool.errors import UsageError
+from lrtool.loggers import Logger
 
 #: What other programs call a sweep's sections.
 _SYNONYMS = {"parameters": "grid", "params": "grid", "config": "base", "trials": "samples", "n_trials": "samples"}
@@ -33,6 +34,11 @@ class Sweep:
     config: SweepConfig
     base: Config
     planner: SweepPlanner
+
+    @property
+    def loggers(self) -> tuple[Logger, ...]:
+        """What is to hear of it: its own loggers, or those of its base."""
+        return self.base.logging if self.config.logging is None else self.config.logging
 
     def trials(self) -> list[PlannedTrial]:
         """Every trial; where TPE is to draw, with random samples in their place."""
@@ -55,6 +61,7 @@ def load_sweep(
     document = read_document(path)
     here = path.resolve()
     _check_keys(document)
+    absolute(document.data.get("logging"), here.parent)
     base = _base(document, here)
     refused = overridden(base, overrides, here.parent)
     if seed is not None:

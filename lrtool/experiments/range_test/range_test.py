@@ -20,7 +20,7 @@ from lrtool.experiments.range_test.probes import probed
 from lrtool.experiments.runner import TrialRunner
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.setup import Setup
-from lrtool.loggers import opened
+from lrtool.loggers import wanted
 from lrtool.report.plots.range_test import RangeTestPlot, draw_range_test
 from lrtool.report.plots.style import save
 from lrtool.runs.folder import RunFolder
@@ -48,16 +48,17 @@ def run_range_test(
     fails and OutputError where the folder cannot be written; what was measured by then is on disk.
     """
     config, settings = setup.config, setup.config.range_test
+    loggers = wanted(config.logging)
     folder = RunFolder.create(output, config.name, "range-test")
     engines = engines or Engines()
     trials = range_test_trials(setup)
     recipe = replace(setup.recipe, eval_every=_val_every(setup), divergence_rule=RANGE_TEST, plateau=None)
-    with folder.held(), session(folder, "range-test", config, str(recipe.device)) as run:
+    with folder.held(), session(folder, "range-test", config, str(recipe.device), loggers) as run:
         task = setup.task if settings.val_every.amount else replace(setup.task, val=None)
         columns = (*_val_columns(setup),) if settings.val_every.amount or settings.probe_steps else ()
         with (
             folder.metrics(columns) as writer,
-            TrialRunner(setup, writer, watch, engines, opened(folder.path)) as runner,
+            TrialRunner(setup, writer, watch, engines, run.tracker.observers()) as runner,
         ):
             traces = runner.run(trials, task, recipe)
             run.steps = runner.steps
