@@ -70,7 +70,10 @@ def columns(path):
 
 
 def same(series, expected):
-    assert series.keys() == expected.keys()
+    # metrics.csv of several trials has no column for what moves in none of them.
+    assert (
+        series.keys() >= expected.keys() and not {name for name in series if name.startswith("val")} - expected.keys()
+    )
     for name, values in expected.items():
         steps, numbers = zip(*series[name], strict=True)
         assert steps == tuple(step for step, _ in values)

@@ -127,7 +127,7 @@ def test_trials_are_told_apart_by_number():
     observer.evaluated(7, Evaluation(3, {"val_<f1>/macro": 0.5}))
     assert heard.rows[0].columns.keys() == {"lr/0", "train_loss/0", "momentum/0"}
     assert heard.rows[0].columns["lr/0"].tolist() == [0, 0.1, 0.2] and heard.rows[0].lasting == {"train_loss/0"}
-    assert heard.rows[1].columns.keys() == {"val__f1__macro/7"} and heard.rows[1].steps.tolist() == [2]
+    assert heard.rows[1].columns.keys() == {"val__f1_macro/7"} and heard.rows[1].steps.tolist() == [2]
 
 
 def test_a_stored_trial_keeps_the_names():
@@ -153,18 +153,25 @@ def undrawn(monkeypatch):
     monkeypatch.setattr(train, "save", lambda *_: None)
 
 
-def with_loggers(setup, *loggers):
-    setup.config.__dict__["logging"] = loggers
-    return setup
+@pytest.fixture
+def broken(monkeypatch):
+    """Makes the logger that trainings have; it keeps what it is told."""
+
+    def broken(at="", **fields):
+        logger = Broken(kind="broken", at=at, kept=[], **fields)
+        monkeypatch.setattr(train, "wanted", lambda _: (logger,))
+        return logger
+
+    return broken
 
 
 @pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("hang", [False, True])
 @pytest.mark.parametrize("at", ["open", "write", "finish"])
-def test_no_logger_changes_a_training(configured, silent, tmp_path, caplog, at, hang):
+def test_no_logger_changes_a_training(configured, silent, tmp_path, caplog, broken, at, hang):
     plain = run_training(configured(), tmp_path / "plain", silent)
-    broken = Broken(kind="broken", at=at, hang=hang, kept=[], timeout=0.3)
-    logged = run_training(with_loggers(configured(), broken), tmp_path / "logged", silent)
+    broken(at, hang=hang, timeout=0.3)
+    logged = run_training(configured(), tmp_path / "logged", silent)
     one, other = (read_metrics(run.session.folder.path / "metrics.csv") for run in (plain, logged))
     np.testing.assert_equal({**one, "seconds": 0}, {**other, "seconds": 0})
     assert logged.session.status is Status.FINISHED
@@ -174,22 +181,22 @@ def test_no_logger_changes_a_training(configured, silent, tmp_path, caplog, at, 
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_an_ending_says_what_the_summary_says(configured, silent, tmp_path):
-    kept: list = []
-    setup = configured(model={"kind": "mlp", "hidden": [4]})
-    run = run_training(with_loggers(setup, Broken(kind="broken", at="", kept=kept)), tmp_path, silent)
+def test_an_ending_says_what_the_summary_says(configured, silent, tmp_path, broken):
+    logger = broken()
+    run = run_training(configured(), tmp_path, silent)
     summary = json.loads((run.session.folder.path / "summary.json").read_text())
-    what, ending = kept[-1]
+    what, ending = logger.kept[-1]
     assert what == "finish" and ending.summary["summary/seconds"] == summary["seconds"]
     assert ending.summary["summary/final.val_loss"] == summary["final"]["val_loss"]
 
 
-def test_secrets_of_a_config_are_not_told(configured, silent, tmp_path, undrawn, monkeypatch):
+@pytest.mark.usefixtures("undrawn")
+def test_secrets_of_a_config_are_not_told(configured, silent, tmp_path, broken):
     (tmp_path / "m.py").write_text("import torch\ndef made(api_key, width):\n    return torch.nn.Linear(2, width)\n")
-    kept: list = []
+    logger = broken()
     setup = configured(model={"use": f"{tmp_path}/m.py:made", "args": {"api_key": "HUSH", "width": 3}})
-    run_training(with_loggers(setup, Broken(kind="broken", at="", kept=kept)), tmp_path, silent)
-    about = kept[0][1]
+    run_training(setup, tmp_path, silent)
+    about = logger.kept[0][1]
     assert "HUSH" not in about.text and "HUSH" not in str(about.config) and "width: 3" in about.text
 
 
