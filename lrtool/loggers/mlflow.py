@@ -14,7 +14,7 @@ from pydantic import Field, field_validator
 
 from lrtool.loggers.addresses import check_server, is_address
 from lrtool.loggers.base import Logger, LoggerRun
-from lrtool.loggers.names import cleaned, flat, has_password, is_number
+from lrtool.loggers.names import Names, flat, has_password, is_number
 from lrtool.loggers.records import About, Ending, Point, TrialRecord
 from lrtool.status import Status
 
@@ -160,7 +160,7 @@ class MLflowRun(LoggerRun):
         numbers = {name: float(value) for name, value in ending.summary.items() if is_number(value)}
         texts = {name: str(value)[:_LONGEST] for name, value in ending.summary.items() if name not in numbers}
         self._metrics(self._run_id, [Point(0, time.time(), numbers)])
-        self._client.log_batch(self._run_id, tags=[RunTag(key(name), value) for name, value in texts.items()])
+        self._client.log_batch(self._run_id, tags=[RunTag(name, value) for name, value in texts.items()])
         self._client.log_text(self._run_id, json.dumps(dict(ending.summary), indent=2), "summary.json")
         for plot in ending.plots:
             self._client.log_artifact(self._run_id, str(plot), "plots")
@@ -180,11 +180,7 @@ class MLflowRun(LoggerRun):
     def _params(self, run_id: str, settings: Mapping[str, Any]) -> None:
         from mlflow.entities import Param
 
-        params = [Param(key(name), str(value)[:_LONGEST]) for name, value in settings.items()]
+        names = Names()
+        params = [Param(names[name], str(value)[:_LONGEST]) for name, value in settings.items()]
         for first in range(0, len(params), _PARAMS):
             self._client.log_batch(run_id, params=params[first : first + _PARAMS])
-
-
-def key(name: str) -> str:
-    """A key that MLflow takes; slashes divide, as in our own names."""
-    return "/".join(cleaned(part) for part in name.split("/"))

@@ -122,6 +122,14 @@ def test_any_name_is_a_name(contract, caplog):
     assert told.read().series == {"loss": [(0, 1)]} and not said(caplog)
 
 
+def test_settings_of_any_name_are_kept(contract, caplog):
+    told = contract(command="sweep")
+    settings = {"data.args.a?b": 1, "data.args.a_b": 2, "x" * 300: 3, "<b>": [1, {"a": None}], "ü": 2**62}
+    told.told(TrialRecord(0, "", settings, Status.FINISHED, "", {}))
+    (trial,) = told.read().trials
+    assert len(trial.settings) >= 5 and not said(caplog)
+
+
 def test_long_texts_are_cut_and_nothing_is_lost(contract, caplog):
     told = contract(name="n" * 2000)
     told.told(rows(0, 1, loss=[1]), summary={"summary/reason": "r" * 20_000})

@@ -46,7 +46,8 @@ class Tracker:
         """The command is over, and everything is in its folder."""
         if not self._loggers:
             return
-        told = {f"{SUMMARY}/{name}": value for name, value in flat(without_secrets(summary)).items()}
+        names = Names()
+        told = {f"{SUMMARY}/{names[name]}": value for name, value in flat(without_secrets(summary)).items()}
         ending = Ending(status, told, tuple(sorted(folder.glob("*.png"))))
         for logger in self._loggers:
             logger.close(ending)

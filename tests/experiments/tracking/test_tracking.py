@@ -13,6 +13,7 @@ from lrtool.errors import MissingExtraError
 from lrtool.experiments import train
 from lrtool.experiments.range_test.range_test import run_range_test
 from lrtool.experiments.tracking.observer import LoggerObserver
+from lrtool.experiments.tracking.tracker import Tracker
 from lrtool.experiments.tracking.trials import record_of
 from lrtool.experiments.train import run_training
 from lrtool.experiments.tune import run_tune
@@ -188,6 +189,13 @@ def test_an_ending_says_what_the_summary_says(configured, silent, tmp_path, brok
     what, ending = logger.kept[-1]
     assert what == "finish" and ending.summary["summary/seconds"] == summary["seconds"]
     assert ending.summary["summary/final.val_loss"] == summary["final"]["val_loss"]
+
+
+def test_names_of_a_summary_are_those_of_its_columns(tmp_path):
+    logger = Broken(kind="broken", at="", kept=[])
+    tracker = Tracker([logger], tmp_path, "a", "train", "name: a")
+    tracker.close(Status.FINISHED, {"final": {"val_<f1>/macro": 1.0, "step": 3}, "best": None}, tmp_path)
+    assert logger.kept[-1][1].summary == {"summary/final.val__f1_macro": 1.0, "summary/final.step": 3}
 
 
 @pytest.mark.usefixtures("undrawn")
