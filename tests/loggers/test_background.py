@@ -1,6 +1,7 @@
 """Whatever a logger does on its thread, the run goes on, and hears of it once."""
 
 import logging
+import socket
 import threading
 import time
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from pydantic import ConfigDict
 
-from lrtool.loggers import background
+from lrtool.loggers import LOGGERS, addresses, background
 from lrtool.loggers.background import Background
 from lrtool.loggers.base import Logger, LoggerRun
 from lrtool.loggers.records import About, Ending, Rows, TrialRecord
@@ -189,3 +190,28 @@ def test_ten_thousand_trials_wait_in_line(about):
         logger.tell(TrialRecord(number, "a", {}, Status.FINISHED, "", {}, curve))
     logger.close(ENDING)
     assert len(told.kept) == 10_002
+
+
+@pytest.fixture
+def silent_port(monkeypatch):
+    """A port that takes connections and says nothing."""
+    monkeypatch.setattr(addresses, "_PATIENCE", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.mark.parametrize("server", ["http://no.such.host.invalid:5000", "http://127.0.0.1:1", "silent"])
+@pytest.mark.parametrize("kind", ["mlflow", "wandb"])
+def test_a_server_that_is_away_is_said_once(kind, server, about, silent_port, caplog, monkeypatch):
+    """Neither package is needed for that: the server is looked for first."""
+    url = f"http://127.0.0.1:{silent_port}" if server == "silent" else server
+    monkeypatch.setenv("WANDB_BASE_URL", url)
+    fields = {"uri": url} if kind == "mlflow" else {"mode": "online"}
+    began = time.monotonic()
+    logger = Background(LOGGERS[kind].model_validate(fields), about)
+    assert time.monotonic() - began < 1
+    for step in range(50):
+        logger.tell(rows(step))
+    logger.close(ENDING)
+    (said,) = warnings(caplog)
+    assert f"{kind} failed, and the run goes on without it: its server {url}" in said and "is away" in said
