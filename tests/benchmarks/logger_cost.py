@@ -2,7 +2,7 @@
 
 The digits MLP (64-128-128-10, batch 64) is trained through the loop engine with each logger and with none, by turns in
 one process, at the default interval; losses must be the same. The time is that of the engine's call: from the first
-update to the last, with whatever the logger's thread takes from it. Beside it stand the ratio of the process's CPU time,
+update to the last, with whatever the logger's thread takes from it. Beside it are the ratio of the process's CPU time,
 which other programs do not disturb, and what the end takes (the rest that is to be written).
 
     python tests/benchmarks/logger_cost.py [--steps 4000] [--rounds 7]
