@@ -7,7 +7,6 @@ import os
 import socket
 import struct
 import time
-import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -100,7 +99,9 @@ class EventFile:
 
         folder.mkdir(parents=True, exist_ok=True)
         now = time.time()
-        name = f"events.out.tfevents.{int(now):010d}.{socket.gethostname()}.{os.getpid()}.{uuid.uuid4().hex[:8]}"
+        # TensorBoard reads them in the order of their names, and goes back to none.
+        count = len(list(folder.glob("events.out.tfevents.*")))
+        name = f"events.out.tfevents.{int(now):010d}.{count:04d}.{socket.gethostname()}.{os.getpid()}"
         self._event = event_pb2.Event
         self._records = RecordWriter((folder / name).open("xb"))
         self._records.write(self._event(wall_time=now, file_version="brain.Event:2").SerializeToString())

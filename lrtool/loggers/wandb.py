@@ -58,7 +58,8 @@ class WandB(Logger):
         """A new run, or the one that is resumed."""
         if self.is_remote:
             check_server(os.environ.get("WANDB_BASE_URL") or "https://api.wandb.ai")
-        again = "id" in state
+        if again := "id" in state:
+            wait_for_a_name(about.folder / "wandb", state["id"])
         # Made here: its own would be drawn from the generator that the user's code draws from.
         state.setdefault("id", uuid.uuid4().hex[:16])
         group = self.group or (about.folder.name if about.several else None)
@@ -143,6 +144,12 @@ class WandBRun(LoggerRun):
             self._run.log(plots)
         self._run.summary.update(dict(ending.summary))
         self._run.finish(exit_code=_code(ending.status))
+
+
+def wait_for_a_name(folder: Path, run_id: str) -> None:
+    """Wait while a resumed run would get the very folder it had: the library names folders by the second."""
+    while list(folder.glob(f"*{time.strftime('%Y%m%d_%H%M%S')}-{run_id}")):
+        time.sleep(0.1)
 
 
 def log_points(run: Any, points: Sequence[Point]) -> None:
