@@ -20,6 +20,8 @@ from lrtool.runs.atomic import write_json
 FOLDER = "logging"
 #: Seconds between two writes at least, and the part of the time that writing may take while training goes on.
 _EVERY, _SHARE = 1.0, 0.02
+#: Updates that are written together while training goes on.
+_TOGETHER = 64
 #: Numbers that may wait: 64 MB.
 _MOST = 8_000_000
 #: Seconds to wait for a logger on this machine to begin: MLflow makes its database, which takes a while.
@@ -46,6 +48,7 @@ class Background:
         self._told = self._written = self._left_out = 0
         self._warned = self._dead = False
         self._busy_since: float | None = None
+        self._began = self._used = 0.0
         self._opened, self._closing, self._done = threading.Event(), threading.Event(), threading.Event()
         try:
             threading.Thread(target=self._work, name=f"lrtool {logger.kind}", daemon=True).start()
@@ -86,13 +89,12 @@ class Background:
             self._busy_since = time.monotonic()
             run = self._logger_run()
             self._opened.set()
-            pause, over = _EVERY, False
+            self._began, self._used = time.monotonic(), time.thread_time()
+            over = False
             while not over:
                 self._busy_since = None
-                over = self._closing.wait(pause)
-                self._busy_since, began = time.monotonic(), time.thread_time()
-                self._drain(run)
-                pause = min(30.0, max(_EVERY, (time.thread_time() - began) / _SHARE))
+                over = self._closing.wait(_EVERY)
+                self._drain(run, over)
         except BaseException as error:
             self._failed(error)
         finally:
@@ -111,34 +113,40 @@ class Background:
         self._save()
         return run
 
-    def _drain(self, run: LoggerRun) -> None:
-        """Write everything that waits; rows that follow each other at once."""
-        rows: list[Rows] = []
-        while self._queue and not self._dead:
-            message = self._queue.popleft()
+    def _drain(self, run: LoggerRun, over: bool) -> None:
+        """Write what waits: all of it at the end (`over`), before as much as there is time for."""
+        while self._queue and not self._dead and (over or self._has_time()):
             # Whoever gets on is not stuck.
             self._busy_since = time.monotonic()
-            if isinstance(message, Rows):
-                rows.append(message)
-            else:
-                self._write(run, rows)
-                rows = []
+            if not isinstance(self._queue[0], Rows):
+                message = self._queue.popleft()
                 self._take(run, message)
-            self._written += message.size
-        self._write(run, rows)
+                self._written += message.size
+                continue
+            rows: list[Rows] = []
+            while self._queue and isinstance(next_ := self._queue[0], Rows) and sum(map(_updates, rows)) < _TOGETHER:
+                rows.append(next_)
+                self._queue.popleft()
+            self._write(run, rows)
+            self._written += sum(each.size for each in rows)
 
-    def _take(self, run: LoggerRun, message: TrialRecord | Ending) -> None:
+    def _has_time(self) -> bool:
+        """Whether what was written so far took its part of the time, or less."""
+        return time.thread_time() - self._used <= _SHARE * (time.monotonic() - self._began)
+
+    def _take(self, run: LoggerRun, message: Message) -> None:
         if isinstance(message, Ending):
             run.finish(message)
             self._save()
-            return
+        elif isinstance(message, TrialRecord):
+            self._trial(run, message)
+
+    def _trial(self, run: LoggerRun, message: TrialRecord) -> None:
         run.trial(message)
         with self._trials_file.open("a") as file:
             file.write(f"{message.number}\n")
 
     def _write(self, run: LoggerRun, rows: list[Rows]) -> None:
-        if not rows:
-            return
         run.write(merged(rows))
         for each in rows:
             key = "evaluated" if each.is_evaluation else "logged"
@@ -157,6 +165,10 @@ class Background:
         # A run's log file is a handler, which keeps Python from showing what nobody else shows.
         if not logging.getLogger().handlers and sys.stderr is not None:
             sys.stderr.write(f"note: {text}\n")
+
+
+def _updates(rows: Rows) -> int:
+    return len(rows.steps)
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -44,7 +44,7 @@ class Logger(BaseModel, ABC):
     #: Modules to import before training, as that takes long.
     modules: ClassVar[tuple[str, ...]] = ()
     #: Points of a series with `every: auto`, of a training and of one of several trials: what writing them costs.
-    points: ClassVar[int] = 1000
+    points: ClassVar[int] = 500
     trial_points: ClassVar[int] = 200
     #: Where its secrets belong.
     secrets: ClassVar[str] = "the environment"

@@ -33,8 +33,6 @@ class WandB(Logger):
 
     package: ClassVar[str] = "wandb"
     extra: ClassVar[str] = "wandb"
-    # A row takes it a tenth of a millisecond and more.
-    points: ClassVar[int] = 500
     secrets: ClassVar[str] = "run `wandb login`, or set WANDB_API_KEY"
 
     kind: Literal["wandb"] = "wandb"

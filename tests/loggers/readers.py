@@ -134,7 +134,9 @@ def _offline(folder: Path) -> Read:
                 found.settings = {each.key: json.loads(each.value_json) for each in record.run.config.update}
                 found.settings["group"] = record.run.run_group
             case "history":
-                row = {(each.key or each.nested_key[0]): json.loads(each.value_json) for each in record.history.item}
+                # A picture has several keys below its name.
+                flat = [each for each in record.history.item if each.key or len(each.nested_key) == 1]
+                row = {(each.key or each.nested_key[0]): json.loads(each.value_json) for each in flat}
                 for name, value in row.items():
                     if not name.startswith("_") and name != "step" and not isinstance(value, dict) and "step" in row:
                         found.series.setdefault(name, []).append((row["step"], float(value)))
