@@ -20,7 +20,7 @@ from lrtool.analysis.pruning import PRUNERS, Pruner
 from lrtool.analysis.suggest import METHODS
 from lrtool.cli.app import app
 from lrtool.config.schema import Config
-from lrtool.config.settings import RangeTestSettings, TrainSettings
+from lrtool.config.settings import InitSettings, RangeTestSettings, TrainSettings
 from lrtool.config.sweep.schema import Range, SweepConfig, Tune
 from lrtool.errors import UsageError
 from lrtool.loggers import LOGGERS
@@ -48,6 +48,7 @@ REGISTRIES: Mapping[str, Registry[Any]] = {
 }
 #: Sections of plain settings, by the heading that they get.
 SETTINGS: Mapping[str, type[BaseModel]] = {
+    "init": InitSettings,
     "train": TrainSettings,
     "range_test": RangeTestSettings,
     "plateau": Plateau,

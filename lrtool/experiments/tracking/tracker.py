@@ -32,8 +32,13 @@ class Tracker:
             about = About(folder, name, command, data, write_yaml(data), several=command == "sweep")
             self._loggers = [Background(logger, about) for logger in loggers]
 
-    def observers(self, single: bool = False) -> list[Observer]:
-        """Observers of engines that pass on what they measure; `single`: of the command's only trial."""
+    def observers(self, single: bool = False, anew: int | None = None) -> list[Observer]:
+        """Observers of engines that pass on what they measure; `single`: of the command's only trial.
+
+        `anew`: the update from which a resumed run differs from what it was before, so that it is logged again.
+        """
+        for logger in self._loggers if anew is not None else ():
+            logger.logged, logger.evaluated = min(logger.logged, anew), min(logger.evaluated, anew)
         return [LoggerObserver(logger, self._names, single) for logger in self._loggers]
 
     def trial(self, trial: StoredTrial, again: bool = False) -> None:
