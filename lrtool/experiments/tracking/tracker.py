@@ -37,8 +37,9 @@ class Tracker:
 
         `anew`: the update from which a resumed run differs from what it was before, so that it is logged again.
         """
-        for logger in self._loggers if anew is not None else ():
-            logger.logged, logger.evaluated = min(logger.logged, anew), min(logger.evaluated, anew)
+        if anew is not None:
+            for logger in self._loggers:
+                logger.logged, logger.evaluated = min(logger.logged, anew), min(logger.evaluated, anew)
         return [LoggerObserver(logger, self._names, single) for logger in self._loggers]
 
     def trial(self, trial: StoredTrial, again: bool = False) -> None:
