@@ -19,6 +19,7 @@ from lrtool.cli.common import (
     QuietOption,
     SeedOption,
     SetOption,
+    add_run,
     allowed,
     budget_runs,
     engine_line,
@@ -77,6 +78,7 @@ def command(
         watch.say("measuring how fast this model trains")
         run, result = run_range_test(setup, output, watch, engines, runs, quick, _listener(watch))
         watch.finished()
+    add_run(checked.name, run.folder.path, run.summary())
     if as_json:
         print_json({**run.summary(), "folder": str(run.folder.path)})
     else:
