@@ -13,7 +13,7 @@ from typing import Any
 
 from lrtool.loggers.base import Logger, LoggerRun
 from lrtool.loggers.names import told
-from lrtool.loggers.records import About, Ending, Message, Rows, TrialRecord, merged
+from lrtool.loggers.records import About, EndedTrial, Ending, Message, Rows, merged
 from lrtool.runs.atomic import write_json
 
 #: The folder, in the run's, of what a resumed run must know.
@@ -138,10 +138,10 @@ class Background:
         if isinstance(message, Ending):
             run.finish(message)
             self._save()
-        elif isinstance(message, TrialRecord):
+        elif isinstance(message, EndedTrial):
             self._trial(run, message)
 
-    def _trial(self, run: LoggerRun, message: TrialRecord) -> None:
+    def _trial(self, run: LoggerRun, message: EndedTrial) -> None:
         run.trial(message)
         with self._trials_file.open("a") as file:
             file.write(f"{message.number}\n")

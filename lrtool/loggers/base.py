@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from lrtool.errors import MissingExtraError
 from lrtool.loggers.names import is_secret
-from lrtool.loggers.records import About, Ending, Point, TrialRecord
+from lrtool.loggers.records import About, EndedTrial, Ending, Point
 
 
 class LoggerRun(ABC):
@@ -22,7 +22,7 @@ class LoggerRun(ABC):
         """Measurements were made; they can be seen when this returns."""
 
     @abstractmethod
-    def trial(self, trial: TrialRecord) -> None:
+    def trial(self, trial: EndedTrial) -> None:
         """A trial of the sweep has ended: make a run of it that compares with the others."""
 
     @abstractmethod

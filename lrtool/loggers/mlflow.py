@@ -15,7 +15,7 @@ from pydantic import Field, field_validator
 from lrtool.loggers.addresses import check_server, is_address
 from lrtool.loggers.base import Logger, LoggerRun
 from lrtool.loggers.names import Names, flat, has_password, is_number
-from lrtool.loggers.records import About, Ending, Point, TrialRecord
+from lrtool.loggers.records import About, EndedTrial, Ending, Point
 from lrtool.status import Status
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class MLflowRun(LoggerRun):
         """Metrics, a thousand a request."""
         self._metrics(self._run_id, points)
 
-    def trial(self, trial: TrialRecord) -> None:
+    def trial(self, trial: EndedTrial) -> None:
         """A child run."""
         tags = {"mlflow.parentRunId": self._run_id, "lrtool.trial": str(trial.number), "lrtool.status": trial.status}
         if trial.message:

@@ -63,7 +63,7 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class TrialRecord:
+class EndedTrial:
     """A trial of a sweep that has ended: what was set for it, what it measured, and its curve of few points.
 
     `curve` has the column `step`, the number of the update, beside the measured ones.
@@ -99,7 +99,7 @@ class Ending:
     size: int = 0
 
 
-Message = Rows | TrialRecord | Ending
+Message = Rows | EndedTrial | Ending
 
 
 def merged(many: Iterable[Rows]) -> list[Point]:

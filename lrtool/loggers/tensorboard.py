@@ -15,7 +15,7 @@ from pydantic import Field
 
 from lrtool.loggers.base import Logger, LoggerRun
 from lrtool.loggers.names import as_setting, is_number
-from lrtool.loggers.records import About, Ending, Point, TrialRecord
+from lrtool.loggers.records import About, EndedTrial, Ending, Point
 from lrtool.status import Status
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class TensorBoardRun(LoggerRun):
         self._file.points(points)
         self._file.flush()
 
-    def trial(self, trial: TrialRecord) -> None:
+    def trial(self, trial: EndedTrial) -> None:
         """An hparams session: what was set, the curve, the final values."""
         file = EventFile(self._folder / "trials" / f"{trial.number:06d}")
         settings = {name: as_setting(value) for name, value in trial.settings.items()}

@@ -15,7 +15,7 @@ from pydantic import Field
 from lrtool.loggers.addresses import check_server
 from lrtool.loggers.base import Logger, LoggerRun
 from lrtool.loggers.names import as_setting
-from lrtool.loggers.records import About, Ending, Point, TrialRecord
+from lrtool.loggers.records import About, EndedTrial, Ending, Point
 from lrtool.status import Status
 
 #: How long its names may be.
@@ -118,7 +118,7 @@ class WandBRun(LoggerRun):
         """A row of the history for each update."""
         log_points(self._run, points)
 
-    def trial(self, trial: TrialRecord) -> None:
+    def trial(self, trial: EndedTrial) -> None:
         """A run of the same group."""
         run = self._logger.start(
             self._about,

@@ -12,7 +12,7 @@ from pydantic import ConfigDict
 from lrtool.loggers import LOGGERS, addresses, background
 from lrtool.loggers.background import Background
 from lrtool.loggers.base import Logger, LoggerRun
-from lrtool.loggers.records import About, Ending, Rows, TrialRecord
+from lrtool.loggers.records import About, EndedTrial, Ending, Rows
 from lrtool.status import Status
 
 ENDING = Ending(Status.FINISHED, {"summary/steps": 3})
@@ -77,7 +77,7 @@ def test_everything_comes_in_order(about):
     told = Told(kind="told", kept=[])
     logger = Background(told, about)
     logger.tell(rows(0))
-    logger.tell(TrialRecord(7, "a", {}, Status.FINISHED, "", {}))
+    logger.tell(EndedTrial(7, "a", {}, Status.FINISHED, "", {}))
     logger.close(ENDING)
     assert [what for what, _ in told.kept] == ["open", "write", "trial", "finish"]
 
@@ -89,7 +89,7 @@ def test_one_that_raises_is_said_once(about, at, error, caplog):
     logger = Background(told, about)
     for step in range(3):
         logger.tell(rows(step))
-        logger.tell(TrialRecord(step, "a", {}, Status.FINISHED, "", {}))
+        logger.tell(EndedTrial(step, "a", {}, Status.FINISHED, "", {}))
         time.sleep(0.03)
     logger.close(ENDING)
     assert len(warnings(caplog)) == 1 and "told failed, and the run goes on without it" in warnings(caplog)[0]
@@ -158,7 +158,7 @@ def test_what_a_resumed_run_must_know_is_kept(about):
     first = Background(Told(kind="told", kept=[]), about)
     first.tell(rows(4))
     first.tell(Rows(np.array([2]), {"val": np.array([1.0])}, 0.0, is_evaluation=True))
-    first.tell(TrialRecord(7, "a", {}, Status.FINISHED, "", {}))
+    first.tell(EndedTrial(7, "a", {}, Status.FINISHED, "", {}))
     first.close(ENDING)
     again = Background(Told(kind="told", kept=[]), about)
     again.close(ENDING)
@@ -188,7 +188,7 @@ def test_ten_thousand_trials_wait_in_line(about):
     logger = Background(told, about)
     curve = {name: np.zeros(200) for name in ("step", "lr", "train_loss")}
     for number in range(10_000):
-        logger.tell(TrialRecord(number, "a", {}, Status.FINISHED, "", {}, curve))
+        logger.tell(EndedTrial(number, "a", {}, Status.FINISHED, "", {}, curve))
     logger.close(ENDING)
     assert len(told.kept) == 10_002
 

@@ -10,7 +10,7 @@ import pytest
 
 from lrtool.loggers import LOGGERS
 from lrtool.loggers.background import Background
-from lrtool.loggers.records import About, Ending, Rows, TrialRecord
+from lrtool.loggers.records import About, EndedTrial, Ending, Rows
 from lrtool.status import Status
 from tests.loggers.readers import READERS
 
@@ -103,8 +103,8 @@ def test_trials_of_a_sweep_are_runs_that_compare(contract):
     curve = {"step": np.array([3.0, 7.0]), "lr": np.array([0.1, 0.05]), "val_loss": np.array([math.nan, 0.5])}
     values = {"summary/final.val_loss": 0.5}
     told.told(
-        TrialRecord(0, "cosine", {"lr": 0.1, "nesterov": True, "seed": 0}, Status.FINISHED, "", values, curve),
-        TrialRecord(1, AWKWARD, {"lr": 1e6, "warmup": "5%", "groups": [1]}, Status.DIVERGED, "it exploded", {}),
+        EndedTrial(0, "cosine", {"lr": 0.1, "nesterov": True, "seed": 0}, Status.FINISHED, "", values, curve),
+        EndedTrial(1, AWKWARD, {"lr": 1e6, "warmup": "5%", "groups": [1]}, Status.DIVERGED, "it exploded", {}),
     )
     found = told.read()
     first, second = found.trials
@@ -125,7 +125,7 @@ def test_any_name_is_a_name(contract, caplog):
 def test_settings_of_any_name_are_kept(contract, caplog):
     told = contract(command="sweep")
     settings = {"data.args.a?b": 1, "data.args.a_b": 2, "x" * 300: 3, "<b>": [1, {"a": None}], "ü": 2**62}
-    told.told(TrialRecord(0, "", settings, Status.FINISHED, "", {}))
+    told.told(EndedTrial(0, "", settings, Status.FINISHED, "", {}))
     (trial,) = told.read().trials
     assert len(trial.settings) >= 5 and not said(caplog)
 
@@ -145,10 +145,10 @@ def test_many_points_are_all_there(contract):
 def test_random_numbers_of_the_training_are_left_alone(contract):
     random.seed(3)
     before = random.getstate(), str(np.random.get_state())  # noqa: NPY002
-    contract().told(rows(0, 1, loss=[1]), TrialRecord(0, "a", {}, Status.FINISHED, "", {}))
+    contract().told(rows(0, 1, loss=[1]), EndedTrial(0, "a", {}, Status.FINISHED, "", {}))
     assert (random.getstate(), str(np.random.get_state())) == before  # noqa: NPY002
 
 
 def test_nothing_is_printed(contract, capfd):
-    contract().told(rows(0, 1, loss=[1]), TrialRecord(0, "a", {}, Status.FINISHED, "", {}))
+    contract().told(rows(0, 1, loss=[1]), EndedTrial(0, "a", {}, Status.FINISHED, "", {}))
     assert capfd.readouterr().out == ""

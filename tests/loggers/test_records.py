@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 
-from lrtool.loggers.records import Rows, TrialRecord, merged
+from lrtool.loggers.records import EndedTrial, Rows, merged
 from lrtool.status import Status
 
 
@@ -18,4 +18,4 @@ def test_a_lasting_nan_is_a_measurement():
 
 
 def test_a_trial_without_a_curve_has_no_points():
-    assert TrialRecord(0, "a", {}, Status.FAILED, "", {}).points(0.0) == []
+    assert EndedTrial(0, "a", {}, Status.FAILED, "", {}).points(0.0) == []

@@ -8,7 +8,7 @@ import numpy as np
 
 from lrtool.experiments.sweep.options import Board
 from lrtool.loggers.names import Names
-from lrtool.loggers.records import TrialRecord
+from lrtool.loggers.records import EndedTrial
 from lrtool.runs.sweep.stored_trial import StoredTrial
 
 #: What names of final values begin with: those of a training's summary do.
@@ -41,7 +41,7 @@ class TrackedBoard:
         self._tell(trial, False)
 
 
-def record_of(trial: StoredTrial, names: Names) -> TrialRecord:
+def record_of(trial: StoredTrial, names: Names) -> EndedTrial:
     """A stored trial under the names that loggers share; a point of its curve belongs to the last update before it."""
     curve = {names[name]: np.asarray(values) for name, values in trial.curve.items() if name != "step"}
     if curve:
@@ -49,4 +49,4 @@ def record_of(trial: StoredTrial, names: Names) -> TrialRecord:
     values = {f"{FINAL}{names[name]}": value for name, value in trial.values.items()}
     values |= {"summary/steps": float(trial.steps), "summary/seconds": trial.seconds}
     settings = {**trial.settings, "seed": trial.seed}
-    return TrialRecord(trial.number, trial.variant, settings, trial.status, trial.message, values, curve)
+    return EndedTrial(trial.number, trial.variant, settings, trial.status, trial.message, values, curve)
