@@ -82,7 +82,7 @@ class WandB(Logger):
             x_disable_machine_info=True,
             x_save_requirements=False,
         )
-        return wandb.init(
+        run = wandb.init(
             project=re.sub(r"[/\\#?%:]", "_", self.project or about.name)[:_NAME],
             entity=self.entity,
             dir=str(about.folder),
@@ -92,6 +92,11 @@ class WandB(Logger):
             settings=settings,
             **said,
         )
+        # Links to logs elsewhere, which a run folder that is to be resumed may not have.
+        for path in (about.folder / "wandb").rglob("*"):
+            if path.is_symlink():
+                path.unlink()
+        return run
 
 
 class WandBRun(LoggerRun):

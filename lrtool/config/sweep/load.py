@@ -65,7 +65,6 @@ def load_sweep(
         remedy = f"write: lrtool train {path}, or a sweep of it: {{{written}, grid: {{optimizer.lr: [0.01, 0.1]}}}}"
         raise ConfigError.one(str(path), "", what, remedy)
     _check_keys(document)
-    absolute(document.data.get("logging"), here.parent)
     base = _base(document, here)
     refused = overridden(base, overrides, here.parent)
     if seed is not None:
@@ -138,7 +137,8 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _make_absolute(data: dict[str, Any], folder: Path) -> None:
-    """Files named by what varies start from the sweep's folder."""
+    """Files named by what varies, and by loggers, start from the sweep's folder."""
+    absolute(data.get("logging"), folder)
     for assigned in _mapping(data.get("variants")).values():
         for key, value in list(_mapping(assigned).items()):
             assigned[key] = located(key_path(str(key)), value, folder)
