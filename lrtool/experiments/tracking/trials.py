@@ -21,11 +21,15 @@ class TrackedBoard:
     def __init__(self, board: Board, tell: Callable[[StoredTrial, bool], None]) -> None:
         self._board, self._tell = board, tell
 
-    def begin(self, trials: int, known: Sequence[StoredTrial]) -> None:
+    def begin(self, trials: int, known: Sequence[StoredTrial], work: float | None = None) -> None:
         """Training starts; what is known already may have been logged, or not."""
-        self._board.begin(trials, known)
+        self._board.begin(trials, known, work)
         for trial in known:
             self._tell(trial, True)
+
+    def worked(self, runs: float) -> None:
+        """A part of a run was trained."""
+        self._board.worked(runs)
 
     def note(self, text: str) -> None:
         """Something to know."""
