@@ -59,11 +59,16 @@ class Costs(NamedTuple):
 class Chooser:
     """Chooses the engine for trials of one task and recipe, by speeds that are measured once and remembered.
 
-    Raises TaskError where the user's code fails.
+    `forks`: whether there may be processes. Raises TaskError where the user's code fails.
     """
 
     def __init__(
-        self, task: Task, example: Trial, recipe: Recipe, planned: Callable[[Plan], None] | None = None
+        self,
+        task: Task,
+        example: Trial,
+        recipe: Recipe,
+        planned: Callable[[Plan], None] | None = None,
+        forks: bool = True,
     ) -> None:
         self.task, self.recipe = task.to(recipe.device), recipe
         self._example, self._planned = example, planned
@@ -74,7 +79,7 @@ class Chooser:
         self._work = _work(self.task, model, recipe)
         self.key = calibration.signature(self.task, recipe, model, self._work)
         self._threads = worthwhile_threads(self.task, model, recipe.device)
-        self._most_workers = _workers(self._work, recipe)
+        self._most_workers = _workers(self._work, recipe) if forks else 1
         self._speed: LoopSpeed | None = None
         self._paces: dict[str, float] = {}
 
