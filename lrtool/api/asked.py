@@ -78,10 +78,8 @@ def asked(
     _import_torch()
     from lrtool.api.live import of_factory, of_module, of_trained
 
-    if not _is_module(objects.model):
-        make = of_factory
-    else:
-        make = of_module if repeats else of_trained
+    of_instance = of_module if repeats else of_trained
+    make = of_instance if _is_module(objects.model) else of_factory
     with make(objects, engine) as ready:
         yield ready
 

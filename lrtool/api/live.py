@@ -48,14 +48,16 @@ def of_factory(objects: Objects, engine: str) -> Iterator[Asked]:
         raise UsageError(
             "an optimizer that is there belongs to one model, but a function makes many",
             where="optimizer",
-            remedy="pass a name ('adamw'), a mapping, or a function: lambda parameters: MyOptimizer(parameters, lr=0.1)",
+            remedy="pass a name ('adamw'), a mapping, or a function: lambda parameters: Own(parameters, lr=0.1)",
         )
     with preserved(loss=objects.loss, data=(objects.data, objects.val), others=objects.preserve, keep=objects.keep):
         with guarded("the model function", "model"):
             example = objects.model()
         if not isinstance(example, nn.Module):
             got = type(example).__name__
-            raise UsageError(f"the model function gave {got}, not an nn.Module", where="model", remedy="return a module")
+            raise UsageError(
+                f"the model function gave {got}, not an nn.Module", where="model", remedy="return a module"
+            )
         chosen = _specified(objects)
         if callable(chosen):
             chosen = LiveOptimizer.made_by(chosen, bare_model(example))
@@ -105,7 +107,7 @@ def _instance(objects: Objects, model: Any) -> Any:
     from lrtool.live.wrappers import bare_optimizer, check_belongs
 
     given = objects.optimizer
-    if callable(given) and not isinstance(given, Optimizer) and not hasattr(given, "kind"):
+    if callable(given) and not isinstance(given, Optimizer):
         given = given([p for p in model.parameters() if p.requires_grad])
     if not isinstance(given, Optimizer):
         return None

@@ -38,5 +38,7 @@ def load(run: str | Path) -> Result:
     folder = RunFolder.open(Path(run))
     command = str(folder.summary()["command"])
     if command not in _COMMANDS:
-        raise UsageError(f"there is no result of a {command} run", where=str(run), remedy="give that of another command")
+        raise UsageError(
+            f"there is no result of a {command} run", where=str(run), remedy="give that of another command"
+        )
     return _COMMANDS[command](folder.path)

@@ -64,7 +64,9 @@ def _kept(value: Any, samples: int, notes: list[str]) -> Any:
         more = next(iterator, _END) is not _END if len(found) == most and not once else len(found) == most
     what = "samples" if single else "batches"
     if once:
-        _say(notes, f"the data are an iterator, which cannot begin again: {len(found)} {what} were taken and are used up")
+        _say(
+            notes, f"the data are an iterator, which cannot begin again: {len(found)} {what} were taken and are used up"
+        )
     elif more:
         _say(notes, f"the first {len(found)} {what} of the data are used, again and again")
     if single:

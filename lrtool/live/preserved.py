@@ -61,7 +61,7 @@ class Preserved:
             _remember_data(self._rest, each)
         for each in others:
             _remember_other(self._rest, each)
-        self._gradients = [(parameter, parameter.grad) for parameter in self.parameters]
+        self._gradients: list[tuple[nn.Parameter, Tensor | None]] = [(each, each.grad) for each in self.parameters]
         self._away: list[tuple[Tensor, Tensor]] = []
 
     def begin(self) -> None:
@@ -96,8 +96,8 @@ class Preserved:
     def _put_back_gradients(self) -> None:
         for gradient, kept in self._away:
             gradient.data = kept.to(gradient.device)
-        for parameter, gradient in self._gradients:
-            parameter.grad = gradient
+        for parameter, before in self._gradients:
+            parameter.grad = before
 
 
 @contextlib.contextmanager
@@ -165,9 +165,16 @@ def _held_signals() -> Iterator[None]:
 
 def attached_schedulers(optimizer: torch.optim.Optimizer) -> list[LRScheduler]:
     """The LR schedulers that drive an optimizer, wherever they are: it does not know them itself."""
-    # `type`, not isinstance: some objects do things when they are asked for their class.
-    found = [each for each in gc.get_objects() if issubclass(type(each), LRScheduler)]
+    kinds = set(_with_subclasses(LRScheduler))
+    # By their class alone: some objects do things when they are asked for more.
+    found = [each for each in gc.get_objects() if type(each) in kinds]
     return [each for each in found if getattr(each, "optimizer", None) is optimizer]
+
+
+def _with_subclasses(cls: type) -> Iterator[type]:
+    yield cls
+    for below in cls.__subclasses__():
+        yield from _with_subclasses(below)
 
 
 def _parameters(*owners: Any) -> list[nn.Parameter]:

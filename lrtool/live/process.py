@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import torch
@@ -30,8 +31,7 @@ def _random_states() -> Iterator[Restore]:
         backend = getattr(torch, name, None)
         # Asking a device that nobody uses would start it.
         if backend is not None and backend.is_available() and backend.is_initialized():
-            states = backend.get_rng_state_all()
-            yield lambda backend=backend, states=states: backend.set_rng_state_all(states)
+            yield partial(backend.set_rng_state_all, backend.get_rng_state_all())
     if torch.backends.mps.is_available():
         state = torch.mps.get_rng_state()
         yield lambda: torch.mps.set_rng_state(state)
@@ -44,8 +44,8 @@ def _modes() -> Iterator[Restore]:
             enabled, dtype = torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)
         except RuntimeError:  # a device that this torch does not know
             continue
-        yield lambda kind=kind, enabled=enabled: torch.set_autocast_enabled(kind, enabled)
-        yield lambda kind=kind, dtype=dtype: torch.set_autocast_dtype(kind, dtype)
+        yield partial(torch.set_autocast_enabled, kind, enabled)
+        yield partial(torch.set_autocast_dtype, kind, dtype)
     cached, gradients = torch.is_autocast_cache_enabled(), torch.is_grad_enabled()
     yield lambda: torch.set_autocast_cache_enabled(cached)
     yield lambda: torch.set_grad_enabled(gradients)

@@ -90,7 +90,9 @@ class LiveData(UseData):
         if self._loaded is None:
             parts = self._value if self._pair else (self._value,)
             read = tuple(as_data(part, self.samples, self._notes) for part in parts)
-            found = adapt.adapt(read if self._pair else read[0], self.val_fraction, self.split_seed, self.samples, self.target)
+            found = adapt.adapt(
+                read if self._pair else read[0], self.val_fraction, self.split_seed, self.samples, self.target
+            )
             if "batch_size" in self.model_fields_set:
                 found = replace(found, batch_size=self.batch_size)
             elif found.batch_size is None:

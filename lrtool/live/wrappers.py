@@ -30,15 +30,18 @@ def bare_model(model: Any) -> nn.Module:
     while True:
         names = {cls.__name__ for cls in type(model).__mro__}
         if names & set(_SHARDED):
-            raise UsageError(f"a {type(model).__name__} has only a part of the model here", where="model", remedy=_ONE_PROCESS)
+            raise UsageError(
+                f"a {type(model).__name__} has only a part of the model here", where="model", remedy=_ONE_PROCESS
+            )
         inner = getattr(model, "_orig_mod", None)
         if inner is None and names & set(_WHOLE):
             inner = model.module
         if not isinstance(inner, nn.Module):
             break
         model = inner
-    _check(model)
-    return model
+    bare: nn.Module = model
+    _check(bare)
+    return bare
 
 
 def _check(model: nn.Module) -> None:

@@ -54,7 +54,9 @@ class RangeTestAnswer(Suggestion):
         if lr is None or ends is None:
             return f"no suggestion: {self.reason}"
         high = np.inf if ends[1] is None else ends[1]
-        return f"suggested peak LR {number(lr)} ({between((ends[0] or 0.0, high))}), from {self.summary['suggested_from']}"
+        return (
+            f"suggested peak LR {number(lr)} ({between((ends[0] or 0.0, high))}), from {self.summary['suggested_from']}"
+        )
 
     @property
     def notes(self) -> tuple[str, ...]:
