@@ -76,7 +76,8 @@ class Chooser:
         self._obstacle: tuple[str | None] | None = None
         self._planner: StackPlanner | None = None
         model = seeded_model(self.task, example.seed).to(recipe.device)
-        self._work = _work(self.task, model, recipe)
+        # Where a single model is all there may be, not even a copy to look at is made.
+        self._work = _work(self.task, model, recipe) if forks or recipe.optimizer.stackable else None
         self.key = calibration.signature(self.task, recipe, model, self._work)
         self._threads = worthwhile_threads(self.task, model, recipe.device)
         self._most_workers = _workers(self._work, recipe) if forks else 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Literal
@@ -25,7 +26,7 @@ _BATCH = 64
 
 def named(value: Any) -> str:
     """Where the class or function of an object is defined, as a config would name it."""
-    owner = value if hasattr(value, "__qualname__") else type(value)
+    owner = value if inspect.isfunction(value) or isinstance(value, type) else type(value)
     return f"{owner.__module__}:{owner.__qualname__}"
 
 
