@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrtool.config.document import read_document
+from lrtool.config.settings import RangeTestSettings
 from lrtool.runs.metrics import read_metrics
 
 if TYPE_CHECKING:
@@ -26,20 +27,24 @@ def read_range_test(folder: Path) -> RangeTestResult:
     """What a range test's ramp says, from `metrics.csv`; what short trainings added stands in the summary alone."""
     from lrtool.analysis.range_test import analyse
 
-    settings = _config(folder).get("range_test", {})
-    seeds, steps = int(settings.get("seeds", 1)), int(settings.get("steps", 2))
+    settings = RangeTestSettings.model_validate(_config(folder).get("range_test", {}))
     table = read_metrics(folder / "metrics.csv")
-    losses, lrs = np.full((seeds, steps), np.nan), np.full(steps, np.nan)
-    for seed in range(seeds):
-        rows = table["trial"] == seed
-        known = rows & (table["step"] < steps)
-        at = table["step"][known].astype(np.int64)
-        losses[seed, at] = np.where(np.isfinite(table["train_loss"][known]), table["train_loss"][known], np.nan)
-        lrs[at] = table["lr"][known]
-    reached = int(np.isfinite(lrs).sum())
-    # Seeds that the budget did not hold have no rows, and those after the ramp's are short trainings.
+    losses, lrs = np.full((settings.seeds, settings.steps), np.nan), _ramp(settings)
+    for seed in range(settings.seeds):
+        # Trials after the seeds' are short trainings; a seed that the budget did not hold has no rows.
+        rows = (table["trial"] == seed) & (table["step"] < settings.steps)
+        at, loss = table["step"][rows].astype(np.int64), table["train_loss"][rows]
+        if np.allclose(table["lr"][rows], lrs[at], rtol=1e-9):
+            losses[seed, at] = np.where(np.isfinite(loss), loss, np.nan)
     ramps = [row for row in losses if np.isfinite(row).any()] or [losses[0]]
-    return analyse(lrs[:reached], np.array(ramps)[:, :reached], float(settings.get("smoothing", 0.9)))
+    return analyse(lrs, np.array(ramps), settings.smoothing)
+
+
+def _ramp(settings: RangeTestSettings) -> Array:
+    """The LR of each update of a ramp."""
+    spaced = np.geomspace if settings.ramp == "exponential" else np.linspace
+    table: Array = spaced(settings.start, settings.end, settings.steps)
+    return table
 
 
 def validation_along(folder: Path, found: RangeTestResult) -> list[tuple[Array, Array]]:
