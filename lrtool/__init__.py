@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 __version__ = "0.1.0"
+
+# As type checkers read it too; `typing` itself takes longer to import than all that is here.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from lrtool.api.compare import compare
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["compare", "load", "range_test", "schedule", "train", "tune"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """The functions of the API, each imported when it is first asked for: importing lrtool costs nothing."""
     if name not in __all__:
         raise AttributeError(f"module 'lrtool' has no attribute {name!r}")

@@ -147,6 +147,8 @@ def read_config(given: Any, overrides: Overrides = (), seed: int | None = None) 
         return _of_mapping(given, texts, seed)
     if given is not None and not isinstance(given, str | Path):
         # A config that was read already.
+        if not texts and seed is None:
+            return given  # type: ignore[no-any-return]
         return _of_mapping(given.model_dump(mode="json"), texts, seed).beside(given.folder, given.code_beside)
     return load_config(Path(given) if given is not None else None, texts, seed)
 

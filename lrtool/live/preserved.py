@@ -17,7 +17,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
 from lrtool.live.process import remember_process
-from lrtool.live.remembering import Memory
+from lrtool.live.remembering import Remembered
 from lrtool.live.storage import TensorStorage, Where, bytes_of
 
 _LOG = logging.getLogger("lrtool")
@@ -47,7 +47,7 @@ class Preserved:
         buffers = [b for each in (model, loss, *others) if isinstance(each, nn.Module) for b in each.buffers()]
         state = list(_tensors(optimizer.state)) if optimizer is not None else []
         self._storage = TensorStorage(keep, bytes_of([*self.parameters, *buffers, *state]))
-        self._process, self._training, self._rest = (Memory(self._storage) for _ in range(3))
+        self._process, self._training, self._rest = (Remembered(self._storage) for _ in range(3))
         remember_process(self._process)
         for parameter in self.parameters:
             self._training.value(parameter)
@@ -206,13 +206,13 @@ def _requiring(parameter: nn.Parameter) -> Any:
     return lambda: parameter.requires_grad_(wanted) if parameter.requires_grad != wanted else None
 
 
-def _remember_module(memory: Memory, module: Any) -> None:
+def _remember_module(memory: Remembered, module: Any) -> None:
     """Every attribute of every submodule: modes, buffers, hooks, and what the user keeps there."""
     for each in module.modules() if isinstance(module, nn.Module) else ():
         memory.attributes(each)
 
 
-def _remember_data(memory: Memory, data: Any) -> None:
+def _remember_data(memory: Remembered, data: Any) -> None:
     """Where a loader or a data set stands, and the generators that it draws from."""
     seen: list[Any] = []
     waiting = [data]
@@ -231,14 +231,14 @@ def _remember_data(memory: Memory, data: Any) -> None:
         waiting += list(getattr(each, "datasets", None) or ())
 
 
-def _remember_position(memory: Memory, each: Any) -> None:
+def _remember_position(memory: Remembered, each: Any) -> None:
     """What says its own state is told it again; a torch loader is not asked: it is never iterated."""
     if callable(getattr(each, "state_dict", None)) and callable(getattr(each, "load_state_dict", None)):
         state = copy.deepcopy(each.state_dict())
         memory.then(lambda: each.load_state_dict(copy.deepcopy(state)))
 
 
-def _remember_other(memory: Memory, each: Any) -> None:
+def _remember_other(memory: Remembered, each: Any) -> None:
     """A scheduler, averaged weights, a gradient scaler or anything else with attributes."""
     if isinstance(each, nn.Module):
         _remember_module(memory, each)

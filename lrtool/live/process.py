@@ -9,13 +9,13 @@ from functools import partial
 import numpy as np
 import torch
 
-from lrtool.live.remembering import Memory, Restore
+from lrtool.live.remembering import Remembered, Restore
 
 #: Kinds of devices whose autocast is looked at.
 _KINDS = ("cpu", "cuda", "mps", "xpu")
 
 
-def remember_process(memory: Memory) -> None:
+def remember_process(memory: Remembered) -> None:
     """Remember the process's random states and torch's modes."""
     for put_back in (*_random_states(), *_modes()):
         memory.then(put_back)

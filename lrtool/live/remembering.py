@@ -21,7 +21,7 @@ GENERATORS = (torch.Generator, np.random.Generator, np.random.RandomState, rando
 _DEPTH = 3
 
 
-class Memory:
+class Remembered:
     """What objects hold now; `restore` puts all of it back into the same objects, as often as it is asked.
 
     Of lists, dictionaries, sets and tensors their content is remembered; of other objects that they are there. One that

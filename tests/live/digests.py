@@ -1,3 +1,4 @@
+# ruff: noqa: NPY002 - what a user draws from the global state has to be put back
 """What live objects hold, as text that differs where anything does."""
 
 import hashlib
@@ -19,7 +20,7 @@ def digest(model, optimizer=None, schedulers=(), loader=None, others=()):
     if optimizer is not None:
         parts.append([(id(p), holds(state)) for p, state in optimizer.state.items()])
         parts += [[(key, holds(value)) for key, value in group.items()] for group in optimizer.param_groups]
-        parts.append([key for key in vars(optimizer)])
+        parts.append(list(vars(optimizer)))
     parts += [holds({k: v for k, v in vars(each).items() if k != "optimizer"}) for each in schedulers]
     parts += [tensor(torch.get_rng_state()), holds(np.random.get_state()), random.getstate()]
     parts += [torch.is_autocast_enabled("cpu"), str(torch.get_autocast_dtype("cpu")), torch.is_grad_enabled()]

@@ -116,7 +116,7 @@ class Result(Shown):
         return target
 
 
-class Suggestion(Result):
+class LrResult(Result):
     """A result that suggests an LR."""
 
     #: How many times the suggested LR each parameter group of a user's own optimizer gets.

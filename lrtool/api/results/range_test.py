@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lrtool.api.results.base import Row, Suggestion
+from lrtool.api.results.base import LrResult, Row
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,7 +26,7 @@ _ROWS = (
 )
 
 
-class RangeTestAnswer(Suggestion):
+class RangeTestAnswer(LrResult):
     """What an LR range test found: `suggested_lr`, its `interval`, and the LRs between which the loss falls.
 
     `found`: everything as arrays and estimates, of a test made in this process; `session`: its command.

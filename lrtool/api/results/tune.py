@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lrtool.api.results.base import Row, Suggestion
+from lrtool.api.results.base import LrResult, Row
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lrtool.experiments.tune_result import TuneResult
 
 
-class TuneAnswer(Suggestion):
+class TuneAnswer(LrResult):
     """What a tune found: `suggested_lr` with its 95% `interval`, and each schedule at its own best LR.
 
     `found`: everything as data, of a tune made in this process; `session`: its command.
