@@ -293,7 +293,7 @@ def _told(owner: Any) -> str:
     parts = []
     for part in inspect.cleandoc(owner.__doc__ or "").split("\n\n"):
         if part.startswith(">>>"):
-            parts.append(f"```python\n{part}\n```")
+            parts.append(f"```pycon\n{part}\n```")
         elif re.match(r"[a-z_, ]+: ", part):
             items = re.split(r"\n(?=[a-z_, ]+: )", part)
             parts.append("\n".join(f"- {_item(item)}" for item in items))

@@ -87,11 +87,12 @@ def command(
       seconds_to_target training time, median over seeds
       reached_target    seeds that get there
     """
+    from lrtool.api.compare import compare
     from lrtool.comparison.requirements import unmet
-    from lrtool.comparison.standings import compare_runs
     from lrtool.report.plots.comparison import draw_comparison
 
-    result, first = compare_runs(runs, metric, direction, by or (), target, statistic)
+    answer = compare(runs, metric, direction=direction, by=by or (), target=target, statistic=statistic)
+    result, first = answer.found, answer.first
     # What a script asks for is checked first: a mistyped name shall not cost it the table.
     broken = unmet(result, require or (), max_regression, baseline or first)
     if csv is not None:

@@ -20,7 +20,6 @@ from lrtool.cli.common import (
     SetOption,
     allowed,
     engine_line,
-    load,
     one_config,
     print_json,
     say,
@@ -49,19 +48,18 @@ def command(
     Without a config it tests a small network on handwritten digits.
     """
     path = one_config(config, config_option)
-    checked = load(path, overrides, seed)
+    from lrtool.api.range_test import range_test
 
-    from lrtool.engine.trials import EngineName
-    from lrtool.experiments.engines import Engines
-    from lrtool.experiments.range_test.range_test import run_range_test
-    from lrtool.experiments.setup import prepare
-    from lrtool.report.terminal.progress import progress
-
-    engines = Engines(EngineName.parse(engine))
-    setup = prepare(checked, allowed(allow_import))
-    with progress(f"{checked.name}: LR range test", quiet=quiet or as_json) as watch:
-        watch.say("measuring how fast this model trains")
-        run, result = run_range_test(setup, output, watch, engines=engines)
+    answer = range_test(
+        path,
+        overrides=overrides or (),
+        seed=seed,
+        allow_import=allowed(allow_import),
+        engine=engine,
+        progress=not (quiet or as_json),
+        output=output,
+    )
+    run, result = answer.made()
     if as_json:
         print_json({**run.summary(), "folder": str(run.folder.path)})
     else:

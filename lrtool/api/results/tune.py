@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lrtool.api.results.base import LrResult, Row
+from lrtool.errors import UsageError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,6 +35,12 @@ class TuneAnswer(LrResult):
     ) -> None:
         super().__init__(folder, temporary)
         self.session, self.found, self.scales, self._said = session, found, scales, tuple(said)
+
+    def made(self) -> tuple[Session, TuneResult]:
+        """The command and all that it found, of a tune in this process; UsageError for one that was loaded."""
+        if self.session is None or self.found is None:
+            raise UsageError("this result was read from a folder", remedy="use its `summary`")
+        return self.session, self.found
 
     @property
     def answer(self) -> str:
