@@ -30,7 +30,7 @@ from lrtool.api.results.tune import TuneAnswer
 from lrtool.api.schedule import ScheduleView
 from lrtool.cli.app import app
 from lrtool.config.schema import Config
-from lrtool.config.settings import RangeTestSettings, TrainSettings
+from lrtool.config.settings import InitSettings, RangeTestSettings, TrainSettings
 from lrtool.config.sweep.schema import Range, SweepConfig, Tune
 from lrtool.errors import UsageError
 from lrtool.optimizers import KINDS as OPTIMIZERS
@@ -56,6 +56,7 @@ REGISTRIES: Mapping[str, Registry[Any]] = {
 }
 #: Sections of plain settings, by the heading that they get.
 SETTINGS: Mapping[str, type[BaseModel]] = {
+    "init": InitSettings,
     "train": TrainSettings,
     "range_test": RangeTestSettings,
     "plateau": Plateau,

@@ -34,8 +34,8 @@ class NoAnswer(Enum):
         " or start from a smaller optimizer.lr"
     )
     FLAT = (
-        "the loss does not depend on the LR beyond its noise; raise the budget, data.val_fraction or train.duration,"
-        " or see whether any parameter is trained"
+        "these trials show no difference between LRs beyond their noise, as where the budget is small or the training"
+        " short; raise the budget, data.val_fraction or train.duration, or see whether any parameter is trained"
     )
 
 

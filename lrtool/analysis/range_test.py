@@ -11,6 +11,7 @@ from lrtool.analysis.evidence import Evidence, gather
 from lrtool.analysis.range_test_result import (
     PART_ERROR,
     Array,
+    Caveat,
     LrEstimate,
     RangeTestResult,
     Reason,
@@ -25,25 +26,30 @@ _RESAMPLES = 100
 #: The limit read off a ramp differed from that of training at one LR by at most this factor in 9 of 10 cases
 #: (16 tasks with a limit, SGD and AdamW, ramps of 100 and 200 steps, against 400 steps at constant LRs).
 _RAMP_ERROR = 3.2
+#: A loss that falls within this part of the ramp, in log LR, falls at once.
+_AT_ONCE = 0.1
 #: The interval holds this part of the resampled answers.
 _COVERAGE = 0.9
 
 
-def analyse(lr: ArrayLike, losses: ArrayLike, smoothing: float = 0.9, resamples: int = _RESAMPLES) -> RangeTestResult:
+def analyse(
+    lr: ArrayLike, losses: ArrayLike, smoothing: float = 0.9, resamples: int = _RESAMPLES, methods: bool = False
+) -> RangeTestResult:
     """Read a range test.
 
     `lr`: the LR each update used, shape (steps,), positive and increasing. `losses`: the loss of each
-    update, shape (seeds, steps), NaN after a seed stopped. `smoothing`: β of the exponential mean.
-    Raises ValueError where the shapes or the LRs are not as described.
+    update, shape (seeds, steps), NaN after a seed stopped. `smoothing`: β of the exponential mean. `methods`:
+    whether to ask other tools' methods, too. Raises ValueError where the shapes or the LRs are not as described.
     """
     rates, curves = _checked(lr, losses)
-    methods = {kind: method(kind=kind).suggest(rates, curves) for kind, method in METHODS.kinds.items()}
+    kinds = METHODS.kinds.items() if methods else ()
+    said = {kind: method(kind=kind).suggest(rates, curves) for kind, method in kinds}
     smoothed = exponential(curves, smoothing)
     longest = int(np.isfinite(curves).sum(axis=1).max())
     if longest < SHORTEST:
         nothing = np.full(rates.shape, np.nan)
         why = Reason.TOO_SHORT if len(rates) < SHORTEST else Reason.ALL_DIVERGED
-        return RangeTestResult(rates, curves, smoothed, nothing, nothing, nothing, None, None, None, None, methods, why)
+        return RangeTestResult(rates, curves, smoothed, nothing, nothing, nothing, None, None, None, None, said, why)
     evidence = gather(rates, curves)
     mean, band_low, band_high = _band(evidence, longest)
     reason = _reason(evidence)
@@ -59,10 +65,17 @@ def analyse(lr: ArrayLike, losses: ArrayLike, smoothing: float = 0.9, resamples:
         upper=estimate(_upper),
         suggestion=None if reason else _suggestion(evidence, estimate),
         stability=_stability(evidence, estimate),
-        methods=methods,
+        methods=said,
         reason=reason,
-        caveats=() if reason else ramp_caveats(evidence.exploded is not None, len(curves)),
+        caveats=() if reason else (*ramp_caveats(evidence.exploded is not None, len(curves)), *_at_once(evidence)),
     )
+
+
+def _at_once(evidence: Evidence) -> tuple[Caveat, ...]:
+    """The caveat of a loss that falls while the LR is still about the smallest one."""
+    whole = float(np.log(evidence.lr[-1] / evidence.lr[0]))
+    part = float(np.log(evidence.lr[evidence.starts_to_fall] / evidence.lr[0])) / whole
+    return (Caveat.FALLS_AT_ONCE,) if part < _AT_ONCE else ()
 
 
 def _checked(lr: ArrayLike, losses: ArrayLike) -> tuple[Array, Array]:

@@ -35,6 +35,14 @@ class Reason(Enum):
         " or use more steps, more seeds or larger batches"
     )
     STILL_FALLING = "the loss had only begun to fall when the test ended; raise range_test.end"
+    ANY_LR = (
+        "the loss falls as much whatever the learning rate: from the smallest LR to those that blow up the short"
+        " trainings end alike. Something else than this optimizer trains the model, such as an optimizer of its own"
+    )
+    FEW_UPDATES = (
+        "the training has so few updates that no learning rate lowers the loss by more than its noise;"
+        " raise train.duration"
+    )
     NO_ANSWER = (
         "the method that range_test.suggest names has no answer for this curve; name another, or leave the key out"
     )
@@ -61,8 +69,20 @@ class Caveat(Enum):
         " raise data.val_fraction"
     )
     ABOVE_LIMIT = (
-        "the suggested LR lies above the stability limit, which is that of constant LRs: the schedule may pass through"
-        " it, but training at it throughout would break down"
+        "the suggested LR lies above the LR from which trainings at a constant LR blow up: the schedule may pass"
+        " through it, but training at it throughout would not work; measure it with `lrtool tune` first"
+    )
+    FEW_UPDATES = (
+        "the training has fewer updates than it takes to tell LRs apart, so the suggestion is a guess;"
+        " raise train.duration"
+    )
+    FALLS_AT_ONCE = (
+        "the loss falls from the first update on, at the smallest LR: lower range_test.start; if it falls all the same,"
+        " something else than this optimizer trains the model, and the suggestion means nothing"
+    )
+    NOT_ITS_OWN_GRADIENT = (
+        "the loss does not fall along its own gradient, as where two parts are trained against each other or a part is"
+        " cut off by detach(): its value then does not say how well training goes, and the suggestion may mean nothing"
     )
 
 
@@ -102,6 +122,19 @@ class LrEstimate:
 
 
 @dataclass(frozen=True)
+class Probe:
+    """A short training at one LR that a range test made: how many updates, and the loss it ended with.
+
+    `loss`: that of the validation data where there is any, else the training loss; NaN where it blew up.
+    """
+
+    lr: float
+    seed: int
+    steps: int
+    loss: float
+
+
+@dataclass(frozen=True)
 class RangeTestResult:
     """All that a range test shows, with the data of its plot.
 
@@ -115,7 +148,8 @@ class RangeTestResult:
     it; it ends at infinity if the test ended first. Each is None where the curve does not support it; then
     `reason` says why there is no suggestion. `methods`: what each method says, whatever the evidence. `source`:
     what the suggestion was read off, in words. `chosen`: whether it is a method's that the user chose, which stands
-    whatever short trainings show.
+    whatever short trainings show. `probes`: the short trainings that the suggestion rests on, all that were made.
+    `stability_source`: what the limit was read off, in words. `left_out`: what the budget did not hold, in words.
     """
 
     lr: Array
@@ -133,16 +167,19 @@ class RangeTestResult:
     caveats: tuple[Caveat, ...] = ()
     source: str = "the ramp alone"
     chosen: bool = False
+    probes: tuple[Probe, ...] = ()
+    stability_source: str = "the ramp alone"
+    left_out: tuple[str, ...] = ()
 
-    def limited(self, limit: LrEstimate | None) -> Self:
+    def limited(self, limit: LrEstimate | None, source: str = "short trainings at constant LRs") -> Self:
         """The same with a measured stability limit; the ramp's own suggestion, a part of the limit, follows it."""
         if limit is None or self.suggestion is None:
-            return replace(self, stability=limit)
+            return replace(self, stability=limit, stability_source=source)
         caveats = self.caveats
         if limit.high < np.inf:
             caveats = tuple(caveat for caveat in caveats if caveat is not Caveat.NOT_EXPLODED)
         suggestion = self.suggestion if self.chosen else _part_of(limit)
-        return replace(self, stability=limit, suggestion=suggestion, caveats=caveats)
+        return replace(self, stability=limit, suggestion=suggestion, caveats=caveats, stability_source=source)
 
     def suggesting(self, method: SuggestionMethod) -> Self:
         """The same with another method's answer as the suggestion; none where the loss shows nothing of the LR.
@@ -168,10 +205,23 @@ class RangeTestResult:
 
     def cautioned(self) -> Self:
         """The same, with what to know of a suggestion that is more than trains stably if it is held."""
+        return self.noting(Caveat.ABOVE_LIMIT) if self.above_limit else self
+
+    @property
+    def above_limit(self) -> bool:
+        """Whether the suggestion is more than trainings at a constant LR bear."""
         chosen, limit = self.suggestion, self.stability
-        if chosen is None or limit is None or chosen.value <= limit.value:
+        return chosen is not None and limit is not None and chosen.value > limit.value
+
+    def noting(self, *caveats: Caveat) -> Self:
+        """The same with more to know about the suggestion, where there is one."""
+        if self.suggestion is None:
             return self
-        return replace(self, caveats=(*self.caveats, Caveat.ABOVE_LIMIT))
+        return replace(self, caveats=tuple(dict.fromkeys((*self.caveats, *caveats))))
+
+    def unanswered(self, reason: Reason) -> Self:
+        """The same without a suggestion."""
+        return replace(self, suggestion=None, reason=reason, caveats=())
 
     def summary(self) -> dict[str, Any]:
         """The entries of `summary.json`: LRs as numbers or null."""
@@ -183,6 +233,8 @@ class RangeTestResult:
             "upper_lr": self.upper and self.upper.value,
             "stability_limit": self.stability and self.stability.value,
             "stability_interval": self.stability and [_number(self.stability.low), _number(self.stability.high)],
+            "stability_from": self.stability_source if self.stability else None,
+            "left_out": list(self.left_out),
             "reason": self.reason and self.reason.value,
             "caveats": [caveat.value for caveat in self.caveats],
             "methods": {

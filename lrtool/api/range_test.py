@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrtool.api.asked import Asked, Objects, Overrides, asked
 from lrtool.api.results.range_test import RangeTestAnswer
-from lrtool.api.running import shown, working
+from lrtool.api.running import listening, shown, working
 
 if TYPE_CHECKING:
     from lrtool.config.specs import ScheduleLike
@@ -22,6 +22,8 @@ def range_test(
     loss: Any = None,
     val: Any = None,
     schedule: ScheduleLike | None = None,
+    budget: float | None = None,
+    quick: bool = False,
     seed: int | None = None,
     overrides: Overrides = (),
     allow_import: Iterable[str] = (),
@@ -52,6 +54,8 @@ def range_test(
         default for the targets.
     val: validation data, as `data`; unsaid, a fifth of the samples is held out (`val_fraction`).
     schedule: what the suggested LR is the peak of: "cosine warmup=5%".
+    budget: cost at most, in times of one training by itself and apart from the ramp; unsaid, 1 or about 10 seconds,
+        whichever is more. `quick`: the ramp alone, without the short trainings.
     settings: keys of a config's sections `range_test` (start, end, steps, seeds, probe_steps, …), `train` (duration:
         how long the training is that the LR is for; accumulate, precision, clip_norm, …) and `data` (batch_size, …).
     overrides, allow_import: of a config, as `--set` and `--allow-import`: {"optimizer.lr": 0.1}.
@@ -63,7 +67,7 @@ def range_test(
     >>> model = torch.nn.Linear(8, 1)
     >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
     >>> result = lrtool.range_test(model, (x, x[:, :1]), optimizer=optimizer, loss=torch.nn.functional.mse_loss,
-    ...                            duration=100, seeds=2, probe_steps=0, progress=False)
+    ...                            duration=100, seeds=2, quick=True, progress=False)
     >>> 1e-3 < result.suggested_lr < 10 and optimizer.param_groups[0]["lr"] == 0.01
     True
     >>> result.apply(optimizer)
@@ -72,14 +76,19 @@ def range_test(
     """
     objects = Objects(model, data, val, optimizer, loss, schedule, seed, settings, preserve, keep)
     with working(output) as folder, asked(objects, overrides, allow_import, engine) as ready:
-        return _tested(ready, folder, progress, temporary=output is None)
+        return _tested(ready, folder, budget, quick, progress, temporary=output is None)
 
 
-def _tested(ready: Asked, folder: Path, progress: bool, temporary: bool) -> RangeTestAnswer:
+def _tested(
+    ready: Asked, folder: Path, budget: float | None, quick: bool, progress: bool, temporary: bool
+) -> RangeTestAnswer:
     from lrtool.experiments.range_test.range_test import run_range_test
 
     with shown(f"{ready.setup.config.name}: LR range test", progress) as watch:
         watch.say("measuring how fast this model trains")
-        session, found = run_range_test(ready.setup, folder, watch, engines=ready.engines)
+        session, found = run_range_test(
+            ready.setup, folder, watch, ready.engines, budget, quick, listening(watch) if progress else None
+        )
+        watch.finished()
     path = session.folder.path
     return RangeTestAnswer(path, folder if temporary else None, session, found, ready.scales, ready.said)

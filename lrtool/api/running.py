@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from lrtool.analysis.range_test_result import RangeTestResult
+    from lrtool.experiments.range_test.listener import Listener
     from lrtool.report.terminal.progress import ProgressObservers
 
 
@@ -34,3 +36,24 @@ def shown(label: str, progress: bool) -> Iterator[ProgressObservers]:
 
     with showing(label, quiet=not progress) as watch:
         yield watch
+
+
+def listening(watch: ProgressObservers) -> Listener:
+    """What shows a range test's cost, one bar over all its trainings, and the ramp's answer as soon as there is one."""
+    from lrtool.experiments.range_test.listener import Listener
+    from lrtool.report.terminal.range_test import found_lines
+
+    class Told(Listener):
+        def announced(self, cost: str, updates: int) -> None:
+            watch.note(f"cost: {cost}")
+            watch.expect(updates)
+
+        def expected(self, updates: int) -> None:
+            watch.expect(updates)
+
+        def answered(self, first: RangeTestResult) -> None:
+            watch.note(
+                "\n".join(["first answer, from the ramp alone; short trainings now check it:", *found_lines(first)])
+            )
+
+    return Told()

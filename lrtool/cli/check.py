@@ -86,13 +86,13 @@ def _facts(path: Path, config: Config) -> dict[str, object]:
 
 
 def _resolved(config: Config, allow_import: frozenset[str]) -> dict[str, object]:
-    """What only building the task shows, and the loss of a first update."""
+    """What only building the task shows, and the losses of a first update and of validation after it."""
     from lrtool.experiments.setup import prepare
     from lrtool.experiments.tryout import stacks, try_update
 
     setup = prepare(config, allow_import)
-    loss = try_update(setup)
-    return {**setup.describe(), "first_loss": loss, "stacks": stacks(setup)}
+    losses = try_update(setup)
+    return {"config_hash": setup.config.hash(), **setup.describe(), **losses, "stacks": stacks(setup)}
 
 
 def _problems(error: LrtoolError) -> list[dict[str, str]]:

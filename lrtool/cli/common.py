@@ -31,6 +31,10 @@ EngineOption = Annotated[
         help="Train one trial at a time, or many stacked; auto takes what is measured to be faster.",
     ),
 ]
+MethodsOption = Annotated[
+    bool,
+    typer.Option("--methods", help="Also say what other tools' methods suggest (range_test.methods)."),
+]
 AllowImportOption = Annotated[
     list[str] | None,
     typer.Option("--allow-import", metavar="NAME", help="Let the config run code of this package (or folder)."),
@@ -64,11 +68,29 @@ def needed_config(argument: Path | None, option: Path | None, command: str) -> P
     return path
 
 
-def load(path: Path | None, overrides: Iterable[str] | None, seed: int | None) -> Config:
-    """The checked config of a command."""
+def load(path: Path | None, overrides: Iterable[str] | None, seed: int | None, methods: bool = False) -> Config:
+    """The checked config of a command; `methods`: with what other tools would suggest."""
     from lrtool.config.load import load_config
 
-    return load_config(path, list(overrides or ()), seed)
+    return load_config(path, [*(overrides or ()), *(["range_test.methods=true"] if methods else [])], seed)
+
+
+def budget_runs(budget: str | None) -> float | None:
+    """A budget as it is written, `1.5x` or `1.5`, in training runs; UsageError where it is none."""
+    import re
+
+    from lrtool.errors import UsageError
+
+    if budget is None:
+        return None
+    match = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*x?\s*", budget)
+    if match is None or float(match[1]) <= 0:
+        raise UsageError(
+            f"a budget is a number of training runs above 0, but got {budget!r}",
+            where="--budget",
+            remedy="write for example --budget 1.5x",
+        )
+    return float(match[1])
 
 
 def allowed(names: Iterable[str] | None) -> frozenset[str]:

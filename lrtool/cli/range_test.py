@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,11 +14,13 @@ from lrtool.cli.common import (
     ConfigOption,
     EngineOption,
     JsonOption,
+    MethodsOption,
     OutputOption,
     QuietOption,
     SeedOption,
     SetOption,
     allowed,
+    budget_runs,
     engine_line,
     one_config,
     print_json,
@@ -28,13 +30,22 @@ from lrtool.errors import ExitCode
 from lrtool.status import Status
 
 if TYPE_CHECKING:
-    from lrtool.analysis.range_test_result import LrEstimate, RangeTestResult
+    from lrtool.analysis.range_test_result import RangeTestResult
     from lrtool.experiments.session import Session
 
 
 def command(
     config: ConfigArgument = None,
     config_option: ConfigOption = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N[x]",
+            help="Cost at most, in times of one training run by itself; unsaid: 1x or about 10 s, whichever is more.",
+        ),
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="The ramp alone, without the short trainings.")] = False,
+    methods: MethodsOption = False,
     engine: EngineOption = "auto",
     overrides: SetOption = None,
     output: OutputOption = Path("outputs"),
@@ -43,16 +54,19 @@ def command(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """LR range test: train a few seeds while the LR ramps up, and read the loss.
+    """LR range test: train a few seeds while the LR ramps up, read the loss, and check it by short trainings.
 
     Without a config it tests a small network on handwritten digits.
     """
     path = one_config(config, config_option)
+
     from lrtool.api.range_test import range_test
 
     answer = range_test(
         path,
-        overrides=overrides or (),
+        budget=budget_runs(budget),
+        quick=quick,
+        overrides=[*(overrides or ()), *(["range_test.methods=true"] if methods else [])],
         seed=seed,
         allow_import=allowed(allow_import),
         engine=engine,
@@ -64,7 +78,9 @@ def command(
         print_json({**run.summary(), "folder": str(run.folder.path)})
     else:
         say(_answer(run, result))
-        if result.suggestion is not None:
+        if result.above_limit:
+            say("no command to go on with: measure this LR with `lrtool tune` before you train at it")
+        elif result.suggestion is not None:
             say(Given(path, overrides, seed, allow_import, output).training(run.folder.path))
     if run.status is Status.DIVERGED:
         raise typer.Exit(ExitCode.DIVERGED)
@@ -72,26 +88,32 @@ def command(
 
 def _answer(run: Session, result: RangeTestResult) -> str:
     """The result in a few lines."""
-    lines = [
-        _line("loss starts to fall at", result.lower),
-        _line("loss starts to explode at", result.upper),
-        _line("trains stably up to about", result.stability),
-        _line("suggested peak LR", result.suggestion),
-    ]
+    from lrtool.report.terminal.range_test import found_lines
+
+    lines = found_lines(result)
     if result.suggestion is not None:
-        lines.append(f"  {'':26} from {result.source}")
-    else:
-        lines.append(f"  no suggestion: {run.reason}")
+        lines.append(f"  {'':29} from {result.source}")
     lines += [f"  note: {caveat.value}" for caveat in result.caveats]
-    lines.append(engine_line(run.results))
-    lines.append(f"plot and data: {run.folder.path / 'range_test.png'}")
-    return "\n".join(line for line in lines if line)
+    if result.left_out:
+        lines.append(f"  left out to stay within the budget: {'; '.join(result.left_out)}")
+        everything = run.results["cost"].get("budget_for_everything")
+        if everything is not None:
+            lines.append(f"  {'':29} --budget {_rounded_up(everything)}x has room for all")
+    lines += [_cost(run), engine_line(run.results), f"plot and data: {run.folder.path / 'range_test.png'}"]
+    return "\n".join(lines)
 
 
-def _line(label: str, estimate: LrEstimate | None) -> str:
-    if estimate is None:
-        return ""
-    from lrtool.report.plots.marks import between
-    from lrtool.report.plots.style import number
+def _cost(run: Session) -> str:
+    cost = run.results["cost"]
+    return (
+        f"cost: {cost['seconds']:.1f} s; {cost['trials']} trials, {run.steps:,} updates,"
+        f" as costly as {cost['runs']:.2g} training runs by themselves"
+    )
 
-    return f"  {label:26} {number(estimate.value):>8}   ({between((estimate.low, estimate.high))})"
+
+def _rounded_up(runs: float) -> str:
+    """Two digits, not less than this."""
+    import math
+
+    unit = 10.0 ** (math.floor(math.log10(runs)) - 1)
+    return f"{math.ceil(runs / unit) * unit:.3g}"

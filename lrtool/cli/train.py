@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -43,6 +44,15 @@ def command(
     resume: Annotated[
         Path | None, typer.Option("--resume", metavar="RUN", help="Go on with a run that was interrupted.")
     ] = None,
+    init_from: Annotated[
+        Path | None,
+        typer.Option(
+            "--init-from", metavar="RUN|FILE", help="Begin with these weights: a run's best, or a .safetensors file."
+        ),
+    ] = None,
+    init_partial: Annotated[
+        bool, typer.Option("--init-partial", help="Take of --init-from what fits by name and shape; the rest is fresh.")
+    ] = False,
     smoke: Annotated[
         bool, typer.Option("--smoke", help="A handful of updates through every stage, for CI; fails if any fails.")
     ] = False,
@@ -59,13 +69,14 @@ def command(
     folder: RunFolder | None = None
     with ExitStack() as held:
         if resume is not None:
-            _alone(config or config_option, lr_from, overrides, seed, smoke)
+            _alone(config or config_option, lr_from, init_from, seed, smoke)
             folder = _opened(resume)
             # Before the model and the data are built: that may take a while, and a refusal should not.
             held.enter_context(folder.held())
-            setup = _resumed(folder, allowed(allow_import))
+            setup = _resumed(folder, overrides, allowed(allow_import))
         else:
             path = needed_config(config, config_option, "train")
+            overrides = [*(overrides or ()), *_begins_with(init_from, init_partial)]
             setup = _fresh(path, lr_from, overrides, seed, allowed(allow_import))
         with progress(f"{setup.config.name}: training", quiet=quiet or as_json) as watch:
             run = _run(setup, folder, output, smoke, watch)
@@ -107,12 +118,37 @@ def _opened(path: Path) -> RunFolder:
     return RunFolder.open(path)
 
 
-def _resumed(folder: RunFolder, allowed: frozenset[str]) -> Setup:
-    """The setup of the config in a run folder; it may run the code that the run was started with."""
+def _begins_with(path: Path | None, partial: bool) -> list[str]:
+    """The overrides that say which weights to begin with."""
+    if path is None:
+        return _refused_alone() if partial else []
+    if not path.exists():
+        raise UsageError(
+            "there is no such file or folder",
+            where=str(path),
+            remedy="give the folder of a run, or a .safetensors file",
+        )
+    flag = ["init.partial=true"] if partial else []
+    return [f"init.path={json.dumps(str(path.resolve() if path.is_dir() else path.absolute()))}", *flag]
+
+
+def _refused_alone() -> list[str]:
+    raise UsageError("--init-partial says how to take the weights of --init-from", remedy="give that too")
+
+
+def _resumed(folder: RunFolder, overrides: list[str] | None, allowed: frozenset[str]) -> Setup:
+    """The setup of the config in a run folder; it may run the code that the run was started with.
+
+    Of what the overrides change it refuses all that a run cannot go on with.
+    """
     from lrtool.config.load import load_config
     from lrtool.config.started import allowed_again
+    from lrtool.runs.changes import check_changes
 
-    config = load_config(folder.config, code_beside=False)
+    config = load_config(folder.config, overrides or (), code_beside=False)
+    if overrides:
+        before = load_config(folder.config, code_beside=False)
+        check_changes(before.model_dump(mode="json"), config.model_dump(mode="json"), str(folder.path))
     known = allowed_again(config, allowed)
 
     from lrtool.experiments.setup import prepare
@@ -123,8 +159,9 @@ def _resumed(folder: RunFolder, allowed: frozenset[str]) -> Setup:
 def _alone(*others: object) -> None:
     if any(others):
         raise UsageError(
-            "--resume goes on with the run exactly as it was configured",
-            remedy="leave out CONFIG, --set, --seed, --lr-from and --smoke, or start a new run",
+            "--resume goes on with the run as it was configured",
+            remedy="leave out CONFIG, --seed, --lr-from, --init-from and --smoke, or start a new run; its length and"
+            " schedule may change, as with --set train.duration=40ep",
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,11 +14,13 @@ from lrtool.cli.common import (
     ConfigOption,
     EngineOption,
     JsonOption,
+    MethodsOption,
     OutputOption,
     QuietOption,
     SeedOption,
     SetOption,
     allowed,
+    budget_runs,
     engine_line,
     load,
     needed_config,
@@ -57,6 +58,7 @@ def command(
         ),
     ] = None,
     engine: EngineOption = "auto",
+    methods: MethodsOption = False,
     overrides: SetOption = None,
     output: OutputOption = Path("outputs"),
     seed: SeedOption = None,
@@ -66,9 +68,9 @@ def command(
 ) -> None:
     """Find the best peak LR for this task, optimizer, schedule and length of training."""
     path = needed_config(config, config_option, "tune")
-    runs = _runs(budget)
+    runs = budget_runs(budget)
     kinds = _kinds(schedules)
-    checked = load(path, overrides, seed)
+    checked = load(path, overrides, seed, methods)
     _target(write)
 
     from lrtool.api.tune import tune
@@ -98,19 +100,6 @@ def command(
             say(next_)
     if run.status is Status.DIVERGED:
         raise typer.Exit(ExitCode.DIVERGED)
-
-
-def _runs(budget: str | None) -> float | None:
-    if budget is None:
-        return None
-    match = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*x?\s*", budget)
-    if match is None or float(match[1]) <= 0:
-        raise UsageError(
-            f"a budget is a number of training runs above 0, but got {budget!r}",
-            where="--budget",
-            remedy="write for example --budget 1.5x",
-        )
-    return float(match[1])
 
 
 def _kinds(schedules: str | None) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from lrtool import optimizers, schedules
 from lrtool.config.document import write_yaml
-from lrtool.config.settings import InFolder, RangeTestSettings, TrainSettings, digest
+from lrtool.config.settings import InFolder, InitSettings, RangeTestSettings, TrainSettings, digest
 from lrtool.optimizers import Optimizer
 from lrtool.schedules import Schedule
 from lrtool.schedules.plateau import Plateau
@@ -48,6 +48,7 @@ class Config(InFolder):
     seed: int = Field(0, ge=0, lt=2**63, description="Seed of weights, batches and dropout.")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps.")
     model: AnyModel = Field(description="What is trained.")
+    init: InitSettings | None = Field(None, description="Weights to begin with; unsaid, the model's own fresh ones.")
     data: AnyDataset = Field(description="What it is trained on.")
     loss: AnyLoss | None = Field(None, description="Unsaid: the model's own, or the default for the targets.")
     metrics: tuple[AnyMetric, ...] | None = Field(None, description="Unsaid: the defaults for the targets.")
@@ -66,6 +67,19 @@ class Config(InFolder):
     def with_lr(self, lr: float) -> Self:
         """The same config with another peak LR."""
         copy = self.model_copy(update={"optimizer": self.optimizer.model_copy(update={"lr": lr})})
+        copy._folder = self._folder
+        return copy
+
+    def with_init(self, path: str) -> Self:
+        """The same config with the weights that training begins with in another place."""
+        assert self.init is not None
+        copy = self.model_copy(update={"init": self.init.model_copy(update={"path": path})})
+        copy._folder = self._folder
+        return copy
+
+    def with_data(self, **fields: Any) -> Self:
+        """The same config with other values of the data's fields."""
+        copy = self.model_copy(update={"data": self.data.model_copy(update=fields)})
         copy._folder = self._folder
         return copy
 

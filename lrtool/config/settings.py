@@ -65,6 +65,18 @@ def digest(data: Any, length: int = 12) -> str:
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:length]
 
 
+class InitSettings(Settings):
+    """Where the weights come from that training begins with."""
+
+    path: str = Field(
+        min_length=1,
+        description="A .safetensors file, or a run's folder (its best weights), relative to the config.",
+    )
+    partial: bool = Field(
+        False, description="Take what fits by name and shape, and begin afresh with the rest; false: all must fit."
+    )
+
+
 class TrainSettings(Settings):
     """How long and how to train."""
 
@@ -121,6 +133,7 @@ class RangeTestSettings(Settings):
         None,
         description="The method whose answer is the suggestion; unsaid: short trainings, or without them `stability`.",
     )
+    methods: bool = Field(False, description="Also say what other tools' methods would suggest.")
     probe_steps: int = Field(200, ge=0, description="Updates of each short training that checks the ramp; 0: none.")
 
     @field_validator("probe_steps")

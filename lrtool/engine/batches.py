@@ -33,33 +33,40 @@ class Batches:
                 where="data.batch_size",
                 remedy=f"write at most {len(task.train)}" if len(task.train) else "give at least one training sample",
             )
-        self._order = BatchOrder(seed, len(task.train), task.batch_size, task.weights)
+        self._order = BatchOrder(seed, len(task.train), task.batch_size, task.weights, task.drop_last)
         self._device, self._kept = index_device(task.train, device), kept
         self._epochs: dict[int, Tensor] = {}
 
     def __call__(self, m: int) -> Tensor:
-        """Indices of batch m, shape (batch_size,), where the source wants it; an epoch is uploaded when it starts."""
+        """Indices of batch m, shape (batch_size,), where the source wants it; an epoch is uploaded when it starts.
+
+        Where the remainder of an epoch is not dropped, its last batch is shorter.
+        """
         epoch, row = divmod(m, self._order.per_epoch)
-        return self._rows(epoch)[row]
+        size = self._order.batch_size
+        return self._samples(epoch)[row * size : (row + 1) * size]
 
     def range(self, first: int, count: int) -> Tensor:
-        """Indices of batches first … first+count−1, shape (count, batch_size), where the source wants them."""
+        """Indices of batches first … first+count−1, shape (count, batch_size), where the source wants them.
+
+        They must be of one size.
+        """
         parts: list[Tensor] = []
         while count:
             epoch, row = divmod(first, self._order.per_epoch)
-            parts.append(self._rows(epoch)[row : row + count])
+            parts.append(self._samples(epoch).reshape(-1, self._order.batch_size)[row : row + count])
             first, count = first + len(parts[-1]), count - len(parts[-1])
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
-    def _rows(self, epoch: int) -> Tensor:
-        """An epoch's batches, (batches, batch_size)."""
-        rows = self._epochs.get(epoch)
-        if rows is None:
-            rows = torch.from_numpy(self._order.epoch(epoch)).to(self._device)
+    def _samples(self, epoch: int) -> Tensor:
+        """An epoch's samples in order."""
+        found = self._epochs.get(epoch)
+        if found is None:
+            found = torch.from_numpy(self._order.order(epoch)).to(self._device)
             if len(self._epochs) >= self._kept:
                 del self._epochs[next(iter(self._epochs))]
-            self._epochs[epoch] = rows
-        return rows
+            self._epochs[epoch] = found
+        return found
 
 
 def batch_loss(task: Task, model: nn.Module, batch: Batch) -> tuple[Tensor, Any]:

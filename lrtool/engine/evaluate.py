@@ -30,16 +30,14 @@ def evaluate(
     try:
         with rng.preserved(device), torch.no_grad():
             rows, sizes = [], []
-            # Without stored activations twice the training batch fits where the training batch did.
-            for index in slices(len(val), 2 * task.batch_size, index_device(val, device)):
+            for index in slices(task.val_samples, task.val_batch_size, index_device(val, device)):
                 rows.append(batch_values(task, model, take(val, index), autocast))
                 sizes.append(len(index))
             table = torch.stack(rows).cpu().double()
     finally:
         model.train()
-    weights = torch.tensor(sizes, dtype=torch.float64) / len(val)
-    means = (weights @ table).tolist()
-    return dict(zip(["val_loss", *(f"val_{name}" for name in task.metrics)], means, strict=True))
+    weights = torch.tensor(sizes, dtype=torch.float64) / sum(sizes)
+    return task.evaluation((weights @ table).tolist())
 
 
 def batch_values(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
 
 from lrtool.engine import clock
 from lrtool.engine.cost import calibration
@@ -17,10 +19,29 @@ from lrtool.experiments.setup import Setup
 
 #: Without a budget of the user's: this many training runs, or about this many seconds if that is more.
 DEFAULT_RUNS, DEFAULT_SECONDS = 3.0, 20.0
+
+
+class Usual(NamedTuple):
+    """What a command may cost where the user says nothing: so many training runs, or seconds if that is more.
+
+    `step`: seconds become runs in powers of two to this, so that they are the same runs every time. `over`: what is
+    measured may go beyond the budget by this part before anything is left out.
+    """
+
+    runs: float
+    seconds: float
+    step: float = 1.0
+    over: float = 1.25
+
+
+TUNE = Usual(DEFAULT_RUNS, DEFAULT_SECONDS)
+#: What rounds up to at most ten seconds. It is counted in updates; only what was far from expected breaks it off.
+RANGE_TEST = Usual(1.0, 10.0 / 2**0.25, 0.5, over=2.5)
+
 #: A budget holds at most two to this power times as many trials as the loop engine would train in its time.
 _MOST = 3
-#: What is measured may go beyond the budget by this part, and by so many seconds, before anything is left out.
-_OVER, _SLACK = 1.25, 5.0
+#: What is measured may go beyond the budget by so many seconds before anything is left out.
+_SLACK = 5.0
 #: Below this part of the budget twice as many trials fit for certain, whatever was remembered.
 _UNDER = 0.4
 
@@ -35,7 +56,10 @@ class Budget:
     trained, in runs: as many times more as trials are faster by the engine that trains them (a power of 2).
     """
 
-    def __init__(self, setup: Setup, runner: TrialRunner, engines: Engines, runs: float | None) -> None:
+    def __init__(
+        self, setup: Setup, runner: TrialRunner, engines: Engines, runs: float | None, usual: Usual = TUNE
+    ) -> None:
+        self._usual = usual
         self._setup, self._runner, self._engines = setup, runner, engines
         self._began, self._clock = clock.worked(), time.perf_counter()
         self._example = setup.trial(setup.config.seed, setup.config.optimizer.lr)
@@ -47,26 +71,40 @@ class Budget:
         )
         self._validation = coarse(speed.validation / speed.update) if setup.task.val is not None else 0.0
         self.one = speed.trial(Amount(1, setup.steps, self._validations))
-        self.runs = runs if runs is not None else max(DEFAULT_RUNS, coarse(DEFAULT_SECONDS / self.one, 1.0))
+        self.runs = runs if runs is not None else max(usual.runs, coarse(usual.seconds / self.one, usual.step))
         self.limit = self.runs
         self.cut = False
 
-    def scaled(self, calls: Callable[[float], Sequence[Amount]]) -> Seconds:
-        """Set `limit`, so that what it holds (`calls`) takes no longer than the budget; how long all takes."""
+    def scaled(self, calls: Callable[[float], Sequence[Amount]], part: float = 1.0) -> Seconds:
+        """Set `limit`, so that what it holds (`calls`) takes no longer than a part of the budget; how long that is."""
         if self._engines.wanted is EngineName.LOOP:
             # Of the same budget come the same trials, whatever the number of cores.
             return self._takes(calls(self.limit))
-        memory, key = calibration.Memory(), f"scale {self._key} {self.runs:g} {self._engines.wanted}"
+        memory, key = (
+            calibration.Memory(),
+            f"scale {self._key} {self.runs:g} {self._usual.runs:g} {self._engines.wanted}",
+        )
         known = memory.get(key)
         power = known if isinstance(known, int) and 0 <= known <= _MOST else None
         # What was found before stands as long as it is not plainly wrong, so that the same is trained every time.
-        parts = [self._expected(calls(self.runs * 2**n)).likely / self.seconds for n in range(_MOST + 1)]
-        if power is None or parts[power] > _OVER or (power < _MOST and parts[power] < _UNDER):
+        parts = [self._expected(calls(self.runs * 2**n)).likely / (part * self.seconds) for n in range(_MOST + 1)]
+        if power is None or parts[power] > self._usual.over or (power < _MOST and parts[power] < _UNDER):
             fits = [n for n in range(1, _MOST + 1) if parts[n] <= 1]
             power = max(fits, default=0)
             memory.put(key, power)
         self.limit = self.runs * 2.0**power
         return self._takes(calls(self.limit))
+
+    def begin(self) -> None:
+        """Count from now on: what measuring took is left out."""
+        self._began = clock.worked()
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """What is done inside (a plot) does not count."""
+        before = clock.worked()
+        yield
+        self._began += clock.worked() - before
 
     @property
     def seconds(self) -> float:
@@ -110,7 +148,7 @@ class Budget:
     def allows(self, ahead: Sequence[Amount]) -> float:
         """The part of what lies ahead that the time holds: 1, unless it would plainly go beyond the budget."""
         takes = self._expected(ahead).likely
-        beyond = self.spent_seconds + takes - max(_OVER * self.seconds, self.seconds + _SLACK)
+        beyond = self.spent_seconds + takes - max(self._usual.over * self.seconds, self.seconds + _SLACK)
         if beyond <= 0:
             return 1.0
         self.cut = True

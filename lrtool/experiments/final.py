@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from lrtool.engine.trials import Trace
-from lrtool.runs.metrics import final_train_loss
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrtool.engine.trials import Array, Trace
+from lrtool.runs.folder import RunFolder
+from lrtool.runs.metrics import final_train_loss, read_metrics
 from lrtool.status import Status
 
 
@@ -22,3 +29,31 @@ def final_loss(trace: Trace) -> float:
     """What a trial is judged by: its last validation loss, or its last training losses; NaN unless it finished."""
     values = final_values(trace)
     return values.get("val_loss", values.get("train_loss", float("nan")))
+
+
+def final_and_best(folder: RunFolder, best: str, higher_is_better: bool) -> dict[str, Any]:
+    """`final` and `best` of the summary, from the metrics on disk (so a resumed run counts whole)."""
+    table = read_metrics(folder.path / "metrics.csv")
+    names = [name for name in table if name == "train_loss" or name.startswith("val_")]
+    measured = np.flatnonzero(np.isfinite(table.get("val_loss", table["train_loss"])))
+    if not len(measured):
+        return {"final": None, "best": None}
+
+    def at(row: int) -> dict[str, float]:
+        return {"step": int(table["step"][row]) + 1, **{name: float(table[name][row]) for name in names}}
+
+    judged = _judged(table, best, measured)
+    worse = np.where(np.isfinite(judged), -judged if higher_is_better else judged, np.inf)
+    return {"final": at(int(measured[-1])), "best": at(int(measured[np.argmin(worse)]))}
+
+
+def _judged(table: Mapping[str, Array], best: str, measured: NDArray[np.intp]) -> Array:
+    """What the best of these rows is judged by, as the best weights are: of training losses their mean."""
+    if best in table and best != "train_loss":
+        return table[best][measured]
+    if "val_loss" not in table:
+        return table["train_loss"][measured]
+    starts = np.concatenate([[0], measured[:-1] + 1])
+    sums = np.add.reduceat(table["train_loss"][: measured[-1] + 1], starts)
+    means: Array = sums / (measured + 1 - starts)
+    return means

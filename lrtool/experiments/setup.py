@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from lrtool.config.schema import Config
 from lrtool.config.specs import Spec
 from lrtool.engine.device import resolve_device
+from lrtool.engine.loop import checkpoint
 from lrtool.engine.trials import Recipe, Trial
 from lrtool.errors import UsageError, nearest
+from lrtool.runs.folder import RunFolder
 from lrtool.schedules import Curve, Schedule
 from lrtool.tasks.base import BuildContext, Task, seeded_model
 from lrtool.tasks.build import build_task
+from lrtool.tasks.initial import initialised
 from lrtool.units import Duration
 
 
@@ -56,7 +60,8 @@ class Setup:
             "device": str(self.recipe.device),
             "parameters": sum(p.numel() for p in seeded_model(task, self.config.seed).parameters()),
             "training_samples": len(task.train),
-            "validation_samples": len(task.val) if task.val is not None else 0,
+            "validation_samples": task.val_samples,
+            "batch_size": task.batch_size,
             "updates_per_epoch": self.updates_per_epoch,
             "updates": self.steps,
         }
@@ -91,6 +96,11 @@ def prepare(config: Config, allow_import: Collection[str] = ()) -> Setup:
     context = BuildContext(config.folder, frozenset(allow_import), config.code_beside)
     device = resolve_device(config.device)
     task = build_task(config.name, config.model, config.data, config.loss, config.metrics, context)
+    if config.init is not None:
+        file = _weights(config.folder / config.init.path)
+        task = initialised(task, file, config.init.partial)
+        # `latest` means another run tomorrow.
+        config = config.with_init(str(file))
     train = config.train
     _check_best(train.best, task)
     recipe = Recipe(
@@ -102,7 +112,27 @@ def prepare(config: Config, allow_import: Collection[str] = ()) -> Setup:
         record_grad_norm=train.grad_norm,
         best=train.best,
     )
-    return Setup(config, task, recipe)
+    return Setup(_as_built(config, task), task, recipe)
+
+
+def _weights(path: Path) -> Path:
+    """The file of weights that a path means: itself, or of a run the best, else those of its newest checkpoint."""
+    if path.is_file() and path.name != "latest":
+        return path.resolve()
+    folder = RunFolder.open(path)
+    best, newest = folder.checkpoints / "best.safetensors", checkpoint.latest(folder.checkpoints)
+    if best.is_file():
+        return best
+    if newest is None:
+        raise UsageError("this run has no weights", where=str(folder.path), remedy="give a run that has trained")
+    return newest.with_suffix(".safetensors")
+
+
+def _as_built(config: Config, task: Task) -> Config:
+    """The config with what the data said of themselves, as a loader does: what is written down is what is done."""
+    found = {"batch_size": task.batch_size, "drop_last": task.drop_last}
+    told = {key: value for key, value in found.items() if getattr(config.data, key) != value}
+    return config.with_data(**told) if told else config
 
 
 def _check_best(name: str, task: Task) -> None:

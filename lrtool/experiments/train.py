@@ -5,15 +5,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import safetensors.torch
-from numpy.typing import NDArray
 
 from lrtool.engine import rng
 from lrtool.engine.loop import checkpoint
@@ -22,8 +20,9 @@ from lrtool.engine.loop.engine import LoopEngine
 from lrtool.engine.loop.saving import SaveBudget
 from lrtool.engine.loop.training import Best, Training
 from lrtool.engine.observer import Observer
-from lrtool.engine.trials import Array, Recipe, Trace, Trial
+from lrtool.engine.trials import Recipe, Trace, Trial
 from lrtool.errors import UsageError
+from lrtool.experiments.final import final_and_best
 from lrtool.experiments.observers import ObserverFactory, Observers
 from lrtool.experiments.recording import MetricsRecorder
 from lrtool.experiments.session import Session, session
@@ -35,6 +34,7 @@ from lrtool.report.plots.style import save
 from lrtool.runs.folder import RunFolder
 from lrtool.runs.metrics import read_metrics
 from lrtool.status import Status
+from lrtool.tasks.base import Task
 
 #: Updates of a smoke run: enough for an evaluation, a checkpoint and a resume on the way.
 SMOKE_STEPS = 6
@@ -69,17 +69,15 @@ def run_training(setup: Setup, output: Path, watch: ObserverFactory) -> Training
 def resume_training(setup: Setup, folder: RunFolder, watch: ObserverFactory) -> TrainingRun:
     """Go on from a run folder's newest checkpoint, in the same folder; the result equals never having stopped.
 
-    A run that was killed before its first checkpoint begins again. Raises UsageError where there is no usable
-    checkpoint, none of a run that had finished, another process works on the run, or something in the folder leads out
-    of it.
+    Where the run is to be longer or to follow another schedule than before, it goes on on the new curve from the update
+    that it has got to. A run that was killed before its first checkpoint begins again. Raises UsageError where there is
+    no usable checkpoint, none of a run that had finished, another process works on the run, or something in the folder
+    leads out of it.
     """
     with folder.held():
         newest, plan = _newest(folder), _Plan.of(setup)
-        if newest is not None:
-            # Before anything in the folder changes: what is refused leaves the run as it was.
-            with rng.preserved(plan.recipe.device):
-                Training(setup.task.to(plan.recipe.device), plan.trial, plan.recipe).restore(newest)
-        run = _train(plan, folder, watch, newest)
+        continued = _continued(plan, newest) if newest is not None else []
+        run = _train(plan, folder, watch, newest, continued)
     return run if newest is not None else replace(run, notes=(_BEGUN_AGAIN, *run.notes))
 
 
@@ -148,8 +146,12 @@ def _every(setup: Setup, key: str) -> int:
     return setup.updates(duration, f"train.{key}") if duration.amount else 0
 
 
-def _train(plan: _Plan, folder: RunFolder, watch: ObserverFactory, resumed: Checkpoint | None) -> TrainingRun:
+def _train(
+    plan: _Plan, folder: RunFolder, watch: ObserverFactory, resumed: Checkpoint | None, continued: Sequence[str] = ()
+) -> TrainingRun:
+    """Train in a folder; `continued`: what was said each time the run went on on another curve."""
     setup, done = plan.setup, resumed.step if resumed else 0
+    new = continued[len(resumed.details.get("continued", ())) :] if resumed else ()
     with session(folder, "train", setup.config, str(plan.recipe.device)) as run:
         began = time.perf_counter()
         with folder.metrics(plan.columns, resume_at=done if resumed else None) as writer:
@@ -176,17 +178,42 @@ def _train(plan: _Plan, folder: RunFolder, watch: ObserverFactory, resumed: Chec
             except KeyboardInterrupt as stop:
                 stop.add_note(f"go on with: lrtool train --resume {folder.path}")
                 raise
-        run.status = trace.status
-        validation = ValidationTime.of(trace, plan.recipe.eval_every)
-        run.reason, higher = trace.reason, setup.task.higher_is_better
-        found = _results(folder, plan.recipe.best, higher.get(plan.recipe.best, False))
-        run.results = {**found, "higher_is_better": higher, "validation_share": validation.share}
-        plot = TrainingPlot.of(read_metrics(folder.path / "metrics.csv"), setup.config.name)
-        save(draw_training(plot), folder, "curves")
-        notes = validation.notes(setup.config.train.eval_every)
+        run.results = {"continued": continued}
+        notes = (*new, *_concluded(plan, run, trace))
         for note in notes:
             _LOG.info(note)
     return TrainingRun(run, trace, notes)
+
+
+def _concluded(plan: _Plan, run: Session, trace: Trace) -> tuple[str, ...]:
+    """Put what was found into the summary and the plots; gives what is to be said of it."""
+    setup, folder = plan.setup, run.folder
+    run.status, run.reason = trace.status, trace.reason
+    validation = ValidationTime.of(trace, plan.recipe.eval_every)
+    higher = setup.task.higher_is_better
+    found = final_and_best(folder, plan.recipe.best, higher.get(plan.recipe.best, False))
+    run.results = {**found, "higher_is_better": higher, "units": setup.task.units, **run.results}
+    run.results["validation_share"] = validation.share
+    plot = TrainingPlot.of(read_metrics(folder.path / "metrics.csv"), setup.config.name)
+    save(draw_training(plot), folder, "curves")
+    return (*_in_units(setup.task), *validation.notes(setup.config.train.eval_every))
+
+
+def _continued(plan: _Plan, newest: Checkpoint) -> list[str]:
+    """What is to be said of going on; UsageError, before anything in the folder changes, where it cannot be."""
+    with rng.preserved(plan.recipe.device):
+        training = Training(plan.setup.task.to(plan.recipe.device), plan.trial, plan.recipe)
+        training.restore(newest)
+    return training.continued
+
+
+def _in_units(task: Task) -> tuple[str, ...]:
+    """What the values of the metrics are measured in, where the target was standardised."""
+    if task.unit is None or not task.units or task.val is None:
+        return ()
+    sizes = ", ".join(f"{scale:,.5g}" for scale in task.unit.scale[:4]) + (" …" if len(task.unit.scale) > 4 else "")
+    names = ", ".join(f"{name} [{unit}]" for name, unit in task.units.items())
+    return (f"in the target's own unit: {names}; losses are of the standardised target, of which 1 is {sizes}",)
 
 
 def _newest(folder: RunFolder) -> Checkpoint | None:
@@ -213,34 +240,6 @@ class _Progress(Observer):
 def _save_best(folder: RunFolder, best: Best) -> None:
     data = safetensors.torch.save({name: tensor.contiguous() for name, tensor in best.weights.items()})
     folder.write_bytes("checkpoints/best.safetensors", data)
-
-
-def _results(folder: RunFolder, best: str, higher_is_better: bool) -> dict[str, Any]:
-    """`final` and `best` of the summary, from the metrics on disk (so a resumed run counts whole)."""
-    table = read_metrics(folder.path / "metrics.csv")
-    names = [name for name in table if name == "train_loss" or name.startswith("val_")]
-    measured = np.flatnonzero(np.isfinite(table.get("val_loss", table["train_loss"])))
-    if not len(measured):
-        return {"final": None, "best": None}
-
-    def at(row: int) -> dict[str, float]:
-        return {"step": int(table["step"][row]) + 1, **{name: float(table[name][row]) for name in names}}
-
-    judged = _judged(table, best, measured)
-    worse = np.where(np.isfinite(judged), -judged if higher_is_better else judged, np.inf)
-    return {"final": at(int(measured[-1])), "best": at(int(measured[np.argmin(worse)]))}
-
-
-def _judged(table: Mapping[str, Array], best: str, measured: NDArray[np.intp]) -> Array:
-    """What the best of these rows is judged by, as the best weights are: of training losses their mean."""
-    if best in table and best != "train_loss":
-        return table[best][measured]
-    if "val_loss" not in table:
-        return table["train_loss"][measured]
-    starts = np.concatenate([[0], measured[:-1] + 1])
-    sums = np.add.reduceat(table["train_loss"][: measured[-1] + 1], starts)
-    means: Array = sums / (measured + 1 - starts)
-    return means
 
 
 def lr_from(path: Path, schedule: str = "") -> float:

@@ -21,7 +21,7 @@ from lrtool.experiments.budget import Budget
 from lrtool.experiments.engines import Engines
 from lrtool.experiments.final import final_loss
 from lrtool.experiments.observers import ObserverFactory
-from lrtool.experiments.range_test.range_test import losses_of, range_test_trials
+from lrtool.experiments.range_test.ramp import losses_of, range_test_trials
 from lrtool.experiments.runner import TrialRunner
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.setup import Setup
@@ -254,7 +254,8 @@ class _Tuner:
         recipe = replace(self.setup.recipe, eval_every=0, divergence_rule=RANGE_TEST)
         trials = range_test_trials(self.setup)[: self._ramps(self.budget.limit)]
         traces = self.runner.run(trials, replace(self.setup.task, val=None), recipe)
-        return analyse(trials[0].curves["lr"].table(), losses_of(traces, settings.steps), settings.smoothing)
+        table, losses = trials[0].curves["lr"].table(), losses_of(traces, settings.steps)
+        return analyse(table, losses, settings.smoothing, methods=settings.methods)
 
 
 def _centre(ramp: RangeTestResult, configured: float) -> float:

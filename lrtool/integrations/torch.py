@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
+import logging
 from array import array
 from typing import Any
 
@@ -15,6 +17,10 @@ from lrtool.errors import ScheduleError, UsageError
 from lrtool.schedules import Curve, Schedule
 from lrtool.schedules.base import as_length, as_peak
 
+_LOG = logging.getLogger("lrtool")
+
+#: What a state says of the length of its curves.
+_LENGTH = ("steps", "steps_per_epoch")
 #: Steps at which a fingerprint looks at a curve.
 _SAMPLES = 1000
 
@@ -33,9 +39,10 @@ class CurveLR(LRScheduler):
     updates of the run. `steps_per_epoch`: needed where durations are in epochs. `last_epoch`: as in torch;
     −1 starts, and an optimizer that was resumed without a scheduler's state takes the last update's number.
 
-    `state_dict` holds the step and a fingerprint of the curves, plain values only; loading it sets the
-    LRs at once, and refuses the state of other curves. Raises ScheduleError where a schedule does not
-    fit, UsageError where it cannot be read.
+    `state_dict` holds the step, the length and a fingerprint of the curves, plain values only; loading it
+    sets the LRs at once. A state of another length is taken over (the step is all that a curve needs to go
+    on), one of another schedule, peak or set of groups is refused. Raises ScheduleError where a schedule
+    does not fit, UsageError where it cannot be read.
 
     >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
     >>> scheduler = CurveLR(optimizer, {"kind": "cosine", "final": "10%"}, steps=4)
@@ -92,26 +99,47 @@ class CurveLR(LRScheduler):
         return [table[t] * scale for table, scale in self._lrs]
 
     def state_dict(self) -> dict[str, Any]:
-        """The step and a fingerprint of the curves."""
-        return {"last_epoch": self.last_epoch, "fingerprint": self.fingerprint()}
+        """The step, the length and a fingerprint of the curves."""
+        length = {"steps": self._steps, "steps_per_epoch": self._steps_per_epoch}
+        return {"last_epoch": self.last_epoch, **length, "fingerprint": self.fingerprint()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go to the step of a state; UsageError where it belongs to other curves."""
-        if state_dict.keys() != {"last_epoch", "fingerprint"}:
+        """Go to the step of a state, also of curves of another length; UsageError where it belongs to other curves."""
+        # Those of older versions do not say how long they were.
+        if not {"last_epoch", "fingerprint"} <= state_dict.keys() <= {"last_epoch", "fingerprint", *_LENGTH}:
             raise UsageError(
                 f"this is not the state of a CurveLR: it has the keys {sorted(map(str, state_dict))}",
                 where="CurveLR.load_state_dict",
                 remedy="to go on at update n without a state, pass last_epoch=n - 1 to CurveLR",
             )
-        if state_dict["fingerprint"] != self.fingerprint():
+        steps = int(state_dict.get("steps", self._steps))
+        if state_dict["fingerprint"] != self._fingerprint_of(
+            steps, state_dict.get("steps_per_epoch", self._steps_per_epoch)
+        ):
             raise UsageError(
-                "this state was saved with another schedule, number of steps, peak LR or set of param groups",
+                f"this state was saved with another schedule, {'' if 'steps' in state_dict else 'number of steps, '}"
+                "peak LR or set of param groups",
                 where="CurveLR.load_state_dict",
                 remedy="make CurveLR with the arguments it had when the state was saved, or, to change the"
                 f" schedule on purpose, with last_epoch={int(state_dict['last_epoch']) - 1}",
             )
         self._go_to(int(state_dict["last_epoch"]))
         self._step_count = self.last_epoch + 1
+        if steps != self._steps:
+            words = "from update %d on the LR follows the curve of %d updates; the state was saved on that of %d"
+            _LOG.warning(words, self.last_epoch, self._steps, steps)
+
+    def _fingerprint_of(self, steps: int, steps_per_epoch: int | None) -> str:
+        """That of the same schedules over another length; nothing where they do not fit it."""
+        if (steps, steps_per_epoch) == (self._steps, self._steps_per_epoch):
+            return self.fingerprint()
+        other = copy.copy(self)
+        other._steps, other._steps_per_epoch = steps, steps_per_epoch
+        other._tables, other._lrs, other._others = {}, [], []
+        try:
+            return other.fingerprint()
+        except ScheduleError:
+            return ""
 
     def fingerprint(self) -> str:
         """Twelve hex digits that differ where the steps or any value of a curve do, to six digits."""

@@ -98,7 +98,7 @@ class LiveData(UseData):
                 found = replace(found, batch_size=self.batch_size)
             elif found.batch_size is None:
                 found = replace(found, batch_size=min(_BATCH, len(found.train)))
-            self._loaded = found
+            self._loaded = replace(found, drop_last=None) if "drop_last" in self.model_fields_set else found
         return self._loaded
 
 

@@ -48,13 +48,16 @@ class SuggestionSummary(Summary):
 class TrainSummary(Summary):
     """What `train` adds: losses and metrics at the last and the best evaluation, each with its `step`.
 
-    `higher_is_better`: of each metric, whether more of it is better. `validation_share`: the part of the time that
-    validation took.
+    `higher_is_better`: of each metric, whether more of it is better. `units`: what the values of a metric are measured
+    in, where the data set standardises its target. `continued`: what was said each time the run went on on another
+    curve. `validation_share`: the part of the time that validation took.
     """
 
     final: dict[str, float | None] | None = None
     best: dict[str, float | None] | None = None
     higher_is_better: dict[str, bool] | None = None
+    units: dict[str, str] | None = None
+    continued: list[str] | None = None
     validation_share: float | None = None
 
 

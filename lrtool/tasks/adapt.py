@@ -49,7 +49,7 @@ def adapt(returned: Any, val_fraction: float, seed: int, most: int = 20_000, tar
     for name, source in (("training", train), ("validation", val)):
         if source is not None and len(source) == 0:
             raise TaskError(f"the {name} data set is empty", where="data", remedy="give at least one sample")
-    return Data(train, val, _shape(train, val), given.batch_size, weights)
+    return Data(train, val, _shape(train, val), given.batch_size, given.drop_last, weights)
 
 
 def _is_dataset(value: Any) -> bool:

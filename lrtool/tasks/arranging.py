@@ -30,7 +30,8 @@ _TARGETS = ("label", "labels", "targets", "y", "class", "classes")
 class ModelMaker:
     """Makes fresh models of a specification, drawn from torch's current random state.
 
-    `example`: a batch that layers without sizes (`LazyLinear`) learn them from; None where the model has none.
+    `example`: a batch that layers without sizes (`LazyLinear`) learn them from, and others are made for; None where the
+    model is whole without one.
     """
 
     spec: Model
@@ -47,10 +48,10 @@ class ModelMaker:
         return self.spec.build(self.shape, self.context)
 
     def formed(self, model: nn.Module) -> nn.Module:
-        """The same model after a forward pass without a gradient, where its layers need one to know their sizes."""
+        """The same model after a forward pass without a gradient, where its layers need one to be what they are."""
         import torch
 
-        if self.example is None or not is_lazy(model):
+        if self.example is None:
             return model
         training = model.training
         with torch.no_grad(), guarded("the forward pass that lazy layers learn their sizes from", "model"):
@@ -109,9 +110,11 @@ def _accepts(model: nn.Module, named: Mapping[str, Any]) -> bool:
 
 
 def numbered(data: Data) -> Data:
-    """The data with classes numbered from 0, where all targets are in memory and say 1 … n, or −1 and 1."""
-    from lrtool.tasks.sources import TensorSource
+    """The data with classes numbered from 0, where they are words, or all are in memory and say 1 … n, or −1 and 1."""
+    from lrtool.tasks.sources import DatasetSource, TensorSource
 
+    if isinstance(data.train, DatasetSource):
+        return _without_words(data)
     if not isinstance(data.train, TensorSource) or data.train.target.is_floating_point() or data.train.target.ndim > 2:
         return data
     values = np.unique(data.train.target.cpu().numpy()).tolist()
@@ -122,6 +125,44 @@ def numbered(data: Data) -> Data:
         _LOG.warning("the classes 1 to %d are taken as 0 to %d", len(values), len(values) - 1)
         return _mapped(data, lambda target: target - (target > 0).long(), max(0, data.shape.outputs - 1))
     return data
+
+
+def _without_words(data: Data) -> Data:
+    """The data with numbers of classes, in sorted order, where samples that are read one by one have words for them."""
+    import torch
+
+    train: Any = data.train
+    batch = train.take(torch.arange(min(1, len(train))))
+    if not isinstance(batch.target, tuple | list) or not all(isinstance(each, str) for each in batch.target):
+        return data
+    sources: list[Any] = [train] if data.val is None else [train, data.val]
+    key = train.target if isinstance(batch.inputs, Mapping) else -1
+    with guarded("reading the targets of all samples, which are words", "data"):
+        words = sorted({each.dataset[at][key] for each in sources for at in range(len(each))})
+    _LOG.warning("targets are words, so classes: %s", ", ".join(f"{each!r} is {n}" for n, each in enumerate(words)))
+    numbers = {word: number for number, word in enumerate(words)}
+    told = [replace(each, dataset=Relabelled(each.dataset, numbers, key)) for each in sources]
+    parts = batch.inputs if isinstance(batch.inputs, tuple) else ()
+    size = tuple(parts[0].shape[1:]) if len(parts) == 1 and isinstance(parts[0], torch.Tensor) else ()
+    return replace(
+        data, train=told[0], val=told[1] if data.val is not None else None, shape=DataShape(size, len(words), "class")
+    )
+
+
+class Relabelled:
+    """A map-style data set whose targets are words, with numbers of classes in their place; `key`: where they are."""
+
+    def __init__(self, dataset: Any, numbers: Mapping[str, int], key: int | str) -> None:
+        self._dataset, self._numbers, self._key = dataset, numbers, key
+        self.classes = list(numbers)
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def __getitem__(self, number: int) -> Any:
+        sample = self._dataset[number]
+        target = self._numbers[sample[self._key]]
+        return {**sample, self._key: target} if isinstance(sample, Mapping) else (*sample[:-1], target)
 
 
 def _mapped(data: Data, change: Callable[[Tensor], Tensor], outputs: int) -> Data:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -93,6 +93,9 @@ class Dataset(BaseModel, ABC):
 
     kind: str
     batch_size: int = Field(64, ge=1, description="Samples per update.")
+    drop_last: bool = Field(
+        True, description="Leave out what fills no batch at an epoch's end; false: a smaller batch (loop engine only)."
+    )
     val_fraction: float = Field(0.2, ge=0, lt=1, description="Part of the samples held out for validation.")
     split_seed: int = Field(0, ge=0, description="Seed of the split; the same for every trial, so trials compare.")
     sampler: Literal["random", "balanced"] = Field(
@@ -108,15 +111,28 @@ class Dataset(BaseModel, ABC):
 class Data:
     """A loaded data set: training and validation sources (`val` may be missing) and what a model must fit.
 
-    `batch_size`: what the data themselves say, None if nothing. `weights`: how often each training sample is drawn,
-    relative to the others, (samples,); None: equally.
+    `batch_size`, `drop_last`: what the data themselves say, None if nothing. `weights`: how often each training sample
+    is drawn, relative to the others, (samples,); None: equally. `unit`: of a target that was standardised, its own.
     """
 
     train: Source
     val: Source | None
     shape: DataShape
     batch_size: int | None = None
+    drop_last: bool | None = None
     weights: NDArray[np.float64] | None = None
+    unit: Unit | None = None
+
+
+@dataclass(frozen=True)
+class Unit:
+    """The unit of a target before it was standardised: its name, and the size of one standardised unit in it.
+
+    `scale` has one number, or one for each column of the target.
+    """
+
+    name: str
+    scale: tuple[float, ...]
 
 
 LossFunction = Callable[[Any, Any], "Tensor"]
@@ -124,11 +140,16 @@ LossFunction = Callable[[Any, Any], "Tensor"]
 
 @dataclass(frozen=True)
 class Metric:
-    """A validation metric: the mean over samples of `per_sample(output, target)` → tensor (batch, …)."""
+    """A validation metric: the mean over samples of `per_sample(output, target)` → tensor (batch, …).
+
+    `of_mean`: what becomes of that mean, as the root does of squared errors. `unit`: what its values are measured in.
+    """
 
     name: str
     per_sample: Callable[[Any, Any], Tensor]
     higher_is_better: bool = True
+    of_mean: Callable[[float], float] | None = None
+    unit: str = ""
 
 
 def own_loss(output: Any) -> Any:
@@ -150,7 +171,9 @@ class Task:
 
     `new_model` draws fresh initial weights from torch's current random state. `loss(output, target)` gives
     the mean over the batch; None where the model returns its own loss. `weights`: how often each training sample is
-    drawn, relative to the others; None: equally.
+    drawn, relative to the others; None: equally. `drop_last`: what fills no batch at an epoch's end is left out.
+    `whole_batches`: the model takes batches of `batch_size` samples and no others. `unit`: the target's own, where it
+    was standardised.
     """
 
     name: str
@@ -161,6 +184,9 @@ class Task:
     loss: LossFunction | None
     metrics: Mapping[str, Metric] = field(default_factory=dict)
     weights: NDArray[np.float64] | None = None
+    drop_last: bool = True
+    whole_batches: bool = False
+    unit: Unit | None = None
 
     def loss_of(self, output: Any, target: Any) -> Tensor:
         """The loss of a batch: `loss(output, target)`, or the one that the model returned."""
@@ -172,9 +198,38 @@ class Task:
         return {f"val_{name}": metric.higher_is_better for name, metric in self.metrics.items()}
 
     @property
+    def units(self) -> dict[str, str]:
+        """What the values of each metric are measured in, by column; those without a unit are left out."""
+        return {f"val_{name}": metric.unit for name, metric in self.metrics.items() if metric.unit}
+
+    @property
     def batches_per_epoch(self) -> int:
-        """Full batches per epoch; the remainder is dropped, so every update sees `batch_size` samples."""
-        return len(self.train) // self.batch_size
+        """Batches per epoch; the remainder that fills none is dropped, or with `drop_last: false` a smaller one."""
+        return -(-len(self.train) // self.batch_size) if not self.drop_last else len(self.train) // self.batch_size
+
+    @property
+    def uneven(self) -> bool:
+        """Whether the last batch of an epoch is smaller than the others."""
+        return not self.drop_last and len(self.train) % self.batch_size > 0
+
+    @property
+    def val_batch_size(self) -> int:
+        """Samples of a validation batch: twice as many as in training, for nothing is kept for a backward pass."""
+        return self.batch_size if self.whole_batches else 2 * self.batch_size
+
+    @property
+    def val_samples(self) -> int:
+        """How many of the validation samples are looked at: all, but where only whole batches can be."""
+        size = len(self.val) if self.val is not None else 0
+        return size - size % self.batch_size if self.whole_batches else size
+
+    def evaluation(self, means: Sequence[float]) -> dict[str, float]:
+        """`val_loss` and each metric as `val_<name>`, of the means over the samples of loss and metrics."""
+        loss, *rest = means
+        found = {"val_loss": loss}
+        for (name, metric), mean in zip(self.metrics.items(), rest, strict=True):
+            found[f"val_{name}"] = mean if metric.of_mean is None else metric.of_mean(mean)
+        return found
 
     def to(self, device: torch.device) -> Task:
         """The same with its data on a device. Raises TaskError where the data cannot be moved."""

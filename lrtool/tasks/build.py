@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lrtool.errors import TaskError, UsageError
-from lrtool.tasks.arranging import ModelMaker, arranged, balanced, is_lazy, numbered
-from lrtool.tasks.base import BuildContext, Data, Dataset, LossFunction, Metric, Model, Task, own_loss
+from lrtool.tasks.arranging import ModelMaker, balanced, numbered
+from lrtool.tasks.base import BuildContext, Data, Dataset, LossFunction, Metric, Model, Task, Unit, own_loss
 from lrtool.tasks.failures import guarded
 from lrtool.tasks.losses import Loss, default_loss
 from lrtool.tasks.losses.base import check_loss, describe
 from lrtool.tasks.metrics import MetricSpec, default_metrics
 from lrtool.tasks.outputs import Select, selected, selection, whole
+from lrtool.tasks.probing import probe
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from lrtool.tasks.sources import Batch
 
 _LOG = logging.getLogger("lrtool")
-
-#: Samples of the batch that model, loss and metrics are tried on.
-_PROBE = 8
 
 
 def build_task(
@@ -42,14 +38,15 @@ def build_task(
     where the config is wrong, TaskError where the data or the user's code is.
     """
     loaded = data.load(context)
-    batch_size = loaded.batch_size or data.batch_size
-    _check_batch_size(batch_size, loaded)
+    drop_last = data.drop_last if loaded.drop_last is None else loaded.drop_last
+    batch_size = _batch_size(loaded.batch_size or data.batch_size, drop_last, loaded)
     if loss is not None:
         loss.check(loaded.shape)
     if loss is None or loss.kind == "cross_entropy":
         loaded = numbered(loaded)
     maker = ModelMaker(model, loaded.shape, context)
-    batch, output, loaded = _probe(maker, batch_size, loaded)
+    tried = probe(maker, batch_size, loaded)
+    batch, output, loaded = tried.batch, tried.output, tried.data
     loss = _choose_loss(loss, output, loaded)
     select = _selection(model, loss, output)
     if loss is not None:
@@ -58,50 +55,46 @@ def build_task(
     function = _build_loss(loss, select, output, batch, context)
     built = _metrics(metrics, loss, select, output, batch, loaded, context)
     weights = balanced(loaded) if data.sampler == "balanced" else loaded.weights
-    return Task(name, maker, loaded.train, loaded.val, batch_size, function, built, weights)
+    task = Task(
+        name, maker, loaded.train, loaded.val, batch_size, function, built, weights, drop_last, unit=loaded.unit
+    )
+    return _in_whole_batches(task) if tried.whole_batches else task
 
 
-def _check_batch_size(batch_size: int, loaded: Data) -> None:
+def _in_whole_batches(task: Task) -> Task:
+    """The task of a model that takes batches of one size only; UsageError where there are none of that size."""
+    only = f"the model takes only batches of {task.batch_size} samples"
+    if task.uneven:
+        raise UsageError(
+            f"{only}, but the last of an epoch has {len(task.train) % task.batch_size}",
+            where="data.drop_last",
+            remedy="write drop_last: true",
+        )
+    task = replace(task, whole_batches=True)
+    if task.val is not None and not task.val_samples:
+        raise UsageError(
+            f"{only}, but there are {len(task.val)} for validation",
+            where="data.batch_size",
+            remedy=f"write at most {len(task.val)}, raise data.val_fraction, or write 0 there to go without validation",
+        )
+    left = len(task.val) - task.val_samples if task.val is not None else 0
+    _LOG.warning("%s%s", only, f"; the last {left} validation samples, which fill none, are left out" if left else "")
+    return task
+
+
+def _batch_size(batch_size: int, drop_last: bool, loaded: Data) -> int:
+    """That of a batch; all samples make one where smaller batches are allowed."""
     if len(loaded.train) == 0:
         raise TaskError("there are no training samples", where="data", remedy="give at least one")
+    if not drop_last:
+        return min(batch_size, len(loaded.train))
     if batch_size > len(loaded.train):
         raise UsageError(
             f"a batch of {batch_size} does not fit {len(loaded.train)} training samples",
             where="data.batch_size",
-            remedy=f"write at most {len(loaded.train)}",
+            remedy=f"write at most {len(loaded.train)}, or drop_last: false",
         )
-
-
-def _probe(maker: ModelMaker, batch_size: int, loaded: Data) -> tuple[Batch, Any, Data]:
-    """A small batch, what a fresh model says of it, and the data as the model takes them."""
-    import torch
-    from torch import nn
-
-    index = torch.arange(min(batch_size, _PROBE))
-    with torch.random.fork_rng(devices=[]):
-        with guarded("building the model", "model"):
-            model = maker.bare()
-        if not isinstance(model, nn.Module):
-            raise TaskError(f"the model is {describe(model)}, not an nn.Module", where="model")
-        loaded = arranged(loaded, model)
-        batch = loaded.train.take(index)
-        if is_lazy(model):
-            maker.example = batch
-        inputs = batch.inputs.values() if hasattr(batch.inputs, "values") else batch.inputs
-        shapes = ", ".join(describe(part) for part in inputs)
-        remedy = _remedy(inputs, model)
-        with guarded(f"the model's forward pass (inputs: {shapes})", "model", remedy):
-            return batch, batch.forward(maker.formed(model)), loaded
-
-
-def _remedy(inputs: Iterable[Any], model: nn.Module) -> str:
-    """What to do where a model does not take these inputs."""
-    own = next((each.dtype for each in model.parameters() if each.is_floating_point()), None)
-    for each in inputs:
-        if hasattr(each, "is_floating_point") and each.is_floating_point() and own is not None and each.dtype != own:
-            given, wanted = (str(dtype).removeprefix("torch.") for dtype in (each.dtype, own))
-            return f"the data are {given} and the model is {wanted}: return x.to(torch.{wanted}) from your data"
-    return "make the model take a batch of such inputs (the first number is the batch's size)"
+    return batch_size
 
 
 def _selection(model: Model, loss: Loss | None, output: Any) -> Select:
@@ -158,27 +151,27 @@ def _metrics(
     if specs is not None:
         if loss is None or loss.kind == "use":
             select = selection(output) if not any(spec.kind == "use" for spec in specs) else select
-        return _build_metrics(specs, select, output, batch, context)
+        return _build_metrics(specs, select, output, batch, context, loaded.unit)
     if loss is None or loss.kind == "use":
         return {}
     built: dict[str, Metric] = {}
-    for spec in default_metrics(loaded.shape, loss.kind):
+    for spec in default_metrics(loaded.shape, loss.kind, loaded.unit is not None):
         try:
-            built |= _build_metrics([spec], select, output, batch, context)
+            built |= _build_metrics([spec], select, output, batch, context, loaded.unit)
         except TaskError as error:
             _LOG.info("no metric %s: %s", spec.kind, error)
     return built
 
 
 def _build_metrics(
-    metrics: Sequence[MetricSpec], select: Select, output: Any, batch: Batch, context: BuildContext
+    metrics: Sequence[MetricSpec], select: Select, output: Any, batch: Batch, context: BuildContext, unit: Unit | None
 ) -> dict[str, Metric]:
     """The metrics by name, after a try on the batch."""
     import torch
 
     built: dict[str, Metric] = {}
     for spec in metrics:
-        metric = spec.build(context)
+        metric = spec.measured_in(unit, spec.build(context))
         if spec.kind != "use":
             metric = replace(metric, per_sample=selected(metric.per_sample, select))
         if metric.name in built:

@@ -32,6 +32,7 @@ class Samples:
     collate: Callable[[list[Any]], Any] | None = None
     batch_size: int | None = None
     weights: NDArray[np.float64] | None = None
+    drop_last: bool | None = None
 
 
 def is_stream(value: Any) -> bool:
@@ -73,13 +74,13 @@ def _loader(loader: Any, most: int) -> Samples:
         weights = np.asarray(sampler.weights, dtype=np.float64)
     elif not isinstance(sampler, RandomSampler | SequentialSampler) and not is_stream(loader.dataset):
         _LOG.warning("the loader's %s is not used: every trial draws its batches at random", type(sampler).__name__)
-    size = loader.batch_size
+    size, drop_last = loader.batch_size, loader.drop_last
     if size is None and isinstance(loader.batch_sampler, BatchSampler):
-        size = loader.batch_sampler.batch_size
+        size, drop_last = loader.batch_sampler.batch_size, loader.batch_sampler.drop_last
     if size is None and is_stream(loader.dataset):
         # The stream gives whole batches: each is one sample of a batch of one.
         return Samples(inside.dataset, _only, 1)
-    return Samples(inside.dataset, collate, size, weights)
+    return Samples(inside.dataset, collate, size, weights, drop_last if size is not None else None)
 
 
 def _only(samples: list[Any]) -> Any:

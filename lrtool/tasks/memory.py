@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lrtool.errors import TaskError, UsageError
-from lrtool.tasks.base import Arrays, BuildContext, Data, Dataset, DataShape
+from lrtool.tasks.base import Arrays, BuildContext, Data, Dataset, DataShape, Unit
 
 
 def split(size: int, val_fraction: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -88,7 +89,13 @@ class InMemory(Dataset):
         self.check(arrays)
         kept, held_out = self.parts(arrays)
         val = arrays.take(held_out) if len(held_out) else None
-        return as_data(*self.standardise(arrays.take(kept), val), shape)
+        train = arrays.take(kept)
+        data = as_data(*self.standardise(train, val), shape)
+        return replace(data, unit=self.unit(train))
+
+    def unit(self, train: Arrays) -> Unit | None:
+        """The unit of a target that `standardise` scales; None where it does not."""
+        return None
 
 
 def scale_inputs(train: Arrays, val: Arrays | None, axis: int | None = 0) -> tuple[Arrays, Arrays | None]:

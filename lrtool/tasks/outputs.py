@@ -29,7 +29,25 @@ def selection(output: Any, wanted: int | str | None = None) -> Select:
     if wanted is not None:
         return _wanted(output, wanted)
     if isinstance(output, torch.Tensor):
-        return whole
+        return _Found()
+    _where(output)
+    return _Found()
+
+
+@dataclasses.dataclass(frozen=True)
+class _Found:
+    """The predictions wherever they are: a model may return more in training than in evaluation."""
+
+    def __call__(self, output: Any) -> Any:
+        import torch
+
+        return output if isinstance(output, torch.Tensor) else _where(output)(output)
+
+
+def _where(output: Any) -> Select:
+    """Where in an output that is no tensor its predictions are; TaskError where that is not to be told."""
+    import torch
+
     if isinstance(output, tuple | list) and not hasattr(output, "_fields"):
         if output and isinstance(output[0], torch.Tensor):
             return _Item(0)

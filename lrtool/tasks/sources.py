@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import default_collate
+from torch.utils.data import Subset, default_collate
 
 from lrtool.errors import TaskError
 from lrtool.tasks.failures import guarded
@@ -102,6 +102,14 @@ class DatasetSource:
         return replace(self, device=device)
 
 
+def first_part(source: Source, size: int) -> Source:
+    """The first samples of a source, as a source."""
+    if isinstance(source, TensorSource):
+        return TensorSource(tuple(part[:size] for part in source.inputs), source.target[:size])
+    assert isinstance(source, DatasetSource)
+    return replace(source, dataset=Subset(source.dataset, range(size)))
+
+
 def as_batch(collated: Any, target: str = "target", spread: bool = False) -> Batch:
     """Inputs and target of a collated batch: the last of a tuple, or the key `target` of a mapping (None without).
 
@@ -143,21 +151,32 @@ def as_tensor(values: Tensor | NDArray[Any]) -> Tensor:
 class BatchOrder:
     """Which samples make up each batch: a pure function of (seed, epoch, step), the same in every engine.
 
-    Each epoch is a fresh permutation; the remainder that does not fill a batch is left out. With `weights`, shape
-    (size,), samples are drawn with replacement, as often as their weights say.
+    Each epoch is a fresh permutation; the remainder that does not fill a batch is left out, or without `drop_last` a
+    last, smaller batch. With `weights`, shape (size,), samples are drawn with replacement, as often as these say.
     """
 
-    def __init__(self, seed: int, size: int, batch_size: int, weights: NDArray[np.float64] | None = None) -> None:
+    def __init__(
+        self,
+        seed: int,
+        size: int,
+        batch_size: int,
+        weights: NDArray[np.float64] | None = None,
+        drop_last: bool = True,
+    ) -> None:
         self.seed, self.size, self.batch_size = seed, size, batch_size
-        self.per_epoch = size // batch_size
+        self.per_epoch = size // batch_size if drop_last else -(-size // batch_size)
         self._shares = None if weights is None else weights / weights.sum()
 
-    def epoch(self, epoch: int) -> NDArray[np.int64]:
-        """Indices of a whole epoch, shape (batches, batch_size)."""
+    def order(self, epoch: int) -> NDArray[np.int64]:
+        """Indices of an epoch's samples in order, all its batches one after the other."""
         rng = np.random.Generator(np.random.Philox(key=[self.seed, epoch]))
-        wanted = self.per_epoch * self.batch_size
+        wanted = min(self.per_epoch * self.batch_size, self.size)
         if self._shares is None:
             order = rng.permutation(self.size)[:wanted]
         else:
             order = rng.choice(self.size, wanted, p=self._shares)
-        return order.reshape(self.per_epoch, self.batch_size).astype(np.int64, copy=False)
+        return order.astype(np.int64, copy=False)
+
+    def epoch(self, epoch: int) -> NDArray[np.int64]:
+        """Indices of a whole epoch, shape (batches, batch_size); its batches must be of one size."""
+        return self.order(epoch).reshape(self.per_epoch, self.batch_size)

@@ -1,7 +1,8 @@
 """What one step costs through the loop engine, against a hand-written PyTorch loop over the same tensors.
 
 Both train the digits MLP (64-128-128-10, batch 64, SGD with momentum 0.9) from the same weights over the same
-batches with the same optimizer, in turns, in one process; their last losses must agree, so the work is the same.
+batches with the same optimizer, in turns, in one process. With as many threads their last losses must be equal, so the
+work is the same; with more threads the plain loop sums in another order, which 2,000 updates make visible.
 The engine records loss and LR of every step, the plain loop nothing. torch-lr-finder and Lightning's lr_find run
 too where they are installed.
 
@@ -163,7 +164,7 @@ def measure(task: Task, runner: Runner, steps: int, rounds: int) -> tuple[list[f
                 expected = loss
             else:
                 got = loss
-        agree = agree and math.isclose(expected, got, rel_tol=1e-4)
+        agree = agree and expected == got
     return theirs, ours, agree
 
 
@@ -181,12 +182,12 @@ def main() -> int:
         ("torch-lr-finder", "torch_lr_finder", torch_lr_finder),
         ("lightning lr_find", "lightning", lightning_lr_find),
     ]
-    theirs, ours, agree = measure(task, engine, options.steps, options.rounds)
+    theirs, ours, _ = measure(task, engine, options.steps, options.rounds)
     report("engine, plain: all", theirs, ours)
     threads = worthwhile_threads(task, seeded_model(task, 0), torch.device("cpu"))
     with intra_threads(threads):
-        theirs, ours, again = measure(task, engine, options.steps, options.rounds)
-    median, agree = report(f"engine, plain: {threads} thread", theirs, ours), agree and again
+        theirs, ours, agree = measure(task, engine, options.steps, options.rounds)
+    median = report(f"engine, plain: {threads} thread", theirs, ours)
     for name, package, runner in peers:
         if importlib.util.find_spec(package) is None:
             print(f"{name:24}skipped: the package {package} is not installed")

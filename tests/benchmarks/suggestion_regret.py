@@ -7,7 +7,8 @@ and the grid says what it costs.
 
 The noise floor is the excess if the LR is chosen by one seed of the grid and judged by the others. A method that
 gives no LR counts as the config's own LR. The stability limit is compared with the largest LR of the grid (constant
-schedule) up to which trainings neither diverge nor end above their start.
+schedule) up to which trainings neither diverge nor end above their start. Of the range test it says what it cost, in
+training runs and seconds, and when its first answer came; `--engine loop` asks as if no model could be stacked.
 
     python tests/benchmarks/suggestion_regret.py [--held-out|--unseen|--noisy] [--tasks A,B] [--methods A,B] [--quick]
 """
@@ -23,6 +24,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +36,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from lrtool.analysis.range_test_result import LrEstimate
 from lrtool.analysis.suggest import METHODS
 from lrtool.config.schema import Config
+from lrtool.engine.trials import EngineName
+from lrtool.experiments.engines import Engines
 from lrtool.experiments.range_test.range_test import run_range_test
 from lrtool.experiments.setup import Setup
 from lrtool.experiments.tune import run_tune
@@ -49,6 +53,8 @@ TARGETS = {TUNE: (0.05, 0.30), OURS: (0.15, 0.80)}
 ALL = {**TASKS, **HELD_OUT, **UNSEEN, **NOISY}
 #: What `tune` may cost: so many training runs, or so many seconds, whichever is more.
 MOST_RUNS, MOST_SECONDS = 3.0, 20.0
+#: What the range test may cost apart from its ramp, as `tune`, and in how many times the ramp's time it first answers.
+RANGE_RUNS, RANGE_SECONDS, FIRST = 1.0, 10.0, 2.0
 #: Seeds of repeats lie this far apart.
 SEED_STEP = 100
 
@@ -62,6 +68,7 @@ class Findings:
         self.lrs: dict[str, dict[Key, float | None]] = defaultdict(dict)
         self.regrets: dict[str, dict[Key, float]] = defaultdict(dict)
         self.costs: dict[Key, tuple[float, float]] = {}
+        self.range_costs: dict[Key, dict[str, float]] = {}
         self.limits: dict[tuple[str, int], tuple[LrEstimate | None, float]] = {}
 
     def add(self, method: str, key: Key, lr: float | None, known: Truth, configured: float) -> None:
@@ -70,27 +77,36 @@ class Findings:
         self.regrets[method][key] = known.excess(configured if lr is None else lr)
 
 
-def judge(config: Config, seeds: list[int], methods: list[str], findings: Findings, output: Path) -> None:
+def judge(
+    config: Config, seeds: list[int], methods: list[str], findings: Findings, output: Path, engine: EngineName
+) -> None:
     """Ask every method about one task."""
     known = {schedule: truth(config, schedule) for schedule in SCHEDULES}
     for seed in seeds:
         for schedule in SCHEDULES:
             key, setup = (config.name, schedule, seed), setup_of(config, schedule, seed)
-            said = suggestions(setup, methods, output, findings, key, known["constant"].limit)
+            said = suggestions(setup, methods, output, findings, key, known["constant"].limit, engine)
             for method, lr in said.items():
                 findings.add(method, key, lr, known[schedule], config.optimizer.lr)
 
 
 def suggestions(
-    setup: Setup, methods: list[str], output: Path, findings: Findings, key: Key, limit: float | None
+    setup: Setup,
+    methods: list[str],
+    output: Path,
+    findings: Findings,
+    key: Key,
+    limit: float | None,
+    engine: EngineName,
 ) -> dict[str, float | None]:
     """What each method says; the stability limit and the cost of `tune` are noted on the way."""
     said: dict[str, float | None] = {}
     with progress("", quiet=True) as watch:
         if set(methods) & {OURS, *PEERS}:
-            _, result = run_range_test(setup, output, watch)
+            run, result = run_range_test(asking(setup), output, watch, Engines(engine))
             said[OURS] = result.suggestion.value if result.suggestion is not None else None
             said.update({kind: result.methods[kind].lr for kind in PEERS})
+            findings.range_costs[key] = run.results["cost"]
             if limit is not None:
                 findings.limits[key[0], key[2]] = (result.stability, limit)
         if FINDER in methods:
@@ -101,6 +117,12 @@ def suggestions(
             findings.costs[key] = (tuned.runs, time.perf_counter() - began)
             said[TUNE] = tuned.best.response.lr
     return {method: said[method] for method in methods}
+
+
+def asking(setup: Setup) -> Setup:
+    """The same, with what other tools' methods suggest."""
+    settings = setup.config.range_test.model_copy(update={"methods": True})
+    return replace(setup, config=setup.config.model_copy(update={"range_test": settings}))
 
 
 def torch_lr_finder(setup: Setup) -> float | None:
@@ -212,6 +234,35 @@ def print_costs(findings: Findings) -> bool:
     return not dear
 
 
+def print_range_costs(findings: Findings) -> bool:
+    """What each range test took, and when its first answer came; whether that was within its bounds everywhere."""
+    if not findings.range_costs:
+        return True
+    dear, late = [], []
+    for key, cost in findings.range_costs.items():
+        name = f"{key[0]} {key[1]} {key[2]}"
+        first, ramp = cost["first_answer_seconds"], cost["ramp_seconds"]
+        print(
+            f"  {name:<40} {cost['runs']:>7.2f} runs {cost['seconds']:>7.2f} s; one run"
+            f" {cost['seconds_of_one_run']:.2f} s, budget {cost['budget_runs']:.3g} runs, trained"
+            f" {cost['trained_runs']:.2f} of {cost['planned_runs']:.3g} runs; first answer {first:.2f} s,"
+            f" ramp {ramp:.2f} s"
+        )
+        dear += [name] * (cost["runs"] > RANGE_RUNS and cost["seconds"] > RANGE_SECONDS)
+        late += [name] * (first > FIRST * ramp)
+    runs, seconds, first = (
+        np.median([cost[what] for cost in findings.range_costs.values()])
+        for what in ("runs", "seconds", "first_answer_seconds")
+    )
+    print(
+        f"{'FAIL' if dear else 'PASS'}: range-test cost: median {runs:.1f} training runs, {seconds:.1f} s (target"
+        f" {RANGE_RUNS:g} run or {RANGE_SECONDS:g} s){''.join(f'; {name}' for name in dear)}\n"
+        f"first answer: median {first:.2f} s; later than {FIRST:g} times the ramp in {len(late)} of"
+        f" {len(findings.range_costs)}"
+    )
+    return not dear
+
+
 def print_limits(findings: Findings) -> bool:
     """How often the stability limit is within a factor of 2 of the grid's; whether that is often enough."""
     if not findings.limits:
@@ -240,6 +291,7 @@ def main() -> int:
     parser.add_argument("--tasks", help="comma-separated names")
     parser.add_argument("--methods", help=f"comma-separated, of {OURS}, {TUNE}, {FINDER}, {', '.join(PEERS)}")
     parser.add_argument("--repeats", type=int, default=3, help="how often each method is asked, with other seeds")
+    parser.add_argument("--engine", type=EngineName, default=EngineName.AUTO, help="of the range test")
     parser.add_argument("--quick", action="store_true", help="one repeat of four tasks")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -255,10 +307,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as output:
         for name in tasks:
             print(f"{name} …", file=sys.stderr, flush=True)
-            judge(configs[name], seeds, methods, findings, Path(output))
+            judge(configs[name], seeds, methods, findings, Path(output), arguments.engine)
     print_details(findings, methods, tasks)
     reached = print_summary(findings, methods, tasks)
-    reached &= print_costs(findings)
+    reached &= print_costs(findings) & print_range_costs(findings)
     return 0 if print_limits(findings) and reached else 1
 
 

@@ -13,7 +13,10 @@ def test_a_range_test_and_the_training_it_suggests(cli, config, tmp_path):
     path = config([("steps: 40, seeds: 2", "steps: 100, seeds: 3")])
     code, out, err = cli("range-test", path, "--output", "out")
     assert code == 0 and "suggested peak LR" in out and "next: lrtool train" in out
-    assert "\x1b" not in err and "trial" in err
+    assert "\x1b" not in err and err.index("cost: ") < err.index("first answer, from the ramp alone") < err.index(
+        "finished"
+    )
+    assert err.count("ETA") <= 3 and out.count("does not blow up until") == 1
     code, out, _ = cli("train", path, "--lr-from", "out/small/latest", "--output", "out")
     assert code == 0 and out.startswith("finished after 24 updates")
     assert (tmp_path / "out/small/latest/curves.png").exists()

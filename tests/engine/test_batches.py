@@ -27,13 +27,13 @@ def test_any_range_is_that_of_the_order(kept: int, asked: list[tuple[int, int]])
 
 def test_epochs_that_are_kept_are_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
     task, drawn = small_task(), []
-    epoch_of = BatchOrder.epoch
+    order_of = BatchOrder.order
 
     def counted(order: BatchOrder, epoch: int) -> object:
         drawn.append(epoch)
-        return epoch_of(order, epoch)
+        return order_of(order, epoch)
 
-    monkeypatch.setattr(BatchOrder, "epoch", counted)
+    monkeypatch.setattr(BatchOrder, "order", counted)
     batches = Batches(task, 0, CPU, kept=2)
     per_epoch = len(task.train) // BATCH
     for epoch in (0, 1, 0, 1, 2, 1, 2, 0):

@@ -1,7 +1,10 @@
 import numpy as np
 import pytest
+import safetensors.torch
 
 from lrtool.errors import UsageError
+from lrtool.experiments import train
+from lrtool.tasks.base import seeded_model
 
 
 def test_durations_count_updates_of_accumulated_batches(configured):
@@ -53,3 +56,37 @@ def test_the_best_weights_are_judged_by_what_the_task_measures(configured):
         configured(train__best="val_accuracy", data__val_fraction=0)
     # The default has a stand-in: the training loss.
     assert configured(data__val_fraction=0).recipe.best == "val_loss"
+
+
+def test_the_weights_to_begin_with_are_those_of_a_file_or_a_run(configured, silent, tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "draw_training", lambda *_: None)
+    monkeypatch.setattr(train, "save", lambda *_: None)
+    folder = train.run_training(configured(train__duration="1ep"), tmp_path / "out", silent).session.folder
+    best = folder.checkpoints / "best.safetensors"
+    saved = safetensors.torch.load_file(best)
+    for path in (best, folder.path, tmp_path / "out" / "small", tmp_path / "out" / "small" / "latest"):
+        setup = configured(init={"path": str(path)})
+        assert setup.config.init.path == str(best)
+        for seed in (0, 5):
+            model = seeded_model(setup.task, seed).state_dict()
+            assert all(model[name].equal(each) for name, each in saved.items())
+    best.unlink()  # as of a run that was interrupted
+    assert configured(init={"path": str(folder.path)}).config.init.path.endswith("step-00000008.safetensors")
+    with pytest.raises(UsageError, match="do not fit the model"):
+        configured(init={"path": str(folder.path)}, model__hidden=[8])
+    for path in folder.checkpoints.iterdir():
+        path.unlink()
+    with pytest.raises(UsageError, match="this run has no weights"):
+        configured(init={"path": str(folder.path)})
+
+
+def test_what_the_data_say_of_batches_stands_in_the_config(configured, tmp_path):
+    (tmp_path / "d.py").write_text(
+        "import torch\nfrom torch.utils.data import *\n"
+        "def load(): return DataLoader(TensorDataset(torch.randn(90, 2), torch.arange(90) % 2), batch_size=25)\n"
+    )
+    own = configured(data={"use": "d.py:load"})
+    assert (own.config.data.batch_size, own.config.data.drop_last) == (25, False)
+    assert own.updates_per_epoch == 3 and own.steps == 15 and "batch_size: 25" in own.config.to_yaml()
+    told = configured(data={"use": "d.py:load", "batch_size": 10, "drop_last": True, "val_fraction": 0.5})
+    assert (told.config.data.batch_size, told.config.data.drop_last, told.updates_per_epoch) == (10, True, 4)

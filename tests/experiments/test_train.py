@@ -99,14 +99,43 @@ def test_a_resumed_run_equals_one_that_never_stopped(configured, silent, tmp_pat
     assert resumed.session.summary()["final"] == json.loads((whole / "summary.json").read_text())["final"]
 
 
-@pytest.mark.parametrize("change", ["data.batch_size=16", "train.duration=4ep", "seed=3"])
+@pytest.mark.parametrize("change", ["data.batch_size=16", "train.duration=4ep", "seed=3", "data.drop_last=false"])
 def test_a_resume_that_is_refused_changes_nothing(configured, tmp_path, silent, change):
     folder = run_training(configured(), tmp_path, silent).session.folder
     before = {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file() and path.suffix != ".lock"}
-    with pytest.raises(UsageError, match="the checkpoint was made with"):
+    with pytest.raises(UsageError, match="the checkpoint was made"):
         resume_training(prepare(load_config(folder.config, [change])), folder, silent)
     after = {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file() and path.suffix != ".lock"}
     assert after == before
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("train.duration=8ep", "the curve of 64 updates, not of 40"),
+        ("train.duration=4ep", "the curve of 32 updates, not of 40"),
+        ("optimizer.lr=0.1", "another curve than before"),
+        ("schedule.final=10%", "another curve than before"),
+    ],
+)
+def test_a_run_goes_on_on_another_curve_from_where_it_stopped(configured, silent, tmp_path, change, said):
+    with pytest.raises(Interrupted):
+        run_training(configured(), tmp_path, lambda *_: StopAt(13))
+    folder = RunFolder.open(tmp_path / "small")
+    before = read_metrics(folder.path / "metrics.csv")["lr"]
+    run = resume_training(prepare(load_config(folder.config, [change])), folder, silent)
+    setup = prepare(load_config(folder.config))
+    lr = read_metrics(folder.path / "metrics.csv")["lr"]
+    expected = setup.trial(0, setup.config.optimizer.lr).curves["lr"].table()
+    np.testing.assert_array_equal(lr, [*before, *expected[len(before) :]])
+    assert said in run.notes[0] and f"from update {len(before)} on" in run.notes[0]
+    summary = folder.summary()
+    assert summary["continued"] == [run.notes[0]] and summary["steps"] == setup.steps == len(lr)
+    assert run.notes[0] in (folder.path / "log.txt").read_text()
+    # What was said stays known where it goes on once more.
+    again = resume_training(prepare(load_config(folder.config, ["train.duration=9ep"])), folder, silent)
+    assert len(folder.summary()["continued"]) == 2 and again.notes[0] == folder.summary()["continued"][1]
 
 
 def test_resuming_without_a_checkpoint_says_so(configured, tmp_path, silent):

@@ -99,7 +99,7 @@ def test_a_loss_that_no_lr_changes_gives_a_reason_and_no_number(configured, sile
     run, result = run_tune(configured(optimizer=frozen, model={"kind": "linear"}), tmp_path, silent, budget=30)
     assert result.best.response.lr is None
     assert run.folder.summary()["suggested_lr"] is None
-    assert "does not depend on the LR" in run.folder.summary()["reason"]
+    assert "show no difference between LRs" in run.folder.summary()["reason"]
 
 
 def test_a_trial_is_judged_by_its_last_validation_or_last_training_losses(configured, silent, tmp_path):

@@ -245,21 +245,59 @@ def test_last_epoch_as_in_torch():
         CurveLR(sgd(), "linear", 10, last_epoch=3)
 
 
-def test_state_is_the_step_and_a_fingerprint():
+def test_state_is_the_step_the_length_and_a_fingerprint():
     scheduler = CurveLR(sgd(), "cosine", 1000)
-    assert scheduler.state_dict() == {"last_epoch": 0, "fingerprint": scheduler.fingerprint()}
+    expected = {"last_epoch": 0, "steps": 1000, "steps_per_epoch": None, "fingerprint": scheduler.fingerprint()}
+    assert scheduler.state_dict() == expected
+
+
+@pytest.mark.parametrize(
+    ("fields", "then", "now"),
+    [
+        ("cosine", {"steps": 20}, {"steps": 40}),
+        ("cosine", {"steps": 20}, {"steps": 8}),
+        ("one_cycle", {"steps": 20}, {"steps": 50}),
+        ({"kind": "cosine", "warmup": "2ep"}, {"steps": 20, "steps_per_epoch": 4}, {"steps": 60, "steps_per_epoch": 6}),
+        ({"kind": "wsd", "warmup": 3}, {"steps": 20}, {"steps": 21}),
+        ([{"kind": "linear", "duration": 5}, "cosine"], {"steps": 20}, {"steps": 30}),
+    ],
+)
+def test_the_state_of_another_length_goes_on_on_the_new_curve(fields, then, now, caplog):
+    optimizer = sgd()
+    stopped = CurveLR(optimizer, fields, **then)
+    advance(optimizer, stopped, 10)
+    state = json.loads(json.dumps(stopped.state_dict()))
+    optimizer = sgd()
+    resumed = CurveLR(optimizer, fields, **now)
+    resumed.load_state_dict(state)
+    expected = CurveLR(sgd(), fields, **now)
+    expected.step(10)
+    assert resumed.get_last_lr() == expected.get_last_lr()
+    assert optimizer.param_groups[0]["momentum"] == expected.optimizer.param_groups[0]["momentum"]
+    advance(optimizer, resumed, 1)
+    assert resumed.last_epoch == 11
+    assert f"follows the curve of {now['steps']} updates; the state was saved on that of 20" in caplog.text
+
+
+def test_a_state_that_does_not_say_its_length_goes_on_as_it_was():
+    scheduler = CurveLR(sgd(), "cosine", 20)
+    old = {"last_epoch": 7, "fingerprint": scheduler.fingerprint()}
+    scheduler.load_state_dict(old)
+    assert scheduler.last_epoch == 7
+    with pytest.raises(UsageError, match="number of steps"):
+        CurveLR(sgd(), "cosine", 21).load_state_dict(old)
 
 
 @pytest.mark.parametrize(
     "other",
     [
         lambda: CurveLR(sgd(), "linear", 20),
-        lambda: CurveLR(sgd(), "cosine", 21),
+        lambda: CurveLR(sgd(), "linear", 30),
         lambda: CurveLR(sgd(0.2), "cosine", 20),
         lambda: CurveLR(sgd(groups=2), "cosine", 20),
         lambda: CurveLR(sgd(), "cosine", 20, momentum="linear"),
     ],
-    ids=["schedule", "steps", "lr", "groups", "momentum"],
+    ids=["schedule", "schedule and steps", "lr", "groups", "momentum"],
 )
 def test_the_state_of_another_curve_is_refused(other):
     with pytest.raises(UsageError, match=r"another schedule.*last_epoch"):

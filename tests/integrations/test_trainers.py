@@ -1,5 +1,7 @@
 """CurveLR unmodified in Lightning and in transformers' Trainer, both run for real."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -79,6 +81,19 @@ def test_lightning_resumes(module, tmp_path):
     assert first.used + second.used == expected().table().tolist()
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_lightning_goes_on_with_another_length(module, tmp_path, monkeypatch):
+    loader = torch.utils.data.DataLoader(data(), batch_size=8)
+    first = module()
+    stopped = trainer(tmp_path, 2)
+    stopped.fit(first, loader)
+    stopped.save_checkpoint(tmp_path / "half.ckpt")
+    monkeypatch.setattr(sys.modules[__name__], "STEPS", 18)
+    second = module()
+    trainer(tmp_path, 6).fit(second, loader, ckpt_path=tmp_path / "half.ckpt")
+    assert second.used == KINDS["one_cycle"](rise=4).bind(0.1, 18)(np.arange(6, 18)).tolist()
+
+
 def hugging_face(folder, **settings):
     transformers = pytest.importorskip("transformers")
     pytest.importorskip("accelerate")
@@ -135,3 +150,13 @@ def test_transformers_resumes(tmp_path):
     again, watch = hugging_face(tmp_path, save_strategy="no")
     again.train(resume_from_checkpoint=str(tmp_path / "checkpoint-5"))
     assert list(watch.used) == expected()(np.arange(5, STEPS)).tolist()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_transformers_goes_on_with_another_length(tmp_path, monkeypatch):
+    trainer, _ = hugging_face(tmp_path, save_strategy="steps", save_steps=5)
+    trainer.train()
+    monkeypatch.setattr(sys.modules[__name__], "STEPS", 20)
+    again, watch = hugging_face(tmp_path, save_strategy="no")
+    again.train(resume_from_checkpoint=str(tmp_path / "checkpoint-5"))
+    assert list(watch.used) == KINDS["one_cycle"](rise=4).bind(0.1, 20)(np.arange(5, 20)).tolist()

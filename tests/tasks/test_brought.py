@@ -11,8 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import ConcatDataset, DataLoader, Dataset, IterableDataset, WeightedRandomSampler, random_split
 
+from lrtool.engine.batches import Batches
 from lrtool.engine.loop.engine import LoopEngine
 from lrtool.engine.trials import Recipe
+from lrtool.engine.vector.obstacles import obstacle
 from lrtool.errors import LrtoolError, TaskError, UsageError
 from lrtool.optimizers import KINDS as OPTIMIZERS
 from lrtool.status import Status
@@ -55,7 +57,9 @@ def task_of(returned: object, make: Callable = net, loss: object = None, metric:
     own = {name: fields.pop(name) for name in ("output",) if name in fields}
     asked = [metrics.KINDS[name]() for name in metric] if metric is not None else None
     data = Given.model_construct(
-        kind="given", returned=returned, **{"batch_size": 8, "val_fraction": 0.2, "split_seed": 0, **fields}
+        kind="given",
+        returned=returned,
+        **{"batch_size": 8, "val_fraction": 0.2, "split_seed": 0, "drop_last": True, **fields},
     )
     object.__setattr__(data, "sampler", fields.get("sampler", "random"))
     model = Made.model_construct(kind="made", make=make, output=own.get("output"))
@@ -249,6 +253,48 @@ def test_predictions_are_found_in_what_a_model_returns(name: str) -> None:
     assert trains(wrapped) == trains(plain) and set(wrapped.metrics) == {"accuracy"}
 
 
+class Sometimes(Returning):
+    """Returns more in training (or in evaluation) than else, as models with auxiliary heads do."""
+
+    def __init__(self, wrap: Callable, training: bool) -> None:
+        super().__init__(wrap)
+        self.when = training
+
+    def forward(self, x: Tensor) -> object:
+        return super().forward(x) if self.training == self.when else self.net(x)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("name", WRAPPED)
+def test_a_model_may_return_more_in_training_than_in_validation(name: str, training: bool) -> None:
+    plain = task_of((X, Y), lambda: Returning(lambda logits: logits))
+    wrapped = task_of((X, Y), lambda: Sometimes(WRAPPED[name], training), loss="cross_entropy")
+    assert trains(wrapped) == trains(plain)
+
+
+class Late(nn.Module):
+    """Makes a layer in its first forward pass."""
+
+    def __init__(self, first: int) -> None:
+        super().__init__()
+        self.first = nn.Linear(6, first) if first else nn.Identity()
+        self.head: nn.Module | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        if self.head is None:
+            self.head = nn.Linear(x.shape[1], 3)
+        return self.head(x)
+
+
+@pytest.mark.parametrize("first", [0, 5])
+def test_layers_that_are_made_late_are_trained(first: int) -> None:
+    task = task_of((X, Y), lambda: Late(first))
+    assert len(list(task.new_model().parameters())) == 2 + 2 * bool(first)
+    assert all(parameter.requires_grad for parameter in task.new_model().parameters())
+    assert np.isfinite(trains(task)["val_loss"])
+
+
 @pytest.mark.parametrize(("wrap", "output"), [(lambda y: (y * 0, y), 1), (lambda y: {"a": y * 0, "b": y}, "b")])
 def test_one_can_say_where_predictions_are(wrap: Callable, output: int | str) -> None:
     assert trains(task_of((X, Y), lambda: Returning(wrap), loss="cross_entropy", output=output))
@@ -326,6 +372,29 @@ def test_targets_of_every_form(name: str) -> None:
         assert 0 <= values["val_accuracy"] <= 1
 
 
+class Words(Dataset):
+    """Samples whose target is a word, as a tuple or a mapping."""
+
+    def __init__(self, mapping: bool = False) -> None:
+        self.mapping = mapping
+
+    def __len__(self) -> int:
+        return 120
+
+    def __getitem__(self, index: int) -> object:
+        word = ["cat", "dog", "ape"][int(Y[index])]
+        return {"numbers": X[index], "more": X[index] * 0, "label": word} if self.mapping else (X[index], word)
+
+
+@pytest.mark.parametrize("make", [lambda: Words(), lambda: (Words(), Words()), lambda: ConcatDataset([Words()])])
+def test_words_are_classes_also_where_samples_are_read_one_by_one(make: Callable, caplog) -> None:
+    task = task_of(make(), net)
+    assert "'ape' is 0, 'cat' is 1, 'dog' is 2" in caplog.text and set(task.metrics) == {"accuracy"}
+    numbers = torch.tensor([1, 2, 0])[Y]
+    plain = trains(task_of((X, numbers) if not isinstance(make(), tuple) else ((X, numbers), (X, numbers)), net))
+    assert trains(task) == pytest.approx(plain)
+
+
 def test_forms_of_one_target_train_the_same() -> None:
     hot = functional.one_hot(Y, 3)
     found = [trains(task_of((X, target), net)) for target in (Y, Y[:, None], hot, hot.float(), Y + 1)]
@@ -351,3 +420,94 @@ def test_classes_can_be_drawn_or_weighed_equally() -> None:
 
 def rare_of(task: Task) -> np.ndarray:
     return task.train.target.numpy() == 1
+
+
+class Stateful(nn.Module):
+    """Carries the state of an LSTM on from batch to batch, so all must be of one size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm, self.head, self.state = nn.LSTM(6, 5, batch_first=True), nn.Linear(5, 3), None
+
+    def forward(self, x: Tensor) -> Tensor:
+        y, (h, c) = self.lstm(x[:, None], self.state)
+        self.state = (h.detach(), c.detach())
+        return self.head(y[:, 0])
+
+
+class Sized(nn.Module):
+    """Has a first state, or something else, as large as a training batch."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.net, self.how = net(), how
+        self.register_buffer("noise", torch.zeros(16, 6))
+
+    def forward(self, x: Tensor) -> Tensor:
+        match self.how:
+            case "adds":
+                return self.net(x + self.noise)
+            case "views":
+                return self.net(x.view(16, 6))
+            case "asserts":
+                assert len(x) == 16, "sixteen samples, please"
+                return self.net(x)
+            case "copies":
+                self.noise.copy_(x.detach())
+                return self.net(x)
+            case _:
+                return self.net(torch.cat(x.chunk(16)).reshape(16, -1))
+
+
+ONE_SIZE = {"stateful": Stateful} | {
+    how: (lambda how=how: Sized(how)) for how in ("adds", "views", "asserts", "copies", "reshapes")
+}
+
+
+@pytest.mark.parametrize("name", ONE_SIZE)
+def test_models_that_take_one_size_of_batches_train_and_are_validated(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    task = task_of((X, Y), ONE_SIZE[name], "cross_entropy", batch_size=16, val_fraction=0.3)
+    assert task.whole_batches and (len(task.val), task.val_samples) == (36, 32)
+    assert "only batches of 16 samples; the last 4 validation samples" in caplog.text
+    assert np.isfinite(list(trains(task).values())).all()
+
+
+def test_models_that_take_one_size_are_told_what_cannot_be() -> None:
+    with pytest.raises(UsageError, match="but there are 12 for validation; write at most 12"):
+        task_of((X, Y), ONE_SIZE["adds"], "cross_entropy", batch_size=16, val_fraction=0.1)
+    with pytest.raises(UsageError, match=r"data\.drop_last: .*but the last of an epoch has 4"):
+        task_of((X, Y), ONE_SIZE["adds"], "cross_entropy", batch_size=16, val_fraction=0.3, drop_last=False)
+
+
+@pytest.mark.parametrize("make", [net, lambda: nn.Sequential(nn.BatchNorm1d(6), net()), lambda: nn.Sequential(net())])
+def test_other_models_are_validated_whole(make: Callable) -> None:
+    task = task_of((X, Y), make, batch_size=16)
+    assert not task.whole_batches and task.val_samples == 24
+
+
+@pytest.mark.parametrize(("samples", "size", "batches"), [(120, 50, 3), (120, 40, 3), (120, 119, 2), (120, 500, 1)])
+@pytest.mark.parametrize("loaded", [False, True])
+def test_remainders_are_batches_too(samples: int, size: int, batches: int, loaded: bool) -> None:
+    data: object = torch.utils.data.TensorDataset(X, Y)
+    task = task_of(
+        DataLoader(data, batch_size=size) if loaded else data, val_fraction=0.0, batch_size=size, drop_last=False
+    )
+    assert task.batches_per_epoch == batches and task.batch_size == min(size, samples)
+    every = Batches(task, 0, torch.device("cpu"))
+    seen = [every(number) for number in range(2 * batches)]
+    for epoch in (seen[:batches], seen[batches:]):
+        assert torch.cat(epoch).sort().values.tolist() == list(range(samples))
+    assert task.uneven == (samples % task.batch_size > 0)
+    (trace,) = LoopEngine().run(task, [trial(0, 2 * batches, 0.05)], Recipe(OPTIMIZERS["sgd"](lr=0.05)))
+    assert trace.status is Status.FINISHED
+    if task.uneven:
+        assert "the last batch of an epoch is smaller" in str(obstacle(task, Recipe(OPTIMIZERS["sgd"](lr=0.05))))
+
+
+def test_a_remainder_that_is_dropped_is_left_out() -> None:
+    loader = DataLoader(torch.utils.data.TensorDataset(X, Y), batch_size=50, drop_last=True)
+    task = task_of(loader, val_fraction=0.0)
+    assert task.batches_per_epoch == 2 and not task.uneven and task.drop_last
+    assert obstacle(task, Recipe(OPTIMIZERS["sgd"](lr=0.05))) is None

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lrtool.analysis.flatness import is_flat
 from lrtool.analysis.lr_fit import fit_response
 from lrtool.analysis.range_test_result import Caveat, LrEstimate, RangeTestResult
 
@@ -27,6 +28,16 @@ _LEARNED = 4.0
 #: its limit, and networks that large LRs leave constant let the limit appear higher still.
 LRS, RATIO = 7, 4.0
 _HIGHEST = 2.0
+#: Caveats of what was read off a ramp; probes measure it.
+_OF_THE_RAMP = (Caveat.NOT_EXPLODED, Caveat.FALLS_AT_ONCE)
+#: A limit seen under a schedule, in few trainings, may be off by this factor.
+_INFERRED = 2.0
+#: Of fewer LRs no best one can be told.
+_FEWEST = 3
+#: Of fewer LRs the middle one is this part of the limit.
+_PART = 1 / 8
+#: What a training brings its loss down by, as a part of what the best does, if it learned about as much.
+_ALIKE = 0.75
 
 
 @dataclass(frozen=True)
@@ -44,6 +55,15 @@ class Probes:
     last: Array
     part: float
     validated: bool = True
+    common: NDArray[np.bool_] | None = None
+
+    @property
+    def comparable(self) -> Probes:
+        """At the LRs that all seeds were tried with (`common`): one seed's luck elsewhere is no reason to go there."""
+        kept = self.common
+        if kept is None or kept.sum() < _FEWEST or not np.isfinite(self.losses[kept]).any():
+            return self
+        return replace(self, lr=self.lr[kept], losses=self.losses[kept], last=self.last[kept], common=None)
 
     def learned(self, lr: float) -> bool:
         """Whether the mean training loss came down by more than its noise at a probed LR next to `lr`."""
@@ -67,11 +87,21 @@ class Probes:
 
         The first LR above it that has a higher validation loss for every seed has a lower training loss for every seed.
         """
+        if self.losses.shape[1] < 2:
+            return False  # of one seed it may well be noise
         worse = (self.losses > self.losses[self.best]).all(axis=1) | ~np.isfinite(self.losses).all(axis=1)
         above = np.flatnonzero(worse[self.best :])
         if not self.validated or not above.size:
             return False
         return bool((self.last[self.best + above[0]] < self.last[self.best]).all())
+
+    def as_much(self, level: float) -> bool:
+        """Whether a training whose losses end at this level learned about as much as the best probe."""
+        levels = self.last.mean(axis=1)
+        known, start = levels[np.isfinite(levels)], self.first[np.isfinite(self.first)]
+        if not known.size or not start.size or not bool(self._fell(level)):
+            return False
+        return bool(start.mean() - level > _ALIKE * (start.mean() - known.min()))
 
     def _fell(self, level: ArrayLike) -> NDArray[np.bool_]:
         first = self.first[np.isfinite(self.first)]
@@ -81,11 +111,44 @@ class Probes:
         return np.asarray(first.mean() - np.asarray(level) > _LEARNED * error)
 
 
-def centre(ramp: RangeTestResult, configured: float) -> float:
-    """The middle of the LRs to probe; `configured` where the ramp shows no limit."""
+def centre(ramp: RangeTestResult, configured: float, lrs: int = LRS) -> float:
+    """The middle of so many LRs to probe; `configured` where the ramp shows no limit."""
     if ramp.stability is None:
         return configured
+    if lrs < LRS:
+        return float(ramp.stability.value * _PART)
     return float(ramp.stability.value * _HIGHEST / RATIO ** ((LRS - 1) / 2))
+
+
+def completed(values: Array, asked: NDArray[np.bool_]) -> Array:
+    """A table (LRs, seeds) with what trainings that were not asked for would have given, by the first seed's.
+
+    A further seed's value is the first one's, times the median factor by which the two differ at the LRs that both were
+    trained at (plus the median difference, where values are not all above 0). The first seed was trained at every LR.
+    """
+    filled, finite = np.array(values), np.isfinite(values)
+    ratios = bool((values[finite] > 0).all())
+    first = np.log(values[:, 0]) if ratios else values[:, 0]
+    for seed in range(1, values.shape[1]):
+        own = np.log(values[:, seed]) if ratios else values[:, seed]
+        shared = asked[:, seed] & finite[:, seed] & finite[:, 0]
+        guess = first + (float(np.median((own - first)[shared])) if shared.any() else 0.0)
+        filled[:, seed] = np.where(asked[:, seed], values[:, seed], np.exp(guess) if ratios else guess)
+    return filled
+
+
+def inferred_limit(ramp: RangeTestResult, probes: Probes) -> RangeTestResult:
+    """The range test with the stability limit that probes show which blew up; as it was where none did.
+
+    It lies between the largest LR up to which all trained, and the smallest that did not.
+    """
+    trained: NDArray[np.bool_] = np.asarray(np.isfinite(probes.losses).all(axis=1))
+    first = int(np.argmin(np.append(trained, False)))
+    if not 0 < first < len(trained):
+        return ramp
+    low, high = float(probes.lr[first - 1]), float(probes.lr[first])
+    found = LrEstimate(float(np.sqrt(low * high)), low, high).widened(_INFERRED)
+    return ramp.limited(found, "the short trainings that blew up")
 
 
 def with_probes(ramp: RangeTestResult, probes: Probes) -> RangeTestResult:
@@ -98,7 +161,11 @@ def with_probes(ramp: RangeTestResult, probes: Probes) -> RangeTestResult:
     part^−0.2 either way than the response's own. Where that reaches below the stability limit, but the LR lies above,
     the limit is as good and safer.
     """
-    response = fit_response(probes.lr, probes.losses)
+    kept = probes.comparable
+    # Whether the LR makes any difference is seen over all of them.
+    first = probes.losses[:, :1]
+    matters = kept is not probes and bool(np.isfinite(first).any()) and not is_flat(first)
+    response = fit_response(kept.lr, kept.losses, matters)
     if response.lr is None or response.interval is None or not probes.learned(response.lr):
         return ramp
     overfitted = probes.overfitted
@@ -106,7 +173,7 @@ def with_probes(ramp: RangeTestResult, probes: Probes) -> RangeTestResult:
     measured = LrEstimate.around(response.lr, *response.interval)
     unsure = min(probes.part, 1.0) ** -_HORIZON_ERROR
     suggestion = _stable(measured.scaled(scale), ramp.stability).widened(unsure)
-    caveats = tuple(caveat for caveat in ramp.caveats if caveat is not Caveat.NOT_EXPLODED)
+    caveats = tuple(caveat for caveat in ramp.caveats if caveat not in _OF_THE_RAMP)
     return replace(ramp, suggestion=suggestion, reason=None, caveats=(*caveats, *_caveats(probes, overfitted)))
 
 

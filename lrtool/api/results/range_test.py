@@ -68,7 +68,9 @@ class RangeTestAnswer(LrResult):
     @property
     def notes(self) -> tuple[str, ...]:
         """What to know about the suggestion, and about how the data were read."""
-        return (*super().notes, *self._said)
+        left_out = self.summary.get("left_out") or ()
+        cut = [f"left out to stay within the budget: {'; '.join(left_out)}"] * bool(left_out)
+        return (*super().notes, *cut, *self._said)
 
     @property
     def stability_limit(self) -> float | None:
@@ -92,7 +94,7 @@ class RangeTestAnswer(LrResult):
 
     def plotted(self) -> RangeTestPlot:
         """The data of the plot, from the run folder."""
-        from lrtool.api.results.reading import read_range_test, title_of, validation_along
+        from lrtool.api.results.reading import read_probes, read_range_test, title_of, validation_along
         from lrtool.report.plots.range_test import RangeTestPlot
 
         if self.found is not None:
@@ -107,6 +109,8 @@ class RangeTestAnswer(LrResult):
             source=str(said.get("suggested_from") or ""),
             reason=self.reason,
             caveats=list(super().notes),
+            left_out=list(said.get("left_out") or ()),
+            probes=read_probes(self._folder),
         )
 
 

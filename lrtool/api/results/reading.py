@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from lrtool.config.settings import RangeTestSettings
 from lrtool.runs.metrics import read_metrics
 
 if TYPE_CHECKING:
-    from lrtool.analysis.range_test_result import RangeTestResult
+    from lrtool.analysis.range_test_result import Probe, RangeTestResult
 
 Array = NDArray[np.float64]
 
@@ -37,7 +38,19 @@ def read_range_test(folder: Path) -> RangeTestResult:
         if np.allclose(table["lr"][rows], lrs[at], rtol=1e-9):
             losses[seed, at] = np.where(np.isfinite(loss), loss, np.nan)
     ramps = [row for row in losses if np.isfinite(row).any()] or [losses[0]]
-    return analyse(lrs, np.array(ramps), settings.smoothing)
+    return analyse(lrs, np.array(ramps), settings.smoothing, methods=settings.methods)
+
+
+def read_probes(folder: Path) -> tuple[Probe, ...]:
+    """The short trainings of a range test; none where there were none."""
+    from lrtool.analysis.range_test_result import Probe
+
+    path = folder / "probes.csv"
+    if not path.is_file():
+        return ()
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return tuple(Probe(float(row["lr"]), int(row["seed"]), int(row["steps"]), float(row["loss"])) for row in rows)
 
 
 def _ramp(settings: RangeTestSettings) -> Array:

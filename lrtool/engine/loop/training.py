@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from lrtool.engine import rng
 from lrtool.engine.batches import Batches, batch_loss, take
 from lrtool.engine.evaluate import evaluate
-from lrtool.engine.loop import state
+from lrtool.engine.loop import continuing, state
 from lrtool.engine.loop.checkpoint import Checkpoint
 from lrtool.engine.loop.precision import MAX_SKIPS, Precision
 from lrtool.engine.recorder import Recorder
@@ -49,6 +49,8 @@ class Training:
         self.task, self.trial, self.recipe = task, trial, recipe
         self.step = 0
         self.best: Best | None = None
+        #: What was said each time it went on on another curve than before.
+        self.continued: list[str] = []
         self._keep_best, self._checked = keep_best, False
         self._batches = Batches(task, trial.seed, recipe.device)
         rng.seed_training(trial.seed, recipe.device)
@@ -161,14 +163,15 @@ class Training:
             "plateau": self._plateau.state() if self._plateau is not None else None,
             "evaluations": [asdict(each) for each in self.trace.evaluations],
             "best": {"step": self.best.step, "value": self.best.value} if self.best else None,
+            "continued": self.continued,
         }
         tensors = {f"{prefix}/{name}": t for prefix, group in groups.items() for name, t in group.items()}
         return Checkpoint(self.step, tensors, details)
 
     def restore(self, checkpoint: Checkpoint, where: str = "checkpoint") -> None:
-        """Go on from a snapshot; raises UsageError where it belongs to another trial, model or optimizer."""
+        """Go on from a snapshot, on this trial's curve; UsageError where it belongs to another model or optimizer."""
         details = checkpoint.details
-        _check_identity(details["trial"], self._identity(), where)
+        continuing.check_identity(details["trial"], self._identity(), checkpoint.step, where)
         state.load_model_state(self.model, checkpoint.group("model"), where)
         state.load_optimizer_state(self._optimizer, checkpoint.group("optimizer"), details["optimizer"], where)
         self._precision.restore(details["scaler"])
@@ -179,6 +182,11 @@ class Training:
         if details["best"] is not None:
             self.best = Best(**details["best"], weights=checkpoint.group("best"))
         self.step = checkpoint.step
+        self.continued = [*details.get("continued", ())]
+        if self.step < self.trial.steps:
+            lr = self._tables["lr"]
+            used = self.trace.lr if self._plateau is None else lr[: self.step]
+            self.continued += continuing.other_curve(int(details["trial"]["steps"]), used, lr)
         rng.restore(checkpoint.group("rng"), self.recipe.device)
 
     def _columns(self, start: int, end: int) -> dict[str, Array]:
@@ -269,6 +277,7 @@ class Training:
             "columns": sorted(self._recorder.columns()),
             "batch_size": self.task.batch_size,
             "training_samples": len(self.task.train),
+            "drop_last": self.task.drop_last,
             "accumulate": recipe.accumulate,
             "precision": recipe.precision,
         }
@@ -282,13 +291,3 @@ def _rows(columns: Mapping[str, Array], fixed: Mapping[str, float]) -> Iterator[
         return zip(lrs, repeat(fixed))
     values = zip(*(columns[name].tolist() for name in names), strict=True)
     return zip(lrs, [{**fixed, **dict(zip(names, row, strict=True))} for row in values], strict=True)
-
-
-def _check_identity(then: Mapping[str, Any], now: Mapping[str, Any], where: str) -> None:
-    for key, value in now.items():
-        if then.get(key) != value:
-            raise UsageError(
-                f"the checkpoint was made with {key} {then.get(key)!r}, but this run has {value!r}",
-                where=where,
-                remedy="resume with the config that the checkpoint was made with",
-            )

@@ -23,6 +23,10 @@ def obstacle(task: Task, recipe: Recipe) -> str | None:
         return "this version of torch does not show which operators a model runs"
     if not isinstance(task.train, TensorSource) or not isinstance(task.val, TensorSource | None):
         return "the data set is read sample by sample"
+    if task.uneven:
+        return "the last batch of an epoch is smaller (data.drop_last: true leaves it out)"
+    if task.whole_batches:
+        return "the model takes batches of one size only"
     if recipe.precision != "fp32":
         return f"precision {recipe.precision} is not stacked"
     if not recipe.optimizer.stackable:

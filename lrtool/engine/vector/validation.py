@@ -39,8 +39,7 @@ class Validation:
                 table = torch.stack(rows).sum(0).cpu().tolist()
         finally:
             self._skeleton.train()
-        names = ["val_loss", *(f"val_{name}" for name in self._task.metrics)]
-        return [dict(zip(names, row, strict=True)) for row in table]
+        return [self._task.evaluation(row) for row in table]
 
     def _draws(self, stack: Stack, number: int) -> AbstractContextManager[object]:
         return Draws(validation_keys(stack.keys, stack.steps, number)) if self._random else nullcontext()

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from lrtool.analysis.divergence import RANGE_TEST
 from lrtool.analysis.range_test import analyse
-from lrtool.analysis.range_test_result import RangeTestResult, Reason
-from lrtool.config.settings import RangeTestSettings
-from lrtool.engine.trials import Trace, Trial
+from lrtool.analysis.range_test_result import Caveat, RangeTestResult, Reason
+from lrtool.engine.trials import Trace
+from lrtool.experiments.budget import RANGE_TEST as USUAL
+from lrtool.experiments.budget import Budget
 from lrtool.experiments.engines import Engines
 from lrtool.experiments.observers import ObserverFactory
-from lrtool.experiments.range_test.limit import with_limit
-from lrtool.experiments.range_test.probes import probed
+from lrtool.experiments.range_test.honesty import falls_along_its_gradient
+from lrtool.experiments.range_test.listener import Listener
+from lrtool.experiments.range_test.measuring import measured
+from lrtool.experiments.range_test.probes import most_seeds
+from lrtool.experiments.range_test.ramp import losses_of, range_test_trials, validation_of
+from lrtool.experiments.range_test.spending import Spending
 from lrtool.experiments.runner import TrialRunner
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.setup import Setup
@@ -24,86 +28,123 @@ from lrtool.loggers import opened
 from lrtool.report.plots.range_test import RangeTestPlot, draw_range_test
 from lrtool.report.plots.style import save
 from lrtool.runs.folder import RunFolder
-from lrtool.schedules import Curve
 from lrtool.status import Status
 
-Array = NDArray[np.float64]
-
-
-def ramp(settings: RangeTestSettings) -> Curve:
-    """The LR of each update: from `start` to exactly `end`, equally spaced in log LR (or in LR: `linear`)."""
-    spaced = np.geomspace if settings.ramp == "exponential" else np.linspace
-    table = spaced(settings.start, settings.end, settings.steps)
-    # Rounding must not move the ends.
-    table[0], table[-1] = settings.start, settings.end
-    return Curve(lambda t: table[np.minimum(t.astype(np.int64), len(table) - 1)], settings.steps, settings.end)
+#: The reason in the summary as long as more is measured; it stays there if the command is killed.
+_GOING_ON = "only the ramp was done: its answer stands here, short trainings had not yet checked it"
 
 
 def run_range_test(
-    setup: Setup, output: Path, watch: ObserverFactory, engines: Engines | None = None
+    setup: Setup,
+    output: Path,
+    watch: ObserverFactory,
+    engines: Engines | None = None,
+    budget: float | None = None,
+    quick: bool = False,
+    listener: Listener | None = None,
 ) -> tuple[Session, RangeTestResult]:
-    """Run the config's range test into a new run folder: the ramp, then the probes that check what it says.
+    """Run the config's range test into a new run folder: the ramp, then the short trainings that check what it says.
 
-    `watch(trials, steps)` makes the observer that shows progress. Raises TaskError where the user's code
-    fails and OutputError where the folder cannot be written; what was measured by then is on disk.
+    `watch(trials, steps)` makes the observer that shows progress. `budget`: cost at most, in the time that one training
+    run by itself takes, its validations included, apart from the ramp; None: 1 run or about 10 seconds, whichever is
+    more. `quick`: the ramp alone. `listener` hears what it will cost and, before the short trainings, what the ramp
+    says: by then that is on disk, too. Raises TaskError where the user's code fails and OutputError where the folder
+    cannot be written; what was measured by then is on disk.
     """
-    config, settings = setup.config, setup.config.range_test
+    config = setup.config
     folder = RunFolder.create(output, config.name, "range-test")
-    engines = engines or Engines()
-    trials = range_test_trials(setup)
-    recipe = replace(setup.recipe, eval_every=_val_every(setup), divergence_rule=RANGE_TEST, plateau=None)
-    with folder.held(), session(folder, "range-test", config, str(recipe.device)) as run:
-        task = setup.task if settings.val_every.amount else replace(setup.task, val=None)
-        columns = (*_val_columns(setup),) if settings.val_every.amount or settings.probe_steps else ()
+    with folder.held(), session(folder, "range-test", config, str(setup.recipe.device)) as run:
+        test = _RangeTest(setup, run, engines or Engines(), listener or Listener())
+        columns = (*_val_columns(setup),) if config.range_test.val_every.amount or config.range_test.probe_steps else ()
         with (
             folder.metrics(columns) as writer,
-            TrialRunner(setup, writer, watch, engines, opened(folder.path)) as runner,
+            TrialRunner(setup, writer, watch, test.engines, opened(folder.path)) as runner,
         ):
-            traces = runner.run(trials, task, recipe)
-            run.steps = runner.steps
-            result = analyse(trials[0].curves["lr"].table(), losses_of(traces, settings.steps), settings.smoothing)
-            if settings.suggest is not None:
-                result = result.suggesting(settings.suggest)
-            if settings.probe_steps:
-                result = _measured(setup, result, runner)
-                run.steps = runner.steps
-        run.results = {**result.summary(), "engine": engines.summary()}
-        _conclude(run, result)
-        run.results.pop("reason")
-        save(draw_range_test(RangeTestPlot.of(result, config.name, _validation(traces))), folder, "range_test")
+            result = test.measure(runner, Budget(setup, runner, test.engines, budget, USUAL), quick)
+        test.tell(result)
+        test.draw(result)
     return run, result
 
 
-def _measured(setup: Setup, ramp: RangeTestResult, runner: TrialRunner) -> RangeTestResult:
-    """The range test with the stability limit and, unless a method was chosen, the suggestion of short trainings."""
-    steps, recipe = setup.config.range_test.probe_steps, replace(setup.recipe, plateau=None)
-    unvalidated = replace(setup.task, val=None)
-    limited = with_limit(setup, ramp, steps, lambda trials: runner.run(trials, unvalidated, recipe))
-    if limited.chosen:
-        return limited.cautioned()
-    return probed(setup, limited, steps, lambda trials: runner.run(trials, setup.task, recipe)).cautioned()
+class _RangeTest:
+    """One range test: what it measures, and what it leaves in its run folder as it goes on."""
 
+    def __init__(self, setup: Setup, run: Session, engines: Engines, listener: Listener) -> None:
+        self.setup, self.run, self.engines, self.listener = setup, run, engines, listener
+        self.began, self.traces = time.perf_counter(), list[Trace]()
+        self.cost: dict[str, Any] = {}
 
-def range_test_trials(setup: Setup) -> list[Trial]:
-    """One trial per seed, all on the same ramp."""
-    first, curves = setup.config.seed, {"lr": ramp(setup.config.range_test)}
-    seeds = range(first, first + setup.config.range_test.seeds)
-    return [setup.following(curves, seed, f"seed {seed}") for seed in seeds]
+    def measure(self, runner: TrialRunner, budget: Budget, quick: bool) -> RangeTestResult:
+        """The ramp and, unless that is all that is wanted, the short trainings that the budget holds."""
+        spending, settings = Spending(self.setup, runner, budget), self.setup.config.range_test
+        alone, seeds = quick or not settings.probe_steps, spending.ramp_seeds
+        self.listener.announced(*spending.announced(alone))
+        result = self._ramp(runner, seeds)
+        if seeds < settings.seeds:
+            left = f"{settings.seeds - seeds} of the ramp's {settings.seeds} seeds"
+            result = replace(result, left_out=(*result.left_out, left))
+        self._spent(runner, spending)
+        self.cost["first_answer_seconds"] = round(time.perf_counter() - self.began, 3)
+        if alone:
+            return result
+        with spending.budget.aside():
+            self._first(result)
+        plan = spending.plan(most_seeds(self.setup))
+        self.listener.expected(runner.steps + spending.ahead(plan))
+        result = measured(self.setup, result, plan, spending).cautioned()
+        self._spent(runner, spending)
+        if result.left_out:
+            self.cost["budget_for_everything"] = spending.everything(most_seeds(self.setup))
+        return result
 
+    def tell(self, result: RangeTestResult) -> None:
+        """Put the result into the summary that is to be written."""
+        run = self.run
+        run.results = {**result.summary(), "cost": self.cost, "engine": self.engines.summary()}
+        run.results.pop("reason")
+        if result.suggestion is None:
+            run.reason = result.reason.value if result.reason else ""
+        if result.reason is Reason.ALL_DIVERGED:
+            run.status = Status.DIVERGED
 
-def losses_of(traces: list[Trace], steps: int) -> Array:
-    """Training losses (seeds, steps), NaN after a seed stopped; a non-finite loss is not a point of the curve."""
-    losses = np.full((len(traces), steps), np.nan)
-    for row, trace in zip(losses, traces, strict=True):
-        row[: trace.steps] = np.where(np.isfinite(trace.train_loss), trace.train_loss, np.nan)
-    return losses
+    def draw(self, result: RangeTestResult) -> None:
+        """Write the probes and the plot, in place of those before."""
+        rows = [f"{probe.lr!r},{probe.seed},{probe.steps},{probe.loss!r}" for probe in result.probes]
+        if rows:
+            self.run.folder.write_text("probes.csv", "\n".join(["lr,seed,steps,loss", *rows, ""]))
+        plot = RangeTestPlot.of(result, self.setup.config.name, validation_of(self.traces))
+        save(draw_range_test(plot), self.run.folder, "range_test")
 
+    def _ramp(self, runner: TrialRunner, seeds: int) -> RangeTestResult:
+        setup, settings = self.setup, self.setup.config.range_test
+        trials = range_test_trials(setup)[:seeds]
+        recipe = replace(setup.recipe, eval_every=_val_every(setup), divergence_rule=RANGE_TEST, plateau=None)
+        task = setup.task if settings.val_every.amount else replace(setup.task, val=None)
+        began = time.perf_counter()
+        self.traces = runner.run(trials, task, recipe)
+        self.cost["ramp_seconds"] = round(time.perf_counter() - began, 3)
+        table, losses = trials[0].curves["lr"].table(), losses_of(self.traces, settings.steps)
+        result = analyse(table, losses, settings.smoothing, methods=settings.methods)
+        if settings.suggest is not None:
+            result = result.suggesting(settings.suggest)
+        if result.suggestion is not None and not falls_along_its_gradient(setup):
+            result = result.noting(Caveat.NOT_ITS_OWN_GRADIENT)
+        return result
 
-def _conclude(run: Session, result: RangeTestResult) -> None:
-    if result.suggestion is None:
-        run.reason = result.reason.value if result.reason else ""
-    if result.reason is Reason.ALL_DIVERGED:
-        run.status = Status.DIVERGED
+    def _first(self, result: RangeTestResult) -> None:
+        """Show the ramp's answer, and leave it on disk: whatever happens then, it stands there."""
+        run = self.run
+        self.listener.answered(result)
+        self.tell(result)
+        kept = run.status, run.reason
+        run.status, run.reason = Status.INTERRUPTED, _GOING_ON
+        run.folder.write_json("summary.json", run.summary())
+        self.draw(result)
+        run.status, run.reason = kept[0], ""
+
+    def _spent(self, runner: TrialRunner, spending: Spending) -> None:
+        self.run.steps = runner.steps
+        self.cost.update(spending.spent(runner.trials))
 
 
 def _val_every(setup: Setup) -> int:
@@ -115,14 +156,3 @@ def _val_columns(setup: Setup) -> list[str]:
     if setup.task.val is None:
         return []
     return ["val_loss", *(f"val_{name}" for name in setup.task.metrics)]
-
-
-def _validation(traces: list[Trace]) -> list[tuple[Array, Array]]:
-    """Validation losses along the ramp, a pair (LR, loss) of arrays per seed that has any."""
-    curves = []
-    for trace in traces:
-        points = [(trace.lr[e.step - 1], e.values["val_loss"]) for e in trace.evaluations if "val_loss" in e.values]
-        if points:
-            lr, loss = np.asarray(points).T
-            curves.append((lr, loss))
-    return curves

@@ -44,7 +44,7 @@ def limits(
     """
     if log:
         return low * (low / high) ** below, high * (high / low) ** above
-    between = max(high - low, abs(high) * least, 1e-12)
+    between = max(high - low, max(abs(low), abs(high)) * least) or 1.0
     return low - below * between, high + above * between
 
 

@@ -15,8 +15,9 @@ from lrtool.analysis.statistics.ranks import median
 from lrtool.analysis.statistics.student import estimate
 from lrtool.comparison.variants import Variant, loss_curve
 from lrtool.report.plots.axes import BAD, from_zero, is_wide, set_limits
+from lrtool.report.plots.lettering import label, legend_below, titled
 from lrtool.report.plots.schedule import steps_below
-from lrtool.report.plots.style import INK, PALETTE, metric_name, shortened_apart, styled, titled
+from lrtool.report.plots.style import INK, PALETTE, look, metric_name, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,8 +28,6 @@ Array = NDArray[np.float64]
 #: Variants that one figure can tell apart; the best ones are drawn.
 MOST_DRAWN = len(PALETTE)
 _POINTS = 300
-#: More curves than this have their names below the picture, for they would cover it.
-_NAMES_INSIDE = 4
 
 
 @dataclass(frozen=True)
@@ -79,25 +78,31 @@ def draw_overlay(plot: OverlayPlot) -> Figure:
     """Loss with bands above, learning rate below, over a common step axis."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8.5, 6.4), layout="constrained")
+    figure = Figure(figsize=(8.5, 6.0), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
-    names = shortened_apart([band.name for band in plot.bands], 40)
     _loss_axis(above, plot)
-    top = above.get_ylim()[1]
-    for place, (band, name, color) in enumerate(zip(plot.bands, names, PALETTE, strict=False)):
-        order = 3 - place / 10  # the best on top
-        label = f"{name} ({band.seeds} seed{'' if band.seeds == 1 else 's'})"
-        marker = "o" if len(band.step) == 1 else None
-        above.plot(band.step, band.mean, color=color, label=label, marker=marker, zorder=order)
-        if (band.mean <= top).any():
-            above.fill_between(band.step, band.low, band.high, color=color, alpha=0.4 / (2 + len(plot.bands)), lw=0)
-        below.plot(band.lr_step, band.lr, color=color, lw=1.4, zorder=order)
-    _names(figure, above, plot)
+    for place, band in enumerate(plot.bands):
+        _draw_band(above, band, place, len(plot.bands))
+        below.plot(band.lr_step, band.lr, lw=1.4, zorder=3 - place / 10, **look(place))
     _lr_axis(below, plot)
     steps_below(below)
     figure.align_ylabels([above, below])
-    titled(figure, above, plot.title, plot.answer, 104)
+    more = f"; {plot.left_out} worse variants are not drawn" if plot.left_out else ""
+    legend_below(figure, [above], f"{plot.statistic} and 95% interval over seeds{more}", most=3)
+    titled(figure, plot.title, plot.answer)
     return figure
+
+
+def _draw_band(axes: Axes, band: Band, place: int, count: int) -> None:
+    low, high = axes.get_ylim()
+    seeds = f"{band.seeds} seed{'' if band.seeds == 1 else 's'}"
+    away = ", above the picture" if len(band.mean) and band.mean.min() > high else ""
+    name, marker = label(f"{band.name} ({seeds}{away})"), "o" if len(band.step) == 1 else None
+    axes.plot(band.step, band.mean, label=name, marker=marker, zorder=3 - place / 10, **look(place))  # the best on top
+    if (band.mean <= high).any():
+        # An interval may reach below 0, where a log axis has no place: it ends at the lower edge.
+        ends = np.clip(band.low, low, None), np.clip(band.high, low, None)
+        axes.fill_between(band.step, *ends, color=look(place)["color"], alpha=0.4 / (2 + count), lw=0)
 
 
 def _band(variant: Variant, loss: str, statistic: Statistic) -> Band:
@@ -132,6 +137,7 @@ def _loss_axis(axes: Axes, plot: OverlayPlot) -> None:
     axes.set_ylabel(metric_name(plot.loss))
     curves = [band.mean for band in plot.bands if len(band.mean)]
     if not curves:
+        axes.set_yticks([])
         axes.text(0.5, 0.5, "no seed has a finite loss", transform=axes.transAxes, ha="center", color=INK)
         return
     means = np.concatenate(curves)
@@ -139,16 +145,6 @@ def _loss_axis(axes: Axes, plot: OverlayPlot) -> None:
     if low > 0:
         high = min(high, max(float(curves[0].max()), BAD * low))
     set_limits(axes.yaxis, low, high, log=is_wide(low, high))
-
-
-def _names(figure: Figure, axes: Axes, plot: OverlayPlot) -> None:
-    more = f"; {plot.left_out} worse variants are not drawn" if plot.left_out else ""
-    title = f"{plot.statistic} and 95% interval over seeds{more}"
-    if len(plot.bands) <= _NAMES_INSIDE:
-        axes.legend(loc="best", title=title, title_fontsize=8.5)
-    else:
-        handles, labels = axes.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=2, title=title, title_fontsize=8.5)
 
 
 def _lr_axis(axes: Axes, plot: OverlayPlot) -> None:

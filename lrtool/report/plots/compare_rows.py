@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
@@ -15,16 +14,8 @@ from lrtool.analysis.statistics.comparison import Comparison, Statistic
 from lrtool.analysis.statistics.student import Interval
 from lrtool.comparison.variants import Variant
 from lrtool.report.plots.axes import is_wide, set_limits
-from lrtool.report.plots.style import (
-    FAINT,
-    INK,
-    PALETTE,
-    metric_name,
-    number,
-    shortened_apart,
-    styled,
-    titled,
-)
+from lrtool.report.plots.lettering import fitted_apart, titled, wrapped
+from lrtool.report.plots.style import FAINT, INK, PALETTE, metric_name, number, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,9 +25,9 @@ Array = NDArray[np.float64]
 
 #: Rows of dots and bars that are still read.
 MOST_ROWS = 30
-_NAME = 44
-#: Inches of a figure, of a letter of a name, and of one of the line above the axes.
-_WIDTH, _LETTER, _SMALL = 8.5, 0.085, 0.075
+#: Inches of a figure and of a name at most; sizes of names, and of the line below the axes, in points.
+_WIDTH, _NAME = 8.5, 3.6
+_NAMES, _SIZE = 10.0, 10.0
 #: Values that span more than this factor are drawn on a log axis; up to it, equal distances look equal.
 _WIDE = 8.0
 
@@ -140,13 +131,13 @@ def draw_forest(plot: ForestPlot) -> Figure:
             axes.plot(row.interval, (place, place), color=color, lw=2.4)
         if math.isfinite(row.mean):
             axes.plot(row.mean, place, "D", ms=6.5, color=color, mec="white", mew=0.8)
-    width = _rows(axes, [f"{row.name} *" if row.odd else row.name for row in plot.rows])
+    _rows(axes, [f"{row.name} *" if row.odd else row.name for row in plot.rows])
     _forest_limits(axes, plot)
     _forest_notes(axes, plot)
     what = f"{metric_name(plot.metric)}: seeds, {plot.statistic}, 95% interval; grey: told apart from the best"
     odd = "; *: outliers or skew, the interval may hold less often" if any(row.odd for row in plot.rows) else ""
-    _below(axes, what + odd, width)
-    titled(figure, axes, plot.title, _with_left_out(plot.answer, plot.left_out), int(width / _SMALL))
+    _below(figure, what + odd)
+    titled(figure, plot.title, _with_left_out(plot.answer, plot.left_out))
     return figure
 
 
@@ -158,10 +149,9 @@ def draw_target(plot: TargetPlot) -> Figure:
     figure = Figure(figsize=(_WIDTH, 1.7 + 0.42 * len(plot.names)), layout="constrained")
     axes = figure.subplots()
     for place, (steps, seeds) in enumerate(zip(plot.steps, plot.seeds, strict=True)):
-        note = "" if len(steps) == seeds else f"{len(steps)} of {seeds} seeds reach it"
-        end = 0.0
+        if len(steps) < seeds:
+            _note(axes, place, f"{len(steps)} of {seeds} seeds reach it")
         if len(steps):
-            end = float(steps.max())
             # Seeds that never arrive count: a median of those that did would flatter the others.
             if len(steps) > seeds / 2:
                 middle = float(np.median([*steps, *[math.inf] * (seeds - len(steps))]))
@@ -169,38 +159,43 @@ def draw_target(plot: TargetPlot) -> Figure:
             # One above the other, for many arrive at the same evaluation.
             spread = 0.22 if len(steps) > 1 else 0.0
             axes.plot(steps, place + np.linspace(-spread, spread, len(steps)), "o", ms=3.5, color=INK, alpha=0.7, mew=0)
-        axes.annotate(note, (end, place), xytext=(8, 0), textcoords="offset points", va="center", fontsize=8.5)
-    width = _rows(axes, list(plot.names))
-    partly = any(len(steps) < seeds for steps, seeds in zip(plot.steps, plot.seeds, strict=True))
-    room = 1 - 1.8 / width if partly else 0.95
-    axes.set_xlim(0, max([1.0, *(float(steps.max()) for steps in plot.steps if len(steps))]) / room)
+    _rows(axes, list(plot.names))
+    axes.set_xlim(0, max([1.0, *(float(steps.max()) for steps in plot.steps if len(steps))]) / 0.95)
     loss = metric_name(plot.loss)
-    _below(axes, f"updates until the {loss} is at most {number(plot.target)}: median (bar), seeds (dots)", width)
-    titled(figure, axes, plot.title, _with_left_out(plot.answer, plot.left_out), int(width / _SMALL))
+    _below(figure, f"updates until the {loss} is at most {number(plot.target)}: median (bar), seeds (dots)")
+    titled(figure, plot.title, _with_left_out(plot.answer, plot.left_out))
     return figure
 
 
-def _below(axes: Axes, text: str, width: float) -> None:
-    axes.set_xlabel("\n".join(textwrap.wrap(text, int(width / _SMALL))))
+def _below(figure: Figure, text: str) -> None:
+    """Words below the axes, as wide as the figure."""
+    figure.supxlabel("\n".join(wrapped(text, _WIDTH - 0.4, _SIZE)), fontsize=_SIZE)
+
+
+def _note(axes: Axes, place: int, words: str) -> None:
+    """Words right of a row, outside the axes, where nothing crosses them."""
+    axes.annotate(
+        words, (1, place), xycoords=axes.get_yaxis_transform(), xytext=(6, 0), textcoords="offset points",
+        va="center", fontsize=8.5, annotation_clip=False,
+    )  # fmt: skip
 
 
 def _with_left_out(answer: str, left_out: int) -> str:
     return f"{answer} ({left_out} worse variants are not drawn)" if left_out else answer
 
 
-def _rows(axes: Axes, names: Sequence[str]) -> float:
-    """Name the rows; gives the inches that this leaves for the axes."""
-    shown = shortened_apart(names, _NAME)
-    axes.set_yticks(range(len(names)), shown)
+def _rows(axes: Axes, names: Sequence[str]) -> None:
+    """Name the rows."""
+    axes.set_yticks(range(len(names)), fitted_apart(names, _NAME, _NAMES))
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")
-    return _WIDTH - 0.3 - _LETTER * max(map(len, shown))
 
 
 def _forest_limits(axes: Axes, plot: ForestPlot) -> None:
     """Room for every value, unless some lie so far off that the good ones could not be told apart."""
     means = np.array([row.mean for row in plot.rows if math.isfinite(row.mean)])
     if not means.size:
+        axes.set_xticks([])
         return
     spread = max((float(np.ptp(row.values)) for row in plot.rows[:1] if len(row.values)), default=0.0)
     apart = np.abs(means - means[0])
@@ -214,14 +209,18 @@ def _forest_limits(axes: Axes, plot: ForestPlot) -> None:
 
 
 def _forest_notes(axes: Axes, plot: ForestPlot) -> None:
-    """At the right of a row: how many seeds diverged, and where a mean lies that is out of the picture."""
+    """Right of a row: how many seeds diverged, and where a mean lies that is out of the picture.
+
+    An interval that leaves the picture has an arrow where it does.
+    """
     low, high = axes.get_xlim()
     for place, row in enumerate(plot.rows):
+        if row.interval is not None and low <= row.mean <= high:
+            for out, at, arrow in ((row.interval[0] < low, low, "<"), (row.interval[1] > high, high, ">")):
+                if out:
+                    axes.plot(at, place, arrow, ms=6, color=FAINT if row.apart else PALETTE[0], clip_on=False)
         notes = [f"{row.diverged} seed{'' if row.diverged == 1 else 's'} diverged"] if row.diverged else []
         if math.isfinite(row.mean) and not low <= row.mean <= high:
             notes.append(f"{plot.statistic} {number(row.mean)} {'→' if row.mean > high else '(far left)'}")
         if notes:
-            axes.annotate(
-                ", ".join(notes), (0.995, place), xycoords=axes.get_yaxis_transform(),
-                ha="right", va="bottom", fontsize=8.5,
-            )  # fmt: skip
+            _note(axes, place, ", ".join(notes))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
@@ -10,8 +10,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrtool.report.plots.axes import from_zero, is_wide, set_limits
+from lrtool.report.plots.lettering import label as named
+from lrtool.report.plots.lettering import legend_below, titled, y_label
 from lrtool.report.plots.schedule import epochs_on_top, outline, steps_below
-from lrtool.report.plots.style import BLUE, FAINT, GREEN, INK, PALETTE, VERMILION, VIOLET, number, styled, titled
+from lrtool.report.plots.style import (
+    BLUE,
+    DASHES,
+    FAINT,
+    GREEN,
+    INK,
+    PALETTE,
+    VERMILION,
+    VIOLET,
+    look,
+    marker,
+    number,
+    styled,
+)
 from lrtool.report.thinning import Thinned, running_mean, thin
 
 if TYPE_CHECKING:
@@ -25,6 +40,8 @@ _BLOCKS = 1500
 _SMOOTHED = 1 / 40
 #: A loss that falls by this factor is drawn on a log axis.
 _WIDE = 30.0
+#: Metrics in one panel at most, and the factor by which their sizes may differ.
+_LINES, _SIZES = 5, 6.0
 
 
 @dataclass(frozen=True)
@@ -87,13 +104,14 @@ def draw_training(plot: TrainingPlot) -> Figure:
     from matplotlib.figure import Figure
 
     metrics = {name: values for name, values in plot.validation.items() if name != "val_loss"}
-    heights = [3.2, *([1.8] if metrics else []), 1.4, *[1.1] * len(plot.extra)]
-    figure = Figure(figsize=(8.5, 1.3 + 1.15 * sum(heights)), layout="constrained")
+    groups = _alike(metrics)
+    heights = [3.2, *[1.8] * len(groups), 1.4, *[1.2] * len(plot.extra)]
+    figure = Figure(figsize=(8.5, 1.0 + 1.15 * sum(heights)), layout="constrained")
     panels = list(figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0])
     _loss_panel(panels[0], plot)
-    if metrics:
-        _metric_panel(panels[1], plot.step, metrics)
-    lower = panels[2:] if metrics else panels[1:]
+    for axes, names in zip(panels[1:], groups, strict=False):
+        _metric_panel(axes, plot.step, metrics, names)
+    lower = panels[1 + len(groups) :]
     _line_panel(lower[0], plot.step, plot.lr, "learning rate", VIOLET)
     for place, (axes, (name, values)) in enumerate(zip(lower[1:], plot.extra.items(), strict=True)):
         _line_panel(axes, plot.step, values, name.replace("_", " "), PALETTE[(place + 3) % len(PALETTE)])
@@ -101,8 +119,31 @@ def draw_training(plot: TrainingPlot) -> Figure:
     figure.align_ylabels(panels)
     if plot.steps_per_epoch:
         epochs_on_top(panels[0], plot.steps_per_epoch)
-    titled(figure, panels[0], plot.title, plot.answer)
+    legend_below(figure, panels, most=5)
+    titled(figure, plot.title, plot.answer)
     return figure
+
+
+def _alike(metrics: Mapping[str, Array]) -> list[list[str]]:
+    """The metrics in groups that one axis shows well: those of [0, 1], and others of about the same size."""
+    groups: list[list[str]] = []
+    for name, values in metrics.items():
+        fits = (group for group in groups if _same_size(metrics[group[0]], values) and len(group) < _LINES)
+        group = next(fits, None)
+        if group is None:
+            groups.append([name])
+        else:
+            group.append(name)
+    return groups
+
+
+def _same_size(one: Array, other: Array) -> bool:
+    first, second = (values[np.isfinite(values)] for values in (one, other))
+    inside = [bool(((values >= 0) & (values <= 1)).all()) for values in (first, second)]
+    if any(inside):
+        return all(inside)
+    sizes = sorted(float(np.abs(values).max()) for values in (first, second))
+    return sizes[1] <= _SIZES * sizes[0] and np.sign(first[0]) == np.sign(second[0])
 
 
 def _steps_per_epoch(step: Array, epoch: Array) -> float | None:
@@ -128,7 +169,6 @@ def _loss_panel(axes: Axes, plot: TrainingPlot) -> None:
         _mark_best(axes, plot.step, loss)
     _loss_scale(axes, few, smooth, loss)
     axes.set_ylabel("loss")
-    axes.legend(loc="best")
 
 
 def _raw(axes: Axes, few: Thinned, points: int) -> None:
@@ -149,6 +189,7 @@ def _loss_scale(axes: Axes, few: Thinned, smooth: Array, loss: Array | None) -> 
     """Log where the loss falls far; an explosion leaves at the top instead of flattening all else."""
     finite = smooth[np.isfinite(smooth)]
     if not finite.size:
+        axes.set_yticks([])
         axes.text(0.5, 0.5, "no finite loss", transform=axes.transAxes, ha="center", color=INK)
         return
     levels = finite if loss is None else np.concatenate([finite, loss[np.isfinite(loss)]])
@@ -165,25 +206,26 @@ def _loss_scale(axes: Axes, few: Thinned, smooth: Array, loss: Array | None) -> 
         set_limits(axes.yaxis, low, min(peak, high + max(high - low, abs(high) * 0.05) / 2), least=0.05)
     if peak > axes.get_ylim()[1] and float(finite.max()) > axes.get_ylim()[1]:
         axes.annotate(
-            f"up to {number(peak)}", (0.995, 0.985), xycoords="axes fraction", ha="right", va="top", fontsize=8.5
-        )
+            f"up to {number(peak)}", (0.995, 0.985), xycoords="axes fraction", ha="right", va="top", fontsize=8.5,
+            zorder=6, bbox={"fc": "white", "ec": "none", "pad": 1.0},
+        )  # fmt: skip
 
 
-def _metric_panel(axes: Axes, step: Array, metrics: Mapping[str, Array]) -> None:
-    for place, (name, values) in enumerate(metrics.items()):
-        known = np.isfinite(values)
+def _metric_panel(axes: Axes, step: Array, metrics: Mapping[str, Array], names: Sequence[str]) -> None:
+    for place, name in enumerate(names):
+        known = np.isfinite(metrics[name])
+        color = look(list(metrics).index(name) + 2)["color"]
         size = 4 if known.sum() <= 60 else 0
-        color = (GREEN, *PALETTE[3:])[place % 6]
-        axes.plot(step[known], values[known], "-o", ms=size, lw=1.4, color=color, label=_name(name))
-    axes.set_ylabel(_name(next(iter(metrics))) if len(metrics) == 1 else "validation")
-    if len(metrics) > 1:
-        axes.legend(loc="best")
+        label = named(_name(name)) if len(names) > 1 else None
+        axes.plot(step[known], metrics[name][known], marker=marker(place), ms=size, lw=1.4, color=color,
+                  ls=DASHES[place % len(DASHES)], label=label)  # fmt: skip
+    y_label(axes, _name(names[0]) if len(names) == 1 else "validation", 1.9)
 
 
 def _line_panel(axes: Axes, step: Array, values: Array, label: str, color: str) -> None:
     x, y = outline(step, values)
     axes.plot(x, y, color=color, lw=1.6, marker="o" if len(x) == 1 else None)
-    axes.set_ylabel(label)
+    y_label(axes, label, 1.2)
     if len(y) and label != "momentum":
         from_zero(axes, float(np.nanmin(y, initial=0.0)))
     if len(y) and np.nanmin(y) == np.nanmax(y):

@@ -11,18 +11,19 @@ from numpy.typing import NDArray
 
 from lrtool.comparison.lr_response import LrResponse
 from lrtool.report.plots.axes import BAD, is_wide, set_limits
+from lrtool.report.plots.lettering import fitted_apart, label, legend_below, titled, width
 from lrtool.report.plots.style import (
     FAINT,
     INK,
     PALETTE,
     log_subs,
     log_ticks,
+    look,
+    marker,
     metric_name,
     number,
-    shortened,
     shortened_apart,
     styled,
-    titled,
 )
 
 if TYPE_CHECKING:
@@ -33,6 +34,10 @@ Array = NDArray[np.float64]
 
 #: Rows and columns of a heat map that are still read, and cells that have room for a number.
 _MOST_ROWS, _MOST_COLUMNS, _MOST_NUMBERS = 30, 60, 160
+#: Inches of a name at most.
+_NAME = 3.2
+#: Part of the axis of a row of crosses.
+_CROSSES = 0.035
 #: LRs are a grid if variants were trained at this part of all LRs.
 _GRID = 0.5
 
@@ -62,10 +67,11 @@ class LrPlot:
     def answer(self) -> str:
         """The best LR of each variant, in words."""
         parts = []
-        for response in self.responses:
+        names = shortened_apart([response.name for response in self.responses], 30)
+        for response, name in zip(self.responses, names, strict=True):
             at = self.best(response)
-            best = "every LR diverged" if at is None else f"LR {number(response.lr[at])}"
-            parts.append(f"{shortened(response.name, 30)}: {best}" if response.name else best)
+            best = "every LR diverged" if at is None else f"LR {number(response.lr[at])}{_end(response, at)}"
+            parts.append(f"{name}: {best}" if name else best)
         return f"best LR of each: {'; '.join(parts)}" if len(parts) > 1 else f"best: {parts[0]}"
 
 
@@ -121,21 +127,17 @@ def draw_lr(plot: LrPlot) -> Figure:
     """A line a variant: mean over seeds, from the lowest to the highest seed; the best LR ringed, diverged crossed."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8.5, 5.4), layout="constrained")
+    figure = Figure(figsize=(8.5, 4.8), layout="constrained")
     axes = figure.subplots()
     axes.set_xscale("log")
     _limit(axes, plot)
-    names = shortened_apart([response.name for response in plot.responses], 34)
-    for place, (response, name) in enumerate(zip(plot.responses, names, strict=True)):
-        _draw_response(axes, plot, response, name or "all", place)
+    for place, response in enumerate(plot.responses):
+        _draw_response(axes, plot, response, response.name or "all", place)
     _lr_axis(axes)
     axes.set_ylabel(metric_name(plot.metric))
-    handles, labels = axes.get_legend_handles_labels()
     more = f"; {plot.left_out} worse variants are not drawn" if plot.left_out else ""
-    title = f"mean and range over seeds, best LR ringed, × diverged{more}"
-    legend = figure.legend(handles, labels, loc="outside lower center", ncols=3, title=title)
-    legend.get_title().set_fontsize(8.5)
-    titled(figure, axes, plot.title, plot.answer)
+    legend_below(figure, [axes], f"mean and range over seeds, best LR ringed, × diverged{more}", most=3)
+    titled(figure, plot.title, plot.answer)
     return figure
 
 
@@ -146,7 +148,7 @@ def draw_heat(plot: HeatPlot) -> Figure:
     from matplotlib.patches import Rectangle
 
     rows, columns = plot.mean.shape
-    figure = Figure(figsize=(min(16.0, 4.2 + 0.62 * columns), 2.2 + 0.42 * rows), layout="constrained")
+    figure = Figure(figsize=(min(16.0, 5.2 + 0.62 * columns), 1.9 + 0.42 * max(rows, 3)), layout="constrained")
     axes = figure.subplots()
     mesh = axes.pcolormesh(
         np.ma.masked_invalid(plot.mean), cmap=_colours(plot), norm=_norm(plot), edgecolors="white", lw=1
@@ -156,19 +158,18 @@ def draw_heat(plot: HeatPlot) -> Figure:
     if plot.best is not None:
         row, column = plot.best
         axes.add_patch(Rectangle((column, row), 1, 1, fill=False, ec=PALETTE[1], lw=2.6, zorder=5))
-    if plot.mean.size <= _MOST_NUMBERS:
+    cell = (figure.get_size_inches()[0] - 1.6 - _NAME) / columns
+    if plot.mean.size <= _MOST_NUMBERS and all(width(number(mean), 8) < cell for mean in plot.mean.flat):
         _numbers(axes, plot, mesh)
     axes.set_xticks(np.arange(columns) + 0.5, [number(lr) for lr in plot.lr], rotation=45, ha="right", fontsize=8.5)
-    axes.set_yticks(np.arange(rows) + 0.5, shortened_apart(plot.names, 40))
+    axes.set_yticks(np.arange(rows) + 0.5, fitted_apart(plot.names, _NAME, 10))
     axes.invert_yaxis()
     axes.grid(visible=False)
-    axes.set_xlabel("learning rate" + (f" ({plot.left_out} worse variants are not drawn)" if plot.left_out else ""))
+    notes = ["hatched: a seed diverged"] * bool(plot.diverged.any())
+    notes += [f"{plot.left_out} worse variants are not drawn"] * bool(plot.left_out)
+    axes.set_xlabel("\n".join(["learning rate", *notes]))
     _colour_bar(figure, axes, plot, mesh)
-    if plot.diverged.any():
-        axes.annotate(
-            "hatched: a seed diverged", (1, 1.01), xycoords="axes fraction", ha="right", va="bottom", fontsize=8
-        )
-    titled(figure, axes, plot.title, plot.answer)
+    titled(figure, plot.title, plot.answer)
     return figure
 
 
@@ -184,10 +185,18 @@ def _best(mean: Array, higher_is_better: bool) -> int | None:
     return int(np.nanargmax(mean) if higher_is_better else np.nanargmin(mean))
 
 
+def _end(response: LrResponse, at: int) -> str:
+    """What to know of a best LR that is the first or last one: a better one may lie beyond."""
+    return {0: " (the smallest tried)", len(response.lr) - 1: " (the largest tried)"}.get(at, "")
+
+
 def _draw_response(axes: Axes, plot: LrPlot, response: LrResponse, name: str, place: int) -> None:
     known = np.isfinite(response.mean)
-    lr, mean, color = response.lr[known], response.mean[known], PALETTE[place]
-    axes.plot(lr, mean, "-o" if plot.shared else "o", color=color, ms=4.5, label=name, zorder=3)
+    lr, mean, style = response.lr[known], response.mean[known], look(place)
+    if len(mean) and not plot.higher_is_better and mean.min() > axes.get_ylim()[1]:
+        name = f"{name} (above the picture)"
+    color, line = style["color"], style["ls"] if plot.shared else "none"
+    axes.plot(lr, mean, marker=marker(place), color=color, ls=line, ms=4.5, label=label(name), zorder=3)
     values = response.values[known]
     if plot.shared and values.shape[1] > 1 and len(lr):
         axes.fill_between(lr, np.nanmin(values, axis=1), np.nanmax(values, axis=1), color=color, alpha=0.15, lw=0)
@@ -196,7 +205,7 @@ def _draw_response(axes: Axes, plot: LrPlot, response: LrResponse, name: str, pl
         axes.plot(response.lr[at], response.mean[at], "o", ms=11, mfc="none", mec=color, mew=2, zorder=4)
     lost = response.lr[response.diverged > 0]
     # A row a variant, so that none hides another's.
-    edge = 0.02 + 0.03 * place if plot.higher_is_better else 0.98 - 0.03 * place
+    edge = (place + 0.6) * _CROSSES if plot.higher_is_better else 1 - (place + 0.6) * _CROSSES
     axes.plot(lost, np.full(len(lost), edge), "x", color=color, ms=6, mew=1.6, transform=axes.get_xaxis_transform())
 
 
@@ -204,14 +213,19 @@ def _limit(axes: Axes, plot: LrPlot) -> None:
     """Log where losses span much; what is far worse than the best leaves the picture."""
     means = np.concatenate([each.mean[np.isfinite(each.mean)] for each in plot.responses])
     if not means.size:
+        axes.set_yticks([])
         axes.text(0.5, 0.5, "every LR diverged", transform=axes.transAxes, ha="center", color=INK)
         return
     low, high = float(means.min()), float(means.max())
+    lost = max((place + 1 for place, each in enumerate(plot.responses) if each.diverged.any()), default=0)
+    # Crosses have room of their own at the bad end.
+    room = 0.06 + lost * _CROSSES / (1 - lost * _CROSSES)
+    below, above = (room, 0.06) if plot.higher_is_better else (0.06, room)
     if not plot.higher_is_better and is_wide(low, high):
-        set_limits(axes.yaxis, low, min(high, BAD * low), log=True)
+        set_limits(axes.yaxis, low, min(high, BAD * low), log=True, below=below, above=above)
         return
     values = np.concatenate([each.values[np.isfinite(each.mean)].ravel() for each in plot.responses])
-    set_limits(axes.yaxis, float(np.nanmin(values)), float(np.nanmax(values)))
+    set_limits(axes.yaxis, float(np.nanmin(values)), float(np.nanmax(values)), below=below, above=above)
 
 
 def _lr_axis(axes: Axes) -> None:

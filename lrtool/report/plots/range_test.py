@@ -9,10 +9,33 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from lrtool.analysis.range_test_result import LrEstimate, RangeTestResult
+from lrtool.analysis.range_test_result import LrEstimate, Probe, RangeTestResult
 from lrtool.report.plots.axes import set_limits
-from lrtool.report.plots.marks import Mark, between, draw_marks, draw_peers, lr_axis, with_rows
-from lrtool.report.plots.style import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILION, VIOLET, number, styled, titled
+from lrtool.report.plots.lettering import legend_below, titled
+from lrtool.report.plots.marks import (
+    Mark,
+    Panel,
+    between,
+    draw_marks,
+    draw_peers,
+    height,
+    lr_axis,
+    shade,
+    with_rows,
+)
+from lrtool.report.plots.probes import draw_probes, tried
+from lrtool.report.plots.style import (
+    BLUE,
+    DASHES,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    VERMILION,
+    VIOLET,
+    number,
+    styled,
+)
 from lrtool.report.thinning import thin
 
 if TYPE_CHECKING:
@@ -23,11 +46,10 @@ Array = NDArray[np.float64]
 
 #: What is drawn at most: blocks of a seed's line, points of the mean, raw points over all seeds.
 _BLOCKS, _LINE, _POINTS = 300, 1000, 4000
-#: The answers, and those whose interval is shaded down the plot.
-_FALLS, _SUGGESTED, _STABLE, _EXPLODES = "starts to fall", "suggested", "stable up to", "starts to explode"
-_SHADED = (_SUGGESTED, _STABLE)
-#: What lies this many times further than ramp and suggestion is an arrow at the edge of the plot.
-_FAR = 10.0
+#: The answers.
+_FALLS, _SUGGESTED, _HOLDS, _EXPLODES = "starts to fall", "suggested", "does not blow up until", "starts to explode"
+#: Inches of the panels: the ramp alone, or ramp and probes.
+_ALONE, _BOTH = (4.0,), (3.3, 2.5)
 
 
 @dataclass(frozen=True)
@@ -36,7 +58,8 @@ class RangeTestPlot:
 
     `mean`, `band_low`, `band_high`: (steps,), over seeds. `validation`: (LRs, losses) per seed. `methods`:
     what other methods suggest. `source`: what the suggestion was read off; `caveats`: what to know about it.
-    `reason`: why there is none. `stability`: up to which LR training is stable.
+    `left_out`: what the budget did not hold. `reason`: why there is none. `stability`: up to which LR training does not
+    blow up. `probes`: the short trainings that the suggestion rests on.
     """
 
     title: str
@@ -55,6 +78,8 @@ class RangeTestPlot:
     methods: Mapping[str, float] = field(default_factory=dict)
     stability: LrEstimate | None = None
     caveats: Sequence[str] = ()
+    probes: Sequence[Probe] = ()
+    left_out: Sequence[str] = ()
 
     @classmethod
     def of(cls, result: RangeTestResult, name: str, validation: Sequence[tuple[Array, Array]] = ()) -> Self:
@@ -77,6 +102,8 @@ class RangeTestPlot:
             source=result.source,
             reason=result.reason.value if result.reason else "",
             validation=validation,
+            probes=result.probes,
+            left_out=result.left_out,
             methods={kind: lr for kind, lr in known.items() if lr is not None and lr > 0 and lr != chosen},
         )
 
@@ -84,57 +111,70 @@ class RangeTestPlot:
     def answer(self) -> str:
         """What the test says, in words, and what to know about it."""
         if self.suggestion is None:
-            return f"No suggestion: {self.reason}" if self.reason else "No suggestion"
+            return f"No suggestion: {self.reason or 'the loss supports none'}"
         interval = between((self.suggestion.low, self.suggestion.high))
         said = f"Suggested peak LR {number(self.suggestion.value)} ({interval}), from {self.source}"
-        return "\n".join([said, *(f"Note: {caveat}" for caveat in self.caveats)])
+        notes = [f"Note: {caveat}" for caveat in self.caveats]
+        left_out = [f"Left out to stay within the budget: {'; '.join(self.left_out)}"] * bool(self.left_out)
+        return "\n".join([said, *notes, *left_out])
 
     @property
     def marks(self) -> list[Mark]:
-        """The LRs that were found, named."""
+        """The LRs that were found, named, from the smallest to the largest."""
         found = (
-            (_FALLS, self.lower, ORANGE, "--"),
-            (_SUGGESTED, self.suggestion, GREEN, "-"),
-            (_STABLE, self.stability, VIOLET, (0, (1, 1))),
-            (_EXPLODES, self.upper, VERMILION, "-."),
+            (_FALLS, self.lower, ORANGE, DASHES[1]),
+            (_SUGGESTED, self.suggestion, GREEN, DASHES[0]),
+            (_HOLDS, self.stability, VIOLET, DASHES[2]),
+            (_EXPLODES, self.upper, VERMILION, DASHES[3]),
         )
-        return [
+        marks = [
             Mark(name, said.value, color, line, (said.low, said.high), bold=name == _SUGGESTED)
             for name, said, color, line in found
             if said is not None
         ]
+        return sorted(marks, key=lambda mark: mark.value or 0.0)
+
+    @property
+    def ramped(self) -> tuple[float, float] | None:
+        """From which to which LR the ramp has a loss; None where it has none."""
+        known = self.lr[np.isfinite(self.losses).any(axis=0)]
+        return (float(known[0]), float(known[-1])) if known.size else None
 
     @property
     def span(self) -> tuple[float, float]:
-        """The LRs to draw: the ramp's, the suggestion, and all else that was found unless it lies far from them."""
-        known = [float(self.lr[0]), float(self.lr[-1]), *([self.suggestion.value] if self.suggestion else [])]
-        low, high = min(known), max(known)
-        found = [lr for mark in self.marks for lr in (mark.value, *(mark.interval or ()))]
-        near = [lr for lr in found if low / _FAR < lr < high * _FAR]
-        return min([low, *near]) / 1.1, max([high, *near]) * 1.1
+        """The LRs to draw: those of the ramp and of the probes, and no others."""
+        known = [float(self.lr[0]), float(self.lr[-1]), *(probe.lr for probe in self.probes)]
+        return min(known) / 1.15, max(known) * 1.15
 
 
 @styled
 def draw_range_test(plot: RangeTestPlot) -> Figure:
-    """Raw points, smoothed seeds, their mean and band; the answers in rows above, other methods below."""
+    """The ramp: raw points, smoothed seeds, their mean and band; below it the probes; the answers in rows above."""
     from matplotlib.figure import Figure
 
-    marks = plot.marks
-    figure = Figure(figsize=(9, 5.4 + 0.25 * len(marks)), layout="constrained")
-    axes, above = with_rows(figure, len(marks))
-    lr_axis(axes, *plot.span)
-    set_limits(axes.yaxis, *_seen(plot), above=0)
-    _draw_curves(axes, plot)
-    draw_marks(axes, above, marks)
+    marks, heights = plot.marks, _BOTH if plot.probes else _ALONE
+    figure = Figure(figsize=(9, 0.8 + sum(heights) + height(len(marks))), layout="constrained")
+    (ramp, *more), above = with_rows(figure, len(marks), heights)
+    lr_axis(ramp, *plot.span, name="" if more else "learning rate")
+    panels = [Panel(ramp, plot.ramped), *(Panel(axes, tried(plot.probes)) for axes in more)]
+    set_limits(ramp.yaxis, *_seen(plot), above=0)
+    if plot.ramped is not None:
+        _draw_curves(ramp, plot)
+    for axes in more:
+        draw_probes(axes, plot.probes)
+        axes.set_xlabel("learning rate")
+    draw_marks(panels, above, marks)
     for mark in marks:
-        if mark.interval is not None and mark.name in _SHADED:
-            axes.axvspan(*np.clip(mark.interval, *plot.span), color=mark.color, alpha=0.13, lw=0)
-    draw_peers(axes, plot.methods)
-    axes.set_ylabel("training loss" if not plot.validation else "loss")
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, columnspacing=1.6)
-    titled(figure, above, plot.title, plot.answer)
-    if plot.suggestion is None and not np.isfinite(plot.losses).any():
-        axes.text(0.5, 0.5, "no finite loss was measured", transform=axes.transAxes, ha="center", fontsize=12)
+        if mark.interval is not None and mark.name == _SUGGESTED:
+            shade(panels, mark.interval, mark.color, 0.13)
+    draw_peers(ramp, plot.methods)
+    ramp.set_ylabel(f"{'loss' if plot.validation else 'training loss'}{', LR ramp' if more else ''}")
+    if plot.ramped is None:
+        ramp.set_yticks([])
+        ramp.text(0.5, 0.5, "no finite loss was measured", transform=ramp.transAxes, ha="center", fontsize=12)
+    figure.align_ylabels([ramp, *more])
+    legend_below(figure, [ramp, *more], most=4)
+    titled(figure, plot.title, plot.answer)
     return figure
 
 
@@ -165,13 +205,13 @@ def _draw_curves(axes: Axes, plot: RangeTestPlot) -> None:
         axes.plot(plot.lr[::every], losses[::every], ".", ms=4.5, color=GREY, alpha=0.5, mew=0, label=label, zorder=2)
         label = ""
     if len(plot.losses) > 1:
-        label = "each seed, exponential mean (lags)"
+        label = "a seed, smoothed (lags)"
         for smooth in plot.smoothed:
             few = thin(np.log(plot.lr), smooth, _BLOCKS)
             axes.plot(np.exp(few.x), few.mean, color=BLUE, lw=0.9, alpha=0.4, label=label, zorder=3)
             label = ""
         lr, low, high = (values[::stride] for values in (plot.lr, plot.band_low, plot.band_high))
-        axes.fill_between(lr, low, high, color=BLUE, alpha=0.15, lw=0, label="band over seeds")
+        axes.fill_between(lr, low, high, color=BLUE, alpha=0.15, lw=0, label="range over seeds")
     label = "mean over seeds" if len(plot.losses) > 1 else "smoothed"
     known = np.isfinite(plot.mean)
     if known.any():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrtool.report.plots.axes import from_zero
-from lrtool.report.plots.style import PALETTE, shortened, styled
+from lrtool.report.plots.lettering import label as named
+from lrtool.report.plots.lettering import legend_below, titled, y_label
+from lrtool.report.plots.style import log_ticks, look, styled
 from lrtool.report.thinning import thin
 
 if TYPE_CHECKING:
@@ -20,9 +22,6 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 _BLOCKS = 2000
-#: Characters of a name, and of a line of the legend, that fit.
-_NAME, _LEGEND = 60, 105
-_DASHES = ("-", "--", "-.", ":")
 
 
 @dataclass(frozen=True)
@@ -44,25 +43,20 @@ def draw_schedule(plot: SchedulePlot) -> Figure:
 
     other = plot.other or {}
     heights = [3.0, *[1.2] * len(other)]
-    columns = _legend_columns(plot.curves)
-    legend_rows = -(-len(plot.curves) // columns) if len(plot.curves) > 1 else 0
-    figure = Figure(figsize=(8, 3.6 + 1.4 * len(other) + 0.2 * legend_rows), layout="constrained")
+    figure = Figure(figsize=(8, 3.3 + 1.4 * len(other)), layout="constrained")
     panels = list(figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0])
     _curves(panels[0], plot.curves, plot.label, plot.log, zero=True)
-    if legend_rows:
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=columns)
     for axes, (name, values) in zip(panels[1:], other.items(), strict=True):
         _curves(axes, {name: values}, name.replace("_", " "), log=False, zero=False)
+        y_label(axes, name.replace("_", " "), 1.1)
     steps_below(panels[-1])
-    panels[0].set_title(shortened(plot.title, 90), fontweight="bold")
+    figure.align_ylabels(panels)
     if plot.steps_per_epoch:
         epochs_on_top(panels[0], plot.steps_per_epoch)
+    if len(plot.curves) > 1:
+        legend_below(figure, panels[:1])
+    titled(figure, plot.title)
     return figure
-
-
-def _legend_columns(names: Collection[str]) -> int:
-    longest = min(max(map(len, names), default=0), _NAME)
-    return max(1, min(len(names), _LEGEND // (longest + 7)))
 
 
 def steps_below(axes: Axes) -> None:
@@ -96,13 +90,13 @@ def _curves(axes: Axes, curves: Mapping[str, Array], label: str, log: bool, zero
         steps, heights = outline(np.arange(len(values), dtype=np.float64), values)
         heights = np.where(heights > 0, heights, np.nan) if log else heights
         lowest = min(lowest, float(np.nanmin(heights, initial=np.inf)))
-        style = _DASHES[place // len(PALETTE) % len(_DASHES)] if len(curves) > 1 else "-"
         marker = "o" if np.isfinite(heights).sum() == 1 else None
-        color = PALETTE[place % len(PALETTE)]
-        axes.plot(steps, heights, style, color=color, marker=marker, label=shortened(name, _NAME))
+        name += " (never above 0)" if log and not np.isfinite(heights).any() else ""
+        axes.plot(steps, heights, marker=marker, label=named(name), **look(place))
     axes.set_ylabel(label)
     if log and np.isfinite(lowest):
         axes.set_yscale("log")
+        log_ticks(axes.yaxis)
     elif zero:
         from_zero(axes, lowest)
 

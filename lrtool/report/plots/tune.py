@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,8 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrtool.report.plots.axes import is_wide, set_limits
-from lrtool.report.plots.marks import Mark, draw_marks, draw_peers, lr_axis, with_rows
-from lrtool.report.plots.style import INK, PALETTE, styled, titled
+from lrtool.report.plots.edge import ROW, draw_counts, loss_range
+from lrtool.report.plots.lettering import fitted_apart, legend_below, titled
+from lrtool.report.plots.marks import (
+    LONGEST,
+    Mark,
+    Panel,
+    draw_marks,
+    draw_peers,
+    height,
+    lr_axis,
+    shade,
+    with_rows,
+)
+from lrtool.report.plots.style import INK, look, marker, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,13 +35,10 @@ Array = NDArray[np.float64]
 _NARROW = 5.0
 #: Room below the least loss, as a part of what lies between it and the greatest.
 _BELOW = 0.2
-#: Part of the axis between what is off the scale for one schedule and for the next.
-_LINE = 0.05
-#: What the signs along the upper edge mean, and when they are there.
-_OFF: dict[str, tuple[str, Callable[[Array, float], bool]]] = {
-    "diverged, how many": ("x", lambda loss, _: bool((~np.isfinite(loss)).any())),
-    "off the scale, how many": ("$↑$", lambda loss, most: bool((loss[np.isfinite(loss)] > most).any())),
-}
+#: So many schedules have a line down the plot and a row of counts each; of more, only the best has a line.
+_LINES = 3
+#: Inches of the plot.
+_HEIGHT = 4.0
 
 
 @dataclass(frozen=True)
@@ -60,72 +68,82 @@ class TunePlot:
     peers: Mapping[str, float] = field(default_factory=dict)
 
     @property
-    def span(self) -> tuple[float, float]:
-        """The LRs to draw: all that were tried."""
+    def tried(self) -> tuple[float, float]:
+        """The least and the greatest LR that was tried."""
         lrs = np.concatenate([curve.lr for curve in self.curves])
-        return float(lrs.min()) / 1.25, float(lrs.max()) * 1.25
+        return float(lrs.min()), float(lrs.max())
 
 
 @styled
 def draw_tune(plot: TunePlot) -> Figure:
-    """Points for trials, those that are off the scale counted along the top, a line per fit, answers in rows above."""
+    """Points for trials, those that are off the scale counted along the top, a line per fit, answers in rows above.
+
+    The rows name the schedules, so the legend needs not.
+    """
     from matplotlib.figure import Figure
 
-    marks = [_mark(curve, color, first=not place) for place, (curve, color) in enumerate(_coloured(plot)) if curve.best]
-    figure = Figure(figsize=(9, 5.4 + 0.25 * len(marks)), layout="constrained")
-    axes, above = with_rows(figure, len(marks))
-    lr_axis(axes, *plot.span, "peak learning rate")
-    low, most = _seen(plot)
+    names = fitted_apart([curve.name.replace("_", " ").strip() for curve in plot.curves], LONGEST, 8.5)
+    marks = [_mark(*pair, place, len(plot.curves)) for place, pair in enumerate(zip(plot.curves, names, strict=True))]
+    figure = Figure(figsize=(9, 0.9 + _HEIGHT + height(len(marks))), layout="constrained")
+    (axes,), above = with_rows(figure, len(marks), (_HEIGHT,))
+    low, high = plot.tried
+    lr_axis(axes, low / 1.25, high * 1.25, "peak learning rate")
+    least, most = loss_range(np.concatenate([curve.loss for curve in plot.curves]), _NARROW)
     # The peers' shapes stand along the lower edge, what is off the scale along the upper one.
-    room = 0.05 + _LINE * len(plot.curves)
-    set_limits(axes.yaxis, low, most, log=is_wide(low, most, _NARROW), below=_BELOW, above=room, ticks=14)
-    for place, (curve, color) in enumerate(_coloured(plot)):
-        _draw_curve(axes, curve, color, most)
-        _draw_off(axes, curve, color, most, place)
-    draw_marks(axes, above, marks)
-    _shade(axes, plot)
+    lost = _lost(plot, most)
+    room = 0.05 + 1.3 * ROW * len(lost)
+    set_limits(axes.yaxis, least, most, log=is_wide(least, most, _NARROW), below=_BELOW, above=room, ticks=14)
+    for place, curve in enumerate(plot.curves):
+        _draw_curve(axes, curve, place, most, named=not place)
+    for row, (lr, loss, color) in enumerate(lost):
+        draw_counts(axes, lr, loss, most, color, row)
+    if not any(np.isfinite(curve.loss).any() for curve in plot.curves):
+        axes.set_yticks([])
+        axes.text(0.5, 0.5, "every trial diverged", transform=axes.transAxes, ha="center", fontsize=12)
+    panel = Panel(axes, plot.tried)
+    draw_marks([panel], above, marks)
+    _shade(panel, plot)
     draw_peers(axes, plot.peers)
     axes.set_ylabel("final loss")
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, columnspacing=1.6)
-    titled(figure, above, plot.title, plot.answer)
+    legend_below(figure, [axes], most=4)
+    titled(figure, plot.title, plot.answer)
     return figure
 
 
-def _coloured(plot: TunePlot) -> Iterator[tuple[TunedCurve, str]]:
-    return zip(plot.curves, itertools.cycle(PALETTE))
+def _lost(plot: TunePlot, most: float) -> list[tuple[Array, Array, str]]:
+    """LRs, losses and colour of schedules with trials that are off the scale; of many schedules all in one."""
+    lost = [(curve.lr, curve.loss, look(place)["color"]) for place, curve in enumerate(plot.curves)
+            if not (curve.loss <= most).all()]  # fmt: skip
+    if len(lost) <= _LINES:
+        return lost
+    return [(np.concatenate([lr for lr, _, _ in lost]), np.concatenate([loss for _, loss, _ in lost]), INK)]
 
 
-def _mark(curve: TunedCurve, color: str, first: bool) -> Mark:
-    assert curve.best is not None
-    name = curve.name.replace("_", " ")
-    return Mark(name, curve.best, color, "-" if first else "--", curve.interval, curve.within_noise, bold=first)
+def _mark(curve: TunedCurve, name: str, place: int, count: int) -> Mark:
+    """The row of a schedule, with a line down the plot where there are few."""
+    style = look(place)
+    if curve.best is None:
+        return Mark(f"{name}: no LR can be named", None, style["color"], shape=marker(place))
+    line = style["ls"] if not place or count <= _LINES else None
+    return Mark(name, curve.best, style["color"], line, curve.interval, curve.within_noise, not place, marker(place))
 
 
-def _draw_curve(axes: Axes, curve: TunedCurve, color: str, most: float) -> None:
-    inside = curve.loss <= most
-    name = curve.name.replace("_", " ")
-    axes.plot(curve.lr[inside], curve.loss[inside], "o", ms=4.5, color=color, alpha=0.5, label=f"{name}, each trial")
+def _draw_curve(axes: Axes, curve: TunedCurve, place: int, most: float, named: bool) -> None:
+    """Trials as points, the fit as a line; the legend explains those of the first schedule."""
+    inside, style = curve.loss <= most, look(place)
+    points = axes.plot(curve.lr[inside], curve.loss[inside], marker(place), ms=4.5, color=style["color"], alpha=0.5)
+    points[0].set_gid("trials")
     if np.isfinite(curve.fit).any():
-        axes.plot(curve.grid, curve.fit, color=color, lw=1.8, label=f"{name}, fit")
+        axes.plot(curve.grid, curve.fit, lw=1.8, **style)
+    if curve.best is not None:
+        at = float(np.interp(np.log(curve.best), np.log(curve.grid), curve.fit))
+        axes.plot(curve.best, at, marker(place), ms=8, mfc=style["color"], mec="white", mew=1.2, zorder=6)
+    if named:
+        axes.plot([], [], marker(place), ms=4.5, color=INK, alpha=0.5, label="each trial")
+        axes.plot([], [], "-", lw=1.8, color=INK, label="fit (at most 4 × the best)")
 
 
-def _draw_off(axes: Axes, curve: TunedCurve, color: str, most: float, place: int) -> None:
-    """How many trials of each LR diverged (×), and how many are off the scale (↑), in a line below the upper edge."""
-    for lr in np.unique(curve.lr):
-        losses = curve.loss[curve.lr == lr]
-        lost, off = int((~np.isfinite(losses)).sum()), int((losses[np.isfinite(losses)] > most).sum())
-        text = " ".join(f"{sign}{count}" for sign, count in (("×", lost), ("↑", off)) if count)
-        if text:
-            axes.annotate(
-                text, (lr, 0.985 - _LINE * place), xycoords=axes.get_xaxis_transform(), ha="center", va="top",
-                color=color, fontsize=8.5, fontweight="bold", zorder=6, bbox={"fc": "white", "ec": "none", "pad": 0.3},
-            )  # fmt: skip
-    for label, (sign, shown) in _OFF.items():
-        if shown(curve.loss, most) and label not in axes.get_legend_handles_labels()[1]:
-            axes.plot([], [], marker=sign, ms=7, color=INK, ls="none", label=label)
-
-
-def _shade(axes: Axes, plot: TunePlot) -> None:
+def _shade(panel: Panel, plot: TunePlot) -> None:
     """The interval of the best schedule, and the LRs that cannot be told from its best."""
     best = plot.curves[0]
     if best.best is None:
@@ -135,15 +153,4 @@ def _shade(axes: Axes, plot: TunePlot) -> None:
         (best.within_noise, 0.07, "cannot be told from the best"),
     ):
         if band is not None:
-            axes.axvspan(*np.clip(band, *plot.span), color=PALETTE[0], alpha=alpha, lw=0, label=label)
-
-
-def _seen(plot: TunePlot) -> tuple[float, float]:
-    """Between which losses lies what is drawn: the worst trials are off the scale, and counted in the room above it."""
-    losses = np.concatenate([curve.loss[np.isfinite(curve.loss)] for curve in plot.curves])
-    if not losses.size:
-        return 0.0, 1.0
-    low, high = float(losses.min()), float(losses.max())
-    if not 0 < high < _NARROW * low:
-        high = float(np.quantile(losses, 0.9))
-    return low, max(min(high, low * 20), low * 1.2) if low > 0 else high
+            shade([panel], band, look(0)["color"], alpha, label)

@@ -28,6 +28,9 @@ class Display:
     def say(self, line: str) -> None:
         """Something goes on that cannot be counted."""
 
+    def note(self, text: str) -> None:
+        """Something to know, which stays on the screen."""
+
     def begin(self, state: ProgressState) -> None:
         """A group of trials starts."""
 
@@ -64,6 +67,11 @@ class PlainDisplay(Display):
     def say(self, line: str) -> None:
         """Write the line."""
         self._write(line)
+
+    def note(self, text: str) -> None:
+        """Write its lines."""
+        for line in text.splitlines():
+            self._write(line)
 
     def begin(self, state: ProgressState) -> None:
         """Say what starts."""
@@ -105,6 +113,15 @@ class LiveDisplay(Display):
         from rich.text import Text
 
         self._show(Text(line, style="bold"))
+
+    def note(self, text: str) -> None:
+        """Print it above the display."""
+        if self._live is None:
+            return
+        try:
+            self._live.console.print(printable(text, keep="\n"), markup=False, highlight=False)
+        except (OSError, ValueError):
+            self._live = None
 
     def draw(self, state: ProgressState) -> None:
         """Draw the display anew."""

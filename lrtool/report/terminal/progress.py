@@ -123,11 +123,59 @@ class ProgressObserver(Observer):
             self._samples.append((now, state.done))
 
 
+class PartObserver(ProgressObserver):
+    """The observer of one of several groups of trials that share a state, with one bar and one ETA."""
+
+    def __init__(self, display: Display, state: ProgressState, steps: int, clock: Clock, before: int) -> None:
+        super().__init__(display, state, steps, 0, clock)
+        state.done, self._before = before, state.ended
+        self._samples = deque([(self._began, before)], maxlen=_SAMPLES)
+
+    def recorded(self, trial: int, trace: Trace, start: int) -> None:
+        """New entries of a trial."""
+        super().recorded(self._before + trial, trace, start)
+        self.state.total = max(self.state.total, self.state.done)
+
+    def evaluated(self, trial: int, evaluation: Evaluation) -> None:
+        """A validation was done."""
+        super().evaluated(self._before + trial, evaluation)
+
+    def ended(self, trial: int, trace: Trace) -> None:
+        """A trial is over: the whole is not, whoever counts it."""
+        self.recorded(trial, trace, 0)
+        self.state.ended += 1
+
+
 class ProgressObservers:
-    """Makes the observer of a group of trials; a command with several groups shows one after the other."""
+    """Makes the observer of a group of trials; a command with several groups shows one after the other.
+
+    Once it is said what to expect of all of them together, they share one bar.
+    """
 
     def __init__(self, label: str, display: Display, clock: Clock) -> None:
         self._label, self._display, self._clock = printable(label), display, clock
+        self._whole: ProgressState | None = None
+        self._first = clock()
+
+    def note(self, text: str) -> None:
+        """Show something that is to stay on the screen."""
+        self._display.note(text)
+
+    def expect(self, updates: int) -> None:
+        """All groups of trials have about so many updates together."""
+        if self._whole is None:
+            self._whole = ProgressState(self._label, 1, updates)
+            self._first = self._clock()
+            self._display.begin(self._whole)
+            self._display.due = self._first + self._display.first
+        self._whole.total = max(updates, self._whole.done)
+
+    def finished(self) -> None:
+        """All groups of trials are done, however many there turned out to be."""
+        state = self._whole
+        if state is not None:
+            state.total, state.outcome, state.elapsed = state.done, Status.FINISHED, self._clock() - self._first
+            self._display.draw(state)
 
     def say(self, what: str) -> None:
         """Show what goes on before the first trial, as long as nothing can be counted."""
@@ -135,6 +183,8 @@ class ProgressObservers:
 
     def __call__(self, trials: int, steps: int, done: int = 0) -> ProgressObserver:
         """The observer of `trials` trials of `steps` updates each, `done` of the first one made before."""
+        if self._whole is not None:
+            return PartObserver(self._display, self._whole, steps, self._clock, self._whole.done)
         state = ProgressState(self._label, trials, trials * steps, done)
         self._display.begin(state)
         self._display.due = self._clock() + self._display.first

@@ -10,7 +10,7 @@ from lrtool.errors import UsageError
 from lrtool.tasks.base import BuildContext
 from lrtool.tasks.datasets._files import find
 from lrtool.tasks.tables.columns import Column
-from lrtool.tasks.tables.numbers import decimal_mark
+from lrtool.tasks.tables.numbers import decimal_mark, without_unit
 from lrtool.tasks.tables.table import TableData
 from lrtool.tasks.tables.text import read_rows
 
@@ -28,6 +28,10 @@ class Csv(TableData):
     )
     delimiter: str = Field("auto", description="What separates the columns: one sign, or auto.")
     decimal: Literal["auto", ".", ","] = Field("auto", description="The decimal mark.")
+    missing_words: tuple[str, ...] = Field(
+        (),
+        description="Further cells that say that a value is missing, besides empty ones, NA, nan, null and the like.",
+    )
     encoding: str = Field("auto", min_length=1, description="Of the letters: utf-8, latin-1, cp1252, utf-16 …")
 
     def columns(self, context: BuildContext) -> tuple[dict[str, Column], list[str]]:
@@ -51,8 +55,9 @@ class Csv(TableData):
         if mark == "auto":
             mark = decimal_mark(cell for row in found.rows for cell in row)
             notes += ["numbers have a decimal comma"] if mark == "," else []
-        cells = zip(*found.rows, strict=True)
-        columns = [
-            Column(name, found.path, list(own), found.lines, mark) for name, own in zip(found.names, cells, strict=True)
-        ]
-        return {column.name: column for column in columns}, notes
+        columns = {}
+        for name, own in zip(found.names, zip(*found.rows, strict=True), strict=True):
+            cells, unit = without_unit(own, mark)
+            notes += [f"column {name!r} is in {unit}"] if unit else []
+            columns[name] = Column(name, found.path, cells, found.lines, mark, frozenset(self.missing_words))
+        return columns, notes

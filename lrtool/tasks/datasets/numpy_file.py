@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from lrtool.errors import TaskError, UsageError
-from lrtool.tasks.base import Arrays, BuildContext, DataShape
+from lrtool.tasks.base import Arrays, BuildContext, DataShape, Unit
 from lrtool.tasks.datasets._files import find
 from lrtool.tasks.memory import InMemory, scale_inputs, statistics
 
@@ -68,6 +68,12 @@ class NumpyFile(InMemory):
             return Arrays(part.inputs, (part.target - mean) / std)
 
         return scaled(train), scaled(val) if val is not None else None
+
+    def unit(self, train: Arrays) -> Unit | None:
+        """That of a target of values, one for each column."""
+        if train.target.dtype == np.int64 or train.target.ndim != 2:
+            return None
+        return Unit(self.target, tuple(statistics(train.target)[1].tolist()))
 
     def _is_classification(self, target: NDArray[Any]) -> bool:
         if self.task != "auto":

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
-from typing import Any, Literal
+from typing import Literal
 
 from lrtool.errors import TaskError, UsageError
 from lrtool.tasks.base import BuildContext
 from lrtool.tasks.datasets._files import find
-from lrtool.tasks.tables.columns import Column
+from lrtool.tasks.tables.columns import Column, as_cell
 from lrtool.tasks.tables.table import TableData
 
 
@@ -36,16 +35,9 @@ class Parquet(TableData):
             ) from None
         rows = list(range(1, table.num_rows + 1))
         found = {
-            name: Column(name, path, [_cell(value) for value in column.to_pylist()], rows)
+            name: Column(name, path, [as_cell(value) for value in column.to_pylist()], rows)
             for name, column in zip(table.column_names, table.columns, strict=True)
         }
         if not rows:
             raise TaskError(f"{path} holds no rows", where="data.path", remedy="give at least one row")
         return found, []
-
-
-def _cell(value: Any) -> str:
-    """A value as a text table would have it."""
-    if value is None:
-        return ""
-    return value.isoformat() if isinstance(value, date | datetime) else str(value)

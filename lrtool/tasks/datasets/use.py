@@ -15,8 +15,8 @@ class UseData(Dataset):
 
     It returns one data set, which `val_fraction` splits, or a (train, val) pair, which is taken as it is. Each is a
     torch `Dataset`, a `DataLoader`, a stream (`IterableDataset`, generator), or a tuple `(inputs…, target)` of tensors
-    or arrays. Of a loader its data set, collate function, batch size (unless `batch_size` is written) and weighted
-    sampler are used. NumPy floats become torch's default precision; tensors keep theirs.
+    or arrays. Of a loader its data set, collate function, weighted sampler, and (unless they are written here)
+    `batch_size` and `drop_last` are used. NumPy floats become torch's default precision; tensors keep theirs.
     """
 
     kind: Literal["use"] = "use"
@@ -34,4 +34,6 @@ class UseData(Dataset):
         returned = custom.call(self.use, self.args, context, "data")
         with custom.importable(self.use, context):
             data = adapt.adapt(returned, self.val_fraction, self.split_seed, self.samples, self.target)
-        return replace(data, batch_size=None) if "batch_size" in self.model_fields_set else data
+        if "batch_size" in self.model_fields_set:
+            data = replace(data, batch_size=None)
+        return replace(data, drop_last=None) if "drop_last" in self.model_fields_set else data

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from lrtool.tasks.base import BuildContext, Metric
 from lrtool.tasks.losses.base import like
@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 
 
 class Mae(MetricSpec):
-    """Mean absolute error: mean of |output − target|, in the unit of the target as the model sees it."""
+    """Mean absolute error: mean of |output − target|.
+
+    It is in the target's own unit where the data set standardises the target, else in that of the model's output.
+    """
+
+    power: ClassVar[int] = 1
 
     kind: Literal["mae"] = "mae"
 

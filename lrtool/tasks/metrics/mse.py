@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from lrtool.tasks.base import BuildContext, Metric
 from lrtool.tasks.losses.base import like
@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 
 class MseMetric(MetricSpec):
-    """Mean squared error: mean of (output − target)²."""
+    """Mean squared error: mean of (output − target)²; in the target's own unit as `mae` is."""
+
+    power: ClassVar[int] = 2
 
     kind: Literal["mse"] = "mse"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,21 +34,25 @@ class Column:
     cells: list[str]
     lines: list[int]
     decimal: Decimal = "."
+    missing_words: frozenset[str] = frozenset()
 
     @cached_property
     def kind(self) -> Kind:
         """What its cells are, those that are missing apart."""
-        given = [cell for cell in self.cells if cell.lower() not in _MISSING | _NO_NUMBER]
+        given = [cell for cell in self._given if cell.lower() not in _NO_NUMBER]
         if sum(number(cell, self.decimal) is not None for cell in given) >= max(1, _MOST * len(given)):
             return "number"
-        words = [cell for cell in self.cells if cell.lower() not in _MISSING]
-        return "date" if dates(words) is not None else "word"
+        return "date" if dates(self._given) is not None else "word"
+
+    @cached_property
+    def _given(self) -> list[str]:
+        return [cell for cell in self.cells if cell.lower() not in _MISSING and cell not in self.missing_words]
 
     @cached_property
     def missing(self) -> NDArray[np.bool_]:
         """Which cells say that they are missing, shape (rows,)."""
         signs = _MISSING | _NO_NUMBER if self.kind == "number" else _MISSING
-        return np.array([cell.lower() in signs for cell in self.cells], dtype=bool)
+        return np.array([cell.lower() in signs or cell in self.missing_words for cell in self.cells], dtype=bool)
 
     def numbers(self) -> NDArray[np.float64]:
         """Its numbers, NaN where missing, shape (rows,); raises TaskError at the first cell that is no finite one."""
@@ -56,7 +60,8 @@ class Column:
         for cell, lacks, line in zip(self.cells, self.missing, self.lines, strict=True):
             value = math.nan if lacks else number(cell, self.decimal)
             if value is None:
-                raise self.error(f"{cell!r} is not a number", line, "write a number, or remove the line")
+                remedy = "write a number, remove the line, or name it under data.missing_words"
+                raise self.error(f"{cell!r} is not a number", line, remedy)
             if not lacks and not math.isfinite(value):
                 raise self.error(f"{cell!r} is not a finite number", line, "write a number, or remove the line")
             values.append(value)
@@ -77,10 +82,16 @@ class Column:
 
     def rows(self, kept: NDArray[np.int64]) -> Column:
         """The same column with these rows only."""
-        return Column(
-            self.name, self.path, [self.cells[at] for at in kept], [self.lines[at] for at in kept], self.decimal
-        )
+        cells, lines = ([each[at] for at in kept] for each in (self.cells, self.lines))
+        return Column(self.name, self.path, cells, lines, self.decimal, self.missing_words)
 
     def error(self, what: str, line: int, remedy: str) -> TaskError:
         """A problem with a cell."""
         return TaskError(f"column {self.name!r}: {what}", where=f"{self.path}:{line}", remedy=remedy)
+
+
+def as_cell(value: Any) -> str:
+    """A value of a typed table as a text table would have it."""
+    if value is None:
+        return ""
+    return value.isoformat() if isinstance(value, date | datetime) else str(value)

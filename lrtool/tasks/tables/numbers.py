@@ -10,19 +10,28 @@ from typing import Literal
 Decimal = Literal[".", ","]
 
 #: What may stand before or after a number.
-_UNITS = re.compile(r"^[€$£¥]\s*|\s*[€$£¥%]$")
+_UNITS = re.compile(r"^(?:[€$£¥]|USD|EUR|GBP|CHF)\s*|\s*(?:[€$£¥%]|USD|EUR|GBP|CHF)$")
+#: What accountants write for a number below 0.
+_NEGATIVE = re.compile(r"\((.+)\)")
+#: Spaces and strokes between groups of digits.
+_GAPS = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2009": " ", "'": " ", "’": " "})
+#: A number with its unit, as 12.5 kg.
+_MEASURED = re.compile(r"(.*\d)\s*([A-Za-zµ°²³/]{1,6})")
 #: Digits in threes, by the decimal mark.
 _GROUPED = {
-    ".": re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d*)?"),
+    ".": re.compile(r"[-+]?\d{1,3}([, ]\d{3})+(\.\d*)?"),
     ",": re.compile(r"[-+]?\d{1,3}([. ]\d{3})+(,\d*)?"),
 }
 _COMMA = re.compile(r"[-+]?\d*,\d+")
 _THOUSANDS = re.compile(r"[-+]?\d{1,3}(,\d{3})+")
+_BOTH = re.compile(r"[-+]?\d{1,3}(\.\d{3})+,\d+")
 _POINT = re.compile(r"[-+]?\d*\.\d+")
 
-#: How dates are written, besides ISO 8601; of two that fit, the first.
-_DATES = ("%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%Y/%m/%d", "%d-%m-%Y", "%b %d %Y", "%d %b %Y", "%d.%m.%Y %H:%M",
-          "%m/%d/%Y %H:%M", "%d/%m/%Y %H:%M", "%m/%d/%y")  # fmt: skip
+#: How dates are written, besides ISO 8601, and times after them or alone; of two that fit, the first.
+_DAYS = ("%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%Y/%m/%d", "%d-%m-%Y", "%m/%d/%y", "%d/%m/%y", "%d.%m.%y", "%b %d %Y",
+         "%b %d, %Y", "%B %d, %Y", "%d %b %Y", "%d %B %Y", "%d-%b-%Y", "%d-%b-%y", "%d/%b/%Y", "%Y-%m")  # fmt: skip
+_TIMES = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p", "%H:%M:%S.%f")
+_DATES = (*_DAYS, *(f"{day} {time}" for day in _DAYS[:-1] for time in _TIMES), *_TIMES, "%H.%M.%S")
 
 
 def number(cell: str, decimal: Decimal = ".") -> float | None:
@@ -31,7 +40,7 @@ def number(cell: str, decimal: Decimal = ".") -> float | None:
     >>> number("$1,483.00"), number("1.483,5 €", ","), number("12%"), number("x")
     (1483.0, 1483.5, 12.0, None)
     """
-    text = _UNITS.sub("", _UNITS.sub("", cell)) if (cell and not cell[-1].isdigit()) or cell[:1] in "€$£¥" else cell
+    text = cell if cell.isascii() and cell.isdigit() else _plain(cell)
     if _GROUPED[decimal].fullmatch(text):
         text = text.replace("," if decimal == "." else ".", "").replace(" ", "")
     if decimal == ",":
@@ -44,6 +53,32 @@ def number(cell: str, decimal: Decimal = ".") -> float | None:
         return None
 
 
+def _plain(cell: str) -> str:
+    """A cell without currency and per cent, its sign before it and spaces between its groups of digits."""
+    text = cell.translate(_GAPS)
+    if text[:1] == "(" and (inside := _NEGATIVE.fullmatch(text)):
+        text = f"-{inside[1]}"
+    if text and (text[-1] not in "0123456789." or text[0] not in "0123456789.+-"):
+        text = _UNITS.sub("", _UNITS.sub("", text))
+    return text
+
+
+def without_unit(cells: Sequence[str], decimal: Decimal = ".") -> tuple[list[str], str]:
+    """Cells that all are numbers with the same unit, without it, and that unit; others as they are, and nothing.
+
+    >>> without_unit(["5 kg", "12.5 kg", ""]), without_unit(["5 kg", "3 lb"])
+    ((['5', '12.5', ''], 'kg'), (['5 kg', '3 lb'], ''))
+    """
+    found = [_MEASURED.fullmatch(cell) for cell in cells if any(sign.isdigit() for sign in cell)]
+    units = {match[2] if match else "" for match in found}
+    if len(found) < 2 or len(units) > 1 or "" in units:
+        return list(cells), ""
+    if any(match is None or number(match[1].strip(), decimal) is None for match in found):
+        return list(cells), ""
+    (unit,) = units
+    return [match[1].strip() if (match := _MEASURED.fullmatch(cell)) else cell for cell in cells], unit
+
+
 def is_number(cell: str) -> bool:
     """Whether a cell holds a number in any of the usual ways."""
     return number(cell) is not None or number(cell, ",") is not None
@@ -52,8 +87,10 @@ def is_number(cell: str) -> bool:
 def decimal_mark(cells: Iterable[str]) -> Decimal:
     """The decimal mark that more cells have; 1,234 is taken for a thousand."""
     commas = points = 0
-    for cell in cells:
+    for each in cells:
+        cell = each if each.isascii() and " " not in each else each.translate(_GAPS).replace(" ", "")
         commas += bool(_COMMA.fullmatch(cell)) and not _THOUSANDS.fullmatch(cell)
+        commas += bool(_BOTH.fullmatch(cell))
         points += bool(_POINT.fullmatch(cell))
     return "," if commas > points else "."
 
@@ -64,7 +101,7 @@ def dates(cells: Sequence[str]) -> list[datetime] | None:
     >>> dates(["2024-02-01", "2024-12-31"])[1].month, dates(["31.1.2024"])[0].day, dates(["12"])
     (12, 31, None)
     """
-    if not cells or any(len(cell) < 6 for cell in cells):
+    if not cells or any(len(cell) < 5 or not any(sign.isdigit() for sign in cell) for cell in cells):
         return None
     for parse in (_iso, *((lambda text, form=form: datetime.strptime(text, form)) for form in _DATES)):
         try:

@@ -11,10 +11,10 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from lrtool.errors import TaskError, UsageError
-from lrtool.tasks.base import Arrays, BuildContext, DataShape
+from lrtool.tasks.base import Arrays, BuildContext, DataShape, Unit
 from lrtool.tasks.memory import InMemory, check_finite, split
 from lrtool.tasks.tables.columns import Column
 from lrtool.tasks.tables.features import Missing, encode
@@ -56,6 +56,8 @@ class TableData(InMemory):
         None, description="The column of times or groups; of times unsaid, rows are in order. It is no feature then."
     )
 
+    _target_name: str = PrivateAttr("target")
+
     @abstractmethod
     def columns(self, context: BuildContext) -> tuple[dict[str, Column], list[str]]:
         """The columns by name, and what was found out about the file."""
@@ -69,16 +71,17 @@ class TableData(InMemory):
         kept = self._complete(target, columns, notes)
         target, columns = target.rows(kept), [column.rows(kept) for column in columns]
         found = encode(columns, self.missing, self.max_categories, keep=self.features is not None)
-        self._say([*notes, *found.notes])
+        classes = target.classes() if self._is_classification(target) else None
+        self._say([*notes, *found.notes, *_classes_said(target, classes[1] if classes else None)])
         if not found.values.shape[1]:
             raise TaskError(
                 "no column besides the target tells anything", where="data.path", remedy="name some under `features`"
             )
         key = self._key(by.rows(kept) if by is not None else None, len(kept))
         shape = (found.values.shape[1],)
-        if self._is_classification(target):
-            labels, classes = target.classes()
-            return Arrays((found.values,), labels, key), DataShape(shape, len(classes), "class")
+        self._target_name = target.name
+        if classes is not None:
+            return Arrays((found.values,), classes[0], key), DataShape(shape, len(classes[1]), "class")
         return Arrays((found.values,), target.numbers()[:, None], key), DataShape(shape, 1, "value")
 
     def check(self, arrays: Arrays) -> None:
@@ -103,6 +106,12 @@ class TableData(InMemory):
             return Arrays((np.nan_to_num((part.inputs[0] - mean) / scale),), target)
 
         return scaled(train), scaled(val) if val is not None else None
+
+    def unit(self, train: Arrays) -> Unit | None:
+        """That of a target of values."""
+        if train.target.ndim != 2:
+            return None
+        return Unit(self._target_name, tuple(_statistics(train.target)[1].tolist()))
 
     def _chosen(self, table: dict[str, Column], target: Column, by: Column | None) -> list[Column]:
         if self.features is None:
@@ -158,8 +167,11 @@ class TableData(InMemory):
             return table[str(wanted)]
         if isinstance(wanted, int) and -len(names) <= wanted < len(names):
             return table[names[wanted]]
-        near = difflib.get_close_matches(str(wanted), names, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"choose one of: {_listed(names)}; or its place, -1 the last"
+        alike = {name.lower(): name for name in names}
+        near = difflib.get_close_matches(str(wanted).lower(), alike, n=1)
+        hint = f"choose one of: {_listed(names)}; or its place, -1 the last"
+        if near:
+            hint = f"did you mean {alike[near[0]]!r}?"
         if all(name == f"column_{number}" for number, name in enumerate(names, 1)):
             hint = (
                 f"the first line holds values, not names, so columns are column_1 … column_{len(names)}; -1 is the last"
@@ -176,6 +188,19 @@ class TableData(InMemory):
 def _said(text: str) -> None:
     """Say it once in a process, however often the data are read."""
     _LOG.warning(text)
+
+
+def _classes_said(target: Column, classes: Sequence[str] | None, most: int = 10) -> list[str]:
+    """What the numbers of classes stand for, where that is not plain; TaskError where the target never changes."""
+    if len(set(target.cells)) == 1 and len(target.cells) > 1:
+        raise TaskError(
+            f"the target {target.name!r} is always {target.cells[0]!r}, so there is nothing to learn",
+            where="data.target", remedy="name another column",
+        )  # fmt: skip
+    if classes is None or list(classes) == [str(number) for number in range(len(classes))]:
+        return []
+    named = ", ".join(f"{name!r} is {number}" for number, name in enumerate(classes[:most]))
+    return [f"{target.name!r} is a class: {named}{' …' if len(classes) > most else ''}"]
 
 
 def _listed(names: Sequence[str], most: int = 20) -> str:

@@ -64,6 +64,8 @@ def read_rows(
     rows, lines = _parsed(path, text, sign)
     if not rows:
         raise TaskError(f"{path} holds nothing", where="data.path", remedy="give a header and at least one row")
+    if header is None:
+        rows, lines = _without_preamble(rows, lines, notes)
     has_header = _is_header(rows, wanted) if header is None else header
     if not has_header:
         notes.append("there is no header: columns are column_1, column_2 …")
@@ -71,12 +73,39 @@ def read_rows(
     if len(rows) == 1 and has_header:
         raise TaskError(f"{path} holds only a header", where="data.path", remedy="give at least one row")
     body, numbers = (rows[1:], lines[1:]) if has_header else (rows, lines)
-    names, body = _even(path, names, body, numbers)
-    named = [name or f"column_{number}" for number, name in enumerate(names, 1)]
-    double = [name for name, count in Counter(named).items() if count > 1]
-    if double:
-        raise TaskError(f"two columns are named {double[0]!r}", where=f"{path}:{lines[0]}", remedy="rename one")
-    return TextTable(path, named, body, numbers, has_header, notes)
+    names, body = _even(path, names, body, numbers, notes)
+    return TextTable(path, _told_apart(names, notes), body, numbers, has_header, notes)
+
+
+def _told_apart(names: Sequence[str], notes: list[str]) -> list[str]:
+    """Every column by a name of its own: a second one of a name becomes name_2."""
+    named: list[str] = []
+    for number, name in enumerate(names, 1):
+        one = name or f"column_{number}"
+        count = next(n for n in range(1, len(names) + 2) if (one if n == 1 else f"{one}_{n}") not in named)
+        named.append(one if count == 1 else f"{one}_{count}")
+        if count > 1:
+            notes.append(f"a second column named {one!r} is called {named[-1]!r}")
+    return named
+
+
+def _without_preamble(rows: list[list[str]], lines: list[int], notes: list[str]) -> tuple[list[list[str]], list[int]]:
+    """The table without lines before it that are comments, titles or a word to Excel: narrower than its header."""
+    widths = Counter(map(len, rows))
+    usual = max(widths, key=lambda width: (widths[width], width))
+    before = 0
+    while before < len(rows) - 1 and usual > 1 and _filled(rows[before]) < min(usual, 2) <= len(rows[before + 1 :]):
+        before += 1
+    # Where the first line is as narrow as the one column of a title, what follows must be the table.
+    if not before or len(rows[before]) != usual:
+        return rows, lines
+    notes.append(f"the first {before} line{'s are' if before > 1 else ' is'} no part of the table")
+    return rows[before:], lines[before:]
+
+
+def _filled(row: Sequence[str]) -> int:
+    """How many cells of a row, but for a comment, hold something."""
+    return 0 if row and row[0].startswith("#") and len(row) > 1 else sum(map(bool, row))
 
 
 def _decoded(path: Path, encoding: str | None, notes: list[str]) -> str:
@@ -109,7 +138,8 @@ def _delimiter(text: str) -> str:
         return (count / max(1, widths.total()) if width > 1 else 0.0), width
 
     try:
-        return max(_DELIMITERS, key=even)
+        best = max(_DELIMITERS, key=even)
+        return best if even(best)[0] or not even(" ")[0] else " "
     except csv.Error:
         return ","
 
@@ -117,6 +147,8 @@ def _delimiter(text: str) -> str:
 def _parsed(path: Path, text: str, delimiter: str) -> tuple[list[list[str]], list[int]]:
     rows: list[list[str]] = []
     lines: list[int] = []
+    if delimiter == " ":  # columns in line with each other
+        text = "\n".join(line.strip() for line in text.splitlines())
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=delimiter != "\t")
     try:
         for row in reader:
@@ -146,19 +178,24 @@ def _is_header(rows: Sequence[Sequence[str]], wanted: Collection[str]) -> bool:
 
 
 def _even(
-    path: Path, names: list[str], rows: list[list[str]], lines: Sequence[int]
+    path: Path, names: list[str], rows: list[list[str]], lines: Sequence[int], notes: list[str]
 ) -> tuple[list[str], list[list[str]]]:
-    """TextTable as long as the header; what nothing stands in at the ends of lines goes away."""
+    """Names and rows of one length; what nothing stands in at the ends of lines goes away, what is lacking is empty."""
     width = len(names)
     while width > 1 and not names[width - 1] and not any(len(row) >= width and row[width - 1] for row in rows):
         width -= 1
-    even = []
+    even, short = [], 0
     for row, line in zip(rows, lines, strict=True):
-        if len(row) < width or any(row[width:]):
+        if any(row[width:]):
             raise TaskError(
                 f"the header names {width} columns, but this line has {len(row)}",
                 where=f"{path}:{line}",
                 remedy="mend the line, or write the `delimiter` that separates the columns",
             )
-        even.append(row[:width])
+        short += len(row) < width
+        even.append([*row[:width], *[""] * (width - len(row))])
+    if short:
+        notes.append(
+            f"{short} line{'s are' if short > 1 else ' is'} shorter than the header; what they lack is missing"
+        )
     return names[:width], even

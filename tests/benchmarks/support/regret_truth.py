@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import json
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
 
 from lrtool.analysis.divergence import first_divergence
 from lrtool.config.schema import Config
@@ -21,7 +25,7 @@ Array = NDArray[np.float64]
 
 TRUTH = Path(__file__).parents[1] / "truth"
 #: Settings that change nothing about the losses.
-_BESIDE = {"range_test": True, "train": {"checkpoint_every"}}
+_BESIDE, _BESIDE_TRAINING = ("range_test",), ("checkpoint_every",)
 #: Part of the cache's key: raise it when what is measured changes.
 VERSION = 3
 SEEDS = 8
@@ -121,9 +125,20 @@ def stored(config: Config, schedule: str) -> Truth | None:
 
 
 def _path(setup: Setup) -> Path:
-    trained = setup.config.model_dump_json(exclude=_BESIDE)
+    trained = json.dumps(_said(setup.config, _BESIDE), sort_keys=True)
     key = hashlib.sha256(f"{VERSION} {SEEDS} {trained}".encode()).hexdigest()[:12]
     return TRUTH / f"{setup.config.name}-{setup.config.schedule.kind}-{key}.npz"
+
+
+def _said(section: BaseModel, beside: Container[str] = ()) -> dict[str, Any]:
+    """What a section of a config says beyond its defaults: a key that is new there does not make a truth untrue."""
+    said: dict[str, Any] = {}
+    for name, field in type(section).model_fields.items():
+        value = getattr(section, name)
+        if name in beside or (name != "kind" and value == field.get_default(call_default_factory=True)):
+            continue
+        said[name] = _said(value, _BESIDE_TRAINING) if isinstance(value, BaseModel) else to_jsonable_python(value)
+    return said
 
 
 def _measure(setup: Setup) -> Truth:

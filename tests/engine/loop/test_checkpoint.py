@@ -226,7 +226,7 @@ def test_another_shape_is_refused(tmp_path: Path) -> None:
     ("one", "recipe", "message"),
     [
         (trial(1, 20, 0.1), RECIPES["momentum"], "seed 0, but this run has 1"),
-        (trial(0, 30, 0.1), RECIPES["momentum"], "steps 20, but this run has 30"),
+        (trial(0, 9, 0.1), RECIPES["momentum"], "after 10 updates of 20, but this run has 9 in all"),
         (trial(0, 20, 0.1), replace(RECIPES["momentum"], accumulate=2), "accumulate 1, but this run has 2"),
         (trial(0, 20, 0.1), replace(RECIPES["momentum"], optimizer=KINDS["adam"](lr=0.1)), "hyperparameters"),
     ],

@@ -5,7 +5,8 @@ from lrtool.analysis.range_test_result import LrEstimate
 from lrtool.engine.loop.engine import LoopEngine
 from lrtool.engine.trials import Trial
 from lrtool.experiments.range_test.limit import with_limit
-from lrtool.experiments.range_test.range_test import losses_of, range_test_trials, run_range_test
+from lrtool.experiments.range_test.ramp import losses_of, range_test_trials
+from lrtool.experiments.range_test.range_test import run_range_test
 from lrtool.schedules import KINDS as SCHEDULES
 
 

@@ -5,12 +5,15 @@ import pytest
 
 from lrtool.analysis.range_test import analyse
 from lrtool.analysis.range_test_result import Caveat
+from lrtool.analysis.search.probe_plan import ProbePlan
+from lrtool.analysis.search.short_runs import LRS, centre
 from lrtool.config.schema import Config
 from lrtool.engine.loop.engine import LoopEngine
 from lrtool.engine.vector.engine import VectorEngine
 from lrtool.experiments.final import final_loss
-from lrtool.experiments.range_test.probes import SEEDS, probed
-from lrtool.experiments.range_test.range_test import losses_of, range_test_trials
+from lrtool.experiments.range_test.probes import SEEDS
+from lrtool.experiments.range_test.probes import probed as probing
+from lrtool.experiments.range_test.ramp import losses_of, range_test_trials
 from lrtool.experiments.setup import prepare
 
 
@@ -28,6 +31,12 @@ def setup():
             }
         )
     )
+
+
+def probed(setup, ramp, steps, run, plan=None, **more):
+    """The range test as probes of so many updates make it, all of them unless there is another plan."""
+    plan = plan or ProbePlan(steps, LRS, SEEDS, whole=True)
+    return probing(setup, plan, centre(ramp, setup.config.optimizer.lr, plan.lrs), run, **more).read(ramp)
 
 
 class Engine:
@@ -144,5 +153,7 @@ def test_where_every_probe_diverges_the_ramp_is_left_as_it_was(setup, ramp):
         steep = [replace(trial, curves={"lr": setup.curves(1e9, 20)["lr"]}) for trial in trials]
         return engine(steep)
 
-    assert probed(setup, ramp, 20, diverging) is ramp
+    found = probed(setup, ramp, 20, diverging)
+    assert found.suggestion == ramp.suggestion and found.source == ramp.source
+    assert found.probes and all(np.isnan(probe.loss) for probe in found.probes)
     assert len(engine.calls) > 1

@@ -234,7 +234,7 @@ def test_seeds_with_an_outlier_are_marked_and_explained():
     assert ",6,True" in next(line for line in to_csv(report).splitlines() if ",odd," in line)
     figure = draw_forest(ForestPlot.of("t", "a", "val_loss", order, result))
     assert [tick.get_text() for tick in figure.axes[0].get_yticklabels()] == ["plain", "odd *"]
-    assert "the interval may hold less often" in figure.axes[0].get_xlabel().replace("\n", " ")
+    assert "the interval may hold less often" in figure.get_supxlabel().replace("\n", " ")
     result, order = ranked(plain)
     assert (
         look_text(ComparisonResult("val_loss", result, tuple(order), None)) == ""
@@ -255,7 +255,7 @@ def test_medians_in_the_table_and_the_plots():
     assert "medians are compared" in look_text(report)
     forest = ForestPlot.of("t", "a", "val_loss", order, result)
     assert forest.rows[0].mean == pytest.approx(0.96) and not forest.rows[0].odd
-    assert "median, 95% interval" in draw_forest(forest).axes[0].get_xlabel()
+    assert "median, 95% interval" in draw_forest(forest).get_supxlabel()
     overlay = OverlayPlot.of("t", "a", order, statistic="median")
     assert overlay.bands[0].mean[-1] == pytest.approx(0.96) and np.isfinite(overlay.bands[0].low).all()
-    assert draw_overlay(overlay).axes[0].get_legend().get_title().get_text().startswith("median")
+    assert draw_overlay(overlay).legends[0].get_title().get_text().startswith("median")

@@ -15,7 +15,7 @@ def response(name, means, lr=LRS, diverged=None):
 
 def test_the_best_lr_of_each_variant_is_ringed_and_named():
     plot = LrPlot.of("t", "val_loss", False, [response("a", [3, 1, 2]), response("b", [1, 2, 9], diverged=[0, 0, 1])])
-    assert plot.answer == "best LR of each: a: LR 0.1; b: LR 0.01"
+    assert plot.answer == "best LR of each: a: LR 0.1; b: LR 0.01 (the smallest tried)"
     axes = draw_lr(plot).axes[0]
     rings = [line for line in axes.lines if line.get_markersize() == 11]
     assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in rings] == [(0.1, 1.0), (0.01, 1.0)]

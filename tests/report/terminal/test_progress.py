@@ -166,3 +166,22 @@ def test_a_stream_that_knows_ascii_only_gets_ascii():
 @pytest.mark.parametrize(("seconds", "text"), [(0.4, "0 s"), (59.6, "1:00"), (3600, "1:00:00"), (90061, "25:01:01")])
 def test_durations_are_written_for_people(seconds, text):
     assert clock_time(seconds) == text
+
+
+def test_groups_of_trials_that_are_expected_share_one_bar_and_what_is_noted_stays():
+    out, clock = io.StringIO(), Clock()
+    with progress("digits", stream=out, clock=clock) as watch:
+        watch.note("cost: 300 updates\nor so")
+        watch.expect(300)
+        for trials, steps in ((2, 50), (1, 100)):
+            observer = watch(trials, steps)
+            for trial in range(trials):
+                clock.now += 20
+                observer.recorded(trial, trace(steps), 0)
+                observer.ended(trial, trace(steps))
+        watch.expect(260)
+        watch.finished()
+    lines = out.getvalue().splitlines()
+    assert lines[:3] == ["cost: 300 updates", "or so", "digits: 300 steps"]
+    assert sum("finished" in line for line in lines) == 1 and lines[-1].endswith("finished in 1:00")
+    assert "200/200 steps" in lines[-1] and any("100/300 steps" in line for line in lines)

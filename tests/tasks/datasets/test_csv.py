@@ -5,12 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from lrtool.errors import LrtoolError, TaskError, UsageError
-from lrtool.tasks import losses, models
+from lrtool.tasks import losses, metrics, models
 from lrtool.tasks.base import BuildContext, DataShape
 from lrtool.tasks.build import build_task
 from lrtool.tasks.datasets.csv import Csv
+from lrtool.tasks.memory import split
 
 Write = Callable[[str, str], Path]
 
@@ -76,7 +78,9 @@ def test_a_model_learns_a_table(table: Path, context: BuildContext, train) -> No
         ("size,price\n1,2\n2,inf\n", {}, TaskError, r"t\.csv:3: column 'price': 'inf' is not a finite number"),
         ("size,price\n1,2\n2,3\noops,4\n", {}, TaskError, r"t\.csv:4: column 'size': 'oops' is not a number"),
         ("size,price\n1,2\n1,2,3\n", {}, TaskError, r"t\.csv:3: the header names 2 columns, but this line has 3"),
-        ("size,size\n1,2\n", {}, TaskError, r"t\.csv:1: two columns are named 'size'"),
+        ("size,price\n1,2\n2,2\n", {}, TaskError, r"the target 'price' is always '2', so there is nothing to learn"),
+        (TABLE, {"target": "PRICE"}, UsageError, "did you mean 'price'"),
+        ("a,price\n1,2\nx,3\n4,5\n", {}, TaskError, r"'x' is not a number; .*data\.missing_words"),
         ("size,price\n", {}, TaskError, "only a header"),
         ("", {}, TaskError, "holds nothing"),
         ("price\n1\n2\n", {}, TaskError, "no column besides the target"),
@@ -155,6 +159,24 @@ FOUND = {
         "w,y\n" + "".join(f"word {n % 20},{'xz'[n % 2]}\n" for n in range(100)), {"max_categories": 8}, 8, 2,
     ),
     "two whole numbers": ("a,y\n5,1\n3,2\n9,1\n1,2\n", {}, 1, 2),
+    "classes that are numbers with a point": ("a,y\n5,1.0\n3,0.0\n9,1.0\n1,0\n", {}, 1, 2),
+    "two columns of one name": ("a,a,y\n5,1,x\n3,9,z\n9,4,x\n1,3,z\n", {}, 2, 2),
+    "a title before the table": ("Report\n\nof 2024\na,b,y\n5,1,x\n3,9,z\n9,4,x\n1,3,z\n", {}, 2, 2),
+    "comments before the table": ("# by me, and her\n# 2024\na,b,y\n5,1,x\n3,9,z\n9,4,x\n1,3,z\n", {}, 2, 2),
+    "a word to Excel": ("sep=;\na;b;y\n5;1;x\n3;9;z\n9;4;x\n1;3;z\n", {}, 2, 2),
+    "short lines": ("a,b,y\n5,1,x\n3,9,z\n9,4,x\n1,3,z\nTotal: 4\n", {}, 2, 2),
+    "columns in line": ("a    b  y\n 5    1  x\n13   29  z\n 9    4  x\n 1    3  z\n", {}, 2, 2),
+    "strokes in thousands": ("a,y\n1'234.5,x\n2'000,z\n12.5,x\n3'456'789,z\n", {}, 1, 2),
+    "hard spaces in thousands": ("a;y\n1\u00a0234,5;x\n2\u202f000,5;z\n12,5;x\n", {}, 1, 2),
+    "what accountants write": ('a,y\n"(1,234)",x\n"2,000",z\n(5),x\nUSD 7,z\n', {}, 1, 2),
+    "numbers with a unit": ("a,y\n5 kg,x\n12.5 kg,z\n,x\n1 kg,z\n", {}, 1, 2),
+    "cells between strokes": ("a,y\n'5',x\n'3',z\n'9',x\n'1',z\n", {}, 1, 2),
+    "dates with names of months": ('d,y\n"Jan 5, 2024",x\n"Mar 9, 2024",z\n"Jul 1, 2024",x\n', {}, 5, 2),
+    "dates with short years": ("d,y\n05-Jan-24,x\n09-Mar-24,z\n01-Jul-24,x\n02-Dec-23,z\n", {}, 5, 2),
+    "American times": ("d,y\n1/5/2024 3:45 PM,x\n3/9/2024 3:45 AM,z\n7/1/2024 1:00 PM,x\n", {}, 7, 2),
+    "months": ("d,y\n2024-01,x\n2024-03,z\n2024-07,x\n2023-12,z\n", {}, 5, 2),
+    "times of day": ("d,y\n01:30,x\n09:30,z\n13:10,x\n22:00,z\n", {}, 3, 2),
+    "words for missing of one's own": ("a,y\n1,x\ntbd,z\n3,x\n4,z\n", {"missing_words": ("tbd",)}, 1, 2),
 }  # fmt: skip
 
 
@@ -188,11 +210,18 @@ def test_missing_numbers_stand_at_the_training_mean(write: Write, context: Build
 
 
 def test_what_was_found_out_is_said_once(write: Write, context: BuildContext, caplog: pytest.LogCaptureFixture) -> None:
-    write("said.csv", "id;a;b;y\n1;1,5;;x\n2;2,5;u;z\n3;9,5;u;x\n4;;u;z\n5;4,5;u;\n")
+    write("said.csv", "orderId;a;b;y\n1;1,5;;x\n2;2,5;u;z\n3;9,5;u;x\n4;;u;z\n5;4,5;u;\n")
     for _ in range(2):
         Csv(path="said.csv", target="y").load(context)
     (said,) = [record.getMessage() for record in caplog.records]
-    for part in ("separated by ';'", "decimal comma", "'id' is left out", "1 rows without 'y'", "'a': 1 missing value"):
+    for part in (
+        "separated by ';'",
+        "decimal comma",
+        "'orderId' is left out",
+        "'y' is a class: 'x' is 0, 'z' is 1",
+        "1 rows without 'y'",
+        "'a': 1 missing value",
+    ):
         assert part in said
 
 
@@ -214,3 +243,27 @@ def test_no_group_is_torn(write: Write, context: BuildContext) -> None:
     train, val = ({round(float(v), 4) for v in part.inputs[0][:, 0]} for part in (data.train, data.val))
     assert not train & val and len(train | val) == 9 and 10 <= len(data.val) <= 20
     assert data.shape.inputs == (1,)  # the group itself is no feature
+
+
+def test_errors_are_also_given_in_the_targets_own_unit(table: Path, context: BuildContext) -> None:
+    data = Csv(path="goods.csv", target="price", batch_size=16)
+    task = build_task("t", models.KINDS["linear"](), data, losses.KINDS["mse"](), None, context)
+    assert task.units == {"val_mae": "price", "val_rmse": "price"}
+    output, target = torch.zeros(8, 1), task.val.target
+    prices = np.array([row[2] for row in ROWS])
+    held_out = split(40, 0.2, 0)[1]
+    expected = prices[held_out] - np.delete(prices, held_out).mean()
+    means = [
+        task.loss_of(output, target).item(),
+        *(m.per_sample(output, target).mean().item() for m in task.metrics.values()),
+    ]
+    found = task.evaluation(means)
+    assert found["val_mae"] == pytest.approx(np.abs(expected).mean(), rel=1e-4)
+    assert found["val_rmse"] == pytest.approx(np.sqrt((expected**2).mean()), rel=1e-4)
+    assert found["val_rmse"] == pytest.approx(np.sqrt(found["val_loss"]) * task.unit.scale[0], rel=1e-4)
+    asked = build_task("t", models.KINDS["linear"](), data, None, [metrics.KINDS["mse"]()], context)
+    assert asked.units == {"val_mse": "(price)²"}
+    plain = build_task(
+        "t", models.KINDS["linear"](), Csv(path="goods.csv", target="colour", batch_size=8), None, None, context
+    )
+    assert plain.unit is None and plain.units == {}

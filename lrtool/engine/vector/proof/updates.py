@@ -163,6 +163,7 @@ class StackProof:
             return ""
         found = Validation(self._task, self._skeleton, self._random)(self.stack)[0]
         assert self._task.val is not None
+        values = torch.tensor(list(self._task.evaluation(values.tolist()).values()), dtype=values.dtype)
         # Where two outputs are equal but for rounding, a sample may count otherwise.
         distance = (
             TOLERANCE * values.abs()
