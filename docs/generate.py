@@ -281,7 +281,7 @@ def _signature(name: str, function: Callable[..., Any]) -> str:
     """A function as it is called: a parameter a line, without types."""
     said = []
     for each in inspect.signature(function).parameters.values():
-        star = {each.VAR_KEYWORD: "**", each.VAR_POSITIONAL: "*"}.get(each.kind, "")
+        star = "**" if each.kind is each.VAR_KEYWORD else "*" if each.kind is each.VAR_POSITIONAL else ""
         if each.kind is each.KEYWORD_ONLY and "*" not in said:
             said.append("*")
         default = "" if each.default is each.empty else f"={each.default!r}"

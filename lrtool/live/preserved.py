@@ -171,7 +171,7 @@ def attached_schedulers(optimizer: torch.optim.Optimizer) -> list[LRScheduler]:
     return [each for each in found if getattr(each, "optimizer", None) is optimizer]
 
 
-def _with_subclasses(cls: type) -> Iterator[type]:
+def _with_subclasses(cls: type[Any]) -> Iterator[type[Any]]:
     yield cls
     for below in cls.__subclasses__():
         yield from _with_subclasses(below)
