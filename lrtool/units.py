@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 import re
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, Literal, Self
 
@@ -17,10 +18,17 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
+Unit = Literal["steps", "epochs", "percent", "samples", "tokens"]
+
 _DIGITS = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 _NUMBER = re.compile(rf"\s*[+-]?{_DIGITS}\s*")
-_DURATION = re.compile(rf"\s*({_DIGITS})\s*(ep|%)\s*")
+_DURATION = re.compile(rf"\s*({_DIGITS})\s*(?:(ep|%)|([kKMBGT]?)\s*(samples?|tokens?))\s*")
 _PERCENT = re.compile(rf"\s*({_DIGITS})\s*%\s*")
+
+#: Units beside whole updates, as they are written.
+_UNITS: Mapping[str, Unit] = {"ep": "epochs", "%": "percent", "sample": "samples", "token": "tokens"}
+#: What a letter before samples or tokens multiplies by.
+_TIMES = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "B": 10**9, "G": 10**9, "T": 10**12}
 
 #: Updates that a float counts exactly; no run comes near.
 MOST_UPDATES = 2**53
@@ -119,8 +127,18 @@ def _write(value: object) -> object:
 
 
 @dataclass(frozen=True)
+class PerUpdate:
+    """What one update takes of the data: samples and tokens; None where it is not known, or there are none."""
+
+    samples: int | None = None
+    tokens: int | None = None
+
+
+@dataclass(frozen=True)
 class Duration(_Parsed):
-    """A number of updates: `500` (updates), `"5ep"` (epochs) or `"10%"` (of the run).
+    """A number of updates: `500`, `"5ep"` (epochs), `"10%"` (of the run), `"300k samples"` or `"10B tokens"`.
+
+    Letters before samples and tokens: k 10³, M 10⁶, B (or G) 10⁹, T 10¹².
 
     >>> Duration.parse("10%").steps(total=200)
     20
@@ -128,10 +146,14 @@ class Duration(_Parsed):
     50
     >>> Duration.parse("5%").steps(total=10), Duration.parse("4%").steps(total=10)
     (1, 0)
+    >>> Duration.parse("1M samples").counted(PerUpdate(samples=64)).steps()
+    15625
     """
 
     amount: float
-    unit: Literal["steps", "epochs", "percent"] = "steps"
+    unit: Unit = "steps"
+    #: Samples or tokens of an update, where it counts these and they are known: what was written stays as it is.
+    one: int | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def parse(cls, value: object) -> Self:
@@ -141,13 +163,22 @@ class Duration(_Parsed):
         if (updates := whole(value)) is not None:
             return cls(updates)
         if isinstance(value, str) and (match := _DURATION.fullmatch(value)):
-            amount = number(match[1])
-            if amount is not None and amount <= MOST_UPDATES:
-                return cls(amount, "epochs" if match[2] == "ep" else "percent")
+            found = number(match[1])
+            times = _TIMES[match[3] or ""]
+            # As it was written: 0.3M samples are 300,000.
+            amount = None if found is None else float(Fraction(match[1]) * times) if times > 1 else found
+            if amount is not None and amount <= (MOST_UPDATES if match[2] else MOST_UPDATES * 10**6):
+                return cls(amount, _UNITS[match[2] or match[4].removesuffix("s")])
         raise ValueError(
-            "a duration is a whole number of updates (500), epochs ('5ep') or a part of the run ('10%'),"
-            f" but got {shown(value)}"
+            "a duration is a whole number of updates (500), epochs ('5ep'), part of the run ('10%'), '300k samples'"
+            f" or '10B tokens', but got {shown(value)}"
         )
+
+    def counted(self, per_update: PerUpdate) -> Self:
+        """The same, knowing how many samples or tokens an update takes where it counts these."""
+        if self.unit not in ("samples", "tokens"):
+            return self
+        return replace(self, one=getattr(per_update, self.unit))
 
     def exact(self, total: int | None = None, per_epoch: int | None = None) -> Fraction:
         """Updates before they are rounded, of the amount as it was written.
@@ -172,6 +203,10 @@ class Duration(_Parsed):
                         " give a number of updates or epochs"
                     )
                 return amount * total / 100
+            case "samples" | "tokens":
+                if self.one is None:
+                    raise ValueError(_uncounted(self))
+                return amount / self.one
 
     def steps(self, total: int | None = None, per_epoch: int | None = None) -> int:
         """Whole updates, the nearest, halves up; raises ValueError where they cannot be told or counted."""
@@ -181,6 +216,8 @@ class Duration(_Parsed):
         """As a user writes it."""
         if self.unit == "steps":
             return int(self.amount)
+        if self.unit in ("samples", "tokens"):
+            return f"{_with_letter(self.amount)} {self.unit}"
         return f"{_plain(self.amount)}{'ep' if self.unit == 'epochs' else '%'}"
 
     @classmethod
@@ -188,10 +225,28 @@ class Duration(_Parsed):
         return {
             "anyOf": [
                 {"type": "integer", "minimum": 0, "maximum": MOST_UPDATES},
-                {"type": "string", "pattern": r"^\s*[0-9.eE+-]+\s*(ep|%)?\s*$"},
+                {"type": "string", "pattern": r"^\s*[0-9.eE+-]+\s*(ep|%|[kKMBGT]?\s*(samples?|tokens?))?\s*$"},
             ],
-            "examples": [500, "5ep", "10%"],
+            "examples": [500, "5ep", "10%", "1M samples", "10B tokens"],
         }
+
+
+def _uncounted(duration: Duration) -> str:
+    """Why samples or tokens cannot be told in updates here."""
+    unit = duration.unit
+    if unit == "tokens":
+        why = "how many tokens an update takes is unknown here: the data have no sequences of tokens, or are not read"
+    else:
+        why = "how many samples an update takes is unknown here"
+    return f"{duration.written()!r} counts {unit}, but {why}; give a number of updates or epochs"
+
+
+def _with_letter(amount: float) -> str:
+    """A large number with its letter: 300k, 1.5M, 10B."""
+    for letter, times in (("T", 10**12), ("B", 10**9), ("M", 10**6), ("k", 10**3)):
+        if amount >= times and (Fraction(str(amount)) * 1000 / times).denominator == 1:
+            return f"{_plain(amount / times)}{letter}"
+    return _plain(amount)
 
 
 @dataclass(frozen=True)

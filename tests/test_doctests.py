@@ -29,6 +29,6 @@ def test_the_examples_are_found():
     assert {
         "lrtool.analysis.statistics.comparison.compare",
         "lrtool.schedules.decays.cosine.Cosine",
-        "lrtool.config.sweep.schema.Prune.share",
+        "lrtool.analysis.pruning.halving.Halving",
         "lrtool.integrations.torch.CurveLR",
     } <= found

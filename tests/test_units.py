@@ -4,7 +4,7 @@ import math
 import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from lrtool.units import MOST_UPDATES, Duration, Level, number, whole
+from lrtool.units import MOST_UPDATES, Duration, Level, PerUpdate, number, whole
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,32 @@ def test_durations(text, steps):
 
 @pytest.mark.parametrize("text", [-1, 1.5, "1.5", "-5%", "5 epochs", "", None, True, float("nan"), float("inf"), [5]])
 def test_a_duration_is_whole_and_not_negative(text):
-    with pytest.raises(ValueError, match=r"whole number of updates \(500\), epochs \('5ep'\) or a part"):
+    with pytest.raises(ValueError, match=r"whole number of updates \(500\), epochs \('5ep'\), part of the run"):
+        Duration.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "updates", "written"),
+    [
+        ("1M samples", 15625, "1M samples"),
+        ("300k samples", 4688, "300k samples"),
+        ("0.3M samples", 4688, "300k samples"),
+        ("6400 samples", 100, "6.4k samples"),
+        ("1 sample", 0, "1 samples"),
+        ("10B tokens", 9765625, "10B tokens"),
+        ("2.5T tokens", 2441406250, "2.5T tokens"),
+        (" 65536tokens ", 64, "65.536k tokens"),
+    ],
+)
+def test_samples_and_tokens_are_updates_once_an_updates_are_known(text, updates, written):
+    duration = Duration.parse(text).counted(PerUpdate(samples=64, tokens=1024))
+    assert (duration.steps(), duration.written()) == (updates, written)
+    assert Duration.parse(written) == duration
+
+
+@pytest.mark.parametrize("text", ["1m samples", "k samples", "3 words", "-1 samples", "1 Msample s", "tokens"])
+def test_what_is_no_number_of_samples_is_refused(text):
+    with pytest.raises(ValueError, match="'300k samples' or '10B tokens', but got"):
         Duration.parse(text)
 
 
@@ -36,6 +61,9 @@ def test_a_duration_needs_what_it_counts():
         Duration.parse("5ep").steps(total=100)
     with pytest.raises(ValueError, match="'10%' is a part of the run, but the run's length is unknown"):
         Duration.parse("10%").steps(per_epoch=10)
+    for text in ("1M samples", "1M tokens"):
+        with pytest.raises(ValueError, match=f"'{text}' counts .* unknown here.*; give a number of updates"):
+            Duration.parse(text).steps(total=100, per_epoch=10)
 
 
 @pytest.mark.parametrize(("text", "fraction"), [(0.05, 0.5), ("1%", 0.01), ("1e-3%", 1e-5), (0, 0.0), (".5%", 0.005)])
@@ -54,7 +82,10 @@ class Fields(BaseModel):
     level: Level
 
 
-@pytest.mark.parametrize("fields", [{"duration": 5, "level": 0.1}, {"duration": "5ep", "level": "10%"}])
+@pytest.mark.parametrize(
+    "fields",
+    [{"duration": 5, "level": 0.1}, {"duration": "5ep", "level": "10%"}, {"duration": "1M samples", "level": 0.0}],
+)
 def test_a_model_gives_back_what_was_written(fields):
     model = Fields(**fields)
     assert json.loads(model.model_dump_json()) == fields
@@ -65,7 +96,7 @@ def test_a_model_gives_back_what_was_written(fields):
 
 def test_json_schema_has_examples():
     schema = TypeAdapter(Fields).json_schema()["properties"]
-    assert schema["duration"]["examples"] == [500, "5ep", "10%"]
+    assert schema["duration"]["examples"] == [500, "5ep", "10%", "1M samples", "10B tokens"]
     assert schema["level"]["examples"] == [1e-5, "1%"]
 
 

@@ -19,6 +19,7 @@ from lrtool.cli.common import (
     QuietOption,
     SeedOption,
     SetOption,
+    add_run,
     allowed,
     budget_runs,
     engine_line,
@@ -74,6 +75,7 @@ def command(
         output=output,
     )
     run, result = answer.made()
+    add_run(run.config.name, run.folder.path, run.summary())
     if as_json:
         print_json({**run.summary(), "folder": str(run.folder.path)})
     else:

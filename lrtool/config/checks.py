@@ -11,6 +11,7 @@ from lrtool.config.document import Document, Path_, Place
 from lrtool.config.messages import problem_at
 from lrtool.config.problems import Problem
 from lrtool.config.schema import Config
+from lrtool.counting import counted, said
 from lrtool.errors import ScheduleError, nearest
 from lrtool.schedules import Schedule
 from lrtool.tasks.metrics import DEFAULTS
@@ -30,7 +31,7 @@ def beyond_fields(config: Config, document: Document) -> Found:
     for path, target in _targets(config):
         if not all(target.rpartition(":")):
             what = f"{target!r} is not a target"
-            yield problem_at((*path, "use"), document, what, "write 'file.py:Name' or 'package.module:Name'")
+            yield problem_at((*path, "use"), document, what, _as_target(target))
     best = config.train.best
     if best not in (known := _judges(config)):
         yield problem_at(("train", "best"), document, f"an evaluation gives no {best!r}", nearest(best, known))
@@ -38,8 +39,9 @@ def beyond_fields(config: Config, document: Document) -> Found:
     if key in config.schedules and _cycles_momentum(config):
         path = ("schedules", str(key))
         yield problem_at(path, document, "the schedule's own momentum cycle drives this already", "remove one of them")
-    for path, schedule, peak in _scheduled(config):
-        for where, what, remedy in _misfits(path, schedule, peak, config.train.duration):
+    told = counted(config, said(config))
+    for path, schedule, peak in _scheduled(told):
+        for where, what, remedy in _misfits(path, schedule, peak, told.train.duration):
             yield problem_at(_as_written(where, document.data), document, what, remedy)
     if config.plateau is not None:
         for where, what, remedy in _too_high(("plateau", "min_lr"), config.plateau.min_lr, config.optimizer.lr):
@@ -72,8 +74,18 @@ def _unfilled(data: Any, path: Path_) -> Iterator[Path_]:
 def _targets(config: Config) -> Iterator[tuple[Path_, str]]:
     """Where the config names code of the user's own."""
     parts: list[tuple[Path_, Any]] = [(("model",), config.model), (("data",), config.data), (("loss",), config.loss)]
+    parts.append((("optimizer",), config.optimizer))
     parts += [(("metrics", number), metric) for number, metric in enumerate(config.metrics or ())]
     yield from ((path, part.use) for path, part in parts if hasattr(part, "use"))
+
+
+def _as_target(written: str) -> str:
+    """What to write for something that names no class or function in a file."""
+    name = re.split(r"[/\\]", written)[-1].strip(":")
+    if name.endswith(".py"):
+        return f"write '{name}:Name', with the class or function of that file"
+    module, dot, last = name.rpartition(".")
+    return f"write '{module}.py:{last}'" if dot else "write 'file.py:Name' or 'package.module:Name'"
 
 
 def _judges(config: Config) -> list[str]:
@@ -97,15 +109,20 @@ def _scheduled(config: Config) -> Iterator[tuple[Path_, Schedule, float]]:
     yield ("schedule",), config.schedule, config.optimizer.lr
     for name, schedule in config.schedules.items():
         yield ("schedules", name), schedule, config.optimizer.hyperparameters()[name]
+    for number, group in enumerate(config.optimizer.groups):
+        peak = group.peak(config.optimizer.lr)
+        if group.schedule is not None and peak > 0:
+            yield ("optimizer", "groups", number, "schedule"), group.schedule, peak
 
 
 def _misfits(path: Path_, schedule: Schedule, peak: float, run: units.Duration) -> Iterator[tuple[Path_, str, str]]:
     """Where a schedule cannot fit its run: all of it in a run of known length, what is sure in one of epochs."""
-    if run.unit == "steps":
+    length = _length(run)
+    if length is not None:
         try:
-            schedule.bind(peak, run.steps())
+            schedule.bind(peak, length)
         except ScheduleError as error:
-            if "epochs" not in error.what or "unknown" not in error.what:
+            if "unknown here" not in error.what:
                 below = str(error.where).split(".") if error.where else []
                 where = (*path, *(int(part) if part.isdecimal() else part for part in below))
                 yield where, error.what, error.remedy or ""
@@ -117,6 +134,14 @@ def _misfits(path: Path_, schedule: Schedule, peak: float, run: units.Duration) 
             yield from _too_high(where, value, peak)
         elif not is_timescale:
             yield from _too_long(where, value, run)
+
+
+def _length(run: units.Duration) -> int | None:
+    """Updates of a run, where no data are needed to tell; a run that is too short for any says so elsewhere."""
+    try:
+        return run.steps() or None
+    except ValueError:
+        return None
 
 
 def _quantities(path: Path_, schedule: Schedule) -> Iterator[tuple[Path_, units.Duration | units.Level, bool]]:
@@ -144,7 +169,7 @@ def _too_long(where: Path_, value: units.Duration, run: units.Duration) -> Itera
     """A part of the run above 100%, or more epochs than it has: too long however many updates an epoch is."""
     if value.unit == "percent" and value.amount > 100:
         yield where, f"must fit into the run, but got {value.written()!r}", "write at most '100%'"
-    if value.unit == run.unit == "epochs" and value.amount > run.amount:
+    if value.unit == run.unit != "steps" and value.amount > run.amount:
         what = f"must fit into the run of {run.written()!r}, but got {value.written()!r}"
         yield where, what, f"write at most {run.written()!r}, or a percentage such as '10%'"
 

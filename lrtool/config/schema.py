@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, PrivateAttr, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from lrtool import optimizers, schedules
@@ -64,10 +64,23 @@ class Config(InFolder):
     train: TrainSettings = Field(default_factory=TrainSettings, description="How long and how to train.")
     range_test: RangeTestSettings = Field(default_factory=RangeTestSettings, description="The LR range test.")
 
-    def with_lr(self, lr: float) -> Self:
-        """The same config with another peak LR."""
+    _lr_source: str = PrivateAttr("")
+
+    @property
+    def lr_source(self) -> str:
+        """Where the peak LR comes from, in words; empty where that is not known."""
+        return self._lr_source
+
+    def with_lr(self, lr: float, source: str = "") -> Self:
+        """The same config with another peak LR; `source` says where that comes from."""
         copy = self.model_copy(update={"optimizer": self.optimizer.model_copy(update={"lr": lr})})
         copy._folder = self._folder
+        return copy.lr_said(source)
+
+    def lr_said(self, source: str) -> Self:
+        """The same config, which says where its peak LR comes from."""
+        copy = self.model_copy()
+        copy._lr_source = source
         return copy
 
     def with_init(self, path: str) -> Self:
@@ -98,7 +111,7 @@ class Config(InFolder):
             return value
         known = tuple(optimizer.scheduled)
         unknown = [name for name in value if name not in known]
-        zero = [name for name in value if name in known and optimizer.hyperparameters()[name] == 0]
+        zero = [name for name in value if name in known and not optimizer.hyperparameters().get(name)]
         if unknown or zero:
             raise PydanticCustomError(
                 "unschedulable",

@@ -10,11 +10,14 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
 from pydantic import ValidationError, create_model
 
 from lrtool.config.document import Document, Path_, Place, parse_value, read_document
 from lrtool.config.problems import ConfigError
+from lrtool.counting import counted, durations, said
 from lrtool.errors import ScheduleError, UsageError
+from lrtool.optimizers import ParamGroup
 from lrtool.schedules import KINDS, Curve, Schedule
 from lrtool.units import Duration
 
@@ -38,7 +41,8 @@ class Spec:
     """Every schedule of a run, with what was said about the run; None is what was not said.
 
     `others`: schedules of further hyperparameters by name, `peaks`: the values that these scale. `momentum_key`: what
-    the optimizer calls its momentum; None where it has none.
+    the optimizer calls its momentum; None where it has none. `groups`: parameters with LRs of their own, by what these
+    are called.
     """
 
     name: str
@@ -49,6 +53,7 @@ class Spec:
     duration: Duration | None = None
     steps_per_epoch: int | None = None
     momentum_key: str | None = "momentum"
+    groups: Mapping[str, ParamGroup] = field(default_factory=dict)
 
     @classmethod
     def of(cls, config: Config, name: str = "", steps_per_epoch: int | None = None) -> Self:
@@ -63,6 +68,7 @@ class Spec:
             config.train.duration,
             steps_per_epoch,
             optimizer.momentum_key,
+            optimizer.lr_columns(),
         )
 
     def curves(self, lr: float, steps: int) -> dict[str, Curve]:
@@ -80,7 +86,17 @@ class Spec:
         for name, schedule in self.others.items():
             with _inside(f"schedules.{name}"):
                 curves[name] = schedule.bind(self.peaks[name], steps, per_epoch)
-        return curves
+        return curves | {name: self._group_curve(name, lr, steps) for name in self.groups}
+
+    def _group_curve(self, name: str, lr: float, steps: int) -> Curve:
+        """The LR of a group: by its schedule or the run's, from its own peak or its multiple of the run's."""
+        group = self.groups[name]
+        key = f"optimizer.groups.{name.rpartition('_')[2]}.schedule" if group.schedule is not None else "schedule"
+        peak = group.peak(lr)
+        if peak == 0:
+            return Curve(np.zeros_like, steps, 0.0)
+        with _inside(key):
+            return (group.schedule or self.schedule).bind(peak, steps, self.steps_per_epoch)
 
 
 @contextmanager
@@ -159,12 +175,12 @@ def _read(path: Path, fields: Sequence[str]) -> Spec:
     name = " ".join([path.stem, *fields])
     if _WHOLE & document.data.keys():
         quick = None if fields or _NEEDS_ALL & document.data.keys() else _parts(document, path.resolve().parent)
-        if quick is not None:
+        if quick is not None and not any(durations(quick)):
             return Spec.of(quick, name)
         from lrtool.config.load import load_config
 
         config = load_config(path, [f"schedule.{each}" for each in fields])
-        return Spec.of(config, name)
+        return Spec.of(counted(config, said(config)), name)
     if "schedule" in document.data:
         data, places = document.data["schedule"], _below(document, ("schedule",))
     else:

@@ -95,6 +95,18 @@ def take(source: Source, index: Tensor) -> Batch:
         raise task_error(error, "taking samples from the data set") from error
 
 
+def sequence_length(task: Task) -> int | None:
+    """Tokens of a training sample; None where samples are no sequences of whole numbers, all of one length."""
+    lengths = set()
+    for number in range(min(2, len(task.train))):
+        inputs = take(task.train, torch.tensor([number])).inputs
+        parts = [inputs["input_ids"]] if isinstance(inputs, Mapping) and "input_ids" in inputs else inputs
+        first = next(iter(parts.values() if isinstance(parts, Mapping) else parts), None)
+        whole = isinstance(first, Tensor) and first.ndim == 2 and not first.dtype.is_floating_point
+        lengths.add(first.shape[1] if whole and isinstance(first, Tensor) else None)
+    return lengths.pop() if len(lengths) == 1 else None
+
+
 def slices(size: int, length: int, device: torch.device) -> Iterator[Tensor]:
     """The indices 0 … size−1 in order, `length` at a time."""
     for start in range(0, size, length):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from lrtool.config.schema import Config
 from lrtool.errors import LrtoolError
 from lrtool.runs.environment import environment
 from lrtool.runs.folder import RunFolder
@@ -22,6 +23,10 @@ _LOG = logging.getLogger("lrtool")
 
 class Resolved(Protocol):
     """Interface of what a command was asked to do: a resolved config, of a run or of a sweep."""
+
+    @property
+    def name(self) -> str:
+        """What names the folder above the run's."""
 
     @property
     def folder(self) -> Path:
@@ -56,8 +61,15 @@ class Session:
             steps=self.steps,
             seconds=time.perf_counter() - self.began,
             config_hash=self.config.hash(),
+            **self._lr(),
             **self.results,
         )
+
+    def _lr(self) -> dict[str, Any]:
+        """The peak LR of a training and where it comes from; other commands train at many."""
+        if self.command != "train" or not isinstance(self.config, Config):
+            return {}
+        return {"lr": self.config.optimizer.lr, "lr_from": self.config.lr_source}
 
 
 @contextmanager
@@ -75,6 +87,9 @@ def session(folder: RunFolder, command: str, config: Resolved, device: str) -> I
             raise
         except LrtoolError as error:
             run.status, run.reason = Status.FAILED, str(error)
+            if error.__cause__ is not None:
+                # The message is one line; what stands behind it may be pages.
+                _LOG.error("the whole error", exc_info=error.__cause__)
             raise
         except BaseException as error:
             run.status, run.reason = Status.FAILED, f"a bug in lrtool: {type(error).__name__}: {error}"

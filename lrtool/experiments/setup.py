@@ -8,16 +8,19 @@ from pathlib import Path
 
 from lrtool.config.schema import Config
 from lrtool.config.specs import Spec
+from lrtool.counting import counted, durations
+from lrtool.engine.batches import sequence_length
 from lrtool.engine.device import resolve_device
 from lrtool.engine.loop import checkpoint
 from lrtool.engine.trials import Recipe, Trial
 from lrtool.errors import UsageError, nearest
 from lrtool.runs.folder import RunFolder
 from lrtool.schedules import Curve, Schedule
+from lrtool.tasks import custom
 from lrtool.tasks.base import BuildContext, Task, seeded_model
 from lrtool.tasks.build import build_task
 from lrtool.tasks.initial import initialised
-from lrtool.units import Duration
+from lrtool.units import Duration, PerUpdate
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,8 @@ class Setup:
         try:
             steps = duration.steps(total, self.updates_per_epoch)
         except ValueError as error:
-            raise UsageError(str(error), where=key) from None
+            what, _, remedy = str(error).partition("; ")
+            raise UsageError(what, where=key, remedy=remedy or None) from None
         if steps < least:
             raise UsageError(
                 f"{duration.written()!r} comes to {steps} updates ({self.updates_per_epoch} updates make an epoch)",
@@ -87,8 +91,10 @@ class Setup:
         return own.following(curves, seed, label)
 
     def following(self, curves: Mapping[str, Curve], seed: int, label: str = "") -> Trial:
-        """One run, as long as the LR's curve, in which nothing but these curves moves."""
-        return Trial(seed, curves["lr"].steps, curves, self.config.optimizer.hyperparameters(), label)
+        """One run, as long as the LR's curve, in which nothing but these curves moves, and what is a multiple of it."""
+        optimizer, lr = self.config.optimizer, curves["lr"]
+        scaled = {name: lr.scaled(group.lr_scale) for name, group in optimizer.lr_columns().items() if group.lr is None}
+        return Trial(seed, lr.steps, {**scaled, **curves}, optimizer.hyperparameters(), label)
 
 
 def prepare(config: Config, allow_import: Collection[str] = ()) -> Setup:
@@ -104,7 +110,7 @@ def prepare(config: Config, allow_import: Collection[str] = ()) -> Setup:
     train = config.train
     _check_best(train.best, task)
     recipe = Recipe(
-        optimizer=config.optimizer,
+        optimizer=config.optimizer.with_code(lambda target: custom.resolve(target, context, "optimizer")),
         device=device,
         precision=train.precision,
         clip_norm=train.clip_norm,
@@ -112,7 +118,8 @@ def prepare(config: Config, allow_import: Collection[str] = ()) -> Setup:
         record_grad_norm=train.grad_norm,
         best=train.best,
     )
-    return Setup(_as_built(config, task), task, recipe)
+    config = _as_built(config, task)
+    return Setup(counted(config, _per_update(config, task)), task, recipe)
 
 
 def _weights(path: Path) -> Path:
@@ -133,6 +140,14 @@ def _as_built(config: Config, task: Task) -> Config:
     found = {"batch_size": task.batch_size, "drop_last": task.drop_last}
     told = {key: value for key, value in found.items() if getattr(config.data, key) != value}
     return config.with_data(**told) if told else config
+
+
+def _per_update(config: Config, task: Task) -> PerUpdate:
+    """Samples and, where a duration counts them, tokens that an update takes."""
+    samples = task.batch_size * config.train.accumulate
+    asked = any(duration.unit == "tokens" for duration in durations(config))
+    length = sequence_length(task) if asked else None
+    return PerUpdate(samples, samples * length if length is not None else None)
 
 
 def _check_best(name: str, task: Task) -> None:

@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal, Self
 
 import torch
-from pydantic import Field, PrivateAttr
+from pydantic import PrivateAttr
 from torch import Tensor, nn
 
 from lrtool.errors import UsageError
 from lrtool.live.specs import named
 from lrtool.optimizers import Optimizer
+from lrtool.optimizers.use import UseOptimizer
 
 #: Makes an optimizer of a model's parameters.
 Factory = Callable[[list[nn.Parameter]], torch.optim.Optimizer]
 
 
-class LiveOptimizer(Optimizer):
+class LiveOptimizer(UseOptimizer):
     """An optimizer that is there; groups keep the ratios of their LRs.
 
     `lr` is the LR of the first group that has one above 0; a group's LR is as many times the one that is set as it was
     before. Trials train one by one, as there is one model. `prepared` is called before each update.
     """
 
-    scheduled: ClassVar[tuple[str, ...]] = ()
-    stackable: ClassVar[bool] = False
-
+    # Without a default it is no kind of its own that a config could name.
     kind: Literal["use"]
-    use: str = Field(description="What it is called where it is defined.")
     _build: Callable[[Any], torch.optim.Optimizer] = PrivateAttr()
     _spec: Optimizer | None = PrivateAttr(None)
     _prepared: Callable[[], None] | None = PrivateAttr(None)
@@ -52,7 +50,8 @@ class LiveOptimizer(Optimizer):
     @classmethod
     def in_place(cls, spec: Optimizer, prepared: Callable[[], None] | None = None) -> LiveOptimizer:
         """From a specification, for a model of which no copies can be made."""
-        made = cls(kind="use", use=spec.kind, lr=spec.lr, weight_decay=spec.weight_decay, groups=spec.groups)
+        shared = {name: getattr(spec, name) for name in ("lr", "weight_decay", "layer_decay", "groups")}
+        made = cls(kind="use", use=named(type(spec)), **shared)
         made._build, made._spec, made._prepared = spec.build, spec, prepared
         return made
 
@@ -60,9 +59,9 @@ class LiveOptimizer(Optimizer):
         """The optimizer for a model, or for its named parameters."""
         return self._build(model)
 
-    def torch_optimizer(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
-        """Not used: the groups are the user's own."""
-        raise NotImplementedError
+    def with_code(self, load: Callable[[str], Any]) -> Self:
+        """The same: its code is there."""
+        return self
 
     def hyperparameters(self) -> dict[str, float]:
         """Those of the specification; those of an optimizer that is there stay as they are."""

@@ -42,7 +42,7 @@ class Adam(Optimizer):
             groups, lr=self.lr, betas=(self.beta1, self.beta2), eps=self.eps, weight_decay=self.weight_decay
         )
 
-    def to_group(self, hyperparameters: Mapping[str, float]) -> dict[str, Any]:
+    def to_group(self, hyperparameters: Mapping[str, float]) -> Mapping[str, Any]:
         """torch keeps β₁ and β₂ as a pair."""
         settings = {name: value for name, value in hyperparameters.items() if name != "beta1"}
         return {**settings, "betas": (hyperparameters["beta1"], self.beta2)}

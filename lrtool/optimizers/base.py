@@ -2,49 +2,18 @@
 
 from __future__ import annotations
 
-import fnmatch
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from lrtool.errors import UsageError
+from lrtool.optimizers.parts.groups import ParamGroup, Placed, lr_column, unmatched
+from lrtool.optimizers.parts.layers import Parameters, depths
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
-
-
-class ParamGroup(BaseModel):
-    """Parameters chosen by name, by number of dimensions or by both; they get an LR multiplier (and weight decay).
-
-    Dimensions are those of the model's own parameter: a bias has 1, a linear layer's matrix 2, a 2-D convolution 4.
-    All that a group says must hold; of several groups that match, the first wins.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, allow_inf_nan=False)
-
-    match: str = Field("*", description="Shell pattern on parameter names, such as 'encoder.*'.")
-    ndim: int | None = Field(None, ge=0, description="Only parameters with exactly so many dimensions; 2: matrices.")
-    min_ndim: int | None = Field(None, ge=1, description="Only parameters with at least so many dimensions.")
-    lr_scale: float = Field(1.0, ge=0, description="Multiplies the LR of these parameters at every step.")
-    weight_decay: float | None = Field(None, ge=0, description="Replaces the optimizer's weight decay here.")
-    rule: str | None = Field(None, description="Which of the optimizer's rules updates these, where it has several.")
-
-    @model_validator(mode="after")
-    def _one_of_both(self) -> Self:
-        if self.ndim is not None and self.min_ndim is not None:
-            raise ValueError(
-                f"a group has ndim or min_ndim, but got ndim {self.ndim} and min_ndim {self.min_ndim};"
-                f" leave one out, and write ndim: {self.ndim} for exactly so many dimensions"
-            )
-        return self
-
-    def holds(self, name: str, ndim: int) -> bool:
-        """Whether a parameter of this name and number of dimensions belongs here."""
-        fits = self.ndim in (None, ndim) and (self.min_ndim is None or ndim >= self.min_ndim)
-        return fits and fnmatch.fnmatchcase(name, self.match)
 
 
 class Optimizer(BaseModel, ABC):
@@ -77,7 +46,10 @@ class Optimizer(BaseModel, ABC):
     kind: str
     lr: float = Field(gt=0, description="Peak learning rate; the schedule scales it.")
     weight_decay: float = Field(0.0, ge=0, description="Weight decay.")
-    groups: tuple[ParamGroup, ...] = Field((), description="LR multipliers by parameters' names and shapes.")
+    layer_decay: float | None = Field(
+        None, gt=0, le=1, description="Multiplies the LR once for each layer between a parameter's and the output."
+    )
+    groups: tuple[ParamGroup, ...] = Field((), description="LRs of their own by parameters' names and shapes.")
 
     @model_validator(mode="after")
     def _known_rules(self) -> Self:
@@ -89,40 +61,61 @@ class Optimizer(BaseModel, ABC):
         return self
 
     def hyperparameters(self) -> dict[str, float]:
-        """The values of the fields that may vary per trial, `lr` left out."""
-        return {name: float(getattr(self, name)) for name in self.scheduled}
+        """The values of the fields that may vary per trial, `lr` left out, and LRs that groups have of their own."""
+        values = {name: float(getattr(self, name)) for name in self.scheduled}
+        return values | {name: group.peak(self.lr) for name, group in self.lr_columns().items()}
 
-    def group_of(self, name: str, ndim: int) -> ParamGroup | None:
-        """What holds for a parameter: the first of the user's groups with it, over the first default one with it.
+    def lr_columns(self) -> dict[str, ParamGroup]:
+        """The groups whose LR is more than a multiple of the optimizer's, by what that LR is called."""
+        return {lr_column(number): group for number, group in enumerate(self.groups) if group.has_own_lr}
 
-        LR multipliers multiply; weight decay and rule are the user's where given.
+    def placed(self, parameters: Parameters) -> dict[str, Placed]:
+        """What holds for each parameter: the first of the user's groups with it, over the first default one with it.
+
+        LR multipliers multiply, that of `layer_decay` too; weight decay and rule are the user's where given.
         """
-        return self._merged(self._place(name, ndim))
+        deep = depths(parameters.shapes) if self.layer_decay is not None else {}
+        last = max(deep.values(), default=0)
+        out = {}
+        for name, shape in parameters.shapes.items():
+            found = self._merged(self._place(name, len(shape)))
+            if self.layer_decay is not None:
+                found = found._replace(lr_scale=found.lr_scale * self.layer_decay ** (last - deep[name]))
+            out[name] = found._replace(rule=found.rule or self.default_rule(name, parameters))
+        return out
 
-    def form_of(self, name: str, ndim: int) -> Optimizer:
-        """The specification whose stacked form (`init_state`, `update`) a parameter is updated by."""
-        if not self.rules:
-            return self
-        group = self.group_of(name, ndim)
-        return self.form(group.rule if group is not None and group.rule is not None else self.rules[0])
+    def default_rule(self, name: str, parameters: Parameters) -> str | None:
+        """The rule of a parameter for which no group says one; None where there is only one rule."""
+        return self.rules[0] if self.rules else None
 
-    def form(self, rule: str) -> Optimizer:
+    def form(self, rule: str | None) -> Optimizer:
         """The specification whose stacked form is that of a rule; it knows all `scheduled` hyperparameters of this."""
         return self
 
-    def build(self, named_parameters: Iterable[tuple[str, torch.nn.Parameter]]) -> torch.optim.Optimizer:
+    def with_code(self, load: Callable[[str], Any]) -> Self:
+        """The same, with the code that its `use` names; `load` gives what a target stands for."""
+        return self
+
+    def build(self, model: torch.nn.Module | Iterable[tuple[str, torch.nn.Parameter]]) -> torch.optim.Optimizer:
         """A torch optimizer whose param groups carry `lr_scale`, and `rule` where there are several.
 
         Raises UsageError for one of `groups` that matches no parameter.
         """
-        members: dict[tuple[int, int], list[torch.nn.Parameter]] = {}
-        shapes: dict[str, tuple[int, ...]] = {}
-        for name, parameter in named_parameters:
-            shapes[name] = tuple(parameter.shape)
+        from torch import nn
+
+        named = list(model.named_parameters() if isinstance(model, nn.Module) else model)
+        parameters = Parameters.of(model if isinstance(model, nn.Module) else named)
+        for number, group in enumerate(self.groups):
+            if not any(group.holds(name, len(shape)) for name, shape in parameters.shapes.items()):
+                raise unmatched(group, f"optimizer.groups.{number}", parameters.shapes)
+        members: dict[Placed, list[torch.nn.Parameter]] = {}
+        placed = self.placed(parameters)
+        for name, parameter in named:
             if parameter.requires_grad:
-                members.setdefault(self._place(name, parameter.ndim), []).append(parameter)
-        self._check_groups(shapes)
-        return self.torch_optimizer([self._torch_group(place, members[place]) for place in sorted(members)])
+                members.setdefault(placed[name], []).append(parameter)
+        # None cannot be compared, and what stands after the place is the same or a layer's.
+        ordered = sorted(members, key=lambda each: (*each[:2], str(each.rule)))
+        return self.torch_optimizer([self._torch_group(each, members[each]) for each in ordered])
 
     @abstractmethod
     def torch_optimizer(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
@@ -133,7 +126,7 @@ class Optimizer(BaseModel, ABC):
         settings = self.to_group(hyperparameters)
         for group in optimizer.param_groups:
             group.update(settings)
-            group["lr"] = lr * group["lr_scale"]
+            group["lr"] = hyperparameters.get(group.get("lr_column", "lr"), lr) * group["lr_scale"]
             if group["own_weight_decay"] is not None:
                 group["weight_decay"] = group["own_weight_decay"]
 
@@ -149,35 +142,30 @@ class Optimizer(BaseModel, ABC):
         )
         return own, default
 
-    def _merged(self, place: tuple[int, int]) -> ParamGroup | None:
-        """Both groups as one; None where there is neither."""
+    def _merged(self, place: tuple[int, int]) -> Placed:
+        """Both groups as one."""
         own, default = (
-            groups[number] if number < len(groups) else None
+            groups[number] if number < len(groups) else ParamGroup()
             for groups, number in zip((self.groups, self.default_groups), place, strict=True)
         )
-        if own is None or default is None:
-            return own or default
-        return ParamGroup(
-            lr_scale=own.lr_scale * default.lr_scale,
+        return Placed(
+            place,
+            lr_scale=default.lr_scale if own.has_own_lr else own.lr_scale * default.lr_scale,
+            lr_column=lr_column(place[0]) if own.has_own_lr else "lr",
             weight_decay=default.weight_decay if own.weight_decay is None else own.weight_decay,
             rule=default.rule if own.rule is None else own.rule,
         )
 
-    def _check_groups(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
-        for number, group in enumerate(self.groups):
-            if not any(group.holds(name, len(shape)) for name, shape in shapes.items()):
-                raise _unmatched(group, f"optimizer.groups.{number}", shapes)
-
-    def _torch_group(self, place: tuple[int, int], parameters: list[torch.nn.Parameter]) -> dict[str, Any]:
-        group = self._merged(place) or ParamGroup()
-        own = group.weight_decay
+    def _torch_group(self, placed: Placed, parameters: list[torch.nn.Parameter]) -> dict[str, Any]:
+        own = placed.weight_decay
         return {
             "params": parameters,
-            "lr_scale": group.lr_scale,
+            "lr_scale": placed.lr_scale,
+            "lr_column": placed.lr_column,
             "own_weight_decay": own,
-            "lr": self.lr * group.lr_scale,
+            "lr": self.hyperparameters().get(placed.lr_column, self.lr) * placed.lr_scale,
             "weight_decay": self.weight_decay if own is None else own,
-            **({"rule": group.rule or self.rules[0]} if self.rules else {}),
+            **({"rule": placed.rule} if placed.rule is not None else {}),
         }
 
     def init_state(self, param: Tensor) -> dict[str, Tensor]:
@@ -194,25 +182,6 @@ class Optimizer(BaseModel, ABC):
         Needed where `stackable`.
         """
         raise _unstacked(self)
-
-
-def _unmatched(group: ParamGroup, where: str, shapes: Mapping[str, tuple[int, ...]]) -> UsageError:
-    """The error for a group without parameters: which of its keys leaves none, and what there is."""
-    named = [name for name in shapes if fnmatch.fnmatchcase(name, group.match)]
-    if not named:
-        what = f"the pattern {group.match!r} matches no parameter"
-        return UsageError(what, where=f"{where}.match", remedy=f"the model's parameters are: {_some(list(shapes))}")
-    key, limit = ("ndim", "") if group.ndim is not None else ("min_ndim", "at least ")
-    whose = "no parameter" if group.match == "*" else f"no parameter that {group.match!r} matches"
-    return UsageError(
-        f"{whose} has {limit}{getattr(group, key)} dimensions",
-        where=f"{where}.{key}",
-        remedy=f"their shapes are: {_some([f'{name} {shapes[name]}' for name in named])}",
-    )
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:6]) + (", …" if len(names) > 6 else "")
 
 
 def _unstacked(optimizer: Optimizer) -> NotImplementedError:

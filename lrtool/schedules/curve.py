@@ -67,6 +67,10 @@ class Curve:
         scale = self.steps / steps
         return self if scale == 1 else Curve(lambda t: self.values(t * scale), steps, self.peak)
 
+    def scaled(self, by: float) -> Curve:
+        """The same curve times a number."""
+        return Curve(lambda t: self.values(t) * by, self.steps, self.peak * by)
+
     def table(self) -> Array:
         """The values of updates 0 … steps−1, shape (steps,)."""
         return self(np.arange(self.steps))

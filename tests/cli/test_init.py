@@ -77,10 +77,10 @@ def test_a_file_is_never_overwritten_unasked(cli, tmp_path):
     ("arguments", "code", "words"),
     [
         (["--model", "mpl"], 2, "did you mean 'mlp'?"),
-        (["--optimizer", "quantum"], 2, "choose one of: adagrad"),
+        (["--optimizer", "quantum"], 2, "choose one of: adafactor"),
         (["none/c.yaml"], 5, "none/c.yaml: cannot write here: No such file or directory; give a FILE"),
         ([".", "--force"], 5, "give a FILE"),
-        (["--optimizer", "o.py:Lion"], 2, "there is no optimizer 'o.py:Lion'"),
+        (["--optimizer", "o.py:"], 2, "is not a target; write for example my_optimizer.py:Name"),
     ],
 )
 def test_mistakes(cli, arguments, code, words):

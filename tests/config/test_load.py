@@ -32,7 +32,7 @@ def test_all_problems_come_at_once_sorted_by_place_each_with_a_remedy(write, goo
         ("lr: 0.1, ", "", "optimizer.lr", "this key is missing"),
         ("momentum: 0.9", "momentum: on", "optimizer.momentum", "got 'on'"),
         ("kind: sgd", "kind: sdg", "optimizer.kind", "did you mean 'sgd'?"),
-        ("kind: sgd, ", "", "optimizer", "write kind: and one of: adagrad"),
+        ("kind: sgd, ", "", "optimizer", "write kind: and one of: adafactor"),
         ("warmup: 5%", "warmup: 5", "", ""),
         ("warmup: 5%", "warmup: -5", "schedule.warmup", "a duration is"),
         ("warmup: 5%", "warmup: 5m", "schedule.warmup", "got '5m'"),

@@ -13,7 +13,7 @@ import random
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -24,11 +24,14 @@ from torch import Tensor, nn
 from lrtool.config.load import load_config
 from lrtool.errors import UsageError
 from lrtool.optimizers import KINDS, Optimizer, ParamGroup
+from lrtool.optimizers.parts.layers import Parameters
 
 STEPS, SETTINGS, TRIALS = 200, 12, 2
 STACKABLE = [kind for kind, spec in KINDS.kinds.items() if spec.stackable]
 #: Tolerance against torch, by precision, besides what rounding is amplified to.
 PRECISIONS = [(torch.float64, 1e-10), (torch.float32, 2e-5)]
+#: Fields of every optimizer that other tests are about; an LR is drawn by itself.
+NOT_DRAWN = ("kind", "lr", "groups", "layer_decay")
 Values = list[dict[str, float]]
 
 
@@ -46,7 +49,11 @@ def inside(field: FieldInfo, draw: random.Random) -> Any:
     """A value that a field takes: its ends, values just inside them, and everything between."""
     if field.annotation is bool:
         return draw.random() < 0.5
+    if names := get_args(field.annotation):
+        return draw.choice(names)
     rule = bounds(field)
+    if field.annotation is int:
+        return draw.randint(rule["ge"], rule["le"])
     low, high = rule.get("ge", rule.get("gt", 0.0)), rule.get("le", rule.get("lt", math.inf))
     at_ends = [value for name, value in rule.items() if name in ("ge", "le")]
     if math.isinf(high):
@@ -60,13 +67,17 @@ def inside(field: FieldInfo, draw: random.Random) -> Any:
 def settings(kind: str, count: int, seed: int = 0) -> Iterator[Optimizer]:
     """Random specifications; what the fields forbid together is drawn again."""
     draw = random.Random(f"{kind} {seed}")
-    fields = {name: field for name, field in KINDS[kind].model_fields.items() if name not in ("kind", "lr", "groups")}
+    fields = {name: field for name, field in KINDS[kind].model_fields.items() if name not in NOT_DRAWN}
     made = 0
     while made < count:
         given = {name: inside(field, draw) for name, field in fields.items() if draw.random() < 0.8}
-        group = ParamGroup(match="b*", lr_scale=draw.choice([0, 0.1, 3]), weight_decay=draw.choice([None, 0, 0.1]))
+        scale, decay = draw.choice([0, 0.1, 3]), draw.choice([None, 0, 0.1])
+        groups = draw.choice([(), (ParamGroup(match="b*", lr_scale=scale, weight_decay=decay),)])
+        if KINDS[kind].rules:
+            # The only matrix there is would be an output layer's.
+            groups += (ParamGroup(match="weight", rule=draw.choice(KINDS[kind].rules)),)
         try:
-            yield KINDS[kind](lr=10 ** draw.uniform(-5, -1), groups=draw.choice([(), (group,)]), **given)
+            yield KINDS[kind](lr=10 ** draw.uniform(-5, -1), groups=groups, **given)
             made += 1
         except ValidationError:
             continue
@@ -135,21 +146,21 @@ def stacked(spec: Optimizer, values: list[Values], dtype: torch.dtype) -> dict[s
     """All trials in one stack, as the vector engine drives it."""
     modules = [initial(trial, dtype) for trial in range(len(values))]
     params = {name: torch.stack([m.get_parameter(name).detach() for m in modules]) for name in ("weight", "bias")}
-    states = {name: spec.init_state(param) for name, param in params.items()}
+    placed = spec.placed(Parameters.of(modules[0]))
+    forms = {name: spec.form(placed[name].rule) for name in params}
+    states = {name: forms[name].init_state(param) for name, param in params.items()}
     grads = [gradients(trial, dtype) for trial in range(len(values))]
     for step in range(STEPS):
         for name, param in params.items():
             shape = (len(values),) + (1,) * (param.ndim - 1)
             rows = [each[step] for each in values]
             h = {key: torch.tensor([row[key] for row in rows], dtype=dtype).view(shape) for key in rows[0]}
-            group = spec.group_of(name, param.ndim - 1)
-            if group is not None:
-                h["lr"] = h["lr"] * group.lr_scale
-                if group.weight_decay is not None:
-                    h["weight_decay"] = torch.full_like(h["lr"], group.weight_decay)
+            h["lr"] = h["lr"] * placed[name].lr_scale
+            if (own := placed[name].weight_decay) is not None:
+                h["weight_decay"] = torch.full_like(h["lr"], own)
             done = torch.full(shape, float(step), dtype=dtype)
             grad = torch.stack([each[step][name] for each in grads])
-            params[name], states[name] = spec.update(param, grad, states[name], done, h)
+            params[name], states[name] = forms[name].update(param, grad, states[name], done, h)
     return params
 
 
@@ -181,7 +192,7 @@ def size(parameter: Tensor) -> Tensor:
 def refused(kind: str) -> Iterator[dict[str, Any]]:
     """Values beyond what fields say, and numbers that are none, one field at a time."""
     for name, field in KINDS[kind].model_fields.items():
-        if name in ("kind", "groups") or field.annotation is bool:
+        if name in ("kind", "groups", "layer_decay") or field.annotation is bool:
             continue
         rule = bounds(field)
         beyond = [rule[key] for key in ("gt", "lt") if key in rule]

@@ -17,6 +17,7 @@ from lrtool.engine.trials import Recipe, Trial
 from lrtool.engine.vector.engine import VectorEngine
 from lrtool.errors import UsageError
 from lrtool.optimizers import KINDS, Optimizer, ParamGroup
+from lrtool.optimizers.parts.layers import Parameters
 from lrtool.schedules import KINDS as SCHEDULES
 from lrtool.tasks.base import Task
 from lrtool.tasks.sources import TensorSource
@@ -112,7 +113,7 @@ class Signed(Optimizer):
 
         return Torch(groups, {})
 
-    def form(self, rule: str) -> Optimizer:
+    def form(self, rule: str | None) -> Optimizer:
         return self if rule == "plain" else self.model_copy(update={"kind": "sign"})
 
     def init_state(self, param: Tensor) -> dict[str, Tensor]:
@@ -136,13 +137,13 @@ def test_the_users_groups_come_before_the_optimizers() -> None:
     spec = Signed(lr=0.05, groups=(ParamGroup(match="3.*", lr_scale=0.1), ParamGroup(match="1.weight", rule="plain")))
     agree(spec, 0.05)
     # What a group of the user's leaves unsaid is the default group's; multipliers multiply.
-    found = {name: spec.group_of(name, p.ndim) for name, p in net().named_parameters()}
-    said = {name: (group.rule, group.lr_scale) if group else None for name, group in found.items()}
+    found = spec.placed(Parameters.of(net()))
+    said = {name: (each.rule, each.lr_scale) for name, each in found.items()}
     assert said == {
         "1.weight": ("plain", 0.5),
-        "1.bias": None,
+        "1.bias": ("plain", 1.0),
         "3.weight": ("sign", 0.05),
-        "3.bias": (None, 0.1),
+        "3.bias": ("plain", 0.1),
     }
     with pytest.raises(ValidationError, match=r"signed has the rules plain, sign.*write rule: plain"):
         Signed(lr=0.1, groups=(ParamGroup(rule="muon"),))

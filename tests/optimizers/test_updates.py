@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lrtool.optimizers import KINDS, Optimizer
+from lrtool.optimizers.parts.layers import Parameters
 
 STEPS = 50
 
@@ -70,7 +71,9 @@ def by_update(spec: Optimizer, trials: list[int], values: list[Values], dtype: t
     modules = [initial(trial, dtype) for trial in trials]
     names = [name for name, _ in modules[0].named_parameters()]
     params = {name: torch.stack([m.get_parameter(name).detach() for m in modules]) for name in names}
-    states = {name: spec.init_state(p) for name, p in params.items()}
+    placed = spec.placed(Parameters.of(modules[0]))
+    forms = {name: spec.form(placed[name].rule) for name in names}
+    states = {name: forms[name].init_state(p) for name, p in params.items()}
     grads = [gradients(trial, dtype) for trial in trials]
     for step in range(STEPS):
         for name, param in params.items():
@@ -81,7 +84,7 @@ def by_update(spec: Optimizer, trials: list[int], values: list[Values], dtype: t
             }
             done = torch.full(shape, float(step), dtype=dtype)
             grad = torch.stack([each[step][name] for each in grads])
-            params[name], states[name] = spec.update(param, grad, states[name], done, h)
+            params[name], states[name] = forms[name].update(param, grad, states[name], done, h)
     return params
 
 

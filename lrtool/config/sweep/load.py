@@ -54,6 +54,10 @@ def load_sweep(
     """
     document = read_document(path)
     here = path.resolve()
+    if "base" not in document.data and {"model", "optimizer"} & document.data.keys():
+        what, written = "this is a config, not a sweep: it has no base", f"base: {path.name}"
+        remedy = f"write: lrtool train {path}, or a sweep of it: {{{written}, grid: {{optimizer.lr: [0.01, 0.1]}}}}"
+        raise ConfigError.one(str(path), "", what, remedy)
     _check_keys(document)
     base = _base(document, here)
     refused = overridden(base, overrides, here.parent)
@@ -71,7 +75,8 @@ def load_sweep(
     except ValidationError as error:
         raise config_error(error, document) from None
     _check_size(config, path, most)
-    name = config.name or str(base.data.get("name", "sweep"))
+    # Not the base's name: a sweep's runs are no runs of its base.
+    name = config.name or path.stem
     named = config.model_copy(update={"name": name}).beside(here.parent, code_beside)
     return Sweep(named, checked.beside(here.parent, code_beside), SweepPlanner(named, document, base))
 

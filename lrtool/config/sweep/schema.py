@@ -52,16 +52,22 @@ class Range(Settings):
         """The points, in order; whole numbers that come again are left out."""
         assert self.points is not None
         spaced = np.geomspace if self.log is not None else np.linspace
-        values = spaced(*self.ends, self.points)
-        # Ten digits: the same numbers on every machine, and in every table.
-        made = [round(value) if self.integer else float(f"{value:.10g}") for value in values.tolist()]
-        return list(dict.fromkeys(made))
+        values = [self._written(value) for value in spaced(*self.ends, self.points).tolist()]
+        if not self.integer and len(set(values)) < self.points:
+            # So dense that it takes more digits to tell them apart.
+            values = [float(f"{value:.10g}") for value in spaced(*self.ends, self.points).tolist()]
+        return list(dict.fromkeys(values))
 
     def draw(self, part: float) -> float | int:
         """The value at a part (0 … 1) of the range."""
         low, high = self.ends
         value = low * (high / low) ** part if self.log is not None else low + (high - low) * part
-        return round(value) if self.integer else float(f"{value:.10g}")
+        return self._written(value)
+
+    def _written(self, value: float) -> float | int:
+        """A value as it is trained with, and stands in every table: in four digits, never beyond the ends."""
+        low, high = self.ends
+        return round(value) if self.integer else min(max(float(f"{value:.4g}"), low), high)
 
 
 def drawable(values: Range | list[Any], value: Any) -> bool:
@@ -119,7 +125,7 @@ class SweepConfig(InFolder):
     Trials are every variant × every combination of the grid × every random sample.
     """
 
-    name: str = Field("", description="Names the folder below outputs/; unsaid: the base's name.")
+    name: str = Field("", description="Names the folder below outputs/; unsaid: the file's name.")
     base: dict[str, Any] = Field(description="The config that all trials start from: a file, or written out here.")
     variants: dict[str, Assignments] = Field({}, description="What is compared: a name, and what it sets.")
     grid: dict[str, Values] = Field({}, description="Keys and their values; every combination is trained.")

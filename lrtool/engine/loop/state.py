@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from lrtool.errors import TaskError, UsageError
 
 _PLAIN = (bool, int, float, str, type(None))
+#: Marks in plain data: a tensor put aside, a tuple, a mapping, a state that is no mapping by itself.
+_TENSOR, _TUPLE, _MAPPING, _ALONE = "__tensor__", "__tuple__", "__mapping__", "__alone__"
 
 
 def model_state(model: nn.Module) -> dict[str, Tensor]:
@@ -50,18 +52,24 @@ def weights(model: nn.Module) -> dict[str, Tensor]:
 
 
 def optimizer_state(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """An optimizer's state as tensors by `<parameter>/<key>`, and the rest as plain data."""
+    """An optimizer's state as tensors by `<parameter>/<key>`, and the rest as plain data.
+
+    Lists, tuples and mappings of tensors and plain values may be nested. Raises TaskError for anything else.
+    """
     state = optimizer.state_dict()
     tensors: dict[str, Tensor] = {}
-    plain: dict[str, Any] = {"class": type(optimizer).__name__, "state": {}, "groups": []}
+    plain: dict[str, Any] = {"class": type(optimizer).__name__, "state": {}, "groups": [], "more": {}}
     for index, entries in state["state"].items():
+        nested = entries if isinstance(entries, Mapping) else {_ALONE: entries}
         plain["state"][str(index)] = rest = {}
-        for key, value in entries.items():
+        for key, value in nested.items():
             if isinstance(value, Tensor):
                 tensors[f"{index}/{key}"] = _copy(value)
             else:
-                rest[key] = _plain(key, value)
+                rest[key] = packed(value, f"{index}/{key}", tensors)
     plain["groups"] = [{key: _plain(key, value) for key, value in group.items()} for group in state["param_groups"]]
+    more = {key: value for key, value in state.items() if key not in ("state", "param_groups")}
+    plain["more"] = {key: packed(value, f"more/{key}", tensors) for key, value in more.items()}
     return tensors, plain
 
 
@@ -77,15 +85,60 @@ def load_optimizer_state(
             where=where,
             remedy="resume with the config that the checkpoint was made with",
         )
-    state: dict[int, dict[str, Any]] = {int(index): dict(rest) for index, rest in plain["state"].items()}
+    state: dict[Any, dict[str, Any]] = {index: unpacked(rest, tensors) for index, rest in plain["state"].items()}
     for name, tensor in tensors.items():
-        index, key = name.split("/", 1)
-        state[int(index)][key] = tensor
+        index, _, key = name.partition("/")
+        if index in state and "/" not in key:
+            state[index][key] = tensor
     groups = [
         {key: tuple(value) if isinstance(new.get(key), tuple) else value for key, value in old.items()}
         for old, new in zip(plain["groups"], fresh, strict=True)
     ]
-    optimizer.load_state_dict({"state": state, "param_groups": groups})
+    entries = {_number(index): held.get(_ALONE, held) for index, held in state.items()}
+    more = {key: unpacked(value, tensors) for key, value in plain.get("more", {}).items()}
+    optimizer.load_state_dict({"state": entries, "param_groups": groups, **more})
+
+
+def packed(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
+    """A nested value as plain data, its tensors put aside under names that start with `name`.
+
+    Raises TaskError for what is neither a tensor, a list, a tuple, a mapping by texts or numbers, nor a plain value.
+    """
+    match value:
+        case Tensor():
+            tensors[name] = _copy(value)
+            return {_TENSOR: name}
+        case list():
+            return [packed(part, f"{name}/{number}", tensors) for number, part in enumerate(value)]
+        case tuple():
+            return {_TUPLE: packed(list(value), name, tensors)}
+        case Mapping() if all(isinstance(key, str | int) for key in value):
+            # JSON has no keys that are numbers.
+            keys = [[key, packed(part, f"{name}/{key}", tensors)] for key, part in value.items()]
+            return {_MAPPING: keys}
+        case _ if isinstance(value, _PLAIN):
+            return value
+    raise _unkept(name, value)
+
+
+def unpacked(value: Any, tensors: Mapping[str, Tensor]) -> Any:
+    """What `packed` packed."""
+    match value:
+        case list():
+            return [unpacked(part, tensors) for part in value]
+        case {"__tensor__": name}:
+            return tensors[name]
+        case {"__tuple__": parts}:
+            return tuple(unpacked(parts, tensors))
+        case {"__mapping__": items}:
+            return {key: unpacked(part, tensors) for key, part in items}
+        case dict():
+            return {key: unpacked(part, tensors) for key, part in value.items()}
+    return value
+
+
+def _number(index: str) -> int | str:
+    return int(index) if index.isdecimal() else index
 
 
 def _tensors(model: nn.Module) -> dict[str, Tensor]:
@@ -104,7 +157,15 @@ def _plain(key: str, value: Any) -> Any:
             return [_plain(key, part) for part in value]
         case _ if isinstance(value, _PLAIN):
             return value
-    raise TaskError(f"the optimizer's {key} is a {type(value).__name__}, which a checkpoint cannot hold")
+    raise _unkept(key, value)
+
+
+def _unkept(name: str, value: Any) -> TaskError:
+    return TaskError(
+        f"the optimizer's {name} is a {type(value).__name__}, which a checkpoint cannot hold",
+        where="optimizer",
+        remedy="keep tensors, numbers, texts, and lists and mappings of these in the optimizer's state",
+    )
 
 
 def _mismatch(where: str, what: str) -> UsageError:

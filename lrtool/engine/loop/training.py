@@ -18,6 +18,7 @@ from lrtool.engine.batches import Batches, batch_loss, take
 from lrtool.engine.evaluate import evaluate
 from lrtool.engine.loop import continuing, state
 from lrtool.engine.loop.checkpoint import Checkpoint
+from lrtool.engine.loop.clipping import clipped_norm
 from lrtool.engine.loop.precision import MAX_SKIPS, Precision
 from lrtool.engine.recorder import Recorder
 from lrtool.engine.trials import Array, Evaluation, Recipe, Trace, Trial
@@ -57,7 +58,7 @@ class Training:
         with guarded("building the model", "model"):
             self.model: nn.Module = seeded_model(task, trial.seed).to(recipe.device).train()
         self._parameters = [p for p in self.model.parameters() if p.requires_grad]
-        self._optimizer = recipe.optimizer.build(self.model.named_parameters())
+        self._optimizer = recipe.optimizer.build(self.model)
         self._precision = Precision(recipe.precision, recipe.device, self._optimizer)
         self._tables: dict[str, Array] = {name: c(np.arange(trial.steps)) for name, c in trial.curves.items()}
         self._fixed = {**recipe.optimizer.hyperparameters(), **trial.hyperparameters}
@@ -193,7 +194,8 @@ class Training:
         """The hyperparameters of updates start … end−1, from the curves and the plateau."""
         columns = {name: table[start:end] for name, table in self._tables.items()}
         if self._plateau is not None:
-            columns["lr"] = columns["lr"] * self._plateau.factor
+            lrs = [name for name in columns if name == "lr" or name in self.recipe.optimizer.lr_columns()]
+            columns.update({name: columns[name] * self._plateau.factor for name in lrs})
         return columns
 
     def _timed_update(self, lr: float, hyperparameters: Mapping[str, float]) -> bool:
@@ -250,10 +252,7 @@ class Training:
         if limit is None and not wanted:
             return None
         self._precision.unscale()
-        if limit is not None:
-            norm = nn.utils.clip_grad_norm_(self._parameters, limit)
-        else:
-            norm = nn.utils.get_total_norm([p.grad for p in self._parameters if p.grad is not None])
+        norm = clipped_norm(self._parameters, limit)
         return norm if wanted else None
 
     def _plateau_value(self, values: Mapping[str, float]) -> float:

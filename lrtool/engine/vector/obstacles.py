@@ -30,7 +30,8 @@ def obstacle(task: Task, recipe: Recipe) -> str | None:
     if recipe.precision != "fp32":
         return f"precision {recipe.precision} is not stacked"
     if not recipe.optimizer.stackable:
-        return f"the optimizer {recipe.optimizer.kind} has no stacked form"
+        name = getattr(recipe.optimizer, "use", recipe.optimizer.kind)
+        return f"the optimizer {name} has no stacked form"
     if recipe.plateau is not None:
         return "a plateau follows each trial's own evaluations"
     return None

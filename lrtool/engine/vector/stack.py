@@ -12,6 +12,7 @@ from torch.func import functional_call
 from lrtool.engine.trials import Recipe
 from lrtool.engine.vector.draws import key_of
 from lrtool.optimizers import Optimizer
+from lrtool.optimizers.parts.layers import Parameters
 
 Tensors = dict[str, Tensor]
 
@@ -113,7 +114,8 @@ class Stack:
 
 def optimizer_forms(recipe: Recipe, skeleton: nn.Module) -> dict[str, Optimizer]:
     """The specification whose stacked form updates each parameter; by the shapes of the model, not of the stack."""
-    return {name: recipe.optimizer.form_of(name, p.ndim) for name, p in skeleton.named_parameters()}
+    placed = recipe.optimizer.placed(Parameters.of(skeleton))
+    return {name: recipe.optimizer.form(each.rule) for name, each in placed.items()}
 
 
 def _state(model: nn.Module) -> dict[str, Tensor]:

@@ -13,6 +13,7 @@ from lrtool.engine.batches import batch_loss
 from lrtool.engine.trials import Recipe
 from lrtool.engine.vector.draws import Draws, mixed
 from lrtool.engine.vector.stack import Stack, StackState, Stateless, Tensors, optimizer_forms
+from lrtool.optimizers.parts.layers import Parameters
 from lrtool.tasks.base import Task
 from lrtool.tasks.sources import Batch, TensorSource
 
@@ -31,8 +32,7 @@ class Update:
         self._task, self._recipe, self.skeleton = task, recipe, skeleton
         self.trained = frozenset(name for name, p in skeleton.named_parameters() if p.requires_grad)
         self._forms = optimizer_forms(recipe, skeleton)
-        groups = {name: recipe.optimizer.group_of(name, p.ndim) for name, p in skeleton.named_parameters()}
-        self._groups = {name: group for name, group in groups.items() if group is not None}
+        self._placed = recipe.optimizer.placed(Parameters.of(skeleton))
         self._gradients = vmap(grad_and_value(self.loss, has_aux=True), randomness="different")
 
     def __call__(
@@ -95,11 +95,12 @@ class Update:
         states: dict[str, Tensors] = {}
         for name, param in state.parameters.items():
             h = {key: _along(value, param) for key, value in hyperparameters.items()}
-            group = self._groups.get(name)
-            if group is not None:
-                h["lr"] = h["lr"] * group.lr_scale
-                if group.weight_decay is not None:
-                    h["weight_decay"] = torch.full_like(h["lr"], group.weight_decay)
+            placed = self._placed[name]
+            h["lr"] = h[placed.lr_column]
+            if placed.lr_scale != 1:
+                h["lr"] = h["lr"] * placed.lr_scale
+            if placed.weight_decay is not None:
+                h["weight_decay"] = torch.full_like(h["lr"], placed.weight_decay)
             after[name], states[name] = self._forms[name].update(
                 param, gradients[name], state.optimizer[name], _along(state.steps, param), h
             )

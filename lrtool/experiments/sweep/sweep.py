@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from lrtool.config.sweep.load import Sweep, load_sweep
 from lrtool.errors import UsageError
@@ -94,6 +95,14 @@ def _check_damage(store: SweepStore, sweep: Sweep, board: Board) -> None:
         store.forget(PRUNED)
 
 
+def _failures(trials: list[StoredTrial]) -> list[dict[str, Any]]:
+    """Why trials failed: each reason once, with how many and one of them, the most frequent first."""
+    failed = [trial for trial in trials if trial.status is Status.FAILED]
+    counts = Counter(trial.message for trial in failed)
+    first = {trial.message: trial.variant for trial in reversed(failed)}
+    return [{"message": text, "trials": count, "variant": first[text]} for text, count in counts.most_common()]
+
+
 def _conclude(run: Session, trials: list[StoredTrial], arrivals: Arrivals) -> None:
     """`trials.csv` and the summary."""
     write_trials(run.folder, trials)
@@ -110,6 +119,8 @@ def _conclude(run: Session, trials: list[StoredTrial], arrivals: Arrivals) -> No
         ],
         "engines": arrivals.trainer.decisions(),
         "tuned": arrivals.tuned,
+        "failures": _failures(trials),
+        "notes": arrivals.notes,
     }  # fmt: skip
     if not counts[Status.FINISHED]:
         run.status = Status.DIVERGED if counts[Status.DIVERGED] else Status.FAILED

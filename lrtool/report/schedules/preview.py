@@ -237,7 +237,11 @@ def _length(spec: Spec) -> tuple[Spec, int, tuple[str, ...]]:
             f"{spec.name} takes {duration.written()}; an epoch is drawn as {_STEPS_PER_EPOCH} updates,"
             " since its length is known only with the data (--steps-per-epoch sets it)",
         )
-    return spec, max(duration.steps(per_epoch=spec.steps_per_epoch), 1), notes
+    try:
+        return spec, max(duration.steps(per_epoch=spec.steps_per_epoch), 1), notes
+    except ValueError as error:
+        what, _, remedy = str(error).partition("; ")
+        raise UsageError(what, where=spec.name, remedy=f"{remedy} (--steps)") from None
 
 
 def _place(spec: Spec, where: str | None) -> str:

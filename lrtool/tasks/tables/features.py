@@ -70,7 +70,7 @@ def _useless(column: Column, most_words: int) -> str | None:
     if len(set(given)) == 1 and len(given) == len(column.cells):
         return f"it is always {given[0]!r}"
     name = column.name.lower()
-    if column.kind == "number" and (name in _INDEX or name.startswith("column_1") or name.endswith("id")):
+    if column.kind == "number" and (name in _INDEX or name == "column_1" or name.endswith("id")):
         values = column.numbers()
         if len(values) > 2 and (np.diff(values) == 1).all():
             return "it numbers the rows"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -14,9 +16,12 @@ from lrtool.config.settings import RangeTestSettings, TrainSettings
 from lrtool.errors import UsageError
 from lrtool.registry import Registry
 from lrtool.tasks import datasets, models
+from lrtool.tasks.base import BuildContext
+from lrtool.tasks.custom import allows
+from lrtool.tasks.targets import from_folder, is_path, module_file
 
 #: Fields of every kind that few people set: left out of the template, listed by `lrtool schema`.
-_LEFT_OUT = frozenset({"split_seed", "groups", "schedule.duration", "warmup_start", "warmup_shape"})
+_LEFT_OUT = frozenset({"split_seed", "groups", "layer_decay", "schedule.duration", "warmup_start", "warmup_shape"})
 _COLUMN = 38
 
 
@@ -27,7 +32,7 @@ def template(name: str, model: str, data: str, optimizer: str, schedule: str) ->
     """
     lines = [
         "# Which learning rate, which schedule?  `lrtool check` validates this file, `lrtool range-test` and",
-        "# `lrtool train` run it. Durations: 500 (updates), 5ep (epochs), 10% (of the run).",
+        "# `lrtool train` run it. Durations: 500 (updates), 5ep (epochs), 10% (of the run), 1M samples.",
         _line("name", name, "names the folder below outputs/"),
         _line("seed", 0, Config.model_fields["seed"].description),
         _line("device", "auto", Config.model_fields["device"].description),
@@ -45,6 +50,35 @@ def template(name: str, model: str, data: str, optimizer: str, schedule: str) ->
     return "\n".join(lines) + "\n", missing
 
 
+def own_code(target: str, folder: Path, allow_import: Collection[str], section: str) -> str:
+    """A kind as it is; a target of one's own, named from where the user is, as a config in `folder` has to name it.
+
+    Raises UsageError where a config there may not run it unasked.
+    """
+    code, _, name = target.rpartition(":")
+    if not (code and name):
+        return target
+    context = BuildContext(folder.resolve(), frozenset(allow_import))
+    if not is_path(code):
+        file = None if allows(target, context) else module_file(code, folder)
+        return target if file is None else _runnable(f"{file}:{name}", context, section)
+    if (Path.cwd() / code).is_file():
+        target = f"{from_folder(Path.cwd() / code, folder)}:{name}"
+    return _runnable(target, context, section)
+
+
+def _runnable(target: str, context: BuildContext, section: str) -> str:
+    if allows(target, context):
+        return target
+    path = (context.folder / target.rpartition(":")[0]).resolve()
+    shared = os.path.commonpath([path.parent, context.folder])
+    raise UsageError(
+        f"a config in {context.folder} may not run {path} unasked, which stands neither in nor beneath that folder",
+        where=f"--{section}",
+        remedy=f"write the config into {shared}, or add --allow-import {path.parent} here and wherever it is run",
+    )
+
+
 def _section(section: str, registry: Registry[Any], kind: str, missing: list[str]) -> Iterator[str]:
     """A section's lines: its kind, then every field worth knowing with its default and what it means."""
     if kind == "use" or (":" in kind and not all(kind.rpartition(":"))):
@@ -56,7 +90,7 @@ def _section(section: str, registry: Registry[Any], kind: str, missing: list[str
     else:
         cls = registry[kind]
         others = [name for name in registry.kinds if name not in (kind, "use")]
-        many = "see: lrtool schedule list"
+        many = "see: lrtool schedule list" if section == "schedule" else f"or {', '.join(others[:5])}, …"
         yield _line("kind", kind, f"or: {', '.join(others)}" if len(others) < 10 else many, indent=2)
     yield from _fields(cls, getattr(cls, "starting", {}), section, missing)
 

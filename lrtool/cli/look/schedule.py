@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from lrtool.cli.common import JsonOption, QuietOption, print_json, say
+from lrtool import streams
+from lrtool.cli.common import Command, Commands, JsonOption, QuietOption, print_json, say
 
 #: Names of reduce-on-plateau elsewhere, and what it is here.
 _PLATEAU = ("ReduceLROnPlateau", "reduce_lr_on_plateau", "plateau")
 _PLATEAU_HERE = "plateau: {factor: 0.1, patience: 10}"
 
 app = typer.Typer(
+    cls=Commands,
     help="Look at learning-rate schedules, and write them as code for other libraries.",
     no_args_is_help=True,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def complete_schedule(incomplete: str) -> list[str]:
+    """Kinds of schedules that begin so, for the shell."""
+    from lrtool.schedules import KINDS
+
+    return [kind for kind in KINDS.kinds if kind.startswith(incomplete)]
+
 
 Items = Annotated[
     list[str] | None,
@@ -37,36 +46,48 @@ Steps = Annotated[
 PerEpoch = Annotated[int | None, typer.Option("--steps-per-epoch", help="Updates of an epoch.")]
 
 
-@app.command("list")
-def list_kinds(as_json: JsonOption = False) -> None:
-    """List every kind of schedule with its shape."""
+@app.command("list", cls=Command)
+def list_kinds(as_json: JsonOption = False, quiet: QuietOption = False) -> None:
+    """List every kind of schedule with its shape; with --quiet only their names."""
     if as_json:
         from lrtool.report.schedules.reference import entry
         from lrtool.schedules import KINDS
 
         print_json([asdict(entry(kind)) for kind in KINDS.kinds])
         return
-    from rich.console import Console
+    if quiet:
+        from lrtool.schedules import KINDS
 
-    from lrtool.report.schedules.text import kinds_table
+        say("\n".join(KINDS.kinds))
+        return
+    from lrtool.report.schedules.text import kinds_listed
 
-    Console(width=None if sys.stdout.isatty() else 140).print(kinds_table())
-    typer.echo("\nlrtool schedule explain KIND tells all about one.")
+    say(f"{kinds_listed(_width(140))}\n\nlrtool schedule explain KIND tells all about one.")
 
 
-@app.command()
+@app.command(cls=Command)
 def explain(
     kind: Annotated[
         str,
-        typer.Argument(metavar="KIND", help="A kind of schedule, or its name in another library.", show_default=False),
+        typer.Argument(
+            metavar="KIND",
+            help="A kind of schedule, or its name in another library.",
+            show_default=False,
+            autocompletion=complete_schedule,
+        ),
     ],
     as_json: JsonOption = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Explain a kind: formula, fields, when it helps and hurts, reference, the same in other libraries."""
     if kind in _PLATEAU:
-        say(f"{kind} follows what training measures, so it is no schedule: write beside it\n\n  {_PLATEAU_HERE}")
+        what = f"{kind} follows what training measures, so it is no schedule: write beside it"
+        if as_json:
+            print_json({"kind": None, "summary": what, "config": _PLATEAU_HERE})
+        else:
+            say(f"{what}\n\n  {_PLATEAU_HERE}")
         return
-    kind = _found(kind)
+    kind = _found(kind, quiet)
     if as_json:
         from lrtool.report.schedules.reference import entry
 
@@ -74,10 +95,10 @@ def explain(
         return
     from lrtool.report.schedules.text import explained
 
-    typer.echo(explained(kind, _width(110)), nl=False)
+    say(explained(kind, _width(110)).rstrip("\n"))
 
 
-def _found(name: str) -> str:
+def _found(name: str, quiet: bool) -> str:
     """The kind of this name, here or in another library; said where it has another name here."""
     from lrtool.schedules import KINDS
 
@@ -88,11 +109,12 @@ def _found(name: str) -> str:
     kind = kind_elsewhere(name, KINDS.kinds)
     if kind is None:
         return name  # which is an error that names the nearest kinds
-    say(f"{name} is {kind} here", err=True)
+    if not quiet:
+        say(f"{name} is {kind} here", err=True)
     return kind
 
 
-@app.command()
+@app.command(cls=Command)
 def show(
     items: Items = None,
     lr: Lr = None,
@@ -113,17 +135,18 @@ def show(
 
     check_endings(png=png, svg=svg, csv=csv)
     preview = Preview.of(items or [], lr, steps, steps_per_epoch)
-    for note in preview.notes:
-        typer.echo(f"note: {note}", err=True)
+    for note in () if quiet else preview.notes:
+        say(f"note: {note}", err=True)
+    written = [str(path) for path in preview.write(log, png=png, svg=svg, csv=csv, folder=output)]
     if as_json:
         print_json(preview.summary())
     elif not quiet:
-        typer.echo(preview.text(log, _width(100)), nl=False)
-    for path in preview.write(log, png=png, svg=svg, csv=csv, folder=output):
-        typer.echo(f"wrote {path}", err=True)
+        say(preview.text(log, _width(100)).rstrip("\n"))
+    for path in written:
+        say(f"wrote {path}", err=True)
 
 
-@app.command()
+@app.command(cls=Command)
 def export(
     items: Items = None,
     to: Annotated[str, typer.Option("--to", help="torch, transformers, lightning, optax or csv.")] = "torch",
@@ -131,6 +154,8 @@ def export(
     steps: Steps = None,
     steps_per_epoch: PerEpoch = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file, not to stdout.")] = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Write a schedule as code for another library, or as a table: the same numbers without lrtool."""
     from lrtool.integrations.export import export as exported
@@ -138,13 +163,16 @@ def export(
 
     run = Preview.of(items or [], lr, steps, steps_per_epoch).only()
     text = exported(run.spec, to, run.lr, run.steps)
-    if output is None:
-        typer.echo(text, nl=False)
-        return
-    from lrtool.report.schedules.preview import write_file
+    if output is not None:
+        from lrtool.report.schedules.preview import write_file
 
-    write_file(output, text.encode())
-    typer.echo(f"wrote {output}", err=True)
+        write_file(output, text.encode())
+    if as_json:
+        print_json({"to": to, "lr": run.lr, "steps": run.steps, "text": text, "written": output and str(output)})
+    elif output is None:
+        streams.write_document(text)
+    elif not quiet:
+        say(f"wrote {output}", err=True)
 
 
 def _width(most: int) -> int:

@@ -22,7 +22,7 @@ _SMALL = 8
 
 
 @dataclass(frozen=True)
-class Probe:
+class FirstLook:
     """A batch, what a fresh model says of it, and the data as the model takes them.
 
     `whole_batches`: it takes batches of the configured size only, as one that keeps its state from batch to batch does.
@@ -34,7 +34,7 @@ class Probe:
     whole_batches: bool
 
 
-def probe(maker: ModelMaker, batch_size: int, loaded: Data) -> Probe:
+def first_look(maker: ModelMaker, batch_size: int, loaded: Data) -> FirstLook:
     """Try a fresh model on a few samples, and where it does not take so few, on a whole batch.
 
     torch's random state is left as it was. Raises TaskError where the model cannot be built or takes neither.
@@ -51,8 +51,8 @@ def probe(maker: ModelMaker, batch_size: int, loaded: Data) -> Probe:
             whole = _whole(maker, loaded, batch_size) if batch_size > small else None
             if whole is None:
                 raise
-            return Probe(*whole, loaded, True)
-        return Probe(batch, output, loaded, not _takes_another(model, loaded, small))
+            return FirstLook(*whole, loaded, True)
+        return FirstLook(batch, output, loaded, not _takes_another(model, loaded, small))
 
 
 def _fresh(maker: ModelMaker) -> nn.Module:

@@ -6,18 +6,21 @@ from typing import Annotated
 
 import typer
 
-from lrtool.cli.common import print_json
+from lrtool.cli.common import JsonOption, QuietOption, print_json
 
 
 def command(
     sweep: Annotated[bool, typer.Option("--sweep", help="The schema of a sweep's file instead.")] = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
 ) -> None:
-    """Print the JSON schema of a config (or a sweep), for completion and checks in editors.
+    """Print the JSON schema of a config (or a sweep), for completion and checks in editors; it is JSON in any case.
 
     Write it to a file: lrtool schema > lrtool.schema.json
 
     and start configs with: # yaml-language-server: $schema=lrtool.schema.json
     """
+    del as_json, quiet  # there is nothing else to print
     if sweep:
         from lrtool.config.sweep.schema import sweep_schema
 

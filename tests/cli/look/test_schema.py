@@ -25,7 +25,7 @@ def test_the_schema_of_sweeps_admits_every_sweep_that_is_shipped(cli):
     schema = json.loads(cli("schema", "--sweep")[1])
     jsonschema = pytest.importorskip("jsonschema")
     validator = jsonschema.Draft202012Validator(schema)
-    claims = sorted((Path(__file__).parents[2] / "configs" / "claims").glob("*.yaml"))
+    claims = sorted((Path(__file__).parents[3] / "configs" / "claims").glob("*.yaml"))
     assert len(claims) >= 5
     for path in claims:
         # Read as lrtool reads it: 1e-3 is a number.

@@ -12,7 +12,7 @@ import pytest
 from lrtool.cli.app import run
 from lrtool.schedules import KINDS
 
-CONFIGS = Path(__file__).parents[2] / "configs"
+CONFIGS = Path(__file__).parents[3] / "configs"
 
 
 def test_list(capsys):

@@ -3,7 +3,7 @@ import pytest
 from lrtool import optimizers, schedules
 from lrtool.config.document import parse_document
 from lrtool.config.load import validate
-from lrtool.config.template import template
+from lrtool.config.writing.template import template
 from lrtool.errors import UsageError
 from lrtool.tasks import datasets, models
 
@@ -19,7 +19,7 @@ def built(**kinds):
     ("section", "kind"),
     [("model", kind) for kind in models.KINDS.kinds if kind != "use"]
     + [("data", kind) for kind in datasets.KINDS.kinds if kind != "use"]
-    + [("optimizer", kind) for kind in optimizers.KINDS.kinds]
+    + [("optimizer", kind) for kind in optimizers.KINDS.kinds if kind != "use"]
     + [("schedule", kind) for kind in schedules.KINDS.kinds],
 )
 def test_the_template_of_every_kind_is_a_config_once_filled_in(section, kind):
@@ -31,10 +31,11 @@ def test_the_template_of_every_kind_is_a_config_once_filled_in(section, kind):
     assert getattr(config, section).kind == kind
 
 
-def test_ones_own_model_and_data_stand_as_targets():
-    text, missing = built(model="my_model.py:Net", data="my_data.py:load")
+def test_ones_own_model_data_and_optimizer_stand_as_targets():
+    own = {"model": "my_model.py:Net", "data": "my_data.py:load", "optimizer": "my_opt.py:Ranger"}
+    text, missing = built(**own)
     config = validate(parse_document(text, "t.yaml"))
-    assert (config.model.use, config.data.use, missing) == ("my_model.py:Net", "my_data.py:load", [])
+    assert ({name: getattr(config, name).use for name in own}, missing) == (own, [])
 
 
 def test_comments_say_what_each_field_means():
@@ -50,7 +51,7 @@ def test_an_unknown_kind_is_an_error_with_the_nearest_name():
 @pytest.mark.parametrize(
     ("kinds", "words"),
     [
-        ({"optimizer": "my_optimizer.py:Lion"}, "there is no optimizer 'my_optimizer.py:Lion'; choose one of: adagrad"),
+        ({"optimizer": "use"}, "optimizer: 'use' is not a target; write for example my_optimizer.py:Name"),
         ({"model": "use"}, "model: 'use' is not a target; write for example my_model.py:Name"),
         ({"data": ":load"}, "data: ':load' is not a target; write for example my_data.py:Name"),
     ],
