@@ -65,7 +65,7 @@ def _at(ready: Asked, lr: float | None, lr_from: str | Path | None) -> Any:
         raise UsageError("`lr` and `lr_from` both give the LR", remedy="leave one out")
     setup = ready.setup
     if lr_from is not None:
-        from lrtool.experiments.train import lr_from as suggested
+        from lrtool.runs.suggested_lr import lr_from as suggested
 
         lr = suggested(Path(lr_from), setup.config.schedule.kind)
     if lr is None:

@@ -28,8 +28,14 @@ LOSS = nn.CrossEntropyLoss()
 
 
 def left(before):
-    """Folders that a test left in the system's folder for temporary files."""
+    """Folders that a test left in the folder for temporary files."""
     return set(Path(tempfile.gettempdir()).glob("lrtool-*")) - before
+
+
+@pytest.fixture(autouse=True)
+def own_temporary_files(tmp_path, monkeypatch):
+    """Others who test at the same time have theirs elsewhere."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 
 @pytest.fixture
