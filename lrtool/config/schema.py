@@ -66,6 +66,10 @@ class Config(InFolder):
 
     _lr_source: str = PrivateAttr("")
 
+    def __eq__(self, other: object) -> bool:
+        """Whether both say the same; where it was written plays no part."""
+        return isinstance(other, Config) and super().__eq__(other.lr_said(self._lr_source))
+
     @property
     def lr_source(self) -> str:
         """Where the peak LR comes from, in words; empty where that is not known."""

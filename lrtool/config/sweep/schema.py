@@ -229,6 +229,10 @@ def sweep_schema() -> dict[str, Any]:
     properties["base"] = {"anyOf": [{"type": "string"}, written], "description": described}
     # Short forms, which are taken apart before a sweep is checked.
     properties["tune"]["anyOf"].append({"type": "string"})
+    # Without a kind it is halving, so that what both kinds take fits both.
+    for option in properties["prune"]["anyOf"]:
+        if "oneOf" in option:
+            option["anyOf"] = option.pop("oneOf")
     # `seed` in the grid is a number of seeds, or a list of them.
     properties["grid"]["properties"] = {"seed": {key: properties["seeds"][key] for key in ("anyOf",)}}
     schema["$defs"] = {**config["$defs"], **schema["$defs"]}
