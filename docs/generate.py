@@ -33,6 +33,7 @@ from lrtool.config.schema import Config
 from lrtool.config.settings import InitSettings, RangeTestSettings, TrainSettings
 from lrtool.config.sweep.schema import Range, SweepConfig, Tune
 from lrtool.errors import UsageError
+from lrtool.loggers import LOGGERS
 from lrtool.optimizers import KINDS as OPTIMIZERS
 from lrtool.optimizers import ParamGroup
 from lrtool.registry import Registry
@@ -53,6 +54,7 @@ REGISTRIES: Mapping[str, Registry[Any]] = {
     "metrics": metrics.KINDS,
     "optimizer": OPTIMIZERS,
     "range_test.suggest": METHODS,
+    "logging": LOGGERS,
 }
 #: Sections of plain settings, by the heading that they get.
 SETTINGS: Mapping[str, type[BaseModel]] = {
@@ -68,6 +70,7 @@ SWEEP_SETTINGS: Mapping[str, type[BaseModel]] = {"Ranges": Range, "tune": Tune}
 _WORDS = {
     **{name.rpartition(".")[2]: f"a [kind](#{name.replace('.', '')})" for name in REGISTRIES},
     "metrics": "list of [kinds](#metrics)",
+    "logging": "list of [kinds](#logging)",
     "schedule": "a [schedule](schedules.md)",
     "schedules": "mapping of names to [schedules](schedules.md)",
     "segments": "list of schedules",

@@ -22,12 +22,12 @@ LAYERS = (
     ("counting",),
     ("schedules",),
     ("analysis", "theory"),
-    ("optimizers",),
+    # Loggers are told numbers by name: they know no engine, so that a config can have them without torch.
+    ("optimizers", "loggers"),
     ("tasks",),
     ("config",),
     ("engine",),
-    # Loggers are observers of an engine.
-    ("executors", "loggers", "comparison"),
+    ("executors", "comparison"),
     # Plots and progress are drawn by whoever has results, so that a command's run folder has its plots.
     ("report",),
     # A user's own objects stand in for parts of a config.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +12,8 @@ from typing import Any, Protocol
 
 from lrtool.config.schema import Config
 from lrtool.errors import LrtoolError
+from lrtool.experiments.tracking.tracker import Tracker
+from lrtool.loggers import Logger
 from lrtool.runs.environment import environment
 from lrtool.runs.folder import RunFolder
 from lrtool.runs.log import logged
@@ -26,7 +28,7 @@ class Resolved(Protocol):
 
     @property
     def name(self) -> str:
-        """What names the folder above the run's."""
+        """What its runs are called."""
 
     @property
     def folder(self) -> Path:
@@ -41,11 +43,12 @@ class Resolved(Protocol):
 
 @dataclass
 class Session:
-    """A run being made: its folder and what its summary will say."""
+    """A run being made: its folder, what its summary will say, and the loggers that hear of it."""
 
     folder: RunFolder
     command: str
     config: Resolved
+    tracker: Tracker
     status: Status = Status.FINISHED
     reason: str = ""
     steps: int = 0
@@ -73,12 +76,17 @@ class Session:
 
 
 @contextmanager
-def session(folder: RunFolder, command: str, config: Resolved, device: str) -> Iterator[Session]:
-    """Write config and environment first, the summary last, also where the command fails or is interrupted."""
+def session(
+    folder: RunFolder, command: str, config: Resolved, device: str, loggers: Sequence[Logger] = ()
+) -> Iterator[Session]:
+    """Write config and environment first, the summary last, also where the command fails or is interrupted.
+
+    `loggers` hear of it all; they are told the summary when everything is in the folder.
+    """
     folder.write_text("config.yaml", config.to_yaml())
     folder.write_json("environment.json", environment(config.folder, device))
-    run = Session(folder, command, config)
     with logged(folder.path / "log.txt"):
+        run = Session(folder, command, config, Tracker(loggers, folder.path, config.name, command, config.to_yaml()))
         _LOG.info("%s started on %s", command, device)
         try:
             yield run
@@ -97,4 +105,6 @@ def session(folder: RunFolder, command: str, config: Resolved, device: str) -> I
             raise
         finally:
             _LOG.info("%s %s %s", command, run.status, run.reason)
-            folder.write_json("summary.json", run.summary())
+            written = run.summary()
+            folder.write_json("summary.json", written)
+            run.tracker.close(run.status, written, folder.path)

@@ -25,7 +25,7 @@ from lrtool.experiments.recording import MetricsRecorder
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.setup import Setup
 from lrtool.experiments.validation_time import ValidationTime
-from lrtool.loggers import opened
+from lrtool.loggers import Logger, wanted
 from lrtool.report.plots.curves import TrainingPlot, draw_training
 from lrtool.report.plots.style import save
 from lrtool.runs.folder import RunFolder
@@ -113,6 +113,7 @@ class _Plan:
     recipe: Recipe
     checkpoint_every: int
     sparing: bool
+    loggers: tuple[Logger, ...] = ()
 
     @classmethod
     def of(cls, setup: Setup) -> _Plan:
@@ -124,6 +125,7 @@ class _Plan:
             replace(setup.recipe, eval_every=_every(setup, "eval_every"), plateau=setup.config.plateau),
             setup.updates_per_epoch if auto else _every(setup, "checkpoint_every"),
             sparing=auto,
+            loggers=wanted(setup.config.logging),
         )
 
     @property
@@ -149,7 +151,7 @@ def _train(
     """Train in a folder; `continued`: what was said each time the run went on on another curve."""
     setup, done = plan.setup, resumed.step if resumed else 0
     new = continued[len(resumed.details.get("continued", ())) :] if resumed else ()
-    with session(folder, "train", setup.config, str(plan.recipe.device)) as run:
+    with session(folder, "train", setup.config, str(plan.recipe.device), plan.loggers) as run:
         began = time.perf_counter()
         with folder.metrics(plan.columns, resume_at=done if resumed else None) as writer:
             small_file = time.perf_counter() - began
@@ -168,7 +170,9 @@ def _train(
                 best=lambda _, best: _save_best(folder, best),
             )
             watched = watch(1, plan.trial.steps, done)
-            observer = Observers(_Progress(run), recorder, watched, *opened(folder.path))
+            observer = Observers(
+                _Progress(run), recorder, watched, *run.tracker.observers(single=True, anew=done if new else None)
+            )
             try:
                 with closing(observer):
                     (trace,) = engine.run(setup.task, [plan.trial], plan.recipe, observer)

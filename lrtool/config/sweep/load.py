@@ -14,13 +14,14 @@ from lrtool.analysis.pruning import PRUNERS, Pruner
 from lrtool.config.document import Document, Path_, Place, read_document
 from lrtool.config.load import config_error, overridden, validate, with_bases
 from lrtool.config.messages import shown
-from lrtool.config.override import key_path, located
+from lrtool.config.override import absolute, key_path, located
 from lrtool.config.problems import ConfigError, Problem
 from lrtool.config.schema import Config
 from lrtool.config.sweep.combinations import MOST_TRIALS, count
 from lrtool.config.sweep.planner import PlannedTrial, SweepPlanner
 from lrtool.config.sweep.schema import Range, SweepConfig, Tune
 from lrtool.errors import UsageError
+from lrtool.loggers import Logger
 
 #: What other programs call a sweep's sections.
 _SYNONYMS = {"parameters": "grid", "params": "grid", "config": "base", "trials": "samples", "n_trials": "samples"}
@@ -33,6 +34,11 @@ class Sweep:
     config: SweepConfig
     base: Config
     planner: SweepPlanner
+
+    @property
+    def loggers(self) -> tuple[Logger, ...]:
+        """What is to hear of it: its own loggers, or those of its base."""
+        return self.base.logging if self.config.logging is None else self.config.logging
 
     def trials(self) -> list[PlannedTrial]:
         """Every trial; where TPE is to draw, with random samples in their place."""
@@ -131,7 +137,8 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _make_absolute(data: dict[str, Any], folder: Path) -> None:
-    """Files named by what varies start from the sweep's folder."""
+    """Files named by what varies, and by loggers, start from the sweep's folder."""
+    absolute(data.get("logging"), folder)
     for assigned in _mapping(data.get("variants")).values():
         for key, value in list(_mapping(assigned).items()):
             assigned[key] = located(key_path(str(key)), value, folder)

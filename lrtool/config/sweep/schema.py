@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator, m
 
 from lrtool.analysis.pruning import PRUNERS, Pruner
 from lrtool.config.document import write_yaml
-from lrtool.config.schema import json_schema
+from lrtool.config.schema import AnyLoggers, json_schema, without_logging
 from lrtool.config.settings import InFolder, Settings, digest
 
 #: What a variant, or one combination of values, sets: dotted keys of the base's config, with their values.
@@ -156,6 +156,10 @@ class SweepConfig(InFolder):
         None, description="Give up early on variants that lag behind; without a kind by halving."
     )
 
+    logging: AnyLoggers | None = Field(
+        None, description="What else hears of the sweep, each trial as a run; unsaid: the base's loggers."
+    )
+
     @model_validator(mode="before")
     @classmethod
     def _seed_in_grid(cls, data: Any) -> Any:
@@ -217,7 +221,8 @@ class SweepConfig(InFolder):
 
     def hash(self) -> str:
         """Twelve hex digits that are the same for sweeps that compute the same."""
-        return digest(self.model_dump(mode="json", exclude={"name"}))
+        data = self.model_dump(mode="json", exclude={"name", "logging"})
+        return digest({**data, "base": without_logging(data["base"])})
 
 
 def sweep_schema() -> dict[str, Any]:

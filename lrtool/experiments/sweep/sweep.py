@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from lrtool.experiments.sweep.arrivals import Arrivals
 from lrtool.experiments.sweep.options import Board, Options
 from lrtool.experiments.sweep.rungs import PRUNED
 from lrtool.experiments.sweep.tpe import require_optuna
+from lrtool.experiments.tracking.trials import TrackedBoard
+from lrtool.loggers import Logger, wanted
 from lrtool.runs.folder import RunFolder
 from lrtool.runs.sweep.leaders import Leaders
 from lrtool.runs.sweep.store import DAMAGED, StoredTrial, SweepStore
@@ -36,10 +39,11 @@ def run_sweep(sweep: Sweep, output: Path, options: Options, board: Board, watch:
     sweep.trials()
     if sweep.config.sampler == "tpe":
         require_optuna()
+    loggers = wanted(sweep.loggers)
     folder = RunFolder.create(output, sweep.config.name, "sweep")
     # Before anything else: with it the run can be resumed.
     folder.write_text("config.yaml", sweep.config.to_yaml())
-    return _carry_out(sweep, folder, options, board, watch)
+    return _carry_out(sweep, folder, options, board, watch, loggers)
 
 
 def resume_sweep(folder: RunFolder, options: Options, board: Board, watch: ObserverFactory, most: int) -> Session:
@@ -50,19 +54,22 @@ def resume_sweep(folder: RunFolder, options: Options, board: Board, watch: Obser
     sweep = load_sweep(folder.config, most=most, code_beside=False)
     if sweep.config.sampler == "tpe":
         require_optuna()
-    return _carry_out(sweep, folder, options, board, watch)
+    return _carry_out(sweep, folder, options, board, watch, wanted(sweep.loggers))
 
 
-def _carry_out(sweep: Sweep, folder: RunFolder, options: Options, board: Board, watch: ObserverFactory) -> Session:
+def _carry_out(
+    sweep: Sweep, folder: RunFolder, options: Options, board: Board, watch: ObserverFactory, loggers: Sequence[Logger]
+) -> Session:
     folder.check()
     with (
         # It has the folder's lock.
         SweepStore(folder.path, board.note) as store,
-        session(folder, "sweep", sweep.config, sweep.base.device) as run,
+        session(folder, "sweep", sweep.config, sweep.base.device, loggers) as run,
     ):
         _check_plan(store, sweep, folder)
         _check_damage(store, sweep, board)
-        arrivals = Arrivals(sweep, folder, options, store, board, watch)
+        tracked = TrackedBoard(board, run.tracker.trial)
+        arrivals = Arrivals(sweep, folder, options, store, tracked, watch)
         try:
             arrivals.train()
         except KeyboardInterrupt as stop:
