@@ -30,7 +30,10 @@ LAYERS = (
     ("executors", "comparison"),
     # Plots and progress are drawn by whoever has results, so that a command's run folder has its plots.
     ("report",),
+    # A user's own objects stand in for parts of a config.
+    ("live",),
     ("experiments", "integrations"),
+    ("api",),
     ("cli",),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

@@ -97,12 +97,13 @@ def command(
       seconds_to_target training time, median over seeds
       reached_target    seeds that get there
     """
+    from lrtool.api.compare import compare
     from lrtool.comparison.requirements import requirements
-    from lrtool.comparison.standings import compare_runs
     from lrtool.report.plots.comparison import draw_comparison
 
     form = _format(written, as_json)
-    result, first = compare_runs(runs, metric, direction, by or (), target, statistic)
+    answer = compare(runs, metric, direction=direction, by=by or (), target=target, statistic=statistic)
+    result, first = answer.found, answer.first
     # What a script asks for is checked first: a mistyped name shall not cost it the table.
     asked = requirements(result, require or (), max_regression, baseline or first)
     broken = [each.said for each in asked if not each.holds]

@@ -74,17 +74,18 @@ def command(
     checked = load(path, overrides, seed, methods)
     _target(write)
 
-    from lrtool.engine.trials import EngineName
-    from lrtool.experiments.engines import Engines
-    from lrtool.experiments.setup import prepare
-    from lrtool.experiments.tune import run_tune
-    from lrtool.report.terminal.progress import progress
+    from lrtool.api.tune import tune
 
-    engines = Engines(EngineName.parse(engine))
-    setup = prepare(checked, allowed(allow_import))
-    with progress(f"{checked.name}: tuning the LR", quiet=quiet or as_json) as watch:
-        watch.say("measuring how fast this model trains")
-        run, result = run_tune(setup, output, watch, runs, kinds, engines, watch.say)
+    answer = tune(
+        checked,
+        schedules=kinds,
+        budget=runs,
+        allow_import=allowed(allow_import),
+        engine=engine,
+        progress=not (quiet or as_json),
+        output=output,
+    )
+    run, result = answer.made()
     given = Given(path, overrides, seed, allow_import, output)
     found = result.best.response.lr is not None
     if write is not None and found:

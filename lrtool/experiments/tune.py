@@ -75,7 +75,7 @@ def run_tune(
         run.reason = no_answer(result)
         if result.best.response.reason is NoAnswer.ALL_DIVERGED:
             run.status = Status.DIVERGED
-        save(draw_tune(_plot(result, config.name)), folder, "tune")
+        save(draw_tune(plot_of(result, config.name)), folder, "tune")
     return run, result
 
 
@@ -94,7 +94,7 @@ def _announcement(tuner: _Tuner) -> str:
     return f"will take {takes.written}, as long as {takes.low / one:.2g} to {takes.high / one:.2g} training runs"
 
 
-def _plot(result: TuneResult, name: str) -> TunePlot:
+def plot_of(result: TuneResult, name: str) -> TunePlot:
     """Every trial of each schedule's last rung, with its fit."""
     curves = []
     for each in result.ranking:
