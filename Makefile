@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 # pytest-xdist workers share the cores: one torch thread each.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: help demo test test-quick test-lowest test-faults test-peers coverage lint types docs format bench clean
+.PHONY: help demo test test-quick test-lowest test-faults test-browser test-peers test-loggers coverage lint types docs format bench clean
 
 help:
 	@echo "make demo       range test and training on real data, plots in outputs/"
@@ -16,6 +16,8 @@ help:
 	@echo "make coverage   every test, and which lines none of them runs"
 	@echo "make docs       write the generated parts of the pages in docs/"
 	@echo "make test-peers parity with optax (installs jax first)"
+	@echo "make test-loggers the loggers' tests (installs MLflow and W&B first)"
+	@echo "make test-browser the report in a headless Chromium (apt-get install chromium chromium-driver)"
 	@echo "make test-faults kills sweeps 60 times and resumes them (minutes)"
 	@echo "make bench      the benchmarks"
 	@echo "make format     reformat the code"
@@ -54,6 +56,16 @@ test-peers: $(VENV)/.test
 	$(PIP) --editable '.[test,peers]'
 	$(ONE_THREAD) $(BIN)/python -m pytest -n auto tests/integrations tests/report/schedules/test_parity.py
 
+# MLflow and W&B bring much that lrtool itself does not need.
+test-loggers: $(VENV)/.test
+	$(PIP) --editable '.[test,tensorboard,mlflow,wandb]'
+	$(ONE_THREAD) $(BIN)/python -m pytest tests/loggers tests/experiments/tracking
+
+test-browser: $(VENV)/.test
+	$(PIP) --editable '.[test,browser]'
+	$(ONE_THREAD) $(BIN)/python -m pytest -m browser tests/report/html
+	$(BIN)/python tests/benchmarks/report_size.py
+
 test-faults: $(VENV)/.test
 	$(ONE_THREAD) $(BIN)/python tests/benchmarks/sweep_faults.py
 
@@ -72,7 +84,7 @@ format: $(VENV)/.test
 	$(BIN)/ruff check --fix .
 
 bench: $(VENV)/.test
-	for file in $(filter-out %/sweep_faults.py,$(wildcard tests/benchmarks/*.py)); do $(BIN)/python $$file || exit 1; done
+	for file in $(filter-out %/sweep_faults.py %/report_size.py,$(wildcard tests/benchmarks/*.py)); do $(BIN)/python $$file || exit 1; done
 
 clean:
 	rm -rf $(VENV) .venv-lowest .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info

@@ -7,22 +7,33 @@ changes nothing and exits with 1 where a page is not what would be written. Neit
 from __future__ import annotations
 
 import inspect
+import re
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import typer
 from pydantic import BaseModel, TypeAdapter
 
+import lrtool
 from lrtool import units
 from lrtool.analysis.pruning import PRUNERS, Pruner
 from lrtool.analysis.suggest import METHODS
+from lrtool.api.results.compare import CompareAnswer, SweepAnswer
+from lrtool.api.results.range_test import RangeTestAnswer
+from lrtool.api.results.train import TrainAnswer
+from lrtool.api.results.tune import TuneAnswer
+from lrtool.api.schedule import ScheduleView
 from lrtool.cli.app import app
 from lrtool.config.schema import Config
 from lrtool.config.settings import InitSettings, RangeTestSettings, TrainSettings
 from lrtool.config.sweep.schema import Range, SweepConfig, Tune
 from lrtool.errors import UsageError
+from lrtool.loggers import LOGGERS
 from lrtool.optimizers import KINDS as OPTIMIZERS
 from lrtool.optimizers import ParamGroup
 from lrtool.registry import Registry
@@ -43,6 +54,7 @@ REGISTRIES: Mapping[str, Registry[Any]] = {
     "metrics": metrics.KINDS,
     "optimizer": OPTIMIZERS,
     "range_test.suggest": METHODS,
+    "logging": LOGGERS,
 }
 #: Sections of plain settings, by the heading that they get.
 SETTINGS: Mapping[str, type[BaseModel]] = {
@@ -58,6 +70,7 @@ SWEEP_SETTINGS: Mapping[str, type[BaseModel]] = {"Ranges": Range, "tune": Tune}
 _WORDS = {
     **{name.rpartition(".")[2]: f"a [kind](#{name.replace('.', '')})" for name in REGISTRIES},
     "metrics": "list of [kinds](#metrics)",
+    "logging": "list of [kinds](#logging)",
     "schedule": "a [schedule](schedules.md)",
     "schedules": "mapping of names to [schedules](schedules.md)",
     "segments": "list of schedules",
@@ -252,9 +265,71 @@ def _default(parameter: Any) -> str:
     return "" if plain or not parameter.show_default else f"`{parameter.default}`"
 
 
+# ---- api.md -------------------------------------------------------------------------------------------------------
+
+
+def api() -> str:
+    """Every function of the Python API and what it gives back, from their docstrings, examples included."""
+    parts = []
+    for name in lrtool.__all__:
+        function = getattr(lrtool, name)
+        parts += [f"## `lrtool.{name}`\n", f"```text\n{_signature(name, function)}\n```\n", _told(function)]
+    parts.append("## Results\n")
+    for cls in (RangeTestAnswer, TuneAnswer, TrainAnswer, CompareAnswer, SweepAnswer, ScheduleView):
+        parts += [f"### `{cls.__name__}`\n", _told(cls), rows(("has", "which is"), _members(cls))]
+    return "\n".join(parts)
+
+
+def _signature(name: str, function: Callable[..., Any]) -> str:
+    """A function as it is called: a parameter a line, without types."""
+    said = []
+    for each in inspect.signature(function).parameters.values():
+        star = "**" if each.kind is each.VAR_KEYWORD else "*" if each.kind is each.VAR_POSITIONAL else ""
+        if each.kind is each.KEYWORD_ONLY and "*" not in said:
+            said.append("*")
+        default = "" if each.default is each.empty else f"={each.default!r}"
+        said.append(f"{star}{each.name}{default}")
+    return textwrap.fill(f"lrtool.{name}({', '.join(said)})", 100, subsequent_indent=" " * (len(name) + 8))
+
+
+def _told(owner: Any) -> str:
+    """A docstring as Markdown: parameters as a list, examples as code."""
+    parts = []
+    for part in inspect.cleandoc(owner.__doc__ or "").split("\n\n"):
+        if part.startswith(">>>"):
+            parts.append(f"```pycon\n{part}\n```")
+        elif re.match(r"[a-z_, ]+: ", part):
+            items = re.split(r"\n(?=[a-z_, ]+: )", part)
+            parts.append("\n".join(f"- {_item(item)}" for item in items))
+        else:
+            parts.append(part)
+    return "\n\n".join(parts) + "\n"
+
+
+def _item(text: str) -> str:
+    name, _, means = " ".join(text.split()).partition(": ")
+    return f"**{name}**: {means}"
+
+
+def _members(cls: type) -> Iterator[tuple[str, str]]:
+    """Public properties and methods, with what their docstrings begin with."""
+    for name in sorted(each for each in dir(cls) if not each.startswith("_")):
+        member = inspect.getattr_static(cls, name)
+        if not isinstance(member, property | cached_property | FunctionType):
+            continue
+        if isinstance(member, FunctionType):
+            name += f"({', '.join(each for each in inspect.signature(member).parameters if each != 'self')})"
+        yield f"`.{name}`", (inspect.getdoc(member) or "").partition("\n")[0]
+
+
 # ---- the pages ----------------------------------------------------------------------------------------------------
 
-PAGES: Mapping[str, Callable[[], str]] = {"commands.md": commands, "config.md": config, "schedules.md": schedules}
+PAGES: Mapping[str, Callable[[], str]] = {
+    "api.md": api,
+    "commands.md": commands,
+    "config.md": config,
+    "schedules.md": schedules,
+}
 
 
 def updated(text: str, block: str) -> str:

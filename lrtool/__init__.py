@@ -1,3 +1,32 @@
 """lrtool: which learning rate, which schedule? Measured, not guessed."""
 
+from __future__ import annotations
+
 __version__ = "0.1.0"
+
+# As type checkers read it too; `typing` itself takes longer to import than all that is here.
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from lrtool.api.compare import compare
+    from lrtool.api.load import load
+    from lrtool.api.range_test import range_test
+    from lrtool.api.schedule import schedule
+    from lrtool.api.train import train
+    from lrtool.api.tune import tune
+
+__all__ = ["compare", "load", "range_test", "schedule", "train", "tune"]
+
+
+def __getattr__(name: str) -> object:
+    """The functions of the API, each imported when it is first asked for: importing lrtool costs nothing."""
+    if name not in __all__:
+        raise AttributeError(f"module 'lrtool' has no attribute {name!r}")
+    from importlib import import_module
+
+    found = globals()[name] = getattr(import_module(f"lrtool.api.{name}"), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -13,6 +13,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, Literal
 
 from lrtool.memory import keep_freed_memory
+from lrtool.streams import make_forgiving
 
 #: What is heard of a child that has ended.
 GONE = object()
@@ -22,7 +23,8 @@ class Child:
     """A process that lives as `life(connection, *args)` does, and this end of the pipe to it.
 
     Forked, it has all that this process has; spawned, it begins anew, and everything must be picklable. It does not
-    outlive this process. Ctrl-C, which reaches every process of a terminal, is for this process to act on.
+    outlive this process. Ctrl-C and the closing of a terminal, which reach every process of it, are for this process
+    to act on.
     """
 
     def __init__(self, method: Literal["fork", "spawn"], life: Callable[..., None], *args: Any) -> None:
@@ -75,7 +77,10 @@ def heard(children: Sequence[Child], seconds: float | None = None) -> Iterator[t
 def _live(connection: Connection, life: Callable[..., None], args: Sequence[Any]) -> None:
     """What a child does from its first moment to its last."""
     keep_freed_memory()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in ("SIGINT", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    make_forgiving()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     # Whoever would hear of it has gone.
     with suppress(EOFError, BrokenPipeError):

@@ -21,6 +21,7 @@ class ExitCode(IntEnum):
     TASK = 4
     OUTPUT = 5
     UNMET = 6
+    HUNG_UP = 129
     INTERRUPTED = 130
     TERMINATED = 143
 
@@ -102,7 +103,7 @@ def nearest(word: str, names: Iterable[str]) -> str:
 
 
 class Interrupted(KeyboardInterrupt):
-    """SIGINT or SIGTERM stopped the work at a place where everything measured is kept and resumable."""
+    """SIGINT, SIGTERM or SIGHUP stopped the work at a place where everything measured is kept and resumable."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(f"stopped by signal {signum}")

@@ -25,3 +25,16 @@ def one_line(name: str) -> str:
     cosine "a\nb"
     """
     return json.dumps(name).replace("\x7f", "\\u007f") if _HIDDEN.search(name) else name
+
+
+def brief(text: str, most: int = 300) -> str:
+    """A text in one line, cut at the end of a word where it is longer than `most`.
+
+    >>> brief("two\\n  lines"), brief("some words that go on", 12)
+    ('two lines', 'some words …')
+    """
+    line = " ".join(text.split())
+    if len(line) <= most:
+        return line
+    head = line[: most - 1]
+    return f"{head.rpartition(' ')[0] if ' ' in head[most // 2 :] else head.rstrip()} …"

@@ -15,22 +15,25 @@ ROOT = Path(lrtool.__file__).parent
 
 #: From the bottom to the top: a layer may import those before it. What stands on one line knows nothing of each other.
 LAYERS = (
-    ("errors", "status", "printable", "safe_path", "memory"),
+    ("errors", "status", "printable", "safe_path", "memory", "streams"),
     ("scanning",),
     # A run folder is read and written without knowing what is trained; what was started is remembered beside configs.
     ("units", "registry", "runs", "children"),
     ("counting",),
     ("schedules",),
     ("analysis", "theory"),
-    ("optimizers",),
+    # Loggers are told numbers by name: they know no engine, so that a config can have them without torch.
+    ("optimizers", "loggers"),
     ("tasks",),
     ("config",),
     ("engine",),
-    # Loggers are observers of an engine.
-    ("executors", "loggers", "comparison"),
+    ("executors", "comparison"),
     # Plots and progress are drawn by whoever has results, so that a command's run folder has its plots.
     ("report",),
+    # A user's own objects stand in for parts of a config.
+    ("live",),
     ("experiments", "integrations"),
+    ("api",),
     ("cli",),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

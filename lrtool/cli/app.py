@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import signal
 import sys
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
 
-from lrtool import __version__
-from lrtool.cli import check, compare, doctor, init, range_test, schedule, schema, sweep, train, tune
+from lrtool import __version__, streams
+from lrtool.cli import check, compare, init, range_test, report, sweep, train, tune
+from lrtool.cli.common import Command, Commands
+from lrtool.cli.look import doctor, runs, schedule, schema
 from lrtool.errors import ExitCode, Interrupted, LrtoolError
 from lrtool.memory import keep_freed_memory
-from lrtool.printable import printable
+from lrtool.printable import brief, printable
 from lrtool.safe_path import make_children_safe
 
 #: What the system says where a disk, or a user's share of it, has no room left.
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+#: What asks to end: a stop from outside, and a terminal that is closed.
+_ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+#: Set by a shell that asks for completions.
+_COMPLETING = "_LRTOOL_COMPLETE"
 
 app = typer.Typer(
     name="lrtool",
+    cls=Commands,
     help="Which learning rate, which schedule? Measured on your model, your data and your budget.",
     no_args_is_help=True,
-    add_completion=False,
     # Plain help: rich would cost as much start-up time as everything else together.
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -37,12 +45,14 @@ for _module, _name, _short in (
     (tune, "tune", "Find the best peak LR by measuring."),
     (sweep, "sweep", "Train many variants and seeds side by side; resumable."),
     (compare, "compare", "Compare runs: intervals, paired differences, a verdict."),
+    (report, "report", "Write one HTML file that shows runs, offline."),
+    (runs, "runs", "List runs, newest first: status, LR, loss."),
     (init, "init", "Write a commented config to start from."),
     (check, "check", "Validate a config: every problem, with its place."),
     (schema, "schema", "Print the JSON schema of a config, for editors."),
     (doctor, "doctor", "Show versions, devices, extras and compiler."),
 ):
-    app.command(_name, short_help=_short)(_module.command)
+    app.command(_name, cls=Command, short_help=_short)(_module.command)
 app.add_typer(schedule.app, name="schedule", short_help="Look at schedules, export them as code.")
 
 
@@ -66,12 +76,19 @@ def main() -> None:
     """Run the command line and exit with its code."""
     keep_freed_memory()
     make_children_safe()
-    sys.exit(run(sys.argv[1:]))
+    if _COMPLETING in os.environ:
+        app(prog_name="lrtool")
+    code = run(sys.argv[1:])
+    streams.keep_reserved_to_the_end()
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:
     """Run a command line; gives the exit code. Errors are messages on stderr, never tracebacks."""
-    previous = signal.signal(signal.SIGTERM, _terminate)
+    # What `nohup` ignores stays ignored.
+    heard = [each for each in _ENDING if each is signal.SIGTERM or signal.getsignal(each) != signal.SIG_IGN]
+    previous = {each: signal.signal(each, _terminate) for each in heard}
+    streams.make_forgiving()
     debug = bool(os.environ.get("LRTOOL_DEBUG"))
     try:
         # Not `app(arguments)`: that turns every KeyboardInterrupt, and so what it carries, into code 130.
@@ -81,6 +98,8 @@ def run(arguments: list[str]) -> int:
             root.invoke(context)
         sys.stdout.flush()
     except LrtoolError as error:
+        if debug:
+            _show_cause(error)
         return _say(_listed(error), error.exit_code)
     except typer.Exit as leave:
         return leave.exit_code
@@ -99,7 +118,9 @@ def run(arguments: list[str]) -> int:
     except Exception as error:
         return _unexpected(error, debug)
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        streams.release_stdout()
+        for number, handler in previous.items():
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
     return ExitCode.DONE
 
 
@@ -113,7 +134,9 @@ def _unexpected(error: Exception, debug: bool) -> int:
     show = getattr(error, "show", None)
     if show is not None and hasattr(error, "exit_code"):
         _name_value(error)
-        show()
+        text = io.StringIO()
+        show(file=text)
+        sys.stderr.write(text.getvalue())
         return int(error.exit_code)
     import tempfile
     import traceback
@@ -124,10 +147,18 @@ def _unexpected(error: Exception, debug: bool) -> int:
     with tempfile.NamedTemporaryFile("w", prefix="lrtool-bug-", suffix=".txt", delete=False) as file:
         traceback.print_exception(error, file=file)
     return _say(
-        f"this is a bug in lrtool: {type(error).__name__}: {error}\n"
+        f"this is a bug in lrtool: {type(error).__name__}: {brief(str(error))}\n"
         f"please report it with {file.name} (lrtool --debug … prints the same here)",
         ExitCode.BUG,
     )
+
+
+def _show_cause(error: LrtoolError) -> None:
+    """The whole of what an error was made of, such as torch's own text."""
+    import traceback
+
+    if error.__cause__ is not None:
+        traceback.print_exception(error.__cause__)
 
 
 def _name_value(error: Any) -> None:
@@ -148,7 +179,10 @@ def _listed(error: LrtoolError) -> str:
 
 
 def _say(message: str, code: int, prefix: str = "error: ") -> int:
-    sys.stderr.write(f"{prefix}{printable(message, keep=chr(10))}\n")
+    # A terminal that was closed takes no words; the exit code is for whoever waits.
+    with suppress(OSError):
+        sys.stderr.write(f"{prefix}{printable(message, keep=chr(10))}\n")
+        sys.stderr.flush()
     return int(code)
 
 

@@ -12,6 +12,7 @@ from lrtool.cli.common import (
     ConfigArgument,
     ConfigOption,
     JsonOption,
+    QuietOption,
     SeedOption,
     SetOption,
     allowed,
@@ -34,6 +35,7 @@ def command(
     seed: SeedOption = None,
     allow_import: AllowImportOption = None,
     as_json: JsonOption = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Check a config or a sweep: every problem at once, each with file, line and column."""
     path = needed_config(config, config_option, "check")
@@ -49,6 +51,8 @@ def command(
         return
     width = max(map(len, facts))
     say(f"{path} is fine")
+    if quiet:
+        return
     for name, value in list(facts.items())[1:]:
         say(f"  {name.replace('_', ' '):{width}}  {value}")
 
@@ -66,8 +70,9 @@ def _loaded(path: Path, overrides: list[str] | None, seed: int | None) -> tuple[
         # What is tuned or drawn follows from what was trained before.
         return sweep.base, {"sweep": sweep.config.name, "trials": "as `lrtool sweep --dry-run` predicts"}
     trials = sweep.trials()
-    variants = len({trial.variant for trial in trials})
-    return sweep.base, {"sweep": sweep.config.name, "trials": len(trials), "variants": variants}
+    variants, notes = len({trial.variant for trial in trials}), sweep.planner.notes
+    facts: dict[str, object] = {"sweep": sweep.config.name, "trials": len(trials), "variants": variants}
+    return sweep.base, {**facts, "note": "; ".join(notes)} if notes else facts
 
 
 def _facts(path: Path, config: Config) -> dict[str, object]:

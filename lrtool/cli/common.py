@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
+from lrtool import streams
 from lrtool.printable import printable
 
 if TYPE_CHECKING:
+    from lrtool.comparison.result import ComparisonResult
     from lrtool.config.schema import Config
 
 ConfigArgument = Annotated[Path | None, typer.Argument(metavar="CONFIG", help="A YAML config.", show_default=False)]
@@ -22,8 +25,42 @@ SetOption = Annotated[
 ]
 OutputOption = Annotated[Path, typer.Option("--output", "-o", help="Folder that run folders are made in.")]
 SeedOption = Annotated[int | None, typer.Option("--seed", help="Override the config's seed.", show_default=False)]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, nothing else there.")]
+
+
+def _reserve(context: typer.Context, wanted: bool) -> bool:
+    """With --json nobody else writes to stdout, from here on: not the user's code, nor what that starts."""
+    if wanted and not context.resilient_parsing:
+        streams.reserve_stdout()
+    return wanted
+
+
+JsonOption = Annotated[
+    bool, typer.Option("--json", callback=_reserve, help="Print one JSON document on stdout, nothing else there.")
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress; only the result and errors.")]
+
+
+class Command(TyperCommand):
+    """A command whose help shows on any terminal."""
+
+    def get_help(self, ctx: Any) -> str:
+        """The help; spelled out where stdout cannot show it."""
+        return shown(super().get_help(ctx))
+
+
+class Commands(TyperGroup):
+    """A group of commands whose help shows on any terminal."""
+
+    def get_help(self, ctx: Any) -> str:
+        """The help; spelled out where stdout cannot show it."""
+        return shown(super().get_help(ctx))
+
+
+def shown(text: str) -> str:
+    """The text as stdout can show it; typer itself would write UTF-8 to what takes ASCII."""
+    return text if streams.takes(sys.stdout, text) else streams.spelled(text)
+
+
 EngineOption = Annotated[
     str,
     typer.Option(
@@ -101,7 +138,9 @@ def allowed(names: Iterable[str] | None) -> frozenset[str]:
 
 def say(text: str, *, err: bool = False) -> None:
     """Print lines for people; names and texts from configs and run folders cannot move the cursor."""
-    typer.echo(printable(text, keep="\n"), err=err)
+    stream = sys.stderr if err else sys.stdout
+    stream.write(printable(text, keep="\n") + "\n")
+    stream.flush()
 
 
 def print_json(document: Any) -> None:
@@ -110,4 +149,32 @@ def print_json(document: Any) -> None:
 
     from lrtool.runs.atomic import finite
 
-    sys.stdout.write(json.dumps(finite(document), indent=2, ensure_ascii=False) + "\n")
+    found = finite(document)
+    text = json.dumps(found, indent=2, ensure_ascii=False) + "\n"
+    if not streams.document_can_be(text):
+        # Escapes read back as the same, whatever the terminal or pipe takes.
+        text = json.dumps(found, indent=2) + "\n"
+    streams.write_document(text)
+
+
+def add_run(name: str, folder: Path, summary: Mapping[str, Any]) -> None:
+    """Add a run to the summary of a GitHub job, where it runs in one; a file that cannot be written is only said."""
+    if os.environ.get("GITHUB_STEP_SUMMARY"):
+        from lrtool.report.exports.step_summary import run_text
+
+        _add(run_text(name, folder, summary))
+
+
+def add_comparison(result: ComparisonResult) -> None:
+    """Add a comparison to the summary of a GitHub job, where it runs in one."""
+    if os.environ.get("GITHUB_STEP_SUMMARY"):
+        from lrtool.report.exports.step_summary import comparison_text
+
+        _add(comparison_text(result))
+
+
+def _add(text: str) -> None:
+    from lrtool.report.exports.step_summary import append
+
+    if problem := append(text):
+        say(f"note: {problem}", err=True)

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lrtool.cli.common import JsonOption, print_json, say
+from lrtool.cli.common import JsonOption, QuietOption, add_comparison, print_json, say
+
+#: What `--format` takes.
+_FORMATS = ("markdown", "latex", "csv", "json")
 
 if TYPE_CHECKING:
     from lrtool.comparison.result import ComparisonResult
@@ -45,14 +48,21 @@ def command(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="DIR", help="Draw the plots into this folder.")
     ] = None,
+    written: Annotated[
+        str | None,
+        typer.Option(
+            "--format", metavar="|".join(_FORMATS), help="Print only the table, for papers and pull requests."
+        ),
+    ] = None,
     as_json: JsonOption = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Compare trained runs: means, intervals, paired differences on the same seeds, and an honest verdict.
 
     Seeds that a variant shares with the best share initial weights and batches; differences are over those. Intervals
     are 95% and each for itself. P(better) is a paired bootstrap. p is corrected (Holm) for every pair of variants, and
-    decides what is told apart: at most 5%. The interval of a mean accuracy (or f1, auc, precision, recall) is one on
-    the logit scale, so it stays within 0 and 1.
+    decides what is told apart, also for --require: at most 5%. The interval of a mean accuracy (or f1, auc, precision,
+    recall) is one on the logit scale, so it stays within 0 and 1.
 
     A * beside an interval says that the seeds have outliers or skew: the mean's interval may then hold less often.
     With --statistic median, ranking, table, plots and what --require and --max-regression ask for are by medians.
@@ -87,52 +97,85 @@ def command(
       seconds_to_target training time, median over seeds
       reached_target    seeds that get there
     """
-    from lrtool.comparison.requirements import unmet
-    from lrtool.comparison.standings import compare_runs
+    from lrtool.api.compare import compare
+    from lrtool.comparison.requirements import requirements
     from lrtool.report.plots.comparison import draw_comparison
 
-    result, first = compare_runs(runs, metric, direction, by or (), target, statistic)
+    form = _format(written, as_json)
+    answer = compare(runs, metric, direction=direction, by=by or (), target=target, statistic=statistic)
+    result, first = answer.found, answer.first
     # What a script asks for is checked first: a mistyped name shall not cost it the table.
-    broken = unmet(result, require or (), max_regression, baseline or first)
+    asked = requirements(result, require or (), max_regression, baseline or first)
+    broken = [each.said for each in asked if not each.holds]
+    shown = [each.said for each in asked if each.holds]
     if csv is not None:
         from lrtool.report.terminal.compare import to_csv
         from lrtool.runs.atomic import write_text
 
         write_text(csv, to_csv(result))
     plots = draw_comparison(result, output) if output is not None else []
-    if as_json:
-        print_json({**result.document(), "unmet": broken, "plots": [str(path) for path in plots]})
+    add_comparison(result)
+    if form == "json":
+        print_json({**result.document(), "unmet": broken, "shown": shown, "plots": [str(path) for path in plots]})
+    elif form:
+        _print_table(result, form)
     else:
-        show(result, plots)
+        show(result, shown, plots, quiet)
     if broken:
         from lrtool.errors import UnmetError
 
         raise UnmetError("; ".join(broken))
 
 
-def show(result: ComparisonResult, plots: Sequence[Path] = ()) -> None:
-    """Print a comparison for people: the table, the verdict, what else there is to know."""
+def _format(written: str | None, as_json: bool) -> str | None:
+    """The format to print in; None for the table for people. UsageError where it is none or two."""
+    from lrtool.errors import UsageError
+
+    if written is not None and written not in _FORMATS:
+        raise UsageError(f"expected one of {', '.join(_FORMATS)}, but got {written!r}", where="--format")
+    if as_json and written not in (None, "json"):
+        raise UsageError(f"--json and --format {written} are two formats", remedy="leave one out")
+    return "json" if as_json else written
+
+
+def _print_table(result: ComparisonResult, form: str) -> None:
+    """The table alone, as it is pasted elsewhere."""
+    from lrtool.report.exports.comparison import to_latex, to_markdown
+    from lrtool.report.terminal.compare import to_csv
+
+    writers = {"markdown": to_markdown, "latex": to_latex, "csv": to_csv}
+    typer.echo(writers[form](result), nl=False)
+
+
+def show(result: ComparisonResult, shown: Sequence[str] = (), plots: Sequence[Path] = (), quiet: bool = False) -> None:
+    """Print a comparison for people: the table, the verdict, what was required and shown, what else there is to know.
+
+    With `quiet` the verdict and what was shown.
+    """
+    from lrtool.comparison.verdict import verdict
+    from lrtool.report.terminal.compare import MOST_SHOWN, look_text, table_text, tolerance_text
+
+    lines = []
+    if not quiet:
+        lines.append(table_text(result, _width()))
+        hidden = len(result.variants) - MOST_SHOWN
+        lines += [f"… and {hidden} more (--csv FILE writes all)"] if hidden > 0 else []
+        lines += [*filter(None, [look_text(result)]), ""]
+    lines += [verdict(result.comparison), *(f"shown: {each}" for each in shown)]
+    if not quiet:
+        lines += [tolerance_text(said) for said in result.tolerances()[:MOST_SHOWN]]
+        lines += [f"note: {note}" for note in result.notes]
+        drawn = [str(path) for path in plots if path.suffix == ".png"]
+        lines += [f"plots: {', '.join(drawn)}"] if drawn else []
+    say("\n".join(lines))
+
+
+def _width() -> int | None:
+    """Columns of the terminal, or of COLUMNS; a pipe has no width: nothing shall be left out there."""
+    import os
     import shutil
     import sys
 
-    from rich.console import Console
-
-    from lrtool.comparison.verdict import verdict
-    from lrtool.report.terminal.compare import MOST_SHOWN, draw_table, look_text, tolerance_text
-
-    # A pipe has no width: nothing shall be cut or folded there.
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 200
-    console = Console(width=width, soft_wrap=False, highlight=False, markup=False)
-    console.print(draw_table(result))
-    hidden = len(result.variants) - MOST_SHOWN
-    if hidden > 0:
-        say(f"… and {hidden} more (--csv FILE writes all)")
-    if marks := look_text(result):
-        say(marks)
-    say(f"\n{verdict(result.comparison)}")
-    for said in result.tolerances()[:MOST_SHOWN]:
-        say(tolerance_text(said))
-    for note in result.notes:
-        say(f"note: {note}")
-    if plots:
-        say(f"plots: {', '.join(str(path) for path in plots if path.suffix == '.png')}")
+    if sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdecimal():
+        return shutil.get_terminal_size().columns
+    return None

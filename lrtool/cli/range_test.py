@@ -19,10 +19,10 @@ from lrtool.cli.common import (
     QuietOption,
     SeedOption,
     SetOption,
+    add_run,
     allowed,
     budget_runs,
     engine_line,
-    load,
     one_config,
     print_json,
     say,
@@ -31,10 +31,8 @@ from lrtool.errors import ExitCode
 from lrtool.status import Status
 
 if TYPE_CHECKING:
-    from lrtool.analysis.range_test_result import LrEstimate, RangeTestResult
-    from lrtool.experiments.range_test.listener import Listener
+    from lrtool.analysis.range_test_result import RangeTestResult
     from lrtool.experiments.session import Session
-    from lrtool.report.terminal.progress import ProgressObservers
 
 
 def command(
@@ -62,21 +60,22 @@ def command(
     Without a config it tests a small network on handwritten digits.
     """
     path = one_config(config, config_option)
-    runs = budget_runs(budget)
-    checked = load(path, overrides, seed, methods)
 
-    from lrtool.engine.trials import EngineName
-    from lrtool.experiments.engines import Engines
-    from lrtool.experiments.range_test.range_test import run_range_test
-    from lrtool.experiments.setup import prepare
-    from lrtool.report.terminal.progress import progress
+    from lrtool.api.range_test import range_test
 
-    engines = Engines(EngineName.parse(engine))
-    setup = prepare(checked, allowed(allow_import))
-    with progress(f"{checked.name}: LR range test", quiet=quiet or as_json) as watch:
-        watch.say("measuring how fast this model trains")
-        run, result = run_range_test(setup, output, watch, engines, runs, quick, _listener(watch))
-        watch.finished()
+    answer = range_test(
+        path,
+        budget=budget_runs(budget),
+        quick=quick,
+        overrides=[*(overrides or ()), *(["range_test.methods=true"] if methods else [])],
+        seed=seed,
+        allow_import=allowed(allow_import),
+        engine=engine,
+        progress=not (quiet or as_json),
+        output=output,
+    )
+    run, result = answer.made()
+    add_run(run.config.name, run.folder.path, run.summary())
     if as_json:
         print_json({**run.summary(), "folder": str(run.folder.path)})
     else:
@@ -89,27 +88,11 @@ def command(
         raise typer.Exit(ExitCode.DIVERGED)
 
 
-def _listener(watch: ProgressObservers) -> Listener:
-    """What shows the cost, one bar over all trainings, and the ramp's answer as soon as there is one."""
-    from lrtool.experiments.range_test.listener import Listener
-
-    class Shown(Listener):
-        def announced(self, cost: str, updates: int) -> None:
-            watch.note(f"cost: {cost}")
-            watch.expect(updates)
-
-        def expected(self, updates: int) -> None:
-            watch.expect(updates)
-
-        def answered(self, first: RangeTestResult) -> None:
-            watch.note("\n".join(["first answer, from the ramp alone; short trainings now check it:", *_found(first)]))
-
-    return Shown()
-
-
 def _answer(run: Session, result: RangeTestResult) -> str:
     """The result in a few lines."""
-    lines = _found(result)
+    from lrtool.report.terminal.range_test import found_lines
+
+    lines = found_lines(result)
     if result.suggestion is not None:
         lines.append(f"  {'':29} from {result.source}")
     lines += [f"  note: {caveat.value}" for caveat in result.caveats]
@@ -120,19 +103,6 @@ def _answer(run: Session, result: RangeTestResult) -> str:
             lines.append(f"  {'':29} --budget {_rounded_up(everything)}x has room for all")
     lines += [_cost(run), engine_line(run.results), f"plot and data: {run.folder.path / 'range_test.png'}"]
     return "\n".join(lines)
-
-
-def _found(result: RangeTestResult) -> list[str]:
-    """The LRs that were found, a line each, or why there is no suggestion."""
-    lines = [
-        _line("loss starts to fall at", result.lower),
-        _line("loss starts to explode at", result.upper),
-        _line("does not blow up until about", result.stability),
-        _line("suggested peak LR", result.suggestion),
-    ]
-    if result.suggestion is None:
-        lines.append(f"  no suggestion: {result.reason.value if result.reason else 'the loss supports none'}")
-    return [line for line in lines if line]
 
 
 def _cost(run: Session) -> str:
@@ -149,12 +119,3 @@ def _rounded_up(runs: float) -> str:
 
     unit = 10.0 ** (math.floor(math.log10(runs)) - 1)
     return f"{math.ceil(runs / unit) * unit:.3g}"
-
-
-def _line(label: str, estimate: LrEstimate | None) -> str:
-    if estimate is None:
-        return ""
-    from lrtool.report.plots.marks import between
-    from lrtool.report.plots.style import number
-
-    return f"  {label:29} {number(estimate.value):>8}   ({between((estimate.low, estimate.high))})"

@@ -18,6 +18,7 @@ from lrtool.cli.common import (
     QuietOption,
     SeedOption,
     SetOption,
+    add_run,
     allowed,
     load,
     needed_config,
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from lrtool.experiments.setup import Setup
     from lrtool.experiments.train import TrainingRun
     from lrtool.runs.folder import RunFolder
+
+#: How a run ends that has nothing more to do.
+_OVER = (Status.FINISHED, Status.DIVERGED)
 
 
 def command(
@@ -74,12 +78,17 @@ def command(
             # Before the model and the data are built: that may take a while, and a refusal should not.
             held.enter_context(folder.held())
             setup = _resumed(folder, overrides, allowed(allow_import))
+            if setup is None:
+                raise typer.Exit(_nothing_to_do(folder, as_json))
         else:
             path = needed_config(config, config_option, "train")
             overrides = [*(overrides or ()), *_begins_with(init_from, init_partial)]
             setup = _fresh(path, lr_from, overrides, seed, allowed(allow_import))
+        if not as_json:
+            say(_lr_line(setup))
         with progress(f"{setup.config.name}: training", quiet=quiet or as_json) as watch:
             run = _run(setup, folder, output, smoke, watch)
+    add_run(setup.config.name, run.session.folder.path, run.session.summary())
     if as_json:
         print_json({**run.session.summary(), "folder": str(run.session.folder.path)})
     else:
@@ -98,8 +107,8 @@ def _fresh(
 
     from lrtool.config.started import remember
     from lrtool.experiments.setup import prepare
-    from lrtool.experiments.train import lr_from as suggested
-    from lrtool.experiments.train import lr_is_of
+    from lrtool.runs.suggested_lr import lr_from as suggested
+    from lrtool.runs.suggested_lr import lr_is_of, lr_source
 
     # The suggestion is read first: where there is none, nothing need be built.
     lr = suggested(lr_from, checked.schedule.kind) if lr_from is not None else None
@@ -107,15 +116,27 @@ def _fresh(
         own = checked.schedule.kind
         say(f"note: {lr_from} did not tune {own}; the LR is that of {tuned}, and may not suit {own}", err=True)
 
-    setup = prepare(checked.with_lr(lr) if lr is not None else checked, allowed)
+    if lr_from is not None and lr is not None:
+        checked = checked.with_lr(lr, lr_source(lr_from, checked.schedule.kind))
+    setup = prepare(checked, allowed)
     remember(setup.config, allowed)
     return setup
 
 
 def _opened(path: Path) -> RunFolder:
+    """The run to go on with; UsageError where it is none that can be."""
     from lrtool.runs.folder import RunFolder
 
-    return RunFolder.open(path)
+    folder = RunFolder.open(path)
+    made_by = folder.command
+    if made_by in ("", "train", "smoke"):
+        return folder
+    remedy = f"write: lrtool {made_by} CONFIG to do it again"
+    if made_by == "sweep":
+        remedy = f"write: lrtool sweep --resume {path}"
+    elif made_by in ("range-test", "tune", "transfer"):
+        remedy = f"write: lrtool train CONFIG --lr-from {path} to train with the LR that it suggests"
+    raise UsageError(f"this is a {made_by} run; train goes on with runs of train", where=str(path), remedy=remedy)
 
 
 def _begins_with(path: Path | None, partial: bool) -> list[str]:
@@ -136,8 +157,8 @@ def _refused_alone() -> list[str]:
     raise UsageError("--init-partial says how to take the weights of --init-from", remedy="give that too")
 
 
-def _resumed(folder: RunFolder, overrides: list[str] | None, allowed: frozenset[str]) -> Setup:
-    """The setup of the config in a run folder; it may run the code that the run was started with.
+def _resumed(folder: RunFolder, overrides: list[str] | None, allowed: frozenset[str]) -> Setup | None:
+    """The setup of the config in a run folder, None where it is over; it may run the code that it was started with.
 
     Of what the overrides change it refuses all that a run cannot go on with.
     """
@@ -150,10 +171,38 @@ def _resumed(folder: RunFolder, overrides: list[str] | None, allowed: frozenset[
         before = load_config(folder.config, code_beside=False)
         check_changes(before.model_dump(mode="json"), config.model_dump(mode="json"), str(folder.path))
     known = allowed_again(config, allowed)
+    left = folder.summary() if (folder.path / "summary.json").is_file() else {}
+    if left.get("status") in _OVER and left.get("config_hash") == config.hash():
+        return None
+    # The run's own config says which LR, not why: that is in what it left behind.
+    config = config.lr_said(left.get("lr_from") or "as the run was started")
 
     from lrtool.experiments.setup import prepare
 
     return prepare(config, known)
+
+
+def _nothing_to_do(folder: RunFolder, as_json: bool) -> ExitCode:
+    """Say that a run is over; nothing in its folder changes."""
+    summary = folder.summary()
+    if as_json:
+        print_json({**summary, "folder": str(folder.path), "nothing_to_do": True})
+    else:
+        reason = f": {summary['reason']}" if summary["reason"] else ""
+        say(
+            f"nothing to do: this run {summary['status']} after {summary['steps']} updates{reason}\n"
+            f"plots and data: {folder.path / 'curves.png'}"
+        )
+    return ExitCode.DIVERGED if summary["status"] == Status.DIVERGED else ExitCode.DONE
+
+
+def _lr_line(setup: Setup) -> str:
+    """Which peak LR is taken, and where it comes from."""
+    from lrtool.report.plots.style import number
+
+    config = setup.config
+    shape = "its values are the table's" if config.schedule.kind == "table" else f"schedule {config.schedule.kind}"
+    return f"peak lr {number(config.optimizer.lr)} ({config.lr_source}), {shape}, {setup.steps:,} updates"
 
 
 def _alone(*others: object) -> None:

@@ -19,6 +19,7 @@ from lrtool.cli.common import (
     QuietOption,
     SeedOption,
     SetOption,
+    add_run,
     allowed,
     budget_runs,
     engine_line,
@@ -73,21 +74,23 @@ def command(
     checked = load(path, overrides, seed, methods)
     _target(write)
 
-    from lrtool.engine.trials import EngineName
-    from lrtool.experiments.engines import Engines
-    from lrtool.experiments.setup import prepare
-    from lrtool.experiments.tune import run_tune
-    from lrtool.report.terminal.progress import progress
+    from lrtool.api.tune import tune
 
-    engines = Engines(EngineName.parse(engine))
-    setup = prepare(checked, allowed(allow_import))
-    with progress(f"{checked.name}: tuning the LR", quiet=quiet or as_json) as watch:
-        watch.say("measuring how fast this model trains")
-        run, result = run_tune(setup, output, watch, runs, kinds, engines, watch.say)
+    answer = tune(
+        checked,
+        schedules=kinds,
+        budget=runs,
+        allow_import=allowed(allow_import),
+        engine=engine,
+        progress=not (quiet or as_json),
+        output=output,
+    )
+    run, result = answer.made()
     given = Given(path, overrides, seed, allow_import, output)
     found = result.best.response.lr is not None
     if write is not None and found:
         _write(write, given, checked, result.best)
+    add_run(checked.name, run.folder.path, run.summary())
     if as_json:
         print_json({**run.summary(), "folder": str(run.folder.path)})
     else:
@@ -119,19 +122,22 @@ def _target(write: Path | None) -> None:
 
 def _write(write: Path, given: Given, checked: Config, best: Tuned) -> None:
     """Write the config with the LR, and the schedule, that were found."""
-    from lrtool.config.edit import as_changes, edited, in_short
+    from lrtool.config.writing.edit import as_changes, edited, in_short
+    from lrtool.report.plots.style import number
     from lrtool.runs.atomic import write_text
 
     assert best.response.lr is not None and given.config is not None
-    changes = {**as_changes(given.overrides or (), given.seed), "optimizer.lr": best.response.lr}
+    # As many digits as are shown, which is as many as it deserves.
+    lr = float(number(best.response.lr))
+    changes = {**as_changes(given.overrides or (), given.seed), "optimizer.lr": lr}
     if best.schedule != checked.schedule:
         changes["schedule"] = in_short(best.schedule)
-    wanted = checked.with_lr(best.response.lr).model_copy(update={"schedule": best.schedule})
+    wanted = checked.with_lr(lr).model_copy(update={"schedule": best.schedule})
     write_text(write, edited(given.config, write, wanted, changes))
 
 
 def _next(given: Given, run: Path, checked: Config, best: Tuned) -> str:
-    from lrtool.config.edit import in_short, inline
+    from lrtool.config.writing.edit import in_short, inline
 
     other = best.schedule != checked.schedule
     return given.training(run, [f"schedule={inline(in_short(best.schedule))}"] if other else [])
@@ -141,6 +147,7 @@ def _answer(run: Session, result: TuneResult) -> str:
     """The result in a few lines."""
     from lrtool.experiments.tune_result import answer, said_of
     from lrtool.report.plots.marks import between
+    from lrtool.report.plots.style import number
 
     lines = [answer(result)]
     within = result.best.response.within_noise
@@ -152,7 +159,7 @@ def _answer(run: Session, result: TuneResult) -> str:
         for each in result.ranking:
             lr = each.response.lr
             reason = each.response.reason.value if each.response.reason else ""
-            said = f"lr {lr:<8.3g} loss {each.expected:<8.4g}" if lr is not None else reason
+            said = f"lr {number(lr):<8} loss {each.expected:<8.4g}" if lr is not None else reason
             behind = result.behind(each)
             lines.append(f"    {each.name:18} {said} {said_of(behind) if behind is not None else ''}".rstrip())
     lines.append(

@@ -1,31 +1,42 @@
-"""Checks of `compare --require` and `--max-regression`: what is asked for and not shown to hold."""
+"""Checks of `compare --require` and `--max-regression`: what is asked for, and whether it is shown to hold."""
 
 from __future__ import annotations
 
 import difflib
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
-from lrtool.analysis.statistics.comparison import Difference, difference
+from lrtool.analysis.statistics.comparison import Difference, difference, holm
 from lrtool.comparison.result import ComparisonResult
 from lrtool.comparison.variants import Variant
 from lrtool.comparison.verdict import missing
 from lrtool.errors import UsageError
 
 
-def unmet(result: ComparisonResult, require: Iterable[str], max_regression: str | None, baseline: str) -> list[str]:
-    """Requirements that are not shown to hold, each in words; raises UsageError where one cannot be understood."""
+@dataclass(frozen=True)
+class Requirement:
+    """Something that was required of a comparison: whether it is shown to hold, and what is shown, in words."""
+
+    holds: bool
+    said: str
+
+
+def requirements(
+    result: ComparisonResult, require: Iterable[str], max_regression: str | None, baseline: str
+) -> list[Requirement]:
+    """What was asked for, each found to hold or not; raises UsageError where one cannot be understood."""
     named = {variant.name: variant for variant in result.variants}
-    broken = [_not_better(result, named, text) for text in require]
+    asked = [_better(result, named, text) for text in require]
     if max_regression is not None:
         limit = _percent(max_regression)
         first = _named(named, baseline, "--baseline")
         others = [variant for variant in result.variants if variant is not first]
-        broken += [_regressed(result, variant, first, limit) for variant in others]
-    return [text for text in broken if text]
+        asked += [_regressed(result, variant, first, limit) for variant in others]
+    return asked
 
 
-def _not_better(result: ComparisonResult, named: dict[str, Variant], text: str) -> str:
+def _better(result: ComparisonResult, named: dict[str, Variant], text: str) -> Requirement:
     match = re.fullmatch(r"\s*(.+?)\s+better\s+than\s+(.+?)\s*", text)
     if match is None:
         raise UsageError(
@@ -34,36 +45,58 @@ def _not_better(result: ComparisonResult, named: dict[str, Variant], text: str) 
             remedy="write --require 'cosine better than constant'",
         )
     first, second = (_named(named, name, "--require") for name in match.groups())
-    pair = _pair(result, first, second)
+    pair = _corrected(result, _pair(result, first, second))
     what = f"{first.name} is not shown to be better than {second.name}"
     lost = _diverged(pair)
     if lost:
         # A variant that finishes every seed is better than one that does not, whatever the numbers.
-        return "" if pair.diverged[0] == 0 < pair.diverged[1] else f"{what}: {lost}"
+        holds = pair.diverged[0] == 0 < pair.diverged[1]
+        return Requirement(holds, f"{first.name} is better than {second.name}: {lost}" if holds else f"{what}: {lost}")
     gain = pair.estimate.mean if result.comparison.higher_is_better else -pair.estimate.mean
-    if gain > 0 and pair.significant:
+    if gain != 0 and pair.significant:
+        than = "better" if gain > 0 else "worse"
+        return Requirement(gain > 0, f"{first.name} is {than} than {second.name}: {_effect(pair)}{_p(pair)}")
+    return Requirement(False, f"{what}: {missing(pair)}{_p(pair)}")
+
+
+def _corrected(result: ComparisonResult, pair: Difference) -> Difference:
+    """A pair with the p that the table and the verdict go by: corrected for every pair of variants.
+
+    Of two that are both behind the best, the correction is the full one, which is never too small.
+    """
+    places = {standing.name: standing for standing in result.comparison.standings}
+    hypotheses = max(1, len(places) * (len(places) - 1) // 2)
+    for name, other in ((pair.name, pair.other), (pair.other, pair.name)):
+        known = places[name].to_best
+        if known is not None and known.other == other:
+            return replace(pair, p=known.p, corrected=known.corrected, hypotheses=hypotheses)
+    return replace(pair, corrected=holm([pair.p], hypotheses)[0], hypotheses=hypotheses)
+
+
+def _p(pair: Difference) -> str:
+    if pair.corrected is None:
         return ""
-    if gain < 0 and pair.significant:
-        return f"{first.name} is worse than {second.name}: {_effect(pair)}"
-    return f"{what}: {missing(pair)}"
+    many = f", corrected for {pair.hypotheses} pairs" if pair.hypotheses > 1 else ""
+    return f" (p {pair.corrected:.2g}{many})"
 
 
-def _regressed(result: ComparisonResult, variant: Variant, baseline: Variant, limit: float) -> str:
-    """Empty where even the worse end of the interval is within the limit."""
+def _regressed(result: ComparisonResult, variant: Variant, baseline: Variant, limit: float) -> Requirement:
+    """Whether even the worse end of the interval is within the limit."""
     pair = _pair(result, variant, baseline)
     what = f"{variant.name} against {baseline.name}"
+    within = f"{what}: a regression of more than {limit:g}% is ruled out"
+    beyond = f"{what}: a regression of more than {limit:g}% is not ruled out"
     lost = _diverged(pair)
     if lost:
-        return "" if pair.diverged[0] == 0 else f"{what}: {lost}"
+        holds = pair.diverged[0] == 0
+        return Requirement(holds, f"{within if holds else what}: {lost}")
     ends = pair.percent_interval
     if pair.estimate.mean == 0 and pair.estimate.deviation == 0 and pair.estimate.count > 1:
-        return ""
+        return Requirement(True, f"{within}: {missing(pair)}")
     if ends is None:
-        return f"{what}: a regression of more than {limit:g}% is not ruled out: {missing(pair)}"
+        return Requirement(False, f"{beyond}: {missing(pair)}")
     worst = -min(ends) if result.comparison.higher_is_better else max(ends)
-    if worst <= limit:
-        return ""
-    return f"{what}: a regression of more than {limit:g}% is not ruled out: {_effect(pair)}"
+    return Requirement(worst <= limit, f"{within if worst <= limit else beyond}: {_effect(pair)}")
 
 
 def _pair(result: ComparisonResult, first: Variant, second: Variant) -> Difference:

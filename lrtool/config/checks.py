@@ -31,7 +31,7 @@ def beyond_fields(config: Config, document: Document) -> Found:
     for path, target in _targets(config):
         if not all(target.rpartition(":")):
             what = f"{target!r} is not a target"
-            yield problem_at((*path, "use"), document, what, "write 'file.py:Name' or 'package.module:Name'")
+            yield problem_at((*path, "use"), document, what, _as_target(target))
     best = config.train.best
     if best not in (known := _judges(config)):
         yield problem_at(("train", "best"), document, f"an evaluation gives no {best!r}", nearest(best, known))
@@ -77,6 +77,15 @@ def _targets(config: Config) -> Iterator[tuple[Path_, str]]:
     parts.append((("optimizer",), config.optimizer))
     parts += [(("metrics", number), metric) for number, metric in enumerate(config.metrics or ())]
     yield from ((path, part.use) for path, part in parts if hasattr(part, "use"))
+
+
+def _as_target(written: str) -> str:
+    """What to write for something that names no class or function in a file."""
+    name = re.split(r"[/\\]", written)[-1].strip(":")
+    if name.endswith(".py"):
+        return f"write '{name}:Name', with the class or function of that file"
+    module, dot, last = name.rpartition(".")
+    return f"write '{module}.py:{last}'" if dot else "write 'file.py:Name' or 'package.module:Name'"
 
 
 def _judges(config: Config) -> list[str]:

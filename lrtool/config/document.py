@@ -113,6 +113,8 @@ def write_yaml(data: Any, *, flow: bool = False, width: float = 110) -> str:
 
 def read_document(path: Path) -> Document:
     """Read a config file; raises ConfigError with line and column where it cannot be read as a mapping."""
+    if path.is_dir():
+        raise ConfigError.one(str(path), "", *_a_folder(path))
     try:
         text = path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
@@ -125,6 +127,19 @@ def read_document(path: Path) -> Document:
             str(path), "", what, "give the path of a config, or write one with: lrtool init"
         ) from None
     return parse_document(text, str(path))
+
+
+def _a_folder(path: Path) -> tuple[str, str]:
+    """What is wrong with a folder that is given as a config, and what to write instead."""
+    run = next((each for each in (path, path / "latest") if (each / "config.yaml").is_file()), None)
+    if run is not None:
+        return (
+            "cannot be read as a config: this is the folder of a run",
+            f"give its config, {run / 'config.yaml'}; --resume {path} goes on with the run itself",
+        )
+    files = sorted(each.name for each in path.glob("*.y*ml"))
+    remedy = f"give one of its files: {', '.join(files[:5])}" if files else "write a config with: lrtool init"
+    return "cannot be read as a config: this is a folder", remedy
 
 
 def parse_document(text: str, source: str) -> Document:

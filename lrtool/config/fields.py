@@ -12,6 +12,7 @@ from lrtool import optimizers, schedules
 from lrtool.analysis.suggest import METHODS
 from lrtool.config.document import Path_
 from lrtool.config.schema import Config
+from lrtool.loggers import LOGGERS
 from lrtool.registry import Registry
 from lrtool.tasks import datasets, losses, metrics, models
 
@@ -23,6 +24,7 @@ REGISTRIES: tuple[Registry[Any], ...] = (
     optimizers.KINDS,
     schedules.KINDS,
     METHODS,
+    LOGGERS,
 )
 
 

@@ -28,6 +28,8 @@ def load_config(
     `code_beside`: whether code in the file's folder may run. Raises ConfigError with every problem and its place.
     """
     document = _inherited(path, ()) if path is not None else _preset("default")
+    if path is not None and "base" in document.data and "model" not in document.data:
+        raise _is_sweep(path, document)
     folder = path.resolve().parent if path is not None else Path.cwd()
     refused = overridden(document, overrides, folder)
     if seed is not None:
@@ -39,7 +41,15 @@ def load_config(
         raise ConfigError([*error.problems, *refused]) from None
     if refused:
         raise ConfigError(refused)
-    return config.beside(folder, code_beside)
+    return config.beside(folder, code_beside).lr_said(_lr_source(document, config))
+
+
+def _lr_source(document: Document, config: Config) -> str:
+    """Where the peak LR was written: the config, a base that it extends, `--set`, or nowhere."""
+    place = document.places.get(("optimizer", "lr"))
+    if place is None:
+        return f"the default of {config.optimizer.kind}"
+    return str(place) if place.source.startswith(("--", "lrtool's")) else f"config {place}"
 
 
 def validate(document: Document) -> Config:
@@ -64,6 +74,17 @@ def overridden(document: Document, overrides: Sequence[str], folder: Path) -> li
         except ConfigError as error:
             problems += error.problems
     return problems
+
+
+def _is_sweep(path: Path, document: Document) -> ConfigError:
+    """What to say of a sweep that is given where a config belongs."""
+    run = (path.parent / "sweep.sqlite").exists()
+    what = "this is the run of a sweep" if run else "this is a sweep: many configs, made of a base"
+    remedy = f"write: lrtool sweep --resume {path.parent}" if run else f"write: lrtool sweep {path}"
+    base = document.data["base"]
+    if isinstance(base, str) and not run:
+        remedy += f", or for its base alone: {path.parent / base}"
+    return ConfigError.one(str(document.place(("base",)) or path), "base", what, remedy)
 
 
 def _preset(name: str) -> Document:

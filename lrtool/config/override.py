@@ -11,12 +11,15 @@ from lrtool.config.document import Document, Path_, Place, parse_value
 from lrtool.config.fields import classes_at, registry_of
 from lrtool.config.messages import dotted, shown
 from lrtool.config.problems import ConfigError
+from lrtool.loggers.addresses import is_address
+from lrtool.loggers.names import shows_secret
 
 
 def override(document: Document, text: str, folder: Path) -> None:
     """Apply one `KEY=VALUE`; raises ConfigError where the key leads nowhere or the value is not YAML."""
     key, equals, written = text.partition("=")
-    source = f"--set {text}"
+    # What was written is shown where it is wrong; a password is not.
+    source = f"--set {key}=…" if shows_secret(text) else f"--set {text}"
     path = key_path(key)
     if not equals or "" in path:
         raise ConfigError.one(source, "", "an override is KEY=VALUE", "write for example --set optimizer.lr=0.05")
@@ -66,7 +69,7 @@ def absolute(data: Any, folder: Path) -> None:
         for key, value in data.items():
             if key == "args":
                 continue
-            if key in ("path", "file") and isinstance(value, str):
+            if isinstance(value, str) and (key in ("path", "file") or (key == "uri" and not is_address(value))):
                 data[key] = str(folder / Path(value).expanduser())
             elif key == "use" and isinstance(value, str) and re.search(r"\.py:[^/\\]*$", value):
                 code, _, name = value.rpartition(":")

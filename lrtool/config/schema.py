@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Self, TypeAlias
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from lrtool import optimizers, schedules
 from lrtool.config.document import write_yaml
 from lrtool.config.settings import InFolder, InitSettings, RangeTestSettings, TrainSettings, digest
+from lrtool.loggers import LOGGERS, Logger
 from lrtool.optimizers import Optimizer
 from lrtool.schedules import Schedule
 from lrtool.schedules.plateau import Plateau
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     AnyLoss: TypeAlias = Loss
     AnyMetric: TypeAlias = MetricSpec
     AnyOptimizer: TypeAlias = Optimizer
+    AnyLogger: TypeAlias = Logger
     AnySchedule: TypeAlias = Schedule
 else:
     AnyModel = models.KINDS.annotation()
@@ -32,13 +34,26 @@ else:
     AnyLoss = losses.KINDS.annotation()
     AnyMetric = metrics.KINDS.annotation()
     AnyOptimizer = optimizers.KINDS.annotation()
+    AnyLogger = LOGGERS.annotation()
     AnySchedule = schedules.KINDS.annotation()
 
-#: Keys that say what a run is called and where it trains, not what it computes.
-_NOT_HASHED = frozenset({"name", "device"})
+#: Keys that say what a run is called, where it trains and who hears of it, not what it computes.
+_NOT_HASHED = frozenset({"name", "device", "logging"})
 
 #: Keys that name a file, or an object in one.
 _FILES = frozenset({"path", "file", "use"})
+
+
+def _different(loggers: tuple[Logger, ...]) -> tuple[Logger, ...]:
+    """The same loggers; ValueError where one comes twice, which would log everything twice."""
+    kinds = [logger.kind for logger in loggers]
+    twice = next((kind for kind in kinds if kinds.count(kind) > 1), None)
+    if twice is not None:
+        raise ValueError(f"{twice} stands here {kinds.count(twice)} times; leave one")
+    return loggers
+
+
+AnyLoggers = Annotated[tuple[AnyLogger, ...], AfterValidator(_different)]
 
 
 class Config(InFolder):
@@ -63,11 +78,29 @@ class Config(InFolder):
     plateau: Plateau | None = Field(None, description="Multiply the LR when a metric stops improving.")
     train: TrainSettings = Field(default_factory=TrainSettings, description="How long and how to train.")
     range_test: RangeTestSettings = Field(default_factory=RangeTestSettings, description="The LR range test.")
+    logging: AnyLoggers = Field((), description="What else hears of a run, besides its folder.")
 
-    def with_lr(self, lr: float) -> Self:
-        """The same config with another peak LR."""
+    _lr_source: str = PrivateAttr("")
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both say the same; where it was written plays no part."""
+        return isinstance(other, Config) and super().__eq__(other.lr_said(self._lr_source))
+
+    @property
+    def lr_source(self) -> str:
+        """Where the peak LR comes from, in words; empty where that is not known."""
+        return self._lr_source
+
+    def with_lr(self, lr: float, source: str = "") -> Self:
+        """The same config with another peak LR; `source` says where that comes from."""
         copy = self.model_copy(update={"optimizer": self.optimizer.model_copy(update={"lr": lr})})
         copy._folder = self._folder
+        return copy.lr_said(source)
+
+    def lr_said(self, source: str) -> Self:
+        """The same config, which says where its peak LR comes from."""
+        copy = self.model_copy()
+        copy._lr_source = source
         return copy
 
     def with_init(self, path: str) -> Self:
@@ -117,6 +150,11 @@ class Config(InFolder):
         Files count by their names: a project computes the same in whichever folder it lies.
         """
         return digest(_without_folders(self.model_dump(mode="json", exclude=set(_NOT_HASHED))))
+
+
+def without_logging(base: dict[str, Any]) -> dict[str, Any]:
+    """The data of a config without its loggers, which change nothing of what is computed."""
+    return {key: value for key, value in base.items() if key != "logging"}
 
 
 def _without_folders(data: Any) -> Any:

@@ -115,6 +115,8 @@ def as_schedule(given: ScheduleLike) -> Schedule:
     A text is a kind and its fields, "cosine warmup=5%", or the path of a file. Raises UsageError where it is no
     schedule, with every problem found.
     """
+    # What `lrtool.schedule` gives has its schedule inside.
+    given = getattr(given, "schedule", given)
     if isinstance(given, Schedule):
         return given
     if isinstance(given, Path) or (isinstance(given, str) and _FILE.search(given.partition("=")[0])):

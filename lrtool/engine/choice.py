@@ -59,11 +59,16 @@ class Costs(NamedTuple):
 class Chooser:
     """Chooses the engine for trials of one task and recipe, by speeds that are measured once and remembered.
 
-    Raises TaskError where the user's code fails.
+    `forks`: whether there may be processes. Raises TaskError where the user's code fails.
     """
 
     def __init__(
-        self, task: Task, example: Trial, recipe: Recipe, planned: Callable[[Plan], None] | None = None
+        self,
+        task: Task,
+        example: Trial,
+        recipe: Recipe,
+        planned: Callable[[Plan], None] | None = None,
+        forks: bool = True,
     ) -> None:
         self.task, self.recipe = task.to(recipe.device), recipe
         self._example, self._planned = example, planned
@@ -71,10 +76,11 @@ class Chooser:
         self._obstacle: tuple[str | None] | None = None
         self._planner: StackPlanner | None = None
         model = seeded_model(self.task, example.seed).to(recipe.device)
-        self._work = _work(self.task, model, recipe)
+        # Where a single model is all there may be, not even a copy to look at is made.
+        self._work = _work(self.task, model, recipe) if forks or recipe.optimizer.stackable else None
         self.key = calibration.signature(self.task, recipe, model, self._work)
         self._threads = worthwhile_threads(self.task, model, recipe.device)
-        self._most_workers = _workers(self._work, recipe)
+        self._most_workers = _workers(self._work, recipe) if forks else 1
         self._speed: LoopSpeed | None = None
         self._paces: dict[str, float] = {}
 

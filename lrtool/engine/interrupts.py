@@ -1,4 +1,4 @@
-"""Handling of SIGINT and SIGTERM: they wait for the end of an update, so that what is saved then is whole."""
+"""Handling of SIGINT, SIGTERM and SIGHUP: they wait for the end of an update, so that what is saved then is whole."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from types import FrameType
 
 from lrtool.errors import Interrupted
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+#: Ctrl-C, a stop from outside, and (where the system has it) a terminal that is closed.
+_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 class Interrupts:
-    """Remembers the first SIGINT or SIGTERM; `check` raises it where stopping is safe.
+    """Remembers the first signal to stop; `check` raises it where stopping is safe.
 
     A second signal raises at once: whoever sends two does not want to wait.
     """
@@ -44,7 +45,10 @@ def deferred_interrupts() -> Iterator[Interrupts]:
     if threading.current_thread() is not threading.main_thread():
         yield interrupts
         return
-    before = {number: signal.signal(number, interrupts._handle) for number in _SIGNALS}
+    # Under `nohup` SIGHUP is ignored, and stays so.
+    asked = (signal.SIGINT, signal.SIGTERM)
+    heard = [number for number in _SIGNALS if number in asked or signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, interrupts._handle) for number in heard}
     try:
         yield interrupts
     finally:

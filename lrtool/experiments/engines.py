@@ -37,11 +37,12 @@ class Engines:
     """Trains trials by the engine that is asked for, or the faster one, and remembers why.
 
     Trials that are alike (validated or not, about as much to do) are chosen for once. Raises NotStackableError
-    where the vector engine is asked for and the model cannot be stacked.
+    where the vector engine is asked for and the model cannot be stacked. `forks`: whether trials may train in other
+    processes; a user's own objects may hold what those cannot share.
     """
 
-    def __init__(self, wanted: EngineName = EngineName.AUTO) -> None:
-        self.wanted = wanted
+    def __init__(self, wanted: EngineName = EngineName.AUTO, forks: bool = True) -> None:
+        self.wanted, self._forks = wanted, forks
         self._choosers: dict[tuple[bool, int], Chooser] = {}
         self._choices: dict[tuple[bool, int, int, bool], Choice] = {}
         self._proven: set[EngineName] = set()
@@ -87,7 +88,7 @@ class Engines:
             return validated
         key = (task.val is not None, id(task.new_model))
         if key not in self._choosers:
-            self._choosers[key] = Chooser(task, trial, recipe, self._planned)
+            self._choosers[key] = Chooser(task, trial, recipe, self._planned, self._forks)
         return self._choosers[key]
 
     def expected(self, task: Task, trial: Trial, recipe: Recipe, amount: Amount) -> Choice:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from lrtool.config.schema import Config
 from lrtool.errors import LrtoolError
+from lrtool.experiments.tracking.tracker import Tracker
+from lrtool.loggers import Logger
 from lrtool.runs.environment import environment
 from lrtool.runs.folder import RunFolder
 from lrtool.runs.log import logged
@@ -22,6 +25,10 @@ _LOG = logging.getLogger("lrtool")
 
 class Resolved(Protocol):
     """Interface of what a command was asked to do: a resolved config, of a run or of a sweep."""
+
+    @property
+    def name(self) -> str:
+        """What its runs are called."""
 
     @property
     def folder(self) -> Path:
@@ -36,11 +43,12 @@ class Resolved(Protocol):
 
 @dataclass
 class Session:
-    """A run being made: its folder and what its summary will say."""
+    """A run being made: its folder, what its summary will say, and the loggers that hear of it."""
 
     folder: RunFolder
     command: str
     config: Resolved
+    tracker: Tracker
     status: Status = Status.FINISHED
     reason: str = ""
     steps: int = 0
@@ -56,17 +64,29 @@ class Session:
             steps=self.steps,
             seconds=time.perf_counter() - self.began,
             config_hash=self.config.hash(),
+            **self._lr(),
             **self.results,
         )
 
+    def _lr(self) -> dict[str, Any]:
+        """The peak LR of a training and where it comes from; other commands train at many."""
+        if self.command != "train" or not isinstance(self.config, Config):
+            return {}
+        return {"lr": self.config.optimizer.lr, "lr_from": self.config.lr_source}
+
 
 @contextmanager
-def session(folder: RunFolder, command: str, config: Resolved, device: str) -> Iterator[Session]:
-    """Write config and environment first, the summary last, also where the command fails or is interrupted."""
+def session(
+    folder: RunFolder, command: str, config: Resolved, device: str, loggers: Sequence[Logger] = ()
+) -> Iterator[Session]:
+    """Write config and environment first, the summary last, also where the command fails or is interrupted.
+
+    `loggers` hear of it all; they are told the summary when everything is in the folder.
+    """
     folder.write_text("config.yaml", config.to_yaml())
     folder.write_json("environment.json", environment(config.folder, device))
-    run = Session(folder, command, config)
     with logged(folder.path / "log.txt"):
+        run = Session(folder, command, config, Tracker(loggers, folder.path, config.name, command, config.to_yaml()))
         _LOG.info("%s started on %s", command, device)
         try:
             yield run
@@ -75,6 +95,9 @@ def session(folder: RunFolder, command: str, config: Resolved, device: str) -> I
             raise
         except LrtoolError as error:
             run.status, run.reason = Status.FAILED, str(error)
+            if error.__cause__ is not None:
+                # The message is one line; what stands behind it may be pages.
+                _LOG.error("the whole error", exc_info=error.__cause__)
             raise
         except BaseException as error:
             run.status, run.reason = Status.FAILED, f"a bug in lrtool: {type(error).__name__}: {error}"
@@ -82,4 +105,6 @@ def session(folder: RunFolder, command: str, config: Resolved, device: str) -> I
             raise
         finally:
             _LOG.info("%s %s %s", command, run.status, run.reason)
-            folder.write_json("summary.json", run.summary())
+            written = run.summary()
+            folder.write_json("summary.json", written)
+            run.tracker.close(run.status, written, folder.path)

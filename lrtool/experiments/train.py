@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import safetensors.torch
 
@@ -21,14 +19,13 @@ from lrtool.engine.loop.saving import SaveBudget
 from lrtool.engine.loop.training import Best, Training
 from lrtool.engine.observer import Observer
 from lrtool.engine.trials import Recipe, Trace, Trial
-from lrtool.errors import UsageError
 from lrtool.experiments.final import final_and_best
 from lrtool.experiments.observers import ObserverFactory, Observers
 from lrtool.experiments.recording import MetricsRecorder
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.setup import Setup
 from lrtool.experiments.validation_time import ValidationTime
-from lrtool.loggers import opened
+from lrtool.loggers import Logger, wanted
 from lrtool.report.plots.curves import TrainingPlot, draw_training
 from lrtool.report.plots.style import save
 from lrtool.runs.folder import RunFolder
@@ -116,6 +113,7 @@ class _Plan:
     recipe: Recipe
     checkpoint_every: int
     sparing: bool
+    loggers: tuple[Logger, ...] = ()
 
     @classmethod
     def of(cls, setup: Setup) -> _Plan:
@@ -127,6 +125,7 @@ class _Plan:
             replace(setup.recipe, eval_every=_every(setup, "eval_every"), plateau=setup.config.plateau),
             setup.updates_per_epoch if auto else _every(setup, "checkpoint_every"),
             sparing=auto,
+            loggers=wanted(setup.config.logging),
         )
 
     @property
@@ -152,7 +151,7 @@ def _train(
     """Train in a folder; `continued`: what was said each time the run went on on another curve."""
     setup, done = plan.setup, resumed.step if resumed else 0
     new = continued[len(resumed.details.get("continued", ())) :] if resumed else ()
-    with session(folder, "train", setup.config, str(plan.recipe.device)) as run:
+    with session(folder, "train", setup.config, str(plan.recipe.device), plan.loggers) as run:
         began = time.perf_counter()
         with folder.metrics(plan.columns, resume_at=done if resumed else None) as writer:
             small_file = time.perf_counter() - began
@@ -171,7 +170,9 @@ def _train(
                 best=lambda _, best: _save_best(folder, best),
             )
             watched = watch(1, plan.trial.steps, done)
-            observer = Observers(_Progress(run), recorder, watched, *opened(folder.path))
+            observer = Observers(
+                _Progress(run), recorder, watched, *run.tracker.observers(single=True, anew=done if new else None)
+            )
             try:
                 with closing(observer):
                     (trace,) = engine.run(setup.task, [plan.trial], plan.recipe, observer)
@@ -240,53 +241,3 @@ class _Progress(Observer):
 def _save_best(folder: RunFolder, best: Best) -> None:
     data = safetensors.torch.save({name: tensor.contiguous() for name, tensor in best.weights.items()})
     folder.write_bytes("checkpoints/best.safetensors", data)
-
-
-def lr_from(path: Path, schedule: str = "") -> float:
-    """The LR that a range test or a tune suggests; UsageError where it suggests none, with its reason.
-
-    Of `outputs/<name>` or its `latest` it is the newest run that suggests one: trainings may have come after it.
-    `schedule`: the kind that it is for; where the run tuned several, it is that one's, else the best one's.
-    """
-    folder = _suggesting(path)
-    found = folder.summary()
-    lr = _tuned(found).get(schedule, found.get("suggested_lr"))
-    if isinstance(lr, int | float):
-        return float(lr)
-    if "suggested_lr" in found:
-        raise UsageError(
-            f"this run suggests no LR: {found.get('reason') or 'no reason given'}",
-            where=str(folder.path),
-            remedy="give one with --set optimizer.lr=…",
-        )
-    raise UsageError(
-        f"this is a {found.get('command')} run, which suggests no LR",
-        where=str(folder.path),
-        remedy="give the folder of a range-test or tune run",
-    )
-
-
-def lr_is_of(path: Path, schedule: str) -> str:
-    """The kind of schedule whose LR `lr_from` gives: the one asked for, unless a tune found LRs for others only."""
-    tuned = _tuned(_suggesting(path).summary())
-    return schedule if schedule in tuned or not tuned else next(iter(tuned))
-
-
-def _suggesting(path: Path) -> RunFolder:
-    """The run that is meant: the one of this folder, or of a folder of runs the newest that suggests an LR."""
-    newest = RunFolder.open(path)
-    if not (path.is_symlink() or path.resolve() != newest.path):
-        return newest
-    beside = sorted(newest.path.parent.glob("*/summary.json"), key=lambda file: file.parent.name, reverse=True)
-    for file in beside:
-        with contextlib.suppress(UsageError):  # one that is damaged is not meant
-            run = RunFolder.open(file.parent)
-            if not file.parent.is_symlink() and isinstance(run.summary().get("suggested_lr"), int | float):
-                return run
-    return newest
-
-
-def _tuned(summary: Mapping[str, Any]) -> dict[str, float]:
-    """The LRs that a tune found, by kind of schedule, the best one first; none of a range test."""
-    found = {each["name"]: each["suggested_lr"] for each in summary.get("schedules", ())}
-    return {kind: lr for kind, lr in found.items() if lr is not None}

@@ -26,7 +26,7 @@ from lrtool.experiments.runner import TrialRunner
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.setup import Setup
 from lrtool.experiments.tune_result import Tuned, TuneResult, Warning_, answer, no_answer, summarise
-from lrtool.loggers import opened
+from lrtool.loggers import Logger, wanted
 from lrtool.report.plots.style import save
 from lrtool.report.plots.tune import TunedCurve, TunePlot, draw_tune
 from lrtool.runs.folder import RunFolder
@@ -47,20 +47,23 @@ def run_tune(
     schedules: Sequence[str] = (),
     engines: Engines | None = None,
     say: Callable[[str], None] | None = None,
+    loggers: Sequence[Logger] | None = None,
 ) -> tuple[Session, TuneResult]:
     """Find the best peak LR by training, into a new run folder.
 
     `budget`: cost at most, in the time that one training run by itself takes, its validations included; None: 3 runs
     or about 20 seconds, whichever is more. Where trials are stacked, the same time holds more of them. `schedules`:
-    kinds to tune and rank; none: the config's own. `say` hears what it will cost before it begins. Raises
-    UsageError where the budget is too small for any comparison, TaskError where the user's code fails.
+    kinds to tune and rank; none: the config's own. `say` hears what it will cost before it begins. `loggers` hear of
+    all trials; None: the config's. Raises UsageError where the budget is too small for any comparison, TaskError where
+    the user's code fails.
     """
     config, engines = setup.config, engines or Engines()
+    loggers = wanted(config.logging) if loggers is None else loggers
     folder = RunFolder.create(output, config.name, "tune")
-    with folder.held(), session(folder, "tune", config, str(setup.recipe.device)) as run:
+    with folder.held(), session(folder, "tune", config, str(setup.recipe.device), loggers) as run:
         with (
             folder.metrics(("val_loss", *(f"val_{name}" for name in setup.task.metrics))) as writer,
-            TrialRunner(setup, writer, watch, engines, opened(folder.path)) as runner,
+            TrialRunner(setup, writer, watch, engines, run.tracker.observers()) as runner,
         ):
             kinds = _schedules(setup, schedules)
             tuner = _Tuner(setup, runner, Budget(setup, runner, engines, budget), len(kinds))
@@ -72,7 +75,7 @@ def run_tune(
         run.reason = no_answer(result)
         if result.best.response.reason is NoAnswer.ALL_DIVERGED:
             run.status = Status.DIVERGED
-        save(draw_tune(_plot(result, config.name)), folder, "tune")
+        save(draw_tune(plot_of(result, config.name)), folder, "tune")
     return run, result
 
 
@@ -91,7 +94,7 @@ def _announcement(tuner: _Tuner) -> str:
     return f"will take {takes.written}, as long as {takes.low / one:.2g} to {takes.high / one:.2g} training runs"
 
 
-def _plot(result: TuneResult, name: str) -> TunePlot:
+def plot_of(result: TuneResult, name: str) -> TunePlot:
     """Every trial of each schedule's last rung, with its fit."""
     curves = []
     for each in result.ranking:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
@@ -16,6 +16,8 @@ from lrtool.runs.lock import FolderLock
 from lrtool.runs.metrics import MetricsWriter
 from lrtool.runs.summary import read_summary
 
+#: The names of run folders: date, time, command, and a number where two began in one second.
+NAME = re.compile(r"(?P<when>\d{8}-\d{6})-(?P<command>.+?)(-\d+)?")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -62,6 +64,16 @@ class RunFolder:
     def config(self) -> Path:
         """The resolved config."""
         return self.path / "config.yaml"
+
+    @property
+    def command(self) -> str:
+        """The command that made it, by its summary or else by its name; empty where neither says."""
+        # Not everything of that name can be read: a pipe would wait for its other end.
+        if (self.path / "summary.json").is_file():
+            with suppress(UsageError):
+                return str(self.summary()["command"])
+        found = NAME.fullmatch(self.path.name)
+        return found["command"] if found is not None else ""
 
     @property
     def checkpoints(self) -> Path:
@@ -112,6 +124,14 @@ class RunFolder:
     def write_json(self, name: str, document: Mapping[str, Any]) -> None:
         """Write a JSON file whole or not at all."""
         atomic.write_json(self.path / name, dict(document))
+
+
+def check_output(output: Path) -> None:
+    """Raise OutputError where run folders could plainly not be made below `output`; nothing is made."""
+    there = next(each for each in (output.absolute(), *output.absolute().parents) if each.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        error = NotADirectoryError(20, "Not a directory") if not there.is_dir() else PermissionError(13, "no right to")
+        raise atomic.output_error(output, error)
 
 
 def _exclusive(parent: Path, stem: str) -> Path:

@@ -48,11 +48,14 @@ class SuggestionSummary(Summary):
 class TrainSummary(Summary):
     """What `train` adds: losses and metrics at the last and the best evaluation, each with its `step`.
 
+    `lr`: the peak that it trained with; `lr_from`: where that comes from, in words.
     `higher_is_better`: of each metric, whether more of it is better. `units`: what the values of a metric are measured
     in, where the data set standardises its target. `continued`: what was said each time the run went on on another
     curve. `validation_share`: the part of the time that validation took.
     """
 
+    lr: float | None = None
+    lr_from: str = ""
     final: dict[str, float | None] | None = None
     best: dict[str, float | None] | None = None
     higher_is_better: dict[str, bool] | None = None

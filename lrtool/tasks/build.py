@@ -11,11 +11,11 @@ from lrtool.errors import TaskError, UsageError
 from lrtool.tasks.arranging import ModelMaker, balanced, numbered
 from lrtool.tasks.base import BuildContext, Data, Dataset, LossFunction, Metric, Model, Task, Unit, own_loss
 from lrtool.tasks.failures import guarded
+from lrtool.tasks.first_look import first_look
 from lrtool.tasks.losses import Loss, default_loss
 from lrtool.tasks.losses.base import check_loss, describe
 from lrtool.tasks.metrics import MetricSpec, default_metrics
 from lrtool.tasks.outputs import Select, selected, selection, whole
-from lrtool.tasks.probing import probe
 
 if TYPE_CHECKING:
     from lrtool.tasks.sources import Batch
@@ -45,7 +45,7 @@ def build_task(
     if loss is None or loss.kind == "cross_entropy":
         loaded = numbered(loaded)
     maker = ModelMaker(model, loaded.shape, context)
-    tried = probe(maker, batch_size, loaded)
+    tried = first_look(maker, batch_size, loaded)
     batch, output, loaded = tried.batch, tried.output, tried.data
     loss = _choose_loss(loss, output, loaded)
     select = _selection(model, loss, output)

@@ -9,7 +9,6 @@ links or `..` lead to it. The config in a run folder, which a resumed run reads,
 from __future__ import annotations
 
 import ast
-import difflib
 import functools
 import hashlib
 import importlib
@@ -27,6 +26,7 @@ from typing import Any
 from lrtool.errors import UsageError
 from lrtool.tasks.base import BuildContext
 from lrtool.tasks.failures import guarded
+from lrtool.tasks.targets import attribute_meant, file_meant, is_path, no_package, to_allow
 
 _LOG = logging.getLogger("lrtool")
 
@@ -41,13 +41,15 @@ def resolve(target: str, context: BuildContext, where: str) -> Any:
     code, colon, name = target.rpartition(":")
     if not (colon and code and name):
         raise UsageError(f"{target!r} is not a target", where=f"{where}.use", remedy=_FORMS)
-    module = _from_file(code, context, where) if _is_path(code) else _from_package(code, context, where)
+    if not is_path(code) and not allows(target, context) and (wrong := no_package(code, name, context.folder)):
+        raise UsageError(wrong[0], where=f"{where}.use", remedy=wrong[1])
+    module = _from_file(code, context, where) if is_path(code) else _from_package(code, context, where)
     found: Any = module
     for part in name.split("."):
         if found is not module and isinstance(found, ModuleType):
             _check_module(found, target, context, where)
         if not hasattr(found, part):
-            raise UsageError(f"{code} has no {name!r}", where=f"{where}.use", remedy=_suggest(part, found))
+            raise UsageError(f"{code} has no {name!r}", where=f"{where}.use", remedy=attribute_meant(part, found))
         found = getattr(found, part)
     return found
 
@@ -114,7 +116,7 @@ def check_arguments(found: Any, positional: tuple[Any, ...], args: Mapping[str, 
 def allows(target: str, context: BuildContext) -> bool:
     """Whether the code of a target may run; whether it is there is another question."""
     code = target.rpartition(":")[0] or target
-    if _is_path(code):
+    if is_path(code):
         path = (context.folder / code).resolve()
         return any(_is_within(path, folder) for folder in _folders(context))
     # torch is there anyway, and its optimizers do nothing but update weights: they need no leave.
@@ -124,7 +126,7 @@ def allows(target: str, context: BuildContext) -> bool:
 def needed(target: str, context: BuildContext) -> str:
     """What `--allow-import` has to name for a target: the folder of its file, or its package."""
     code = target.rpartition(":")[0] or target
-    return str((context.folder / code).resolve().parent) if _is_path(code) else code.partition(".")[0]
+    return str((context.folder / code).resolve().parent) if is_path(code) else code.partition(".")[0]
 
 
 def whole(entry: str) -> str:
@@ -140,7 +142,7 @@ def importable(target: str, context: BuildContext) -> Iterator[None]:
     time, and would otherwise get the user's `random.py` or `signal.py`.
     """
     code = target.rpartition(":")[0]
-    folder = str((context.folder / code).resolve().parent) if _is_path(code) else None
+    folder = str((context.folder / code).resolve().parent) if is_path(code) else None
     if folder is None or folder in sys.path:
         yield
         return
@@ -149,10 +151,6 @@ def importable(target: str, context: BuildContext) -> Iterator[None]:
         yield
     finally:
         sys.path.remove(folder)
-
-
-def _is_path(code: str) -> bool:
-    return code.endswith(".py") or "/" in code or os.sep in code
 
 
 def _is_built(found: Any) -> bool:
@@ -173,21 +171,16 @@ def article(value: Any) -> str:
 def _from_file(code: str, context: BuildContext, where: str) -> ModuleType:
     path = (context.folder / code).resolve()
     if not allows(f"{code}:", context):
-        what, remedy = f"{code} is not among the code that this run may run", "allow"
+        what = f"{code} is not among the code that this run may run"
+        remedy = f"allow its folder with --allow-import {path.parent} or LRTOOL_ALLOW_IMPORT"
         if context.code_beside and path.is_relative_to(context.folder.resolve()):
             what = f"{code} belongs to an environment's installed packages, and a config may not run those unasked"
         elif context.code_beside:
             what = f"{code} does not stand beside the config, in or beneath {context.folder.resolve()}"
-            remedy = "move it there, or allow"
-        raise UsageError(
-            what,
-            where=f"{where}.use",
-            remedy=f"{remedy} its folder with --allow-import {path.parent} or LRTOOL_ALLOW_IMPORT",
-        )
+            remedy = to_allow(path, context.folder)
+        raise UsageError(what, where=f"{where}.use", remedy=remedy)
     if not path.is_file():
-        near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.py")], n=1)
-        hint = f"did you mean {near[0]!r}?" if near else "file paths start from the config's folder"
-        raise UsageError(f"there is no file {path}", where=f"{where}.use", remedy=hint)
+        raise UsageError(f"there is no file {path}", where=f"{where}.use", remedy=file_meant(path, context.folder))
     return _run(path, code, context, where)
 
 
@@ -289,12 +282,3 @@ def _check_module(module: ModuleType, target: str, context: BuildContext, where:
             where=f"{where}.use",
             remedy=f"write it as a target of its own, and allow it with --allow-import {name.partition('.')[0]}",
         )
-
-
-def _suggest(name: str, owner: Any) -> str:
-    public = [other for other in vars(owner) if not other.startswith("_")] if hasattr(owner, "__dict__") else []
-    own = [o for o in public if getattr(getattr(owner, o), "__module__", None) == getattr(owner, "__name__", "")]
-    near = difflib.get_close_matches(name, public, n=1, cutoff=0.5)
-    if near:
-        return f"did you mean {near[0]!r}?"
-    return f"it defines: {', '.join(own or public)}" if public else "it defines nothing"

@@ -136,7 +136,7 @@ def test_a_full_disk_is_told_with_its_own_exit_code():
     assert done.stderr == "error: output could not be written: No space left on device; make room on the disk\n"
 
 
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_stops_a_run_resumably(config, sent, code):
     path = config([("duration: 3ep", "duration: 200000, eval_every: 0, checkpoint_every: 0")])
     process = subprocess.Popen(
@@ -153,6 +153,32 @@ def test_a_signal_stops_a_run_resumably(config, sent, code):
     assert "--resume" in err and "Traceback" not in err
     assert list((metrics.parent / "checkpoints").glob("step-*.json"))
     assert json.loads((metrics.parent / "summary.json").read_text())["status"] == "interrupted"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the system has no SIGHUP")
+def test_what_nohup_ignores_stays_ignored(monkeypatch):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        heard = []
+        monkeypatch.setattr("lrtool.config.schema.json_schema", lambda: heard.append(signal.getsignal(signal.SIGHUP)))
+        assert app.run(["schema"]) == 0 and heard == [signal.SIG_IGN]
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_handlers_are_given_back():
+    handlers = [signal.getsignal(each) for each in app._ENDING]
+    assert app.run(["--version"]) == 0
+    assert [signal.getsignal(each) for each in app._ENDING] == handlers
+
+
+def test_the_whole_of_torchs_text_is_shown_when_asked(cli, config, capsys):
+    model = "def net():\n    raise RuntimeError('Error(s) in loading state_dict for Net: ' + 'Missing key. ' * 600)\n"
+    path = config([("{kind: mlp, hidden: [16]}", "{use: 'm.py:net'}")], m__py=model)
+    code, _, err = cli("train", path)
+    assert code == 4 and len(err) < 700 and "the weights are not of this model" in err
+    assert app.run(["--debug", "train", str(path)]) == 4
+    assert capsys.readouterr().err.count("Missing key.") >= 600
 
 
 def started(folder, path, command):

@@ -1,6 +1,7 @@
 """Each command through the command line, as a user or a script meets it."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,13 @@ def test_a_range_test_and_the_training_it_suggests(cli, config, tmp_path):
     )
     assert err.count("ETA") <= 3 and out.count("does not blow up until") == 1
     code, out, _ = cli("train", path, "--lr-from", "out/small/latest", "--output", "out")
-    assert code == 0 and out.startswith("finished after 24 updates")
+    first, second, *_ = out.splitlines()
+    assert code == 0 and second.startswith("finished after 24 updates")
+    assert re.match(
+        r"peak lr \S+ \(suggested by range-test, out/small/\d{8}-\d{6}-range-test\), schedule one_cycle", first
+    )
+    summary = json.loads((tmp_path / "out/small/latest/summary.json").read_text())
+    assert summary["lr_from"] in first and summary["lr"] == pytest.approx(float(first.split()[2]), rel=0.01)
     assert (tmp_path / "out/small/latest/curves.png").exists()
 
 
@@ -41,13 +48,73 @@ def test_set_and_seed_reach_the_config(cli, config):
     assert json.loads(out)["lr"] == 0.5
 
 
-def test_resume_continues_a_finished_run_to_the_same_result(cli, config, tmp_path):
+def test_a_finished_run_has_nothing_to_do_and_stays_as_it_is(cli, config, tmp_path):
     cli("train", config(), "--output", "out", "--quiet")
     run = (tmp_path / "out/small/latest").resolve()
-    before = json.loads((run / "summary.json").read_text())["final"]
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     code, out, _ = cli("train", "--resume", run)
-    assert code == 0 and "finished after 24 updates" in out
-    assert json.loads((run / "summary.json").read_text())["final"] == before
+    assert code == 0 and out.startswith("nothing to do: this run finished after 24 updates")
+    document = json.loads(cli("train", "--resume", run, "--json")[1])
+    assert document["nothing_to_do"] and document["final"]["step"] == 24
+    assert {path: path.read_bytes() for path in before if path.name != "run.lock"} == {
+        path: data for path, data in before.items() if path.name != "run.lock"
+    }
+
+
+def test_a_run_that_diverged_has_nothing_to_do_either(cli, config):
+    assert cli("train", config(), "--output", "out", "--set", "optimizer.lr=1e30", "-q")[0] == 3
+    code, out, _ = cli("train", "--resume", "out/small")
+    assert code == 3 and out.startswith("nothing to do: this run diverged after")
+
+
+@pytest.mark.parametrize("left", ["a config", "half a file of metrics", "a header"])
+def test_a_run_that_was_killed_before_its_first_checkpoint_begins_again(cli, config, tmp_path, left):
+    cli("train", config(), "--output", "out", "--quiet")
+    whole = (tmp_path / "out/small/latest").resolve()
+    cut = tmp_path / "cut"
+    (cut / "checkpoints").mkdir(parents=True)
+    (cut / "config.yaml").write_bytes((whole / "config.yaml").read_bytes())
+    rows = (whole / "metrics.csv").read_text().splitlines(keepends=True)
+    if left != "a config":
+        (cut / "metrics.csv").write_text("".join(rows[:1] if left == "a header" else [*rows[:9], rows[9][:7]]))
+    code, out, _ = cli("train", "--resume", cut)
+    assert code == 0 and "finished after 24 updates" in out and "the run began again" in out
+    results = [json.loads((folder / "summary.json").read_text())["final"] for folder in (whole, cut)]
+    assert results[0] == results[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "c.yaml:4:24), schedule one_cycle, 24 updates"),
+        (["--set", "optimizer.lr=0.0123456"], "peak lr 0.0123 (--set optimizer.lr=0.0123456), "),
+        (["--set", "optimizer={kind: prodigy}"], "peak lr 1 (the default of prodigy), "),
+        (["--set", "schedule={kind: table, file: t.csv}"], "its values are the table's"),
+    ],
+)
+def test_train_says_which_lr_it_takes_and_why(cli, config, tmp_path, arguments, said):
+    rows = "".join(f"{step},0.5\n" for step in range(24))
+    code, out, err = cli("train", config(t__csv=f"step,factor\n{rows}"), "-o", "out", *arguments)
+    assert code == 0 and said in out.splitlines()[0], err
+    summary = json.loads((tmp_path / "out/small/latest/summary.json").read_text())
+    assert f"({summary['lr_from']})" in out.splitlines()[0] and f"{summary['lr']:.3g}" in out.splitlines()[0]
+
+
+@pytest.mark.parametrize("command", ["range-test", "tune"])
+def test_other_runs_cannot_be_resumed_as_a_training(cli, tmp_path, command):
+    folder = tmp_path / "out" / "small" / f"20260101-000001-{command}"
+    folder.mkdir(parents=True)
+    (folder / "config.yaml").write_text("name: small\n")
+    code, _, err = cli("train", "--resume", folder)
+    assert code == 2 and f"this is a {command} run" in err and f"lrtool train CONFIG --lr-from {folder}" in err
+
+
+def test_a_folder_is_no_config(cli, config, tmp_path):
+    cli("train", config(), "--output", "out", "--quiet")
+    code, _, err = cli("train", "out/small")
+    assert code == 2 and "this is the folder of a run" in err and "out/small/latest/config.yaml" in err
+    code, _, err = cli("check", tmp_path)
+    assert code == 2 and "this is a folder  give one of its files: c.yaml" in err
 
 
 def test_ones_own_code_trains_and_resumes(cli, config, tmp_path):
@@ -60,6 +127,8 @@ def test_ones_own_code_trains_and_resumes(cli, config, tmp_path):
     slow = ("--set", "optimizer.lr=0.01", "--quiet")
     code, _, err = cli("train", config(replace, m__py=model, d__py=data), "--output", "out", *slow)
     assert code == 0, err
+    summary = tmp_path / "out/small/latest/summary.json"
+    summary.write_text(summary.read_text().replace('"finished"', '"interrupted"'))
     assert cli("train", "--resume", "out/small")[0] == 0
     # Elsewhere, the resolved config may not run that code unless it is allowed to.
     (tmp_path / "elsewhere").mkdir()

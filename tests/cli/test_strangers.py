@@ -125,7 +125,7 @@ def own(cli, config, tmp_path):
             path.write_text("base: c.yaml\ngrid: {model.args.width: [4, 8]}\n")
         code, _, err = cli(command, path, "--output", "out", "--quiet", *more)
         assert code == 0, err
-        return (tmp_path / "out/small/latest").resolve()
+        return (tmp_path / "out" / ("s" if command == "sweep" else "small") / "latest").resolve()
 
     return own
 
@@ -242,7 +242,7 @@ def plain(cli, config, tmp_path):
             path = tmp_path / "s.yaml"
             path.write_text("base: c.yaml\nseeds: 2\n")
         assert cli(command, path, "--output", "out", "--quiet")[0] == 0
-        return (tmp_path / "out/small/latest").resolve()
+        return (tmp_path / "out" / ("s" if command == "sweep" else "small") / "latest").resolve()
 
     return plain
 

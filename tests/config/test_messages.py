@@ -15,7 +15,7 @@ MISTAKES = {
     "model: {kind: mlp, dropout: 2}": ("2:20", "model.dropout", "must be less than 1, but got 2", "0.0 (the default)"),
     "model: {use: 3}": ("2:9", "model.use", "expected text, but got the number 3", "put it in quotes: '3'"),
     "model: {use: foo}": ("2:9", "model.use", "'foo' is not a target", "'file.py:Name'"),
-    "model: {use: 'm.py:', args: {}}": ("2:9", "model.use", "is not a target", "'file.py:Name'"),
+    "model: {use: 'm.py:', args: {}}": ("2:9", "model.use", "is not a target", "'m.py:Name'"),
     "model: {use: 'm.py:N', arg: {}}": ("2:24", "model.arg", "there is no such key", "did you mean 'args'?"),
     "model: {use: 'm.py:N', args: [1]}": ("2:24", "model.args", "expected a mapping, but got [1]", "{key: value}"),
     "model: {use: 'm.py:N', kind: mlp}": ("2:9", "model.use", "there is no such key", "kind: or use:, not both"),

@@ -127,4 +127,11 @@ def test_configs_that_are_shown_are_valid(text, tmp_path):
 
 @pytest.mark.parametrize("text", blocks("python"))
 def test_code_that_is_shown_runs(text):
-    exec(text, {"torch": torch, "model": torch.nn.Linear(2, 1)})
+    model, x = torch.nn.Linear(2, 1), torch.randn(40, 2)
+    objects = {
+        "model": model,
+        "loader": torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x, x[:, :1]), batch_size=8),
+        "optimizer": torch.optim.SGD(model.parameters(), lr=0.1),
+        "loss_function": torch.nn.MSELoss(),
+    }
+    exec(text, {"torch": torch, **objects})

@@ -60,3 +60,17 @@ def test_other_threads_leave_the_handlers_alone() -> None:
     thread.start()
     thread.join()
     assert seen == [before]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="the system has no SIGHUP")
+def test_a_closed_terminal_stops_as_a_stop_does_unless_it_is_ignored() -> None:
+    with pytest.raises(Interrupted) as caught, deferred_interrupts():
+        signal.raise_signal(signal.SIGHUP)
+    assert caught.value.exit_code == 129
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with deferred_interrupts() as interrupts:
+            signal.raise_signal(signal.SIGHUP)
+            assert interrupts.pending is None
+    finally:
+        signal.signal(signal.SIGHUP, before)

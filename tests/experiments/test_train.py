@@ -17,9 +17,10 @@ from lrtool.errors import ExitCode, Interrupted, OutputError, UsageError
 from lrtool.experiments import train
 from lrtool.experiments.range_test.range_test import run_range_test
 from lrtool.experiments.setup import prepare
-from lrtool.experiments.train import lr_from, resume_training, run_smoke, run_training
+from lrtool.experiments.train import resume_training, run_smoke, run_training
 from lrtool.runs.folder import RunFolder
 from lrtool.runs.metrics import read_metrics
+from lrtool.runs.suggested_lr import lr_from
 
 
 @pytest.fixture

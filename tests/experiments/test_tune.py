@@ -8,11 +8,11 @@ from torch import nn
 from lrtool.analysis.statistics.comparison import difference
 from lrtool.errors import UsageError
 from lrtool.experiments.final import final_loss
-from lrtool.experiments.train import lr_from, lr_is_of
 from lrtool.experiments.tune import run_tune
 from lrtool.experiments.tune_result import Warning_, said_of
 from lrtool.runs.folder import RunFolder
 from lrtool.runs.metrics import read_metrics
+from lrtool.runs.suggested_lr import lr_from, lr_is_of
 from lrtool.runs.summary import summary as summarised
 
 

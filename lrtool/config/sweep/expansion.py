@@ -10,12 +10,12 @@ from lrtool.config.override import assign, key_path
 
 
 def in_order(keys: Iterable[str]) -> list[str]:
-    """Dotted keys in the order in which they are set: a section comes before what is in it.
+    """Dotted keys in the order in which they are set: a section comes before what is in it, its kind first.
 
-    >>> in_order(["optimizer.lr", "schedule", "optimizer"])
-    ['schedule', 'optimizer', 'optimizer.lr']
+    >>> in_order(["optimizer.lr", "schedule", "optimizer", "optimizer.kind"])
+    ['schedule', 'optimizer', 'optimizer.kind', 'optimizer.lr']
     """
-    return sorted(keys, key=lambda key: key.count("."))
+    return sorted(keys, key=lambda key: (key.count("."), key.rpartition(".")[2] not in ("kind", "use")))
 
 
 def expanded(

@@ -14,13 +14,14 @@ from lrtool.analysis.pruning import PRUNERS, Pruner
 from lrtool.config.document import Document, Path_, Place, read_document
 from lrtool.config.load import config_error, overridden, validate, with_bases
 from lrtool.config.messages import shown
-from lrtool.config.override import key_path, located
+from lrtool.config.override import absolute, key_path, located
 from lrtool.config.problems import ConfigError, Problem
 from lrtool.config.schema import Config
 from lrtool.config.sweep.combinations import MOST_TRIALS, count
 from lrtool.config.sweep.planner import PlannedTrial, SweepPlanner
 from lrtool.config.sweep.schema import Range, SweepConfig, Tune
 from lrtool.errors import UsageError
+from lrtool.loggers import Logger
 
 #: What other programs call a sweep's sections.
 _SYNONYMS = {"parameters": "grid", "params": "grid", "config": "base", "trials": "samples", "n_trials": "samples"}
@@ -33,6 +34,11 @@ class Sweep:
     config: SweepConfig
     base: Config
     planner: SweepPlanner
+
+    @property
+    def loggers(self) -> tuple[Logger, ...]:
+        """What is to hear of it: its own loggers, or those of its base."""
+        return self.base.logging if self.config.logging is None else self.config.logging
 
     def trials(self) -> list[PlannedTrial]:
         """Every trial; where TPE is to draw, with random samples in their place."""
@@ -54,6 +60,10 @@ def load_sweep(
     """
     document = read_document(path)
     here = path.resolve()
+    if "base" not in document.data and {"model", "optimizer"} & document.data.keys():
+        what, written = "this is a config, not a sweep: it has no base", f"base: {path.name}"
+        remedy = f"write: lrtool train {path}, or a sweep of it: {{{written}, grid: {{optimizer.lr: [0.01, 0.1]}}}}"
+        raise ConfigError.one(str(path), "", what, remedy)
     _check_keys(document)
     base = _base(document, here)
     refused = overridden(base, overrides, here.parent)
@@ -71,7 +81,8 @@ def load_sweep(
     except ValidationError as error:
         raise config_error(error, document) from None
     _check_size(config, path, most)
-    name = config.name or str(base.data.get("name", "sweep"))
+    # Not the base's name: a sweep's runs are no runs of its base.
+    name = config.name or path.stem
     named = config.model_copy(update={"name": name}).beside(here.parent, code_beside)
     return Sweep(named, checked.beside(here.parent, code_beside), SweepPlanner(named, document, base))
 
@@ -126,7 +137,8 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _make_absolute(data: dict[str, Any], folder: Path) -> None:
-    """Files named by what varies start from the sweep's folder."""
+    """Files named by what varies, and by loggers, start from the sweep's folder."""
+    absolute(data.get("logging"), folder)
     for assigned in _mapping(data.get("variants")).values():
         for key, value in list(_mapping(assigned).items()):
             assigned[key] = located(key_path(str(key)), value, folder)

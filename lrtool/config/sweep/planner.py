@@ -16,11 +16,12 @@ from lrtool.config.schema import Config
 from lrtool.config.sweep.combinations import Combination, cells, random_samples
 from lrtool.config.sweep.expansion import expanded, in_order
 from lrtool.config.sweep.schema import Assignments, SweepConfig
+from lrtool.config.sweep.twins import MOST, KindsOfKeys, Twins, said_of_idle, said_of_twins
 
 #: Different problems that are worth showing at once, and combinations that are looked at for them.
 _SHOWN, _LOOKED = 20, 500
 #: Keys of a config that are the same for all trials, or have a section of their own in a sweep.
-_FIXED = ("extends", "seed", "name", "device")
+_FIXED = ("extends", "seed", "name", "device", "logging")
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,19 @@ class SweepPlanner:
 
     def __init__(self, sweep: SweepConfig, document: Document, base: Document) -> None:
         self._sweep, self._document, self._base = sweep, document, base
+        self._idle: dict[tuple[str, str], None] = {}
+        self._twins: list[tuple[str, str]] = []
+        self._same: dict[str, str] = {}
+
+    @property
+    def notes(self) -> list[str]:
+        """What to know of the trials that were made: keys without effect, and what was left out for it."""
+        alike = [f"the variants {first} and {second} train the same" for first, second in self._same.items()]
+        return [*said_of_idle(self._idle), *said_of_twins(self._twins), *alike]
+
+    @cached_property
+    def _kinds(self) -> KindsOfKeys:
+        return KindsOfKeys(self._sweep, self._base.data)
 
     @cached_property
     def cells(self) -> list[Combination]:
@@ -62,7 +76,8 @@ class SweepPlanner:
     def settled(self, cell: Combination, value: Callable[[str], Any]) -> Combination:
         """A cell with a `value` for each key that is drawn, without the keys whose conditions do not hold.
 
-        Those are not drawn at all. A condition may depend on what stands before it in `where`.
+        Those are not drawn at all. A condition may depend on what stands before it in `where`. Keys that this
+        combination's kinds do not have, though others of the sweep do, are left out as well.
         """
         where, drawn = self._sweep.where, self._sweep.random
         settings = {key: given for key, given in cell.settings.items() if key not in where}
@@ -70,6 +85,9 @@ class SweepPlanner:
         for key in where:
             if (key in cell.settings or key in drawn) and self._holds(where[key], settings, cell.origins):
                 settings[key] = value(key) if key in drawn else cell.settings[key]
+        idle = self._kinds.idle(settings)
+        self._idle.update(dict.fromkeys(idle.items()))
+        settings = {key: given for key, given in settings.items() if key not in idle}
         return Combination(cell.variant, settings, cell.origins, cell.cell)
 
     def trials(
@@ -85,7 +103,9 @@ class SweepPlanner:
         planned: list[PlannedTrial] = []
         problems: dict[Problem, None] = {}
         failed = 0
-        for combination in chosen:
+        combinations = list(chosen)
+        twins = Twins() if len(combinations) <= MOST and self._sweep.sampler != "tpe" else None
+        for combination in combinations:
             extra = (more or {}).get(combination.label, {})
             try:
                 config = self.config(combination, extra)
@@ -95,10 +115,23 @@ class SweepPlanner:
                 if len(problems) > _SHOWN or failed > _LOOKED:
                     break
                 continue
+            if twins is not None and self._is_twin(combination, twins.of(combination, config)):
+                continue
             planned += self._seeded(combination, config, extra, first + len(planned))
         if problems:
             raise ConfigError(list(problems))
         return planned
+
+    def _is_twin(self, combination: Combination, other: Combination | None) -> bool:
+        """Whether one that trains the same is there already; variants that somebody named are trained all the same."""
+        if other is None:
+            return False
+        if combination.variant != other.variant:
+            self._same[other.label] = combination.label
+            return False
+        if (combination.label, other.label) not in self._twins:
+            self._twins.append((combination.label, other.label))
+        return True
 
     def config(self, combination: Combination, extra: Assignments) -> Config:
         """The checked config of a combination, with the base's seed."""

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator, m
 
 from lrtool.analysis.pruning import PRUNERS, Pruner
 from lrtool.config.document import write_yaml
-from lrtool.config.schema import json_schema
+from lrtool.config.schema import AnyLoggers, json_schema, without_logging
 from lrtool.config.settings import InFolder, Settings, digest
 
 #: What a variant, or one combination of values, sets: dotted keys of the base's config, with their values.
@@ -52,16 +52,22 @@ class Range(Settings):
         """The points, in order; whole numbers that come again are left out."""
         assert self.points is not None
         spaced = np.geomspace if self.log is not None else np.linspace
-        values = spaced(*self.ends, self.points)
-        # Ten digits: the same numbers on every machine, and in every table.
-        made = [round(value) if self.integer else float(f"{value:.10g}") for value in values.tolist()]
-        return list(dict.fromkeys(made))
+        values = [self._written(value) for value in spaced(*self.ends, self.points).tolist()]
+        if not self.integer and len(set(values)) < self.points:
+            # So dense that it takes more digits to tell them apart.
+            values = [float(f"{value:.10g}") for value in spaced(*self.ends, self.points).tolist()]
+        return list(dict.fromkeys(values))
 
     def draw(self, part: float) -> float | int:
         """The value at a part (0 … 1) of the range."""
         low, high = self.ends
         value = low * (high / low) ** part if self.log is not None else low + (high - low) * part
-        return round(value) if self.integer else float(f"{value:.10g}")
+        return self._written(value)
+
+    def _written(self, value: float) -> float | int:
+        """A value as it is trained with, and stands in every table: in four digits, never beyond the ends."""
+        low, high = self.ends
+        return round(value) if self.integer else min(max(float(f"{value:.4g}"), low), high)
 
 
 def drawable(values: Range | list[Any], value: Any) -> bool:
@@ -119,7 +125,7 @@ class SweepConfig(InFolder):
     Trials are every variant × every combination of the grid × every random sample.
     """
 
-    name: str = Field("", description="Names the folder below outputs/; unsaid: the base's name.")
+    name: str = Field("", description="Names the folder below outputs/; unsaid: the file's name.")
     base: dict[str, Any] = Field(description="The config that all trials start from: a file, or written out here.")
     variants: dict[str, Assignments] = Field({}, description="What is compared: a name, and what it sets.")
     grid: dict[str, Values] = Field({}, description="Keys and their values; every combination is trained.")
@@ -148,6 +154,10 @@ class SweepConfig(InFolder):
     tune: Tune | None = Field(None, description="`lr`: each variant is compared at its own best LR.")
     prune: AnyPruner | None = Field(
         None, description="Give up early on variants that lag behind; without a kind by halving."
+    )
+
+    logging: AnyLoggers | None = Field(
+        None, description="What else hears of the sweep, each trial as a run; unsaid: the base's loggers."
     )
 
     @model_validator(mode="before")
@@ -211,7 +221,8 @@ class SweepConfig(InFolder):
 
     def hash(self) -> str:
         """Twelve hex digits that are the same for sweeps that compute the same."""
-        return digest(self.model_dump(mode="json", exclude={"name"}))
+        data = self.model_dump(mode="json", exclude={"name", "logging"})
+        return digest({**data, "base": without_logging(data["base"])})
 
 
 def sweep_schema() -> dict[str, Any]:
@@ -223,6 +234,10 @@ def sweep_schema() -> dict[str, Any]:
     properties["base"] = {"anyOf": [{"type": "string"}, written], "description": described}
     # Short forms, which are taken apart before a sweep is checked.
     properties["tune"]["anyOf"].append({"type": "string"})
+    # Without a kind it is halving, so that what both kinds take fits both.
+    for option in properties["prune"]["anyOf"]:
+        if "oneOf" in option:
+            option["anyOf"] = option.pop("oneOf")
     # `seed` in the grid is a number of seeds, or a list of them.
     properties["grid"]["properties"] = {"seed": {key: properties["seeds"][key] for key in ("anyOf",)}}
     schema["$defs"] = {**config["$defs"], **schema["$defs"]}

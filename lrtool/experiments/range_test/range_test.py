@@ -26,7 +26,7 @@ from lrtool.experiments.range_test.spending import Spending
 from lrtool.experiments.runner import TrialRunner
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.setup import Setup
-from lrtool.loggers import opened
+from lrtool.loggers import wanted
 from lrtool.report.plots.range_test import RangeTestPlot, draw_range_test
 from lrtool.report.plots.style import save
 from lrtool.runs.folder import RunFolder
@@ -54,13 +54,14 @@ def run_range_test(
     cannot be written; what was measured by then is on disk.
     """
     config = setup.config
+    loggers = wanted(config.logging)
     folder = RunFolder.create(output, config.name, "range-test")
-    with folder.held(), session(folder, "range-test", config, str(setup.recipe.device)) as run:
+    with folder.held(), session(folder, "range-test", config, str(setup.recipe.device), loggers) as run:
         test = _RangeTest(setup, run, engines or Engines(), listener or Listener())
         columns = (*_val_columns(setup),) if config.range_test.val_every.amount or config.range_test.probe_steps else ()
         with (
             folder.metrics(columns) as writer,
-            TrialRunner(setup, writer, watch, test.engines, opened(folder.path)) as runner,
+            TrialRunner(setup, writer, watch, test.engines, run.tracker.observers()) as runner,
         ):
             result = test.measure(runner, Budget(setup, runner, test.engines, budget, USUAL), quick)
         test.tell(result)

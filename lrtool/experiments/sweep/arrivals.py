@@ -52,6 +52,11 @@ class Arrivals:
         """The LR that was found for each variant; None where none could be."""
         return self._lrs.found if self._lrs is not None else {}
 
+    @property
+    def notes(self) -> list[str]:
+        """What to know of the plan, such as keys that have no effect."""
+        return self._sweep.planner.notes
+
     def train(self) -> None:
         """Train what is missing."""
         whole: list[int] = []
@@ -140,7 +145,10 @@ class Arrivals:
 
     def _begin(self, trials: int) -> None:
         over = [trial for trial in self._store.trials() if self.trainer.is_over(trial.number)]
-        self._board.begin(trials - len(over), over)
+        left, prune = trials - len(over), self._sweep.config.prune
+        self._board.begin(left, over, left * (1.0 if prune is None else prune.share))
+        for note in self._sweep.planner.notes:
+            self._board.note(f"note: {note}")
 
 
 def _check_drawn(config: SweepConfig, cells: int, samples: Sequence[Drawn]) -> None:

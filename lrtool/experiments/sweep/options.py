@@ -25,8 +25,11 @@ class Options:
 class Board(Protocol):
     """Interface of the board that shows the progress of a sweep."""
 
-    def begin(self, trials: int, known: Sequence[StoredTrial]) -> None:
-        """So many trials are to be trained; others are known already."""
+    def begin(self, trials: int, known: Sequence[StoredTrial], work: float | None = None) -> None:
+        """So many trials are to be trained, which is about so much `work` in whole runs; others are known already."""
+
+    def worked(self, runs: float) -> None:
+        """A part of a run was trained, or a whole one."""
 
     def note(self, text: str) -> None:
         """Something to know."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from lrtool.config.sweep.load import Sweep, load_sweep
 from lrtool.errors import UsageError
@@ -13,6 +15,8 @@ from lrtool.experiments.sweep.arrivals import Arrivals
 from lrtool.experiments.sweep.options import Board, Options
 from lrtool.experiments.sweep.rungs import PRUNED
 from lrtool.experiments.sweep.tpe import require_optuna
+from lrtool.experiments.tracking.trials import TrackedBoard
+from lrtool.loggers import Logger, wanted
 from lrtool.runs.folder import RunFolder
 from lrtool.runs.sweep.leaders import Leaders
 from lrtool.runs.sweep.store import DAMAGED, StoredTrial, SweepStore
@@ -35,10 +39,11 @@ def run_sweep(sweep: Sweep, output: Path, options: Options, board: Board, watch:
     sweep.trials()
     if sweep.config.sampler == "tpe":
         require_optuna()
+    loggers = wanted(sweep.loggers)
     folder = RunFolder.create(output, sweep.config.name, "sweep")
     # Before anything else: with it the run can be resumed.
     folder.write_text("config.yaml", sweep.config.to_yaml())
-    return _carry_out(sweep, folder, options, board, watch)
+    return _carry_out(sweep, folder, options, board, watch, loggers)
 
 
 def resume_sweep(folder: RunFolder, options: Options, board: Board, watch: ObserverFactory, most: int) -> Session:
@@ -49,19 +54,22 @@ def resume_sweep(folder: RunFolder, options: Options, board: Board, watch: Obser
     sweep = load_sweep(folder.config, most=most, code_beside=False)
     if sweep.config.sampler == "tpe":
         require_optuna()
-    return _carry_out(sweep, folder, options, board, watch)
+    return _carry_out(sweep, folder, options, board, watch, wanted(sweep.loggers))
 
 
-def _carry_out(sweep: Sweep, folder: RunFolder, options: Options, board: Board, watch: ObserverFactory) -> Session:
+def _carry_out(
+    sweep: Sweep, folder: RunFolder, options: Options, board: Board, watch: ObserverFactory, loggers: Sequence[Logger]
+) -> Session:
     folder.check()
     with (
         # It has the folder's lock.
         SweepStore(folder.path, board.note) as store,
-        session(folder, "sweep", sweep.config, sweep.base.device) as run,
+        session(folder, "sweep", sweep.config, sweep.base.device, loggers) as run,
     ):
         _check_plan(store, sweep, folder)
         _check_damage(store, sweep, board)
-        arrivals = Arrivals(sweep, folder, options, store, board, watch)
+        tracked = TrackedBoard(board, run.tracker.trial)
+        arrivals = Arrivals(sweep, folder, options, store, tracked, watch)
         try:
             arrivals.train()
         except KeyboardInterrupt as stop:
@@ -94,6 +102,14 @@ def _check_damage(store: SweepStore, sweep: Sweep, board: Board) -> None:
         store.forget(PRUNED)
 
 
+def _failures(trials: list[StoredTrial]) -> list[dict[str, Any]]:
+    """Why trials failed: each reason once, with how many and one of them, the most frequent first."""
+    failed = [trial for trial in trials if trial.status is Status.FAILED]
+    counts = Counter(trial.message for trial in failed)
+    first = {trial.message: trial.variant for trial in reversed(failed)}
+    return [{"message": text, "trials": count, "variant": first[text]} for text, count in counts.most_common()]
+
+
 def _conclude(run: Session, trials: list[StoredTrial], arrivals: Arrivals) -> None:
     """`trials.csv` and the summary."""
     write_trials(run.folder, trials)
@@ -110,6 +126,8 @@ def _conclude(run: Session, trials: list[StoredTrial], arrivals: Arrivals) -> No
         ],
         "engines": arrivals.trainer.decisions(),
         "tuned": arrivals.tuned,
+        "failures": _failures(trials),
+        "notes": arrivals.notes,
     }  # fmt: skip
     if not counts[Status.FINISHED]:
         run.status = Status.DIVERGED if counts[Status.DIVERGED] else Status.FAILED

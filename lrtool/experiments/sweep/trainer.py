@@ -39,6 +39,7 @@ class Trainer:
         self._progress = store.progress()
         failures = {number for number, progress in self._progress.items() if progress.status is Status.FAILED}
         self._again = failures if options.retry_failed else set()
+        self._fraction = 1.0
 
     def add(self, trials: Sequence[PlannedTrial]) -> None:
         """Make trials known, so that each finds its company."""
@@ -52,6 +53,7 @@ class Trainer:
 
         Stacks one after the other, as they use all cores; then all that is trained one by one, side by side.
         """
+        self._fraction = part.fraction
         wanted: dict[str, list[PlannedTrial]] = {}
         for number in sorted(numbers):
             if not self.is_over(number) and self._progress.get(number) != part.reached:
@@ -132,6 +134,7 @@ class Trainer:
             case StoredTrial():
                 if report.message:
                     _LOG.info("trial %d (%s) %s: %s", report.number, report.variant, report.status, report.message)
+                self._board.worked(self._fraction)
                 self.record(report)
 
     def _lost(self, job: Job, why: str) -> None:

@@ -48,7 +48,7 @@ class TunedLRs:
         """Find one variant's best LR; its run folder is kept below `tune/`."""
         try:
             setup = prepare(config, self._allow_import)
-            _, result = run_tune(setup, self._folder / "tune", self._watch, self._tune.budget)
+            _, result = run_tune(setup, self._folder / "tune", self._watch, self._tune.budget, loggers=())
         except OutputError:
             raise
         except LrtoolError as error:

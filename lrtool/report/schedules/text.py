@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +13,6 @@ from lrtool.report.schedules.reference import Counterpart, Entry, entry
 from lrtool.report.terminal.lines import line_plot
 from lrtool.report.terminal.sparkline import sparkline
 from lrtool.schedules import KINDS, Schedule
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 Array = NDArray[np.float64]
 
@@ -39,16 +35,11 @@ def spark(kind: str) -> str:
     return "(from a file)" if values is None else sparkline(values, _SPARKS, low=0.0, high=1.0)
 
 
-def kinds_table() -> Table:
-    """All kinds, each with its shape and a line about it."""
-    from rich.table import Table
-
-    found = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("kind", "shape", "what it is"):
-        found.add_column(heading, no_wrap=heading != "what it is")
-    for kind in KINDS.kinds:
-        found.add_row(kind, spark(kind), entry(kind).summary)
-    return found
+def kinds_listed(width: int = 140) -> str:
+    """All kinds, each with its shape and a line about it, wrapped where it is longer."""
+    rows = [("kind", "shape", "what it is"), *((kind, spark(kind), entry(kind).summary) for kind in KINDS.kinds)]
+    names, sparks = (max(len(row[place]) for row in rows) for place in (0, 1))
+    return "\n".join(_wrapped(f"{row[0]:{names}}  {row[1]:{sparks}}  ", row[2], width) for row in rows)
 
 
 def explained(kind: str, width: int = 100) -> str:

@@ -18,6 +18,8 @@ from lrtool.status import Status
 
 #: Variants shown while a sweep runs.
 _SHOWN = 8
+#: Different reasons for failures that are told while it runs.
+_MOST_TOLD = 3
 _LIVE_EVERY, _PLAIN_EVERY = 0.5, 10.0
 
 
@@ -30,11 +32,14 @@ class SweepBoard:
         self._label, self._clock = printable(label), clock
         self._wanted = self._done = self._steps = self._bad = self._pruned = 0
         self._began = self._due = clock()
+        self._work, self._worked = 0.0, 0.0
+        self._told: set[str] = set()
         self.leaders = Leaders()
 
-    def begin(self, trials: int, known: Sequence[StoredTrial]) -> None:
+    def begin(self, trials: int, known: Sequence[StoredTrial], work: float | None = None) -> None:
         """Training starts."""
         self._wanted, self._began = trials, self._clock()
+        self._work = trials if work is None else work
         for trial in known:
             self.leaders.add(trial)
         before = f" ({len(known)} are done already)" if known else ""
@@ -50,11 +55,19 @@ class SweepBoard:
         self._steps += steps
         self._draw_if_due()
 
+    def worked(self, runs: float) -> None:
+        """A part of a run was trained: where trials are pruned, most work ends no trial."""
+        self._worked += runs
+        self._draw_if_due()
+
     def ended(self, trial: StoredTrial) -> None:
         """A trial has ended."""
         self._done += 1
         self._bad += trial.status in (Status.DIVERGED, Status.FAILED)
         self._pruned += trial.status is Status.PRUNED
+        if trial.status is Status.FAILED and len(self._told) < _MOST_TOLD and trial.message not in self._told:
+            self._told.add(trial.message)
+            self._line(f"failed: {trial.variant}: {trial.message}")
         self.leaders.add(trial)
         self._draw_if_due()
 
@@ -68,12 +81,21 @@ class SweepBoard:
             parts.append(f"{self._pruned} pruned")
         if self._steps and elapsed > 0:
             parts.append(f"{self._steps / elapsed:,.0f} updates/s")
-        if self._done and self._done < self._wanted:
-            parts.append(f"ETA {clock_time(elapsed / self._done * (self._wanted - self._done))}")
+        eta = self._eta(elapsed)
+        if eta is not None:
+            parts.append(f"ETA {clock_time(eta)}")
         return ", ".join(parts)
 
     def close(self) -> None:
         """Nothing more will come."""
+
+    def _eta(self, elapsed: float) -> float | None:
+        """Seconds to go; None while that is not known, and once all is done."""
+        done, work = self._worked or float(self._done), self._work
+        if not done or self._done >= self._wanted:
+            return None
+        # What is pruned is an expectation: more may be trained.
+        return elapsed / done * max(work - done, 0.0)
 
     def _draw_if_due(self) -> None:
         now = self._clock()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+from unicodedata import east_asian_width
 
 from lrtool.analysis.statistics.look import Look
 from lrtool.analysis.statistics.student import Interval
@@ -13,13 +15,11 @@ from lrtool.comparison.result import ComparisonResult
 from lrtool.printable import printable
 from lrtool.report.plots.style import number, shortened_apart
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
 #: Rows that a terminal's table shows; `--csv` and `--json` have all.
 MOST_SHOWN = 20
-#: Letters of a name there.
-_NAME = 48
+#: Letters of a name there; as many as it keeps before columns give way, and as many as it keeps in any case.
+_NAME, _LEAST_NAME, _SHORTEST_NAME = 48, 32, 16
+_GAP = "  "
 
 
 def look_text(result: ComparisonResult) -> str:
@@ -65,23 +65,97 @@ def _factor(value: float) -> str:
     return f"{value:.2g}" if value < 100 else number(value)
 
 
-def draw_table(result: ComparisonResult) -> Table:
-    """The table for a terminal."""
-    from rich.table import Table
+class TableColumn(NamedTuple):
+    """A column of the table: its head, a cell for each variant, and when it gives way (1: first; 0: never)."""
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    middle = result.metric if result.comparison.statistic == "mean" else f"median {result.metric}"
-    heads = ["variant", "seeds", middle, "95% interval", "worse than best by", "effect", "P(better)", "p (Holm)"]
-    if result.target is not None:
-        heads += [f"steps to {number(result.target)}", "time"]
-    for place, head in enumerate(heads):
-        # Names and the difference with its interval may wrap; numbers may not.
-        table.add_column(printable(head), justify="right" if place else "left", overflow="fold", no_wrap=place > 1)
+    head: str
+    cells: list[str]
+    gives_way: int = 0
+
+    @property
+    def width(self) -> int:
+        """Characters of its widest cell."""
+        return max(map(columns_of, (self.head, *self.cells)))
+
+
+def columns_of(text: str) -> int:
+    """Columns of a terminal that a text takes: Chinese, Japanese and Korean signs take two.
+
+    >>> columns_of("lr"), columns_of("学习率")
+    (2, 6)
+    """
+    return len(text) + sum(east_asian_width(char) in "WF" for char in text if not char.isascii())
+
+
+def table_text(result: ComparisonResult, width: int | None = None) -> str:
+    """The table in lines of at most `width` characters (None: as wide as it is).
+
+    Where it is too wide, whole columns are left out and named, those first that the verdict needs least. Names stay,
+    shortened only where even few columns leave no room, and numbers are never cut.
+    """
     rows = result.rows(MOST_SHOWN)
-    names = shortened_apart([row["variant"] for row in rows], _NAME)
-    for row, name in zip(rows, names, strict=True):
-        table.add_row(*map(printable, _cells({**row, "variant": name}, result)))
-    return table
+    names = [printable(row["variant"]) for row in rows]
+    whole = [f"{name}{_chosen(row)}" for name, row in zip(shortened_apart(names, _NAME), rows, strict=True)]
+    every = _columns(rows, result)
+    columns = _that_fit(every, min(max(map(columns_of, ("variant", *whole))), _LEAST_NAME), width)
+    room = max(_room(columns, width), _SHORTEST_NAME)
+    if room < max(map(columns_of, whole)):
+        # What was chosen gives way before the names do.
+        whole = shortened_apart(names, min(room, _NAME))
+    lines = _lines([TableColumn("variant", whole), *columns])
+    if heads := ", ".join(each.head for each in every if each not in columns):
+        lines += textwrap.wrap(f"not shown in {width} columns: {heads}; --csv and --json have all", width or 10_000)
+    return "\n".join(lines)
+
+
+def _that_fit(columns: Sequence[TableColumn], names: int, width: int | None) -> list[TableColumn]:
+    """The columns for which there is room beside names of so many letters; those that never give way in any case."""
+    kept = [each for each in columns if not each.gives_way]
+    for each in sorted((each for each in columns if each.gives_way), key=lambda each: -each.gives_way):
+        if _room([*kept, each], width) >= names:
+            kept.append(each)
+    return [each for each in columns if each in kept]
+
+
+def _room(columns: Sequence[TableColumn], width: int | None) -> int:
+    """Characters that other columns leave to the names."""
+    return 10_000 if width is None else width - sum(len(_GAP) + each.width for each in columns)
+
+
+def _lines(columns: Sequence[TableColumn]) -> list[str]:
+    """Names to the left, numbers to the right."""
+    first, *rest = columns
+    left = [cell + " " * (first.width - columns_of(cell)) for cell in (first.head, *first.cells)]
+    right = [[f"{cell:>{each.width}}" for cell in (each.head, *each.cells)] for each in rest]
+    return [_GAP.join(row).rstrip() for row in zip(left, *right, strict=True)]
+
+
+def _columns(rows: Sequence[Mapping[str, Any]], result: ComparisonResult) -> list[TableColumn]:
+    """The columns beside the names."""
+    mean, sign = result.comparison.statistic == "mean", -1 if result.comparison.higher_is_better else 1
+    middle, low, high = ("mean", "low", "high") if mean else ("median", "median_low", "median_high")
+    others = [row if row["rank"] > 1 else None for row in rows]
+    marks = [" *" if row["outliers"] or row["skewed"] else "" for row in rows]
+    columns = [
+        TableColumn("seeds", [_seeds(row) for row in rows]),
+        TableColumn(
+            printable(result.metric if mean else f"median {result.metric}"), [_number(row[middle]) for row in rows]
+        ),
+        TableColumn(
+            "95% interval",
+            [_interval((row[low], row[high])) + mark for row, mark in zip(rows, marks, strict=True)],
+            6,
+        ),
+        TableColumn("worse by", ["best" if row is None else _gap(row, sign) for row in others]),
+        TableColumn("its 95% interval", ["" if row is None else _gap_interval(row, sign) for row in others], 5),
+        TableColumn("effect", ["" if row is None else _percent(row["effect_percent"]) for row in others], 4),
+        TableColumn("P(better)", ["" if row is None else _probability(row["probability_better"]) for row in others], 3),
+        TableColumn("p (Holm)", ["" if row is None else _p(row["p_holm"]) for row in others], 7),
+    ]
+    if result.target is not None:
+        columns.append(TableColumn(f"steps to {number(result.target)}", [_steps(row) for row in rows], 2))
+        columns.append(TableColumn("time", [_time(row["seconds_to_target"]) for row in rows], 1))
+    return columns
 
 
 def to_csv(result: ComparisonResult) -> str:
@@ -97,34 +171,33 @@ def to_csv(result: ComparisonResult) -> str:
     return text.getvalue()
 
 
-def _cells(row: Mapping[str, Any], result: ComparisonResult) -> list[str]:
+def _chosen(row: Mapping[str, Any]) -> str:
+    """The settings that a variant stands at, in brackets; empty where there was no choice."""
     chosen = ", ".join(
         _value(value) if key.endswith(".kind") else f"{key.rpartition('.')[2]} {_value(value)}"
         for key, value in row["chosen"].items()
     )
-    name = row["variant"] + (f" ({chosen})" if chosen else "")
-    seeds = f"{row['seeds']}" + (f", {row['diverged']} diverged" if row["diverged"] else "")
-    if result.comparison.statistic == "mean":
-        middle, ends = row["mean"], (row["low"], row["high"])
-    else:
-        middle, ends = row["median"], (row["median_low"], row["median_high"])
-    mark = " *" if row["outliers"] or row["skewed"] else ""
-    cells = [name, seeds, _number(middle), _interval(ends) + mark]
-    if row["rank"] == 1:
-        cells += ["best", "", "", ""]
-    else:
-        sign = -1 if result.comparison.higher_is_better else 1
-        around = sorted(sign * end for end in (row["difference_low"], row["difference_high"]) if end is not None)
-        gap = row["difference"]
-        about = f"{_number(None if gap is None else sign * gap)} {_interval(tuple(around) or (None, None))}".strip()
-        effect = _percent(row["effect_percent"])
-        cells += [about, effect, _probability(row["probability_better"]), _p(row["p_holm"])]
-    if result.target is not None:
-        full = row["reached_target"] == row["seeds"]
-        count = "" if full else f" ({row['reached_target']} of {row['seeds']})"
-        steps, seconds = row["steps_to_target"], row["seconds_to_target"]
-        cells += ["never" + count if steps is None else f"{steps:,.0f}{_steps_between(row)}{count}", _time(seconds)]
-    return cells
+    return printable(f" ({chosen})") if chosen else ""
+
+
+def _seeds(row: Mapping[str, Any]) -> str:
+    return f"{row['seeds']}" + (f", {row['diverged']} diverged" if row["diverged"] else "")
+
+
+def _gap(row: Mapping[str, Any], sign: int) -> str:
+    return _number(None if row["difference"] is None else sign * row["difference"])
+
+
+def _gap_interval(row: Mapping[str, Any], sign: int) -> str:
+    ends = sorted(sign * end for end in (row["difference_low"], row["difference_high"]) if end is not None)
+    return _interval(tuple(ends) or (None, None))
+
+
+def _steps(row: Mapping[str, Any]) -> str:
+    """Updates to the target, their interval, and how many seeds get there where not all do."""
+    count = "" if row["reached_target"] == row["seeds"] else f" ({row['reached_target']} of {row['seeds']})"
+    steps = row["steps_to_target"]
+    return "never" + count if steps is None else f"{steps:,.0f}{_steps_between(row)}{count}"
 
 
 def _steps_between(row: Mapping[str, Any]) -> str:

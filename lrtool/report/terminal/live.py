@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from lrtool.printable import printable
 from lrtool.report.terminal.sparkline import sparkline
+from lrtool.streams import HANDLER
 
 if TYPE_CHECKING:
     from lrtool.report.terminal.progress import ProgressState
@@ -47,7 +48,7 @@ def line_written(stream: TextIO | None, line: str) -> TextIO | None:
         return None
     encoding = getattr(stream, "encoding", None) or "utf-8"
     try:
-        stream.write(printable(line).encode(encoding, "replace").decode(encoding) + "\n")
+        stream.write(printable(line).encode(encoding, HANDLER).decode(encoding) + "\n")
         stream.flush()
     except (OSError, ValueError):
         return None

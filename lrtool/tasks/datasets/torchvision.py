@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from lrtool.errors import MissingExtraError, UsageError
+from lrtool.printable import brief
 from lrtool.tasks.base import Arrays, BuildContext, DataShape
 from lrtool.tasks.memory import InMemory, scale_inputs
 
@@ -33,7 +34,7 @@ class Torchvision(InMemory):
             stored = getattr(torchvision.datasets, self.name)(context.folder / self.root, download=self.download)
         except RuntimeError as error:
             raise UsageError(
-                f"{self.name} cannot be read from {context.folder / self.root} ({' '.join(str(error).split())})",
+                f"{self.name} cannot be read from {context.folder / self.root} ({brief(str(error))})",
                 where="data.root",
                 remedy="write the folder that holds it, or download: true",
             ) from None

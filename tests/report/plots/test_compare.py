@@ -12,7 +12,7 @@ from lrtool.comparison.variants import Variant
 from lrtool.comparison.verdict import verdict
 from lrtool.report.plots.compare import OverlayPlot, draw_overlay
 from lrtool.report.plots.compare_rows import ForestPlot, TargetPlot, draw_forest, draw_target
-from lrtool.report.terminal.compare import draw_table, look_text, to_csv, tolerance_text
+from lrtool.report.terminal.compare import look_text, table_text, to_csv, tolerance_text
 
 
 def variant(name, finals, diverged=()):
@@ -147,12 +147,7 @@ def test_long_names_stay_different_and_leave_room(tmp_path):
 
 
 def cells(report):
-    from rich.console import Console
-
-    console = Console(width=200)
-    with console.capture() as caught:
-        console.print(draw_table(report))
-    return caught.get()
+    return table_text(report)
 
 
 def test_the_steps_to_a_target_have_an_interval_with_enough_seeds():

@@ -160,7 +160,7 @@ def test_a_stream_that_knows_ascii_only_gets_ascii():
     raw = io.BytesIO()
     with progress("β", stream=io.TextIOWrapper(raw, encoding="ascii"), clock=Clock()) as watch:
         watch(1, 10)
-        assert raw.getvalue() == b"?: 10 steps\n"
+        assert raw.getvalue() == b"beta: 10 steps\n"
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.4, "0 s"), (59.6, "1:00"), (3600, "1:00:00"), (90061, "25:01:01")])

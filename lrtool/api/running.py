@@ -1,0 +1,59 @@
+"""What every function of the API that trains does: a folder to work in, and progress to look at."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lrtool.analysis.range_test_result import RangeTestResult
+    from lrtool.experiments.range_test.listener import Listener
+    from lrtool.report.terminal.progress import ProgressObservers
+
+
+@contextmanager
+def working(output: str | Path | None) -> Iterator[Path]:
+    """The folder that run folders are made in; without `output` one of the system's, gone if the work fails."""
+    if output is not None:
+        yield Path(output)
+        return
+    folder = Path(tempfile.mkdtemp(prefix="lrtool-"))
+    try:
+        yield folder
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+@contextmanager
+def shown(label: str, progress: bool) -> Iterator[ProgressObservers]:
+    """Progress on stderr: live in a terminal, plain lines in a notebook or a file, nothing if it is turned off."""
+    from lrtool.report.terminal.progress import progress as showing
+
+    with showing(label, quiet=not progress) as watch:
+        yield watch
+
+
+def listening(watch: ProgressObservers) -> Listener:
+    """What shows a range test's cost, one bar over all its trainings, and the ramp's answer as soon as there is one."""
+    from lrtool.experiments.range_test.listener import Listener
+    from lrtool.report.terminal.range_test import found_lines
+
+    class Told(Listener):
+        def announced(self, cost: str, updates: int) -> None:
+            watch.note(f"cost: {cost}")
+            watch.expect(updates)
+
+        def expected(self, updates: int) -> None:
+            watch.expect(updates)
+
+        def answered(self, first: RangeTestResult) -> None:
+            watch.note(
+                "\n".join(["first answer, from the ramp alone; short trainings now check it:", *found_lines(first)])
+            )
+
+    return Told()

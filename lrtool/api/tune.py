@@ -1,0 +1,67 @@
+"""`lrtool.tune`: the best peak LR, measured by real trainings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lrtool.api.asked import Asked, Objects, Overrides, asked
+from lrtool.api.results.tune import TuneAnswer
+from lrtool.api.running import shown, working
+
+if TYPE_CHECKING:
+    from lrtool.config.specs import ScheduleLike
+
+
+def tune(
+    model: Any,
+    data: Any = None,
+    *,
+    optimizer: Any = None,
+    loss: Any = None,
+    val: Any = None,
+    schedule: ScheduleLike | None = None,
+    schedules: Sequence[str] = (),
+    budget: float | None = None,
+    seed: int | None = None,
+    overrides: Overrides = (),
+    allow_import: Iterable[str] = (),
+    engine: str = "auto",
+    preserve: Sequence[Any] = (),
+    keep: str = "auto",
+    progress: bool = True,
+    output: str | Path | None = None,
+    **settings: Any,
+) -> TuneAnswer:
+    """Find the best peak LR for a model, data, optimizer, schedule and length of training, by training.
+
+    model: a function (or class) that makes a model, called for every training; an `nn.Module`, whose present weights
+        every training begins at; or a config.
+    budget: cost at most, in times of one training by itself; unsaid, 3 or about 20 seconds, whichever is more.
+    schedules: kinds to tune and rank, each at its own best LR; none: the one of `schedule`.
+
+    All else is as in `range_test`; what is given is left as it was.
+
+    >>> import torch, lrtool
+    >>> x = torch.randn(200, 8)
+    >>> result = lrtool.tune(lambda: torch.nn.Linear(8, 1), (x, x[:, :1]), optimizer="sgd", schedule="cosine",
+    ...                      duration=60, seeds=2, budget=12, progress=False)
+    >>> result.interval[0] <= result.suggested_lr <= result.interval[1]
+    True
+    """
+    objects = Objects(model, data, val, optimizer, loss, schedule, seed, settings, preserve, keep)
+    with working(output) as folder, asked(objects, overrides, allow_import, engine) as ready:
+        return _tuned(ready, folder, budget, schedules, progress, temporary=output is None)
+
+
+def _tuned(
+    ready: Asked, folder: Path, budget: float | None, schedules: Sequence[str], progress: bool, temporary: bool
+) -> TuneAnswer:
+    from lrtool.experiments.tune import run_tune
+
+    with shown(f"{ready.setup.config.name}: tuning the LR", progress) as watch:
+        watch.say("measuring how fast this model trains")
+        session, found = run_tune(ready.setup, folder, watch, budget, schedules, ready.engines, watch.say)
+    path = session.folder.path
+    return TuneAnswer(path, folder if temporary else None, session, found, ready.scales, ready.said)

@@ -1,0 +1,1 @@
+"""Commands that look at what there is: schedules, runs, schemas, this installation. They train nothing."""

@@ -1,0 +1,1 @@
+"""Tracking: what a command tells its loggers, in words that all of them share."""

@@ -1,0 +1,1 @@
+"""Results as text for papers, pull requests and the summaries of CI jobs."""

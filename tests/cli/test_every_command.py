@@ -1,0 +1,130 @@
+"""What holds for every command of the app: options that all have, and streams that take little."""
+
+import io
+import json
+import sys
+
+import pytest
+import typer
+
+from lrtool.cli.app import app, run
+from lrtool.cli.common import print_json, say
+
+
+def commands(group, path=()):
+    """Every command below a group, by the words that call it."""
+    for name, command in group.commands.items():
+        words = (*path, name)
+        yield from commands(command, words) if hasattr(command, "commands") else [(words, command)]
+
+
+COMMANDS = dict(commands(typer.main.get_command(app)))
+#: What each command is tried with; they work on the small config, and nothing here trains for long.
+TRIED = {
+    ("check",): ["c.yaml"],
+    ("compare",): ["out/small/*-train", "--target", "0.5"],
+    ("doctor",): [],
+    ("init",): [],
+    ("range-test",): ["c.yaml", "--set", "range_test.probe_steps=0", "-o", "out"],
+    ("report",): ["out/small/*-train"],
+    ("runs",): ["out"],
+    ("schedule", "explain"): ["cosine"],
+    ("schedule", "export"): ["cosine", "warmup=5%", "--steps", "10"],
+    ("schedule", "list"): [],
+    ("schedule", "show"): ["cosine", "linear"],
+    ("schema",): [],
+    ("sweep",): ["s.yaml", "--dry-run"],
+    ("train",): ["c.yaml", "-o", "out"],
+    ("tune",): ["c.yaml", "-o", "out", "--budget", "30"],
+}
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_command_has_json_and_quiet(words):
+    options = {name for parameter in COMMANDS[words].params for name in parameter.opts}
+    assert {"--json", "--quiet", "-q"} <= options
+    assert words in TRIED, "write down how to try it"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A training to compare and list."""
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "c.yaml").write_text(
+        "name: small\nmodel: {kind: linear}\ndata: {kind: spirals, samples: 240, batch_size: 24}\n"
+        "optimizer: {kind: sgd, lr: 0.1}\nrange_test: {steps: 20, seeds: 1}\ntrain: {duration: 10}\n"
+    )
+    (folder / "s.yaml").write_text("base: c.yaml\ngrid: {schedule: [cosine, constant]}\nseeds: 2\n")
+    assert run(["train", str(folder / "c.yaml"), "--output", str(folder / "out"), "--quiet"]) == 0
+    return folder
+
+
+@pytest.mark.parametrize("words", TRIED, ids=" ".join)
+def test_json_is_one_document(words, trained, monkeypatch, capsys):
+    monkeypatch.chdir(trained)
+    code = run([*words, *TRIED[words], "--json"])
+    captured = capsys.readouterr()
+    assert code in (0, 3), captured.err
+    json.loads(captured.out)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+@pytest.mark.parametrize("words", [*TRIED, ("check", "nowhere.yaml"), ("trane",)], ids=" ".join)
+def test_streams_that_know_few_characters_and_no_cursor(words, encoding, trained, monkeypatch):
+    monkeypatch.chdir(trained)
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    raw = {name: io.BytesIO() for name in ("stdout", "stderr")}
+    for name, stream in raw.items():
+        monkeypatch.setattr(sys, name, io.TextIOWrapper(stream, encoding=encoding))
+    code = run([*words, *TRIED.get(words, [])])
+    for name in raw:
+        getattr(sys, name).flush()
+    said = {name: stream.getvalue().decode(encoding) for name, stream in raw.items()}
+    assert code in (0, 3) if words in TRIED else code == 2
+    for text in said.values():
+        assert all(char == "\n" or ord(char) >= 32 for char in text) and "bug" not in text
+
+
+@pytest.mark.parametrize("words", [(), *COMMANDS], ids=lambda words: " ".join(words) or "lrtool")
+def test_help_shows_on_any_terminal(words, monkeypatch):
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
+    assert run([*words, "--help"]) == 0
+    sys.stdout.flush()
+    assert "Usage:" in raw.getvalue().decode("ascii")
+
+
+def test_json_is_lossless_whatever_stdout_takes(monkeypatch):
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="cp1252"))
+    print_json({"name": "λ … 名 \udc80"})
+    sys.stdout.flush()
+    assert json.loads(raw.getvalue()) == {"name": "λ … 名 \udc80"}
+
+
+def test_lines_are_written_at_once(monkeypatch):
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="utf-8"))
+    say("peak lr …")
+    assert raw.getvalue().decode() == "peak lr …\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("lrtool ru", "runs"),
+        ("lrtool schedule explain inv", "inverse_sqrt"),
+        ("lrtool init --schedule cos", "cosine"),
+        ("lrtool init --optimizer ada", "adam"),
+    ],
+)
+def test_the_shell_is_offered_what_can_be_typed(typed, offered, monkeypatch, capsys):
+    from lrtool.cli.app import main
+
+    monkeypatch.setenv("_LRTOOL_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", typed)
+    monkeypatch.setenv("COMP_CWORD", str(len(typed.split()) - 1))
+    with pytest.raises(SystemExit):
+        main()
+    assert offered in capsys.readouterr().out.split()
