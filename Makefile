@@ -48,7 +48,7 @@ test-quick: $(VENV)/.test
 
 # The files that ask for `examples`.
 test-deep: $(VENV)/.test
-	$(ONE_THREAD) LRTOOL_TEST_DEEP=1 $(BIN)/python -m pytest $(WORKERS) $$(grep -rl 'import.* examples' tests)
+	$(ONE_THREAD) LRTOOL_TEST_DEEP=1 $(BIN)/python -m pytest $(WORKERS) $$(grep -rl --include='*.py' 'import.* examples' tests)
 
 # One environment for itself: its versions are the lowest that pyproject.toml names.
 test-lowest:
