@@ -44,7 +44,8 @@ def no_package(code: str, name: str, folder: Path) -> tuple[str, str] | None:
         return None
     file = f"{code.replace('.', '/')}.py"
     what = f"there is no {file} beside the config, nor a package {package!r}, which it may not run unasked either"
-    return what, "write 'file.py:Name', with the file's path from the config's folder, or check the name"
+    install = f"if the package is meant, install it and add --allow-import {package}"
+    return what, f"write 'file.py:Name', with the file's path from the config's folder; {install}"
 
 
 def file_meant(path: Path, folder: Path) -> str:

@@ -138,7 +138,7 @@ def test_divergence_has_its_own_exit_code_and_keeps_its_results(cli, config, tmp
     replace = [("{kind: spirals, samples: 240, batch_size: 24}", "{kind: regression, batch_size: 24}")]
     path = config([*replace, ("schedule: {kind: one_cycle}", "schedule: constant")])
     code, out, _ = cli("train", path, "--set", "optimizer.lr=1e6", "--output", "out")
-    assert code == 3 and out.startswith("diverged after")
+    assert code == 3 and out.startswith("peak lr 1e6 (--set optimizer.lr=1e6)") and "\ndiverged after" in out
     assert json.loads((tmp_path / "out/small/latest/summary.json").read_text())["status"] == "diverged"
 
 

@@ -25,7 +25,7 @@ def test_an_extra_that_is_missing_comes_with_its_install_command(cli, monkeypatc
     monkeypatch.setattr(metadata, "version", absent)
     assert findings(cli)["extras"]["datasets"] == "not installed: pip install 'lrtool[datasets]'"
     monkeypatch.setattr(metadata, "version", lambda name: "1.2")
-    assert findings(cli)["extras"]["datasets"] == "installed: mnist1d 1.2"
+    assert findings(cli)["extras"]["datasets"] == "installed: datasets 1.2, mnist1d 1.2"
     monkeypatch.setattr(metadata, "version", lambda name: absent(name) if name == "pillow" else "1.2")
     assert findings(cli)["extras"]["images"] == "installed without pillow: pip install 'lrtool[images]'"
 

@@ -15,7 +15,8 @@ from lrtool.schedules import KINDS
 CONFIGS = Path(__file__).parents[3] / "configs"
 
 
-def test_list(capsys):
+def test_list(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "140")  # some packages set it when they are imported
     assert run(["schedule", "list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[1 : len(KINDS.kinds) + 1]] == list(KINDS.kinds)
