@@ -20,6 +20,7 @@ LONG_FILES: dict[str, str] = {}
 #: Names that several classes have, and why.
 SHARED_NAMES = {
     "Linear": "kinds of two registries, named as in YAML: a schedule and a model",
+    "RangeTest": "the same test, in a Lightning trainer and in a loop of one's own, each as its users would name it",
     "OperatorMode": "one class, with another base where torch lacks the usual one",
 }
 #: Files of the engine without a test file of their own, and why.
