@@ -39,7 +39,8 @@ def range_test(
     """Find the LR for what `accelerator.prepare` gave; all is left as it was, and the result is set by `apply`.
 
     Each batch is trained on inside `accelerator.accumulate(model)`, with `accelerator.backward`, so that precision and
-    accumulation are the accelerator's own, and LRs move with updates, not with batches. LRs are judged by training loss.
+    accumulation are the accelerator's own, and LRs move with updates, not with batches. LRs are judged by training
+    loss.
 
     loss: `loss(model, batch)` gives the loss of a batch; unsaid, the model is called with the batch (a mapping as
         keyword arguments) and returns its loss itself, as those of transformers do.

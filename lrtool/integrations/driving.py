@@ -42,6 +42,8 @@ from lrtool.tasks.base import Task
 
 #: Updates that are timed before anything else is trained, the first one not counted, and their LR.
 _TIMED, _NEXT_TO_NOTHING = 4, 1e-12
+#: Seconds of an update that nothing depends on, as there will be a ramp alone.
+_GUESSED = 0.01
 #: Updates after which whoever shows progress hears of them.
 _TOLD = 25
 _WHY = "the training loop is not lrtool's"
@@ -105,7 +107,8 @@ class Foreign:
 
     `steps_per_epoch`, `steps`: updates of an epoch, and of the whole training. `optimizer`: the one whose LR is tested.
     `state` is put back before each training. `settings`: as `lrtool.range_test` takes them. `reseeded`: what draws
-    random numbers of its own, such as a loader.
+    random numbers of its own, such as a loader. `repeats`: the data can be begun again; if not there is only the ramp,
+    as long as they last.
     """
 
     model: nn.Module
@@ -119,6 +122,7 @@ class Foreign:
     settings: Mapping[str, Any] = field(default_factory=dict)
     reseeded: Sequence[Any] = ()
     notes: Sequence[str] = ()
+    repeats: bool = True
 
 
 @dataclass(frozen=True)
@@ -218,6 +222,8 @@ class ForeignEngines(Engines):
         return Choice(EngineName.LOOP, LoopEngine(), _WHY, Costs(Seconds.around(seconds), seconds, 1))
 
     def _measured(self, trial: Trial) -> LoopSpeed:
+        if self._speed is None and not self.foreign.repeats:
+            self._speed = LoopSpeed(_GUESSED, 0.0, 0.0)
         if self._speed is None:
             still = Curve(lambda t: np.full(t.shape, _NEXT_TO_NOTHING), _TIMED, _NEXT_TO_NOTHING)
             began = time.perf_counter()
@@ -243,7 +249,7 @@ class ForeignEngines(Engines):
         updates.told = tell
         foreign.train(updates)
         trace = updates.trace()
-        if not updates.over:
+        if not updates.over and (foreign.repeats or not trace.steps):
             raise TaskError(
                 f"the training loop ended after {trace.steps} of {trial.steps} updates",
                 where="data",

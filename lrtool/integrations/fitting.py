@@ -25,11 +25,15 @@ try:
     from lightning.pytorch.callbacks import Callback
 except ImportError:
     try:
-        from pytorch_lightning.callbacks import Callback
+        from pytorch_lightning.callbacks import Callback  # type: ignore[assignment,unused-ignore]
     except ImportError:
         raise UsageError(
-            "Lightning is not installed", where="lrtool.integrations.lightning", remedy="install it with: pip install lightning"
+            "Lightning is not installed",
+            where="lrtool.integrations.lightning",
+            remedy="install it with: pip install lightning",
         ) from None
+
+__all__ = ["Callback", "FitPlan", "Fits", "check_alone", "on_its_device"]
 
 #: Updates of a training that says no end.
 _ENDLESS = 1000
@@ -42,6 +46,8 @@ _LOGGERS = (
     "pytorch_lightning.utilities.rank_zero",
 )
 _NO_END = f"the trainer has no end, so its length was taken to be {_ENDLESS:,} updates; say another: duration=…"
+
+
 @dataclass(frozen=True)
 class FitPlan:
     """What a fit would do: its optimizers, the one whose LR is tested, and its updates."""
@@ -88,10 +94,11 @@ class Fits:
         module, chosen = self.module, plan.chosen
         checked(module, chosen)
         plugin = self.trainer.precision_plugin
-        others = [*(each for each in plan.optimizers if each is not chosen), plugin, getattr(plugin, "scaler", None)]
-        with preserved(module, chosen, None, tuple(self.given.values()), [o for o in others if o is not None]) as state:
-            with on_its_device(module):
-                return measure(self._foreign(plan, state), self.options)
+        scaler = getattr(plugin, "scaler", None)
+        others = [*(each for each in plan.optimizers if each is not chosen), plugin, *[scaler] * (scaler is not None)]
+        data = tuple(self.given.values())
+        with preserved(module, chosen, None, data, others) as state, on_its_device(module):
+            return measure(self._foreign(plan, state), self.options)
 
     def _foreign(self, plan: FitPlan, state: Preserved) -> Foreign:
         def train(updates: Updates) -> None:
@@ -147,7 +154,8 @@ class _Begin(Callback):  # type: ignore[misc,unused-ignore]
 
     def __init__(self, which: int | None) -> None:
         super().__init__()
-        self.which, self.plan = which, None
+        self.which = which
+        self.plan: FitPlan | None = None
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         self.plan = FitPlan.of(trainer, list(trainer.optimizers), self.which)
@@ -218,6 +226,7 @@ def _number(count: int, which: int | None) -> int:
 
 
 def check_alone(trainer: Any) -> None:
+    """UsageError where a trainer trains in several processes."""
     if trainer.world_size > 1:
         raise UsageError(
             f"the trainer uses {trainer.world_size} processes",

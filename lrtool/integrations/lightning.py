@@ -80,7 +80,7 @@ def suggest_lr(
     """Find the LR for a module as `trainer.fit` would train it; trainer, module and data are left as they were.
 
     The module is trained by its own `training_step`, loaders, `configure_optimizers` and hooks, with the trainer's
-    precision, accumulation and clipping, in a trainer that has neither the callbacks nor the loggers of yours and writes
+    precision, accumulation and clipping, in a trainer that has neither your callbacks nor your loggers and writes
     nothing. Each short training begins at the module's present weights. LRs are judged by training loss.
 
     optimizer: which one is tested, counted from 0, where `configure_optimizers` gives several; the others train along.
@@ -99,9 +99,8 @@ def suggest_lr(
         Options(budget, quick, progress, output),
     )
     check_alone(trainer)
-    with preserved(model=module, data=(train_dataloaders, datamodule)):
-        with on_its_device(module):
-            found = job.measured(job.planned(optimizer))
+    with preserved(model=module, data=(train_dataloaders, datamodule)), on_its_device(module):
+        found = job.measured(job.planned(optimizer))
     if apply and found.suggested_lr is not None:
         _tell(module, found.suggested_lr)
         trainer.callbacks.append(SetLr(found.suggested_lr, optimizer or 0))

@@ -5,17 +5,18 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self
 
+import torch
 from torch import Tensor, nn
 
 from lrtool.api.results.range_test import RangeTestAnswer
 from lrtool.config.specs import ScheduleLike
-from lrtool.errors import TaskError, UsageError
+from lrtool.errors import UsageError
 from lrtool.integrations.driving import Foreign, Options, Updates, checked, measure
-from lrtool.live.preserved import Preserved, preserved
+from lrtool.live.preserved import Preserved, attached_schedulers, preserved
 
 #: Epochs of a training whose length is not said, and its updates where a loader does not know how many batches it has.
 _EPOCHS, _UNKNOWN = 3, 1000
@@ -26,8 +27,8 @@ class RangeTest:
     """An LR range test of a loop of one's own, as a context: inside it trains, afterwards all is as it was.
 
     The loop's body makes one update a batch, as it always does, and says its loss by `record`. It is given as many
-    batches as the test takes: first those of the ramp, then those of short trainings that check what the ramp says, each
-    from the weights that there were before. So the body must not break the loop off, nor count on epochs.
+    batches as the test takes: first those of the ramp, then those of short trainings that check what the ramp says,
+    each from the weights that there were before. So the body must not break the loop off, nor count on epochs.
 
     model: a module, or several as a list (of a GAN: both networks).
     optimizer: the one whose LR is tested; others train on at their own.
@@ -70,15 +71,17 @@ class RangeTest:
         modules = list(model) if isinstance(model, Sequence) else [model]
         whole = modules[0] if len(modules) == 1 else nn.ModuleList(modules)
         self._model, self._optimizer = checked(whole, optimizer)
-        self._preserve = (*modules[1:], *preserve) if optimizer is self._optimizer else (optimizer, *preserve)
+        wrapped = [optimizer] if optimizer is not self._optimizer else []
+        others = [each for each in preserve if isinstance(each, torch.optim.Optimizer)]
+        self._preserve = (*wrapped, *preserve, *(s for each in others for s in attached_schedulers(each)))
         if accumulate < 1:
             raise UsageError(f"accumulate is at least 1, but got {accumulate}", where="accumulate")
         self._accumulate, self._duration, self._schedule = accumulate, duration, schedule
         self._options, self._settings = Options(budget, quick, progress, output), settings
-        self._stack, self._state = contextlib.ExitStack(), None
+        self._stack = contextlib.ExitStack()
+        self._state: Preserved | None = None
         self._updates: Updates | None = None
         self._losses: list[Any] = []
-        self._recorded = False
         self.result: RangeTestAnswer | None = None
 
     def __enter__(self) -> Self:
@@ -98,7 +101,6 @@ class RangeTest:
         self._state = self._stack.enter_context(
             preserved(self._model, self._optimizer, None, (loader,), self._preserve)
         )
-        self._state.parameters[0].grad = None
         work = _Work(lambda train: self._measured(train, loader, once))
         # First of all the other thread ends, then all is put back.
         self._stack.callback(work.stop)
@@ -155,14 +157,13 @@ class RangeTest:
         assert self._state is not None
         foreign = Foreign(
             self._model, self._optimizer, loader, per_epoch, self._duration or _EPOCHS * per_epoch, train, self._state,
-            self._schedule, {**({"seeds": 1} if once else {}), **self._settings}, (loader,), notes, timed=not once,
+            self._schedule, {**({"seeds": 1} if once else {}), **self._settings}, (loader,), notes, repeats=not once,
         )  # fmt: skip
         options = self._options
         return measure(foreign, Options(options.budget, options.quick or once, options.progress, options.output))
 
     def _batches(self, work: _Work, loader: Iterable[Any]) -> Iterator[Any]:
         while (updates := work.wanted()) is not None:
-            work.begin()
             while not updates.over:
                 before = len(updates.losses)
                 for batch in loader:
@@ -186,3 +187,57 @@ class RangeTest:
         if len(self._losses) >= self._accumulate:
             updates.record(sum(self._losses) / len(self._losses))
             self._losses = []
+
+
+class _Work:
+    """A range test on a thread of its own, which waits for each training until the loop outside has made it."""
+
+    def __init__(self, job: Callable[[Callable[[Updates], None]], RangeTestAnswer]) -> None:
+        self._job = job
+        self._wanted: queue.SimpleQueue[Updates | None] = queue.SimpleQueue()
+        self._made: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._result: RangeTestAnswer | None = None
+        self._error: BaseException | None = None
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="lrtool-range-test", daemon=True)
+
+    def wanted(self) -> Updates | None:
+        """The training that is to be made next; None where there are no more."""
+        if self._thread.ident is None:
+            self._thread.start()
+        return self._wanted.get()
+
+    def made(self) -> None:
+        """It was made."""
+        self._made.put(True)
+
+    def result(self) -> RangeTestAnswer:
+        """What the range test found; its error where it failed."""
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        assert self._result is not None
+        return self._result
+
+    def stop(self) -> None:
+        """Nothing more will be made: end the thread, wherever it is."""
+        self._stopping = True
+        self._made.put(False)
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            self._result = self._job(self._train)
+        except BaseException as error:
+            self._error = error
+        finally:
+            self._wanted.put(None)
+
+    def _train(self, updates: Updates) -> None:
+        """Have the loop outside make these updates."""
+        if not self._stopping:
+            self._wanted.put(updates)
+            if self._made.get():
+                return
+        raise KeyboardInterrupt("the loop was left")

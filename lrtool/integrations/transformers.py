@@ -1,4 +1,4 @@
-"""LR range tests of a Hugging Face `Trainer`, by its own training steps; and lrtool's schedules in it, as a callback."""
+"""LR range tests of a Hugging Face `Trainer`, by its own training steps; and lrtool's schedules as a callback of it."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def range_test(
 ) -> RangeTestAnswer:
     """Find the LR for a `Trainer`; trainer, model, optimizer and data are left as they were.
 
-    Its own `training_step`, `compute_loss`, collator, sampler, optimizer, precision, accumulation and clipping are used,
-    as `train` uses them; its callbacks, loggers and checkpoints are not. Each short training begins at the model's
+    Its own `training_step`, `compute_loss`, collator, sampler, optimizer, precision, accumulation and clipping are
+    used, as `train` uses them; its callbacks, loggers and checkpoints are not. Each short training begins at the model's
     present weights. LRs are judged by training loss.
 
     apply: whether the next `train` uses the LR found: in `args.learning_rate`, and in the optimizer where there is one.
@@ -61,8 +61,8 @@ def range_test(
         given, more = (schedule, ()) if schedule is not None else _own_schedule(trainer, whole)
         with preserved(inner, optimizer, None, (trainer.train_dataset,), frame) as state:
             foreign = Foreign(
-                inner, optimizer, trainer.train_dataset, per_epoch, steps, _Steps(trainer, model, wrapped), state, given,
-                settings, (trainer.train_dataset,), (*notes, *more),
+                inner, optimizer, trainer.train_dataset, per_epoch, steps, _Steps(trainer, model, wrapped), state,
+                given, settings, (trainer.train_dataset,), (*notes, *more),
             )  # fmt: skip
             found = measure(foreign, options)
     lr = found.suggested_lr
@@ -74,7 +74,7 @@ def range_test(
 
 
 class CurveCallback(TrainerCallback):  # type: ignore[misc,unused-ignore]
-    """Has a `Trainer` follow an lrtool schedule instead of its own: `Trainer(..., callbacks=[CurveCallback("cosine")])`.
+    """Has a `Trainer` follow an lrtool schedule in place of its own: `callbacks=[CurveCallback("cosine warmup=5%")]`.
 
     The peak is the LR of each of the optimizer's parameter groups, so `args.learning_rate`, unless `lr` says another.
     What is logged is the LR that was used. A training that is resumed goes on where the curve then is.
@@ -199,6 +199,8 @@ def _own_schedule(trainer: Trainer, steps: int) -> tuple[ScheduleLike | None, tu
     name = str(getattr(args.lr_scheduler_type, "value", args.lr_scheduler_type))
     kind = _SCHEDULES.get(name)
     if trainer.lr_scheduler is not None or kind is None or args.lr_scheduler_kwargs:
-        return None, (f"the trainer's schedule ({name}) was taken to be constant; say it in lrtool's words: schedule=…",)
+        return None, (
+            f"the trainer's schedule ({name}) was taken to be constant; say it in lrtool's words: schedule=…",
+        )
     warmup = args.get_warmup_steps(steps) if name != "constant" else 0
     return ({"kind": kind, "warmup": min(warmup, steps)} if warmup else kind), ()
