@@ -45,8 +45,8 @@ def range_test(
     """Find the LR for a `Trainer`; trainer, model, optimizer and data are left as they were.
 
     Its own `training_step`, `compute_loss`, collator, sampler, optimizer, precision, accumulation and clipping are
-    used, as `train` uses them; its callbacks, loggers and checkpoints are not. Each short training begins at the model's
-    present weights. LRs are judged by training loss.
+    used, as `train` uses them; its callbacks, loggers and checkpoints are not. Each short training begins at the
+    model's present weights. LRs are judged by training loss.
 
     apply: whether the next `train` uses the LR found: in `args.learning_rate`, and in the optimizer where there is one.
     schedule: the schedule that the LR is the peak of; unsaid, the one that `args` name.
