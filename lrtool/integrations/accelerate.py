@@ -12,7 +12,7 @@ from torch import Tensor
 from lrtool.api.results.range_test import RangeTestAnswer
 from lrtool.config.specs import ScheduleLike
 from lrtool.errors import UsageError
-from lrtool.integrations.driving import Foreign, Options, Updates, checked, measure
+from lrtool.integrations.driving import Foreign, RangeTestOptions, Updates, checked, measure
 from lrtool.live.preserved import preserved
 from lrtool.tasks.base import own_loss
 
@@ -72,7 +72,7 @@ def range_test(
         foreign = Foreign(
             inner, bare, loader, per_epoch, steps, train, state, schedule, settings, (loader,), notes
         )  # fmt: skip
-        return measure(foreign, Options(budget, quick, progress, output))
+        return measure(foreign, RangeTestOptions(budget, quick, progress, output))
 
 
 def _epoch(

@@ -126,7 +126,7 @@ class Foreign:
 
 
 @dataclass(frozen=True)
-class Options:
+class RangeTestOptions:
     """How a range test is made: cost at most in training runs, the ramp alone, progress, where its folder goes."""
 
     budget: float | None = None
@@ -135,7 +135,7 @@ class Options:
     output: str | Path | None = None
 
 
-def measure(foreign: Foreign, options: Options) -> RangeTestAnswer:
+def measure(foreign: Foreign, options: RangeTestOptions) -> RangeTestAnswer:
     """Make a range test with somebody else's training loop; the state is as the last training left it."""
     setup = _setup(foreign)
     engines = ForeignEngines(foreign)
@@ -172,11 +172,11 @@ def _setup(foreign: Foreign) -> Setup:
     device = device_of(foreign.model)
     config = live_config(model, data, optimizer, None, foreign.schedule, device, settings)
     # Updates stand for samples: what an epoch's batches are is known to the other loop alone.
-    task = Task(config.name, lambda: foreign.model, Elsewhere(foreign.steps_per_epoch), None, 1, None)
+    task = Task(config.name, lambda: foreign.model, CountedSource(foreign.steps_per_epoch), None, 1, None)
     return Setup(config, task, Recipe(optimizer=optimizer, device=torch.device(device)))
 
 
-class Elsewhere:
+class CountedSource:
     """Samples that somebody else's loop takes: only their number is known here."""
 
     def __init__(self, size: int) -> None:
@@ -189,7 +189,7 @@ class Elsewhere:
         """Never called where somebody else trains."""
         raise TaskError("these data are in somebody else's loop", where="data")
 
-    def to(self, device: torch.device) -> Elsewhere:
+    def to(self, device: torch.device) -> CountedSource:
         """The same."""
         return self
 

@@ -18,7 +18,7 @@ import torch
 
 from lrtool.api.results.range_test import RangeTestAnswer
 from lrtool.errors import UsageError
-from lrtool.integrations.driving import Foreign, Options, Updates, checked, measure
+from lrtool.integrations.driving import Foreign, RangeTestOptions, Updates, checked, measure
 from lrtool.live.preserved import Preserved, preserved
 
 try:
@@ -79,7 +79,7 @@ class Fits:
     loss: str | None
     schedule: Any
     settings: Mapping[str, Any]
-    options: Options
+    options: RangeTestOptions
 
     def planned(self, which: int | None) -> FitPlan:
         """What a fit would do, found by beginning one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lrtool.api.results.range_test import RangeTestAnswer
-from lrtool.integrations.driving import Options
+from lrtool.integrations.driving import RangeTestOptions
 from lrtool.integrations.fitting import Callback, FitPlan, Fits, check_alone, on_its_device
 from lrtool.live.peak import set_peak
 from lrtool.live.preserved import preserved
@@ -38,7 +38,7 @@ class RangeTest(Callback):  # type: ignore[misc,unused-ignore]
     ) -> None:
         super().__init__()
         self.optimizer, self.apply, self.loss, self.schedule = optimizer, apply, loss, schedule
-        self.options, self.settings = Options(budget, quick, progress, output), settings
+        self.options, self.settings = RangeTestOptions(budget, quick, progress, output), settings
         self.result: RangeTestAnswer | None = None
 
     @property
@@ -96,7 +96,7 @@ def suggest_lr(
         loss,
         schedule,
         settings,
-        Options(budget, quick, progress, output),
+        RangeTestOptions(budget, quick, progress, output),
     )
     check_alone(trainer)
     with preserved(model=module, data=(train_dataloaders, datamodule)), on_its_device(module):

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from lrtool.api.results.range_test import RangeTestAnswer
 from lrtool.config.specs import ScheduleLike
 from lrtool.errors import UsageError
-from lrtool.integrations.driving import Foreign, Options, Updates, checked, measure
+from lrtool.integrations.driving import Foreign, RangeTestOptions, Updates, checked, measure
 from lrtool.live.preserved import Preserved, attached_schedulers, preserved
 
 #: Epochs of a training whose length is not said, and its updates where a loader does not know how many batches it has.
@@ -77,7 +77,7 @@ class RangeTest:
         if accumulate < 1:
             raise UsageError(f"accumulate is at least 1, but got {accumulate}", where="accumulate")
         self._accumulate, self._duration, self._schedule = accumulate, duration, schedule
-        self._options, self._settings = Options(budget, quick, progress, output), settings
+        self._options, self._settings = RangeTestOptions(budget, quick, progress, output), settings
         self._stack = contextlib.ExitStack()
         self._state: Preserved | None = None
         self._updates: Updates | None = None
@@ -160,7 +160,9 @@ class RangeTest:
             self._schedule, {**({"seeds": 1} if once else {}), **self._settings}, (loader,), notes, repeats=not once,
         )  # fmt: skip
         options = self._options
-        return measure(foreign, Options(options.budget, options.quick or once, options.progress, options.output))
+        return measure(
+            foreign, RangeTestOptions(options.budget, options.quick or once, options.progress, options.output)
+        )
 
     def _batches(self, work: _Work, loader: Iterable[Any]) -> Iterator[Any]:
         while (updates := work.wanted()) is not None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from lrtool.api.results.range_test import RangeTestAnswer
 from lrtool.config.specs import ScheduleLike
 from lrtool.errors import UsageError
-from lrtool.integrations.driving import Foreign, Options, Updates, checked, measure
+from lrtool.integrations.driving import Foreign, RangeTestOptions, Updates, checked, measure
 from lrtool.live.curve_lr import CurveLR
 from lrtool.live.peak import set_peak
 from lrtool.live.preserved import preserved
@@ -52,7 +52,7 @@ def range_test(
     schedule: the schedule that the LR is the peak of; unsaid, the one that `args` name.
     budget, quick, progress, output, settings: as in `lrtool.range_test`.
     """
-    options, frame = Options(budget, quick, progress, output), _checked(trainer)
+    options, frame = RangeTestOptions(budget, quick, progress, output), _checked(trainer)
     with preserved(trainer.model, data=(trainer.train_dataset,), others=frame):
         model, wrapped = _begun(trainer)
         inner, optimizer = checked(trainer.model, wrapped)
