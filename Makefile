@@ -5,13 +5,17 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # pytest-xdist workers share the cores: one torch thread each.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
+# A worker takes neighbours, which share what they import, compile and set up; whoever is done early takes over half of
+# what another has left.
+WORKERS := -n auto --dist worksteal
 
-.PHONY: help demo test test-quick test-lowest test-faults test-browser test-peers test-loggers coverage lint types docs format bench clean
+.PHONY: help demo test test-quick test-deep test-lowest test-faults test-browser test-peers test-loggers coverage lint types docs format bench clean
 
 help:
 	@echo "make demo       range test and training on real data, plots in outputs/"
 	@echo "make test       lint, types and every test"
 	@echo "make test-quick the tests that neither train nor compile (under a minute)"
+	@echo "make test-deep  the tests that draw examples, with four times as many (minutes)"
 	@echo "make test-lowest every test with the oldest versions allowed, in .venv-lowest"
 	@echo "make coverage   every test, and which lines none of them runs"
 	@echo "make docs       write the generated parts of the pages in docs/"
@@ -37,24 +41,28 @@ demo: $(VENV)/.core
 	$(BIN)/lrtool train configs/digits-mlp.yaml --lr-from outputs/digits-mlp/latest
 
 test: $(VENV)/.test lint types
-	$(ONE_THREAD) $(BIN)/python -m pytest -n auto tests
+	$(ONE_THREAD) $(BIN)/python -m pytest $(WORKERS) tests
 
 test-quick: $(VENV)/.test
-	$(ONE_THREAD) $(BIN)/python -m pytest -n auto -m "not slow" tests
+	$(ONE_THREAD) $(BIN)/python -m pytest $(WORKERS) -m "not slow" tests
+
+# The files that ask for `examples`.
+test-deep: $(VENV)/.test
+	$(ONE_THREAD) LRTOOL_TEST_DEEP=1 $(BIN)/python -m pytest $(WORKERS) $$(grep -rl --include='*.py' 'import.* examples' tests)
 
 # One environment for itself: its versions are the lowest that pyproject.toml names.
 test-lowest:
 	$(PYTHON) -m venv .venv-lowest
 	$(PYTHON) .github/lowest.py > .venv-lowest/lowest.txt
 	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check --constraint .venv-lowest/lowest.txt '.[test]'
-	$(ONE_THREAD) .venv-lowest/bin/python -m pytest -n auto tests
+	$(ONE_THREAD) .venv-lowest/bin/python -m pytest $(WORKERS) tests
 
 coverage: $(VENV)/.test
-	$(ONE_THREAD) $(BIN)/python -m pytest -n auto --cov --cov-report=term-missing tests
+	$(ONE_THREAD) $(BIN)/python -m pytest $(WORKERS) --cov --cov-report=term-missing tests
 
 test-peers: $(VENV)/.test
 	$(PIP) --editable '.[test,peers]'
-	$(ONE_THREAD) $(BIN)/python -m pytest -n auto tests/integrations tests/report/schedules/test_parity.py
+	$(ONE_THREAD) $(BIN)/python -m pytest $(WORKERS) tests/integrations tests/report/schedules/test_parity.py
 
 # MLflow and W&B bring much that lrtool itself does not need.
 test-loggers: $(VENV)/.test

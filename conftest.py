@@ -1,5 +1,6 @@
-"""What all tests share: folders of their own, and which of them are slow."""
+"""What all tests share: folders of their own, which of them are slow, and how many examples they draw."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,14 @@ SLOW = (
     "report/plots/test_tune.py",
     "test_configs.py",
 )
+
+#: Whether `make test-deep` asked for all examples of the tests that draw theirs.
+DEEP = os.environ.get("LRTOOL_TEST_DEEP") == "1"
+
+
+def examples(count):
+    """How many examples a test draws that has `count` of them: a quarter, or all in `make test-deep`."""
+    return count if DEEP else max(25, count // 4)
 
 
 def pytest_collection_modifyitems(items):

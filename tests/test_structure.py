@@ -29,6 +29,11 @@ SHARED_NAMES = {
 UNTESTED = {
     "engine/trials.py": "data classes and interfaces; the contract tests run every engine through them",
 }
+#: Test files that assert how long something took, and why; speed is measured in tests/benchmarks.
+TIMED = {
+    "loggers/test_addresses.py": "that nothing is waited for is what is tested",
+    "loggers/test_background.py": "that a run does not wait for a logger is what is tested",
+}
 
 
 def sources() -> Iterator[tuple[str, ast.Module]]:
@@ -94,3 +99,48 @@ def test_every_file_of_the_engine_has_a_test_file(path: Path) -> None:
 
 def test_tests_that_are_called_slow_are_there() -> None:
     assert [name for name in SLOW if not (TESTS / name).exists()] == []
+
+
+def files_of_tests() -> Iterator[tuple[str, ast.Module]]:
+    for path in sorted(TESTS.rglob("test_*.py")):
+        name = path.relative_to(TESTS).as_posix()
+        if not name.startswith("benchmarks/"):
+            yield name, ast.parse(path.read_text())
+
+
+def called(tree: ast.AST) -> Iterator[tuple[str, ast.Call]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func), node
+
+
+def test_tests_that_compile_are_called_slow() -> None:
+    compiling = {
+        name
+        for name, tree in files_of_tests()
+        for function, call in called(tree)
+        if function == "torch.compile" or any(ast.unparse(each) == "compile=True" for each in call.keywords)
+    }
+    assert [name for name in sorted(compiling) if not name.startswith(SLOW)] == []
+
+
+def test_no_test_asserts_how_long_something_took() -> None:
+    clocks = ("time.perf_counter", "time.monotonic", "time.time", "perf_counter", "monotonic")
+    timed = {
+        name
+        for name, tree in files_of_tests()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assert) and any(function in clocks for function, _ in called(node.test))
+    }
+    assert timed == TIMED.keys(), "what else runs on the machine decides it: assert what is done, or write down why"
+
+
+def test_many_examples_are_drawn_by_make_test_deep_only() -> None:
+    many = [
+        f"{name}:{call.lineno}"
+        for name, tree in files_of_tests()
+        for _, call in called(tree)
+        for each in call.keywords
+        if each.arg == "max_examples" and isinstance(each.value, ast.Constant) and each.value.value > 100
+    ]
+    assert many == [], "write max_examples=examples(...), of conftest.py"

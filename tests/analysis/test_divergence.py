@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conftest import examples
 from lrtool.analysis.divergence import RANGE_TEST, TRAINING, DivergenceMonitor, DivergenceRule, first_divergence
 
 RULES = pytest.mark.parametrize("rule", [RANGE_TEST, TRAINING], ids=["range_test", "training"])
@@ -95,7 +96,7 @@ def test_no_verdict_without_a_scale(rule: DivergenceRule) -> None:
     offset=st.floats(-1e3, 1e3),
     at=st.integers(20, 300),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_verdict_is_the_same_for_any_unit_and_zero_of_the_loss(
     seed: int, factor: float, offset: float, at: int
 ) -> None:
@@ -105,7 +106,7 @@ def test_verdict_is_the_same_for_any_unit_and_zero_of_the_loss(
 
 
 @given(seed=st.integers(0, 1000), cuts=st.lists(st.integers(0, 400), max_size=12))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_verdict_does_not_depend_on_chunks(seed: int, cuts: list[int]) -> None:
     losses = exploding(seed)
     for rule in (RANGE_TEST, TRAINING):
@@ -120,7 +121,7 @@ def test_verdict_does_not_depend_on_chunks(seed: int, cuts: list[int]) -> None:
     kind=st.sampled_from(["flat", "falling", "negative", "near zero", "heavy tails", "skewed", "spikes", "exploding"]),
     size=st.integers(2, 200),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_calm_chunks_taken_at_once_leave_what_single_losses_leave(seed: int, kind: str, size: int) -> None:
     losses = exploding(seed) if kind == "exploding" else fine(kind, seed)
     for rule in (RANGE_TEST, TRAINING):

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conftest import examples
 from lrtool.analysis.smoothing import exponential
 from lrtool.analysis.suggest import METHODS
 from lrtool.analysis.suggest.lightning import Lightning
@@ -162,7 +163,7 @@ def test_fastai_cuts_its_last_5_points_before_it_drops_nan(curves, kind, tail):
 
 
 @given(st.lists(st.integers(-5, 5).map(float), min_size=1, max_size=30))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_decreasing_lengths_equal_the_quadratic_definition(values):
     lengths = []
     for i, value in enumerate(values):

@@ -42,6 +42,10 @@ OPTIMIZERS: dict[str, tuple[str, dict[str, Any], Callable[..., torch.optim.Optim
 LR = {"sgd": 0.3, "momentum": 0.05, "nesterov": 0.05, "adam": 0.01, "adamw": 0.01, "rmsprop": 0.003, "adagrad": 0.05}
 
 
+#: Used by all tests to which the optimizer does not matter: an engine that compiles then compiles once for all of them.
+PLAIN = KINDS["sgd"](lr=0.1, momentum=0.9)
+
+
 def small_task(dtype: torch.dtype = torch.float32, *, val: bool = True, dropout: float = 0.0) -> Task:
     """A classification problem that a small network learns in a few dozen updates."""
     generator = torch.Generator().manual_seed(7)
@@ -219,14 +223,14 @@ class EngineContract:
         assert trace.seconds.shape == (25,) and (trace.seconds > 0).all()
 
     def test_same_trials_same_traces(self, engine: Engine) -> None:
-        trials, recipe = [trial(seed, 30, 0.1) for seed in (0, 1)], Recipe(KINDS["sgd"](lr=0.1), eval_every=10)
-        first, second = (engine.run(small_task(), trials, recipe) for _ in range(2))
+        trials, recipe = [trial(seed, 30, 0.1) for seed in (0, 1)], Recipe(PLAIN, eval_every=10)
+        first, second = (engine.run(small_task(torch.float64), trials, recipe) for _ in range(2))
         for one, other in zip(first, second, strict=True):
             np.testing.assert_array_equal(one.train_loss, other.train_loss)
             assert one.evaluations == other.evaluations
 
     def test_company_does_not_matter(self, engine: Engine) -> None:
-        recipe = Recipe(KINDS["sgd"](lr=0.1, momentum=0.9), eval_every=10)
+        recipe = Recipe(PLAIN, eval_every=10)
         trials = [trial(seed, 20 + 5 * seed, 0.1 / (1 + seed)) for seed in range(5)]
         task = small_task(torch.float64)
         together = engine.run(task, trials, recipe)
@@ -237,7 +241,7 @@ class EngineContract:
 
     def test_a_seed_decides_weights_and_batches(self, engine: Engine) -> None:
         trials = [trial(0, 20, 0.1), trial(0, 20, 0.2), trial(1, 20, 0.1)]
-        same, faster, other = engine.run(small_task(torch.float64), trials, Recipe(KINDS["sgd"](lr=0.1)))
+        same, faster, other = engine.run(small_task(torch.float64), trials, Recipe(PLAIN))
         assert same.train_loss[0] == pytest.approx(faster.train_loss[0], rel=1e-12)
         assert same.train_loss[1] != faster.train_loss[1]
         assert same.train_loss[0] != other.train_loss[0]
@@ -245,7 +249,7 @@ class EngineContract:
     def test_same_batches_for_the_same_seed(self, engine: Engine) -> None:
         # At an LR this small the weights stay, so each loss tells which batch it came from.
         trials = [trial(5, 30, lr) for lr in (1e-12, 2e-12)]
-        first, second = engine.run(small_task(torch.float64), trials, Recipe(KINDS["sgd"](lr=0.1)))
+        first, second = engine.run(small_task(torch.float64), trials, Recipe(PLAIN))
         np.testing.assert_allclose(first.train_loss, second.train_loss, rtol=1e-9)
         assert len(np.unique(first.train_loss.round(9))) == 30
 
@@ -297,7 +301,7 @@ class EngineContract:
 
     def test_the_observer_hears_everything_once(self, engine: Engine) -> None:
         watched, trials = Recording(), [trial(seed, 40, 0.1) for seed in range(3)]
-        traces = engine.run(small_task(), trials, Recipe(KINDS["sgd"](lr=0.1), eval_every=15), watched)
+        traces = engine.run(small_task(torch.float64), trials, Recipe(PLAIN, eval_every=15), watched)
         assert watched.gaps == 0
         for number, trace in enumerate(traces):
             assert watched.losses[number] == list(trace.train_loss)
@@ -306,14 +310,15 @@ class EngineContract:
 
     def test_the_observer_hears_of_the_trials_first(self, engine: Engine) -> None:
         trials, watched = [trial(seed, 12 + seed, 0.1) for seed in range(3)], Recording()
-        engine.run(small_task(), trials, Recipe(KINDS["sgd"](lr=0.1)), watched)
+        engine.run(small_task(torch.float64), trials, Recipe(PLAIN), watched)
         assert [[each.steps for each in begun] for begun in watched.begun] == [[12, 13, 14]]
 
     def test_leaves_the_random_state_alone(self, engine: Engine) -> None:
         torch.manual_seed(11)
         np.random.seed(11)
         before, before_numpy = torch.get_rng_state(), np.random.get_state()[1].copy()
-        engine.run(small_task(dropout=0.2), [trial(0, 20, 0.1)], Recipe(KINDS["sgd"](lr=0.1), eval_every=5))
+        trials = [trial(seed, 20, 0.1) for seed in (0, 1)]
+        engine.run(small_task(dropout=0.5), trials, Recipe(KINDS["sgd"](lr=0.1), eval_every=5))
         assert torch.equal(torch.get_rng_state(), before)
         np.testing.assert_array_equal(np.random.get_state()[1], before_numpy)
 

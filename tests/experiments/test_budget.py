@@ -143,7 +143,7 @@ def test_a_tune_that_takes_longer_than_was_thought_leaves_out_what_would_break_t
     configured, measured, silent, tmp_path, monkeypatch
 ):
     measured(4e-4, 0.0)
-    setup = configured(train__duration="10ep")
+    setup = configured()
     monkeypatch.setattr(clock, "worked", lambda: 0.0)
     whole = run_tune(setup, tmp_path, silent, budget=30, engines=Engines(EngineName.LOOP))[1]
     seconds = itertools.count(step=100.0)  # each look at the clock is a hundred seconds later
@@ -171,14 +171,14 @@ def test_the_same_trials_are_trained_however_busy_the_machine_is(configured, sil
     for idle in (True, False):
         if not idle:
             busy(monkeypatch)
-        run, result = run_tune(configured(train__duration="10ep"), tmp_path, silent, 30, engines=Engines(engine))
+        run, result = run_tune(configured(), tmp_path, silent, 30, engines=Engines(engine))
         results.append((result.trials, run.steps, result.best.response.lr))
     assert results[0] == results[1]
 
 
 def test_what_is_announced_is_a_range_and_what_it_took_is_in_runs(configured, silent, tmp_path):
     said = []
-    run, result = run_tune(configured(train__duration="10ep"), tmp_path, silent, budget=30, say=said.append)
+    run, result = run_tune(configured(), tmp_path, silent, budget=30, say=said.append)
     (line,) = said
     assert "training runs" in line and " to " in line
     cost = run.folder.summary()["cost"]

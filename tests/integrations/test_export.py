@@ -13,6 +13,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from conftest import examples
 from lrtool.config.specs import Spec, as_schedule, parse_items
 from lrtool.errors import UsageError
 from lrtool.integrations.export import TARGETS, export
@@ -70,7 +71,7 @@ def test_every_kind_has_a_closed_form(kind):
     assert abs(len(long) - len(short)) < 80
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(400), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(schedules())
 def test_any_schedule_in_plain_python(drawn):
     fields, steps, _ = drawn
@@ -218,7 +219,7 @@ def test_optax_code_of_every_kind(kind, precise):
     jax.config.update("jax_enable_x64", False)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(schedules())
 def test_any_schedule_in_jax(drawn):
     jax = pytest.importorskip("jax")
@@ -335,7 +336,7 @@ def test_unknown_target():
         export(spec_of("cosine"), "keras", LR, 10)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.floats(-3, 3), st.floats(0.1, 3), st.integers(0, 30))
 def test_tracing_follows_arrays_that_are_changed_in_place(a, b, t):
     def formula(d):

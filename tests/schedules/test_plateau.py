@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from conftest import examples
 from lrtool.schedules.plateau import Plateau, PlateauState
 
 FIELDS = st.fixed_dictionaries(
@@ -25,7 +26,7 @@ FIELDS = st.fixed_dictionaries(
 VALUES = st.lists(st.floats(-2, 2) | st.just(math.nan), max_size=40)
 
 
-@settings(max_examples=1000, derandomize=True, deadline=None, database=None)
+@settings(max_examples=examples(1000), derandomize=True, deadline=None, database=None)
 @given(FIELDS, VALUES)
 def test_equals_torch(fields, values):
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
@@ -36,7 +37,7 @@ def test_equals_torch(fields, values):
         assert 0.1 * ours.update(value) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-12)
 
 
-@settings(max_examples=200, derandomize=True, deadline=None, database=None)
+@settings(max_examples=examples(200), derandomize=True, deadline=None, database=None)
 @given(FIELDS, VALUES, st.integers(0, 40))
 def test_resumes_from_its_state(fields, values, at):
     whole, first, second = (PlateauState(Plateau(**fields), peak=0.1) for _ in range(3))

@@ -13,19 +13,20 @@ from pydantic import TypeAdapter
 sys.path.insert(0, str(Path(__file__).parent))
 from strategies import KINDS_DRAWN, schedules
 
+from conftest import examples
 from lrtool.schedules import KINDS
 
 ANY = TypeAdapter(KINDS.annotation())
 settings.register_profile(
     "schedules",
-    max_examples=1000,
+    max_examples=examples(1000),
     derandomize=True,
     deadline=None,
     database=None,
     suppress_health_check=list(HealthCheck),
     phases=[Phase.generate],  # the first counterexample is small enough, since runs are short
 )
-THOUSAND = settings(settings.get_profile("schedules"))
+MANY = settings(settings.get_profile("schedules"))
 PEAKS = st.floats(1e-6, 1e3)
 
 
@@ -39,7 +40,7 @@ def bound(drawn, lr=1.0):
     return ANY.validate_python(config).bind(lr, steps)
 
 
-@THOUSAND
+@MANY
 @given(schedules(), PEAKS)
 def test_finite_and_between_zero_and_the_peak(drawn, lr):
     with np.errstate(divide="raise", invalid="raise", over="raise"):
@@ -49,7 +50,7 @@ def test_finite_and_between_zero_and_the_peak(drawn, lr):
     assert (values <= lr).all()
 
 
-@THOUSAND
+@MANY
 @given(schedules())
 def test_array_equals_one_by_one(drawn):
     curve = bound(drawn)
@@ -61,7 +62,7 @@ def test_array_equals_one_by_one(drawn):
     assert curve(steps[None, :, None]).shape == (1, len(steps), 1)
 
 
-@THOUSAND
+@MANY
 @given(schedules(), st.integers(0, 40))
 def test_resume_at_any_step(drawn, at):
     config, steps, _ = drawn
@@ -70,7 +71,7 @@ def test_resume_at_any_step(drawn, at):
     assert resumed(np.arange(at, steps + 5)).tolist() == whole[at:].tolist()
 
 
-@THOUSAND
+@MANY
 @given(schedules())
 def test_constant_after_the_end(drawn):
     curve, steps = bound(drawn), drawn[1]
@@ -78,7 +79,7 @@ def test_constant_after_the_end(drawn):
     assert curve(10**12) == curve(steps)
 
 
-@THOUSAND
+@MANY
 @given(schedules())
 def test_exact_at_the_corners(drawn):
     """First update, end of warm-up, last update and end are what the formula alone gives there."""
@@ -99,7 +100,7 @@ def test_exact_at_the_corners(drawn):
         assert low * (1 - 1e-12) <= curve(0) <= high * (1 + 1e-12)
 
 
-@THOUSAND
+@MANY
 @given(schedules(), PEAKS, st.integers(-10, 10))
 def test_scaling_the_peak_scales_the_curve(drawn, lr, power):
     steps = np.arange(drawn[1] + 1)
@@ -107,7 +108,7 @@ def test_scaling_the_peak_scales_the_curve(drawn, lr, power):
     np.testing.assert_allclose(bound(drawn, lr)(steps), lr * bound(drawn)(steps), rtol=1e-15)
 
 
-@THOUSAND
+@MANY
 @given(schedules(), PEAKS)
 def test_json_round_trip(drawn, lr):
     schedule = ANY.validate_python(drawn[0])
@@ -117,7 +118,7 @@ def test_json_round_trip(drawn, lr):
     assert again.bind(lr, drawn[1])(steps).tolist() == schedule.bind(lr, drawn[1])(steps).tolist()
 
 
-@THOUSAND
+@MANY
 @given(schedules({"one_cycle", "cyclical", "scaled", "clipped", "repeated", "sequence"}))
 def test_momentum_stays_below_one(drawn):
     config, steps, _ = drawn
@@ -128,7 +129,7 @@ def test_momentum_stays_below_one(drawn):
         assert values.tolist() == [curve(t) for t in range(steps + 3)]
 
 
-@THOUSAND
+@MANY
 @given(st.lists(schedules(), min_size=3, max_size=3))
 def test_nesting_is_associative(drawn):
     a, b, c = ({**config, "duration": steps} for config, steps, _ in drawn)

@@ -9,8 +9,9 @@ from lrtool.analysis.search.short_runs import LRS
 
 #: Trainings of each seed: on the first grid and in its gaps; and those that bracket the stability limit.
 PROBES, LIMITS = LRS + 4, 10
-#: Of one seed, so many show where the best LR lies; where the budget holds fewer they are made shorter.
-_ENOUGH = 12
+#: Trainings of one seed that a budget is to hold, the LRs of the first grid, and the part of the telling updates that
+#: each is to have: many LRs where each training is long enough to tell, fewer where they would be too short for that.
+_SIZES = ((12, LRS, 1.0), (8, 5, 1.0), (5, 5, 0.5), (4, 3, 0.5), (3, 3, 0.0))
 #: Of so few nothing can be said.
 LEAST = 3
 #: How much shorter they are made at a time: lengths that a little more or less of a budget does not change.
@@ -31,19 +32,27 @@ class ProbePlan:
     whole: bool
 
 
-def probe_plan(left: float, cost: Callable[[int], float], longest: int, shortest: int, seeds: int) -> ProbePlan | None:
+def probe_plan(
+    left: float, cost: Callable[[int], float], longest: int, shortest: int, seeds: int, telling: int = 0
+) -> ProbePlan | None:
     """What so much of a budget holds; None where it holds too few trainings to say anything.
 
     `left`: of the budget, in training runs; `cost`: what a training of so many updates costs, in the same. `longest`,
-    `shortest`: updates of a training at most and at least; `seeds`: at most.
+    `shortest`: updates of a training at most and at least; `seeds`: at most. `telling`: the updates from which more
+    LRs tell more than longer trainings do: where there is no room for so many of them, there are fewer.
     """
     if left >= seeds * (PROBES + LIMITS) * cost(longest):
         return ProbePlan(longest, LRS, seeds, whole=True)
+    for trials, lrs, part in _SIZES:
+        steps = _longest(left / trials, cost, longest, shortest)
+        if steps is not None and steps >= part * min(telling, longest):
+            return ProbePlan(steps, lrs, 1, whole=False)
+    return None
+
+
+def _longest(each: float, cost: Callable[[int], float], longest: int, shortest: int) -> int | None:
+    """Updates of the longest training that costs no more than so much; None where the shortest costs more."""
     steps = longest
-    while steps > shortest and left < _ENOUGH * cost(steps):
+    while steps > shortest and each < cost(steps) - 1e-9:
         steps = max(shortest, round(steps * _SHORTER))
-    fits = int(left / cost(steps) + 1e-9)
-    if fits < LEAST:
-        return None
-    lrs = LRS if fits >= _ENOUGH else 5 if fits >= 2 * LEAST + 2 else LEAST
-    return ProbePlan(steps, lrs, 1, whole=False)
+    return steps if each >= cost(steps) - 1e-9 else None

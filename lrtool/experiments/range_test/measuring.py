@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lrtool.analysis.range_test_result import Caveat, RangeTestResult, Reason
+from lrtool.analysis.range_test_result import Caveat, LrEstimate, RangeTestResult, Reason
 from lrtool.analysis.search.probe_plan import ProbePlan
 from lrtool.analysis.search.short_runs import centre, inferred_limit
 from lrtool.config.settings import SHORTEST_PROBE
@@ -34,6 +34,7 @@ def measured(setup: Setup, ramp: RangeTestResult, plan: ProbePlan | None, spendi
         limited = _limited(setup, ramp, plan, spending)
         if limited.stability is ramp.stability:
             limited = inferred_limit(limited, found.readings[0])
+        limited = _keeping(limited, ramp.suggestion)
     result = found.read(_shorter(setup, limited, plan))
     return _few_updates(setup, result, measured=result.source != ramp.source)
 
@@ -43,6 +44,14 @@ def _limited(setup: Setup, ramp: RangeTestResult, plan: ProbePlan, spending: Spe
     if limited is ramp and ramp.reason not in (Reason.FLAT, Reason.TOO_SHORT):
         return replace(ramp, left_out=(*ramp.left_out, _NO_LIMIT))
     return limited
+
+
+def _keeping(limited: RangeTestResult, own: LrEstimate | None) -> RangeTestResult:
+    """With the ramp's own suggestion, unless it lies above the limit: one seen in a few trainings is no surer."""
+    limit = limited.stability
+    if own is None or limited.suggestion is None or (limit is not None and own.value > limit.value):
+        return limited
+    return replace(limited, suggestion=own)
 
 
 def _shorter(setup: Setup, result: RangeTestResult, plan: ProbePlan) -> RangeTestResult:

@@ -22,9 +22,10 @@ def ramp(settings: RangeTestSettings) -> Curve:
     return Curve(lambda t: table[np.minimum(t.astype(np.int64), len(table) - 1)], settings.steps, settings.end)
 
 
-def range_test_trials(setup: Setup) -> list[Trial]:
-    """One trial per seed, all on the same ramp."""
-    first, curves = setup.config.seed, {"lr": ramp(setup.config.range_test)}
+def range_test_trials(setup: Setup, steps: int | None = None) -> list[Trial]:
+    """One trial per seed, all on the same ramp; of so many updates, or as many as the config says."""
+    settings = setup.config.range_test
+    first, curves = setup.config.seed, {"lr": ramp(settings.model_copy(update={"steps": steps or settings.steps}))}
     seeds = range(first, first + setup.config.range_test.seeds)
     return [setup.following(curves, seed, f"seed {seed}") for seed in seeds]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from lrtool.analysis.divergence import RANGE_TEST
 from lrtool.analysis.range_test import analyse
 from lrtool.analysis.range_test_result import Caveat, RangeTestResult, Reason
+from lrtool.config.settings import RangeTestSettings
 from lrtool.engine.trials import Trace
 from lrtool.experiments.budget import RANGE_TEST as USUAL
 from lrtool.experiments.budget import Budget
@@ -78,18 +80,16 @@ class _RangeTest:
     def measure(self, runner: TrialRunner, budget: Budget, quick: bool) -> RangeTestResult:
         """The ramp and, unless that is all that is wanted, the short trainings that the budget holds."""
         spending, settings = Spending(self.setup, runner, budget), self.setup.config.range_test
-        alone, seeds = quick or not settings.probe_steps, spending.ramp_seeds
+        alone = quick or not settings.probe_steps
         self.listener.announced(*spending.announced(alone))
-        result = self._ramp(runner, seeds)
-        if seeds < settings.seeds:
-            left = f"{settings.seeds - seeds} of the ramp's {settings.seeds} seeds"
-            result = replace(result, left_out=(*result.left_out, left))
+        result = self._ramp(runner, *spending.ramp_size(alone))
         self._spent(runner, spending)
         self.cost["first_answer_seconds"] = round(time.perf_counter() - self.began, 3)
         if alone:
-            return result
+            return self._checked(result)
         with spending.budget.aside():
             self._first(result)
+        result = self._checked(result)
         plan = spending.plan(most_seeds(self.setup))
         self.listener.expected(runner.steps + spending.ahead(plan))
         result = measured(self.setup, result, plan, spending).cautioned()
@@ -116,21 +116,26 @@ class _RangeTest:
         plot = RangeTestPlot.of(result, self.setup.config.name, validation_of(self.traces))
         save(draw_range_test(plot), self.run.folder, "range_test")
 
-    def _ramp(self, runner: TrialRunner, seeds: int) -> RangeTestResult:
+    def _ramp(self, runner: TrialRunner, seeds: int, steps: int) -> RangeTestResult:
         setup, settings = self.setup, self.setup.config.range_test
-        trials = range_test_trials(setup)[:seeds]
+        trials = range_test_trials(setup, steps)[:seeds]
         recipe = replace(setup.recipe, eval_every=_val_every(setup), divergence_rule=RANGE_TEST, plateau=None)
         task = setup.task if settings.val_every.amount else replace(setup.task, val=None)
         began = time.perf_counter()
         self.traces = runner.run(trials, task, recipe)
         self.cost["ramp_seconds"] = round(time.perf_counter() - began, 3)
-        table, losses = trials[0].curves["lr"].table(), losses_of(self.traces, settings.steps)
+        table, losses = trials[0].curves["lr"].table(), losses_of(self.traces, steps)
         result = analyse(table, losses, settings.smoothing, methods=settings.methods)
+        result = replace(result, left_out=(*_smaller(settings, seeds, steps),))
         if settings.suggest is not None:
             result = result.suggesting(settings.suggest)
-        if result.suggestion is not None and not falls_along_its_gradient(setup):
-            result = result.noting(Caveat.NOT_ITS_OWN_GRADIENT)
         return result
+
+    def _checked(self, result: RangeTestResult) -> RangeTestResult:
+        """The same, with what to know where the loss is not what the optimizer minimises."""
+        if result.suggestion is None or falls_along_its_gradient(self.setup):
+            return result
+        return result.noting(Caveat.NOT_ITS_OWN_GRADIENT)
 
     def _first(self, result: RangeTestResult) -> None:
         """Show the ramp's answer, and leave it on disk: whatever happens then, it stands there."""
@@ -146,6 +151,14 @@ class _RangeTest:
     def _spent(self, runner: TrialRunner, spending: Spending) -> None:
         self.run.steps = runner.steps
         self.cost.update(spending.spent(runner.trials))
+
+
+def _smaller(settings: RangeTestSettings, seeds: int, steps: int) -> Iterator[str]:
+    """What is left out of a ramp that has fewer seeds, or updates, than the config says."""
+    if seeds < settings.seeds:
+        yield f"{settings.seeds - seeds} of the ramp's {settings.seeds} seeds"
+    if steps < settings.steps:
+        yield f"a longer ramp ({steps} instead of {settings.steps} updates)"
 
 
 def _val_every(setup: Setup) -> int:

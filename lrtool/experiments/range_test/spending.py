@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Protocol
@@ -16,9 +17,12 @@ from lrtool.experiments.setup import Setup
 
 #: The ramp may take this part of the budget; it has fewer seeds where all would take more, but one at least.
 _RAMP = 1 / 5
-
+#: Where one seed alone would take more than this part it has fewer updates, down to those that still show something.
+_LONG, _SHORTEST_RAMP = 1 / 4, 40
 #: Where the ramp took more of it, this part of the time is planned with.
 _LEFT = 1 / 4
+#: Trainings of this part of the run's updates tell more than more LRs would.
+_TELLING = 1 / 4
 
 
 class Holds(Protocol):
@@ -44,16 +48,21 @@ class Spending:
         budget.begin()
         self._checks = 1 if setup.task.val is not None else 0
 
-    @property
-    def ramp_seeds(self) -> int:
-        """Seeds of the ramp: all of the config's where the budget is not mainly spent on them."""
-        settings = self._setup.config.range_test
-        return min(settings.seeds, max(1, int(_RAMP * self.budget.runs / self.budget.part(settings.steps, 0))))
+    def ramp_size(self, alone: bool) -> tuple[int, int]:
+        """Seeds and updates of the ramp: the config's, or fewer where the budget would mainly be spent on them.
+
+        `alone`: nothing comes after it, so all of the updates are worth it.
+        """
+        settings, budget = self._setup.config.range_test, self.budget
+        steps = settings.steps
+        while not alone and steps > _SHORTEST_RAMP and budget.part(steps, 0) > _LONG * budget.runs + 1e-9:
+            steps = max(_SHORTEST_RAMP, round(steps * 2**-0.5))
+        return min(settings.seeds, max(1, int(_RAMP * budget.runs / budget.part(steps, 0)))), steps
 
     def announced(self, ramp_alone: bool) -> tuple[str, int]:
         """What it will cost, in words, and about how many updates it has: before anything was trained."""
         settings, budget = self._setup.config.range_test, self.budget
-        ramp = self.ramp_seeds * settings.steps
+        ramp = math.prod(self.ramp_size(ramp_alone))
         runs = budget.part(ramp, 0)
         if ramp_alone:
             return f"{ramp:,} updates ({runs:.2g} training runs), about {_seconds(runs * budget.one)} s", ramp
@@ -126,7 +135,10 @@ class Spending:
 
     def _plan(self, left: float, seeds: int) -> ProbePlan | None:
         longest = self._longest
-        return probe_plan(left, self._cost, longest, min(SHORTEST_PROBE, longest), seeds) if longest else None
+        if not longest:
+            return None
+        telling = round(_TELLING * self._setup.steps)
+        return probe_plan(left, self._cost, longest, min(SHORTEST_PROBE, longest), seeds, telling)
 
     def _cost(self, steps: int) -> float:
         return self.budget.part(steps, self._checks)

@@ -37,3 +37,9 @@ def test_a_little_more_or_less_is_the_same_plan():
 def test_a_budget_that_holds_no_comparison_has_no_plan():
     assert probe_plan(0.1, cost, 200, 20, 3) is None
     assert probe_plan(-1.0, cost, 200, 20, 3) is None
+
+
+def test_where_many_would_be_too_short_fewer_are_longer():
+    many, few = probe_plan(1.0, cost, 200, 20, 3), probe_plan(1.0, cost, 200, 20, 3, telling=100)
+    assert few.lrs < many.lrs and few.steps > many.steps and few.lrs * cost(few.steps) <= 1.0
+    assert probe_plan(8.0, cost, 200, 20, 3, telling=100).lrs == many.lrs

@@ -137,8 +137,16 @@ def _said(section: BaseModel, beside: Container[str] = ()) -> dict[str, Any]:
         value = getattr(section, name)
         if name in beside or (name != "kind" and value == field.get_default(call_default_factory=True)):
             continue
-        said[name] = _said(value, _BESIDE_TRAINING) if isinstance(value, BaseModel) else to_jsonable_python(value)
+        inner = isinstance(value, BaseModel)
+        said[name] = _said(value, _BESIDE_TRAINING) if inner else _told(to_jsonable_python(value))
     return said
+
+
+def _told(value: Any) -> Any:
+    """A value without the parts that say nothing: a duration or level may have got new ones since."""
+    if not isinstance(value, dict):
+        return value
+    return {name: _told(part) for name, part in value.items() if part is not None}
 
 
 def _measure(setup: Setup) -> Truth:

@@ -1,5 +1,3 @@
-import time
-
 import pytest
 
 from lrtool.config.problems import ConfigError
@@ -224,11 +222,10 @@ def test_a_problem_of_the_base_has_the_place_in_the_base(sweep, tmp_path):
     assert problems(sweep, "base: bad.yaml\n")[0][:2] == ("bad.yaml:3:8", "data.kind")
 
 
-def test_ten_million_trials_are_refused_at_once_with_the_flag(sweep):
+def test_ten_million_trials_are_refused_at_once_with_the_flag(sweep, monkeypatch):
     text = "base: base.yaml\ngrid: {optimizer.lr: {log: [1e-4, 1], points: 1000}, seed: 10000}\n"
-    began = time.perf_counter()
+    monkeypatch.setattr("lrtool.config.sweep.planner.cells", lambda *_: pytest.fail("it makes them"))
     with pytest.raises(UsageError, match=r"10,000,000 trials, but at most 100,000.*--max-trials 10000000"):
         sweep(text)
-    assert time.perf_counter() - began < 60  # it does not make them
     with pytest.raises(UsageError, match="6 trials, but at most 5"):
         sweep("base: base.yaml\nseeds: 6\n", most=5)

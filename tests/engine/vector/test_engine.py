@@ -226,7 +226,7 @@ def test_a_signal_stops_every_worker_and_keeps_what_was_trained(side_by_side: Ve
     # Long enough that the first chunk is far from the end.
     trials, watched = [trial(seed, 20_000, 0.01) for seed in range(4)], Interrupting()
     with pytest.raises(Interrupted) as raised:
-        side_by_side.run(small_task(), trials, SGD, watched)
+        side_by_side.run(small_task(torch.float64), trials, SGD, watched)
     assert raised.value.signum == signal.SIGTERM
     assert {trace.status for trace in watched.traces.values()} == {Status.INTERRUPTED}
     assert all(0 < trace.steps < 20_000 for trace in watched.traces.values())

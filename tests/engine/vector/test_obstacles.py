@@ -27,7 +27,7 @@ def test_plain_settings_are_no_obstacle() -> None:
     [
         (replace(RECIPE, precision="bf16"), "bf16"),
         (replace(RECIPE, plateau=Plateau()), "plateau"),
-        *((Recipe(spec(lr=0.1)), kind) for kind, spec in KINDS.kinds.items() if not spec.stackable),
+        *((Recipe(spec.model_construct(lr=0.1)), kind) for kind, spec in KINDS.kinds.items() if not spec.stackable),
     ],
 )
 def test_each_setting_is_named(recipe: Recipe, says: str) -> None:
