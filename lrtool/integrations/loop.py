@@ -160,10 +160,7 @@ class RangeTest:
             self._model, self._optimizer, loader, per_epoch, self._duration or _EPOCHS * per_epoch, train, self._state,
             self._schedule, {**({"seeds": 1} if once else {}), **self._settings}, (loader,), notes, repeats=not once,
         )  # fmt: skip
-        options = self._options
-        return measure(
-            foreign, RangeTestOptions(options.budget, options.quick or once, options.progress, options.output)
-        )
+        return measure(foreign, replace(self._options, quick=self._options.quick or once))
 
     def _batches(self, work: _Work, loader: Iterable[Any]) -> Iterator[Any]:
         while (updates := work.wanted()) is not None:
