@@ -20,10 +20,12 @@ __all__ = ["compare", "load", "range_test", "schedule", "train", "tune"]
 
 def __getattr__(name: str) -> object:
     """The functions of the API, each imported when it is first asked for: importing lrtool costs nothing."""
-    if name not in __all__:
+    if name not in (*__all__, "integrations"):
         raise AttributeError(f"module 'lrtool' has no attribute {name!r}")
     from importlib import import_module
 
+    if name == "integrations":
+        return import_module("lrtool.integrations")
     found = globals()[name] = getattr(import_module(f"lrtool.api.{name}"), name)
     return found
 

@@ -30,5 +30,5 @@ def test_the_examples_are_found():
         "lrtool.analysis.statistics.comparison.compare",
         "lrtool.schedules.decays.cosine.Cosine",
         "lrtool.analysis.pruning.halving.Halving",
-        "lrtool.integrations.torch.CurveLR",
+        "lrtool.live.curve_lr.CurveLR",
     } <= found

@@ -76,12 +76,13 @@ def range_test(
     """
     objects = Objects(model, data, val, optimizer, loss, schedule, seed, settings, preserve, keep)
     with working(output) as folder, asked(objects, overrides, allow_import, engine) as ready:
-        return _tested(ready, folder, budget, quick, progress, temporary=output is None)
+        return tested(ready, folder, budget, quick, progress, temporary=output is None)
 
 
-def _tested(
+def tested(
     ready: Asked, folder: Path, budget: float | None, quick: bool, progress: bool, temporary: bool
 ) -> RangeTestAnswer:
+    """Make the range test of what is ready to be trained, below `folder`, and show how far it is."""
     from lrtool.experiments.range_test.range_test import run_range_test
 
     with shown(f"{ready.setup.config.name}: LR range test", progress) as watch:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torch.optim import Optimizer
 
-    from lrtool.integrations.torch import CurveLR
+    from lrtool.live.curve_lr import CurveLR
 
 #: Rows of the table of a long run.
 _ROWS = 11
@@ -51,7 +51,7 @@ class ScheduleView(Shown):
 
         Each parameter group has the LR that it was made with as its peak; `options` as `CurveLR` takes them.
         """
-        from lrtool.integrations.torch import CurveLR
+        from lrtool.live.curve_lr import CurveLR
 
         options.setdefault("steps_per_epoch", self.steps_per_epoch)
         return CurveLR(optimizer, self.schedule, steps, **options)

@@ -78,6 +78,11 @@ class Preserved:
         for parameter in self.parameters:
             parameter.grad = None
 
+    def rewind_all(self) -> None:
+        """The same, and all else that is remembered but for the process's own state, random numbers among it."""
+        self.rewind()
+        self._rest.restore()
+
     def put_back(self) -> None:
         """Everything is as it was, in the same objects; may be called again where something broke into it."""
         errors: list[Exception] = []

@@ -148,12 +148,7 @@ class LrResult(Result):
         lr = self.suggested_lr
         if lr is None:
             raise UsageError(f"there is no LR to set: {self.reason}", where="apply")
-        from lrtool.live.optimizer import group_scales, set_lrs
+        from lrtool.live.peak import set_peak
         from lrtool.live.wrappers import bare_optimizer
 
-        inner = bare_optimizer(optimizer)
-        lrs = [lr * scale for scale in group_scales(inner)]
-        set_lrs(inner, lrs)
-        for group, each in zip(inner.param_groups, lrs, strict=True):
-            if "initial_lr" in group:
-                group["initial_lr"] = each
+        set_peak(bare_optimizer(optimizer), lr)
