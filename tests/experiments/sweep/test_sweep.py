@@ -132,7 +132,7 @@ def test_an_interrupted_sweep_resumes_to_the_same_results(sweep, tmp_path, count
 def newest(tmp_path):
     from lrtool.runs.folder import RunFolder
 
-    return RunFolder.open(tmp_path / "out/small")
+    return RunFolder.open(tmp_path / "out/s")  # named after the sweep's file
 
 
 def test_a_single_missing_trial_equals_that_of_the_whole_sweep(sweep):
