@@ -1,6 +1,7 @@
 """What all tests share: folders of their own, which of them are slow, and how many examples they draw."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -46,3 +47,12 @@ def own_folders(tmp_path_factory):
         # A job that runs the tests shall not have what they find in its summary.
         patch.delenv("GITHUB_STEP_SUMMARY", raising=False)
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_signals():
+    """Signals do what they do in a terminal, also where the tests run in the background or under nohup."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)

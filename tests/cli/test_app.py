@@ -142,8 +142,6 @@ def test_a_signal_stops_a_run_resumably(config, sent, code):
     process = subprocess.Popen(
         [sys.executable, "-m", "lrtool", "train", str(path), "--output", "out"],
         cwd=path.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        # Where the tests run under nohup, a child would ignore SIGHUP too.
-        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
     )  # fmt: skip
     metrics = path.parent / "out" / "small" / "latest" / "metrics.csv"
     began = time.monotonic()
