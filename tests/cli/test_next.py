@@ -39,7 +39,7 @@ def test_the_advice_of_a_range_test_trains_with_the_same_options(cli, config, tm
     words = advised(out)
     assert "optimizer.lr=0.2" not in words and not any("range_test" in word for word in words)
     code, out, err = cli(*words, "--quiet")
-    assert code == 0 and out.startswith("finished after 12 updates"), err
+    assert code == 0 and "(suggested by range-test" in out and "\nfinished after 12 updates" in out, err
     resolved = load_config(tmp_path / "my out/small/latest/config.yaml")
     assert resolved.seed == 5
 
@@ -73,7 +73,9 @@ def test_a_tuned_config_is_written_with_its_comments_and_trains(cli, config, tmp
     run = next(folder for folder in (tmp_path / "outputs/small").iterdir() if folder.name.endswith("tune"))
     for given in (run, "outputs/small"):
         assert cli("train", path, "--lr-from", given, "--quiet")[0] == 0
-        assert load_config(tmp_path / "outputs/small/latest/config.yaml").optimizer.lr == tuned.optimizer.lr
+        trained = load_config(tmp_path / "outputs/small/latest/config.yaml")
+        # The config has the digits that are shown; the run's own are exact.
+        assert trained.optimizer.lr == pytest.approx(tuned.optimizer.lr, rel=5e-3)
 
 
 @pytest.mark.parametrize(("place", "words"), [("nowhere/t.yaml", "there is no folder nowhere"), (".", "is a folder")])

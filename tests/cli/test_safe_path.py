@@ -61,7 +61,7 @@ def test_processes_of_a_sweep_import_nothing_from_the_working_folder(lrtool, pla
     arguments = ["--executor", "local", "--workers", 2, "--output", tmp_path / "out", "--quiet"]
     done = lrtool(form, "sweep", tmp_path / "s.yaml", *arguments)
     assert done.returncode == 0 and not planted.exists(), done.stderr
-    assert [trial.status for trial in read_trials(tmp_path / "out/small/latest")] == ["finished"] * 2
+    assert [trial.status for trial in read_trials(tmp_path / "out/s/latest")] == ["finished"] * 2
 
 
 def test_whatever_a_command_starts_leaves_the_working_folder_out(lrtool, planted, config, tmp_path):
