@@ -160,7 +160,7 @@ def test_it_does_not_stack_and_says_so(tmp_path: Path) -> None:
         ({"use": "opt.py:Slw"}, "did you mean 'Slow'"),
         ({"use": "opt.py:number"}, "opt.py:number is no class or function"),
         ({"use": "torch.optim.lr_scheduler:StepLR"}, "allow it with --allow-import"),
-        ({"use": "somewhere:Opt"}, "an installed package, and a config may not run those unasked"),
+        ({"use": "somewhere:Opt"}, "nor a package .somewhere., which it may not run unasked.*--allow-import somewhere"),
         ({"use": "opt.py:Slow", "args": {"kk": 1}}, r"does not take these args: .*'kk'.*its signature is Slow"),
         ({"use": "opt.py:Slow", "args": {"lr": 1}}, r"optimizer\.args\.lr.*lr stands in args and beside it"),
         ({"use": "torch.optim:AdamW", "weight_decay": 0.1, "args": {"weight_decay": 1}}, r"args\.weight_decay"),
