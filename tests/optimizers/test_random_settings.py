@@ -21,14 +21,15 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from torch import Tensor, nn
 
+from conftest import DEEP
 from lrtool.config.load import load_config
 from lrtool.errors import UsageError
 from lrtool.optimizers import KINDS, Optimizer, ParamGroup
 from lrtool.optimizers.parts.layers import Parameters
 
-STEPS, SETTINGS, TRIALS = 200, 14, 2
-#: Parameters that are to be proofs, of 56: what diverges, or amplifies rounding without end, is none.
-PROOFS = 44
+STEPS, SETTINGS, TRIALS = 200, 14 if DEEP else 6, 2
+#: Comparisons that are to be proofs, of two for each trial: what diverges, or amplifies rounding without end, is none.
+PROOFS = round(0.78 * 2 * SETTINGS * TRIALS)
 STACKABLE = [kind for kind, spec in KINDS.kinds.items() if spec.stackable]
 #: Tolerance against torch, by precision, besides what rounding is amplified to.
 PRECISIONS = [(torch.float64, 1e-10), (torch.float32, 2e-5)]
