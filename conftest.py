@@ -19,10 +19,16 @@ SLOW = (
     "integrations",
     "live",
     "loggers",
+    "optimizers/test_random_settings.py",
+    "optimizers/test_references.py",
     "optimizers/test_updates.py",
     "report/test_figures.py",
+    "report/plots/test_range_test.py",
+    "report/plots/test_reading.py",
     "report/plots/test_tune.py",
+    "schedules/test_properties.py",
     "test_configs.py",
+    "test_doctests.py",
 )
 
 #: Whether `make test-deep` asked for all examples of the tests that draw theirs.
