@@ -20,6 +20,8 @@ _CURVES = 400
 #: The LR chosen must be good within this, in log LR, too: beside it the loss may rise steeply.
 _CARE = 0.1
 _ROUNDING = 1e-9
+#: Losses of which the square is 0 are 0: their spread could be no scale of anything.
+_SQUARE_VANISHES = 1e-150
 
 
 class NoAnswer(Enum):
@@ -75,6 +77,7 @@ def fit_response(lr: Array, losses: Array, matters: bool = False) -> Response:
     """
     order = np.argsort(lr)
     x, losses = np.log(np.asarray(lr, np.float64)[order]), np.asarray(losses, np.float64)[order]
+    losses = np.where(np.abs(losses) < _SQUARE_VANISHES, 0.0, losses)
     finite = np.isfinite(losses)
     grid = _fine_grid(x)
     if not finite.any():
