@@ -66,3 +66,10 @@ def own_signals():
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Range tests draw no plots: they take longer than all else."""
+    monkeypatch.setattr("lrtool.experiments.range_test.range_test.save", lambda *_: None)
+    monkeypatch.setattr("lrtool.experiments.range_test.range_test.draw_range_test", lambda *_: None)

@@ -3,8 +3,6 @@
 import pytest
 import torch
 
-from lrtool.experiments.range_test import range_test as running
-
 #: A ramp alone, as short as can be read.
 QUICK = {"duration": 40, "steps": 24, "seeds": 1, "probe_steps": 0, "progress": False}
 
@@ -12,13 +10,6 @@ QUICK = {"duration": 40, "steps": 24, "seeds": 1, "probe_steps": 0, "progress": 
 @pytest.fixture
 def quick():
     return dict(QUICK)
-
-
-@pytest.fixture
-def undrawn(monkeypatch):
-    """No plots are drawn: they take longer than all else."""
-    monkeypatch.setattr(running, "save", lambda *_: None)
-    monkeypatch.setattr(running, "draw_range_test", lambda *_: None)
 
 
 @pytest.fixture

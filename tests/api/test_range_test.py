@@ -1,7 +1,6 @@
 """A range test in a user's process: what is given is left as it was, whatever happens, and what is odd is said."""
 
 import contextlib
-import importlib.util
 import os
 import signal
 import sys
@@ -16,12 +15,7 @@ from torch import nn
 
 import lrtool
 from lrtool.errors import LrtoolError, TaskError, UsageError
-
-spec = importlib.util.spec_from_file_location("live_digests", Path(__file__).parents[1] / "live" / "digests.py")
-digests = importlib.util.module_from_spec(spec)
-sys.modules["live_digests"] = digests
-spec.loader.exec_module(digests)
-digest, trained, Net = digests.digest, digests.trained, digests.Net
+from tests.live.digests import Net, digest, trained
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 LOSS = nn.CrossEntropyLoss()

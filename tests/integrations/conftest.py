@@ -1,12 +1,9 @@
 """Data on which a short ramp shows an LR, digests of what must be left as it was, and no plots, which take longest."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 import torch
 
-from lrtool.experiments.range_test import range_test as running
+from tests.live.digests import digest as digest_of
 
 #: A ramp alone, as short as shows something.
 QUICK = {"quick": True, "steps": 40, "seeds": 1, "start": 1e-4, "progress": False}
@@ -15,12 +12,6 @@ QUICK = {"quick": True, "steps": 40, "seeds": 1, "start": 1e-4, "progress": Fals
 @pytest.fixture
 def quick():
     return dict(QUICK)
-
-
-@pytest.fixture
-def undrawn(monkeypatch):
-    monkeypatch.setattr(running, "save", lambda *_: None)
-    monkeypatch.setattr(running, "draw_range_test", lambda *_: None)
 
 
 @pytest.fixture
@@ -37,8 +28,4 @@ def loader(pairs):
 
 @pytest.fixture
 def digest():
-    path = Path(__file__).parents[1] / "live" / "digests.py"
-    spec = importlib.util.spec_from_file_location("digests_of_integrations", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.digest
+    return digest_of

@@ -1,13 +1,11 @@
 # ruff: noqa: NPY002 - what a user draws from the global state has to be put back
 """Whatever happens inside, live objects are afterwards as they were: bit for bit, the same objects, every time."""
 
-import importlib.util
 import os
 import random
 import signal
 import sys
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,12 +14,7 @@ from torch import nn
 
 from lrtool.live import preserved as module
 from lrtool.live.preserved import attached_schedulers, preserved
-
-spec = importlib.util.spec_from_file_location("live_digests", Path(__file__).with_name("digests.py"))
-digests = importlib.util.module_from_spec(spec)
-sys.modules["live_digests"] = digests
-spec.loader.exec_module(digests)
-digest, trained = digests.digest, digests.trained
+from tests.live.digests import digest, trained
 
 
 def wreck(model, optimizer, scheduler, loader):
