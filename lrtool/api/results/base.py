@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from lrtool.api.results.html import page
 from lrtool.errors import UsageError
@@ -19,7 +19,11 @@ from lrtool.status import Status
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from lrtool.experiments.session import Session
+
 Row = dict[str, Any]
+#: All that a command found, as its own module has it.
+F = TypeVar("F")
 
 
 class Shown(ABC):
@@ -116,11 +120,30 @@ class Result(Shown):
         return target
 
 
-class LrResult(Result):
-    """A result that suggests an LR."""
+class LrResult(Result, Generic[F]):
+    """A result that suggests an LR; of a command in this process with all that it found.
 
-    #: How many times the suggested LR each parameter group of a user's own optimizer gets.
-    scales: Sequence[float] = ()
+    `scales`: how many times the suggested LR each parameter group of a user's own optimizer gets. `said`: what to know
+    about how the data were read.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        temporary: Path | None = None,
+        session: Session | None = None,
+        found: F | None = None,
+        scales: Sequence[float] = (),
+        said: Sequence[str] = (),
+    ) -> None:
+        super().__init__(folder, temporary)
+        self.session, self.found, self.scales, self._said = session, found, scales, tuple(said)
+
+    def made(self) -> tuple[Session, F]:
+        """The command and all that it found, in this process; UsageError for a result that was loaded."""
+        if self.session is None or self.found is None:
+            raise UsageError("this result was read from a folder", remedy="use its `summary`")
+        return self.session, self.found
 
     @property
     def suggested_lr(self) -> float | None:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lrtool.api.results.base import LrResult, Row
-from lrtool.errors import UsageError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from lrtool.analysis.range_test_result import LrEstimate, RangeTestResult
-    from lrtool.experiments.session import Session
+    # Ruff does not look into the brackets of a base.
+    from lrtool.analysis.range_test_result import LrEstimate, RangeTestResult  # noqa: F401
     from lrtool.report.plots.range_test import RangeTestPlot
 
 _ROWS = (
@@ -27,29 +24,11 @@ _ROWS = (
 )
 
 
-class RangeTestAnswer(LrResult):
+class RangeTestAnswer(LrResult["RangeTestResult"]):
     """What an LR range test found: `suggested_lr`, its `interval`, and the LRs between which the loss falls.
 
     `found`: everything as arrays and estimates, of a test made in this process; `session`: its command.
     """
-
-    def __init__(
-        self,
-        folder: Path,
-        temporary: Path | None = None,
-        session: Session | None = None,
-        found: RangeTestResult | None = None,
-        scales: Sequence[float] = (),
-        said: Sequence[str] = (),
-    ) -> None:
-        super().__init__(folder, temporary)
-        self.session, self.found, self.scales, self._said = session, found, scales, tuple(said)
-
-    def made(self) -> tuple[Session, RangeTestResult]:
-        """The command and all that it found, of a range test in this process; UsageError for one that was loaded."""
-        if self.session is None or self.found is None:
-            raise UsageError("this result was read from a folder", remedy="use its `summary`")
-        return self.session, self.found
 
     @property
     def answer(self) -> str:

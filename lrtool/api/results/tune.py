@@ -2,45 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lrtool.api.results.base import LrResult, Row
-from lrtool.errors import UsageError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from lrtool.experiments.session import Session
-    from lrtool.experiments.tune_result import TuneResult
+    # Ruff does not look into the brackets of a base.
+    from lrtool.experiments.tune_result import TuneResult  # noqa: F401
 
 
-class TuneAnswer(LrResult):
+class TuneAnswer(LrResult["TuneResult"]):
     """What a tune found: `suggested_lr` with its 95% `interval`, and each schedule at its own best LR.
 
     `found`: everything as data, of a tune made in this process; `session`: its command.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        temporary: Path | None = None,
-        session: Session | None = None,
-        found: TuneResult | None = None,
-        scales: Sequence[float] = (),
-        said: Sequence[str] = (),
-    ) -> None:
-        super().__init__(folder, temporary)
-        self.session, self.found, self.scales, self._said = session, found, scales, tuple(said)
-
-    def made(self) -> tuple[Session, TuneResult]:
-        """The command and all that it found, of a tune in this process; UsageError for one that was loaded."""
-        if self.session is None or self.found is None:
-            raise UsageError("this result was read from a folder", remedy="use its `summary`")
-        return self.session, self.found
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to know about the LR, and about how the data were read."""
+        return (*super().notes, *self._said)
 
     @property
     def answer(self) -> str:
@@ -54,11 +38,6 @@ class TuneAnswer(LrResult):
         kind = self.rows()[0]["schedule"]
         interval = between((ends[0], ends[1]))
         return f"best peak LR {number(lr)} (95% interval {interval}) under {kind}, expected loss {number(loss)}"
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What to know about the LR, and about how the data were read."""
-        return (*super().notes, *self._said)
 
     @property
     def expected_loss(self) -> float | None:
