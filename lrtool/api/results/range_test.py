@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _ROWS = (
     ("starts to fall", "lower_lr", None),
     ("suggested peak LR", "suggested_lr", "interval"),
-    ("stable up to", "stability_limit", "stability_interval"),
+    ("does not blow up until", "stability_limit", "stability_interval"),
     ("starts to explode", "upper_lr", None),
 )
 
