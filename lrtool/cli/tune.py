@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lrtool import executors
 from lrtool.cli.advice import Given
 from lrtool.cli.common import (
     AllowImportOption,
@@ -28,6 +29,7 @@ from lrtool.cli.common import (
     print_json,
     say,
 )
+from lrtool.cli.placing import ExecutorOption, RayAddressOption, SlurmClusterOption, WorkersOption
 from lrtool.errors import ExitCode, UsageError
 from lrtool.status import Status
 
@@ -59,6 +61,10 @@ def command(
         ),
     ] = None,
     engine: EngineOption = "auto",
+    executor: ExecutorOption = executors.AUTO,
+    workers: WorkersOption = None,
+    ray_address: RayAddressOption = None,
+    slurm_cluster: SlurmClusterOption = "slurm",
     methods: MethodsOption = False,
     overrides: SetOption = None,
     output: OutputOption = Path("outputs"),
@@ -71,6 +77,7 @@ def command(
     path = needed_config(config, config_option, "tune")
     runs = budget_runs(budget)
     kinds = _kinds(schedules)
+    executors.check(executor, "--executor")
     checked = load(path, overrides, seed, methods)
     _target(write)
 
@@ -82,6 +89,10 @@ def command(
         budget=runs,
         allow_import=allowed(allow_import),
         engine=engine,
+        executor=executor,
+        workers=workers,
+        ray_address=ray_address,
+        slurm_cluster=slurm_cluster,
         progress=not (quiet or as_json),
         output=output,
     )

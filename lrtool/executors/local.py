@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from lrtool.executors.base import Executor, J, R, Work, WorkError
+from lrtool.executors.base import Executor, J, R, Requirements, Rest, Work, WorkError, whole
 from lrtool.safe_path import SAFE
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class LocalProcesses(Executor):
         self._workers = workers or cores()
 
     @classmethod
-    def start(cls, workers: int | None) -> Self:
+    def start(cls, workers: int | None, requirements: Requirements) -> Self:
         """With so many processes; unsaid, one for each core."""
         return cls(workers)
 
@@ -52,13 +52,16 @@ class LocalProcesses(Executor):
         return self._workers
 
     def run(
-        self, work: Work[J, R], jobs: Sequence[J], report: Callable[[R], None], lost: Callable[[J, str], None]
+        self,
+        work: Work[J, R],
+        jobs: Sequence[J],
+        report: Callable[[R], None],
+        lost: Callable[[J, str], None],
+        rest: Rest[J, R] = whole,
     ) -> None:
         """Do every job."""
         # Not at module level: what lists the executors for `lrtool --help` need not have it.
         from lrtool.children import GONE, heard
-
-        # Not at module level: what lists the executors for `lrtool --help` need not have it.
 
         waiting = deque(jobs)
         busy: dict[Child, J] = {}
