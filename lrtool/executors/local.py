@@ -84,8 +84,7 @@ class LocalProcesses(Executor):
     def _hired(self, work: Work[J, R]) -> Child:
         from lrtool.children import Child
 
-        threads = str(max(1, cores() // max(1, self.workers)))
-        with _environment({**dict.fromkeys(_THREADS, threads), **SAFE}):
+        with environment({**thread_settings(max(1, cores() // max(1, self.workers))), **SAFE}):
             return Child("spawn", _serve, work)
 
 
@@ -109,8 +108,13 @@ def _over(child: Child, message: Any, job: J, report: Callable[[Any], None], los
     return bool(kind == "done")
 
 
+def thread_settings(count: int) -> dict[str, str]:
+    """Environment variables by which numerical libraries use so many threads."""
+    return dict.fromkeys(_THREADS, str(count))
+
+
 @contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
+def environment(values: dict[str, str]) -> Iterator[None]:
     """Environment variables that a process started inside inherits."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)

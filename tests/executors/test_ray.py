@@ -3,7 +3,6 @@
 import os
 import re
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -143,10 +142,9 @@ class TestRefusals:
 
         monkeypatch.setattr("lrtool.executors.ray_cluster._HEALTHY", 2.0)
         with socket.create_server(("127.0.0.1", 0)) as server:
-            port, began = server.getsockname()[1], time.monotonic()
+            port = server.getsockname()[1]
             with pytest.raises(UsageError, match=f"there is no Ray cluster at 127.0.0.1:{port}.*ray start --head"):
                 asked_for("ray", None, Requirements(address=f"127.0.0.1:{port}"))
-        assert time.monotonic() - began < 60
 
     def test_no_cluster_here(self, monkeypatch):
         # As Ray itself says it: the cluster of these tests runs on this machine.

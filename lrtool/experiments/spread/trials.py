@@ -46,7 +46,7 @@ class TrialsJob:
 
 
 @dataclass(frozen=True)
-class Table:
+class Tabled:
     """The values of a curve at whole steps, which can be sent; a formula may hold functions, which cannot."""
 
     values: NDArray[np.float64]
@@ -62,7 +62,7 @@ def sendable(trial: Trial) -> Trial:
 
 
 def _as_table(curve: Curve) -> Curve:
-    return Curve(Table(curve(np.arange(curve.steps + 1))), curve.steps, curve.peak)
+    return Curve(Tabled(curve(np.arange(curve.steps + 1))), curve.steps, curve.peak)
 
 
 @dataclass(frozen=True)
