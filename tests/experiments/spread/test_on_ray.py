@@ -11,8 +11,8 @@ import pytest
 
 pytest.importorskip("ray", reason="Ray is not installed: make test-ray")
 
-for folder in (Path(__file__).parent, Path(__file__).parents[2] / "executors"):
-    sys.path.insert(0, str(folder))
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[2] / "executors"))
 from ray_nodes import Nodes
 from sweeps import GRID, project, same, swept
 
