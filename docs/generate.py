@@ -30,9 +30,8 @@ from lrtool.api.results.train import TrainAnswer
 from lrtool.api.results.tune import TuneAnswer
 from lrtool.api.schedule import ScheduleView
 from lrtool.cli.app import app
-from lrtool.config.cluster import ClusterSettings
 from lrtool.config.schema import Config
-from lrtool.config.settings import InitSettings, RangeTestSettings, TrainSettings
+from lrtool.config.settings import ClusterSettings, InitSettings, RangeTestSettings, TrainSettings
 from lrtool.config.sweep.schema import Range, SweepConfig, Tune
 from lrtool.errors import UsageError
 from lrtool.loggers import LOGGERS

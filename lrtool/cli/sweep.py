@@ -12,11 +12,15 @@ from lrtool import executors
 from lrtool.cli.common import (
     AllowImportOption,
     ConfigOption,
+    ExecutorOption,
     JsonOption,
     OutputOption,
     QuietOption,
+    RayAddressOption,
     SeedOption,
     SetOption,
+    SlurmClusterOption,
+    WorkersOption,
     add_comparison,
     add_run,
     allowed,
@@ -24,7 +28,6 @@ from lrtool.cli.common import (
     print_json,
     say,
 )
-from lrtool.cli.placing import ExecutorOption, RayAddressOption, SlurmClusterOption, WorkersOption
 from lrtool.errors import ExitCode, UsageError
 from lrtool.status import Status
 

@@ -14,12 +14,16 @@ from lrtool.cli.common import (
     ConfigArgument,
     ConfigOption,
     EngineOption,
+    ExecutorOption,
     JsonOption,
     MethodsOption,
     OutputOption,
     QuietOption,
+    RayAddressOption,
     SeedOption,
     SetOption,
+    SlurmClusterOption,
+    WorkersOption,
     add_run,
     allowed,
     budget_runs,
@@ -29,7 +33,6 @@ from lrtool.cli.common import (
     print_json,
     say,
 )
-from lrtool.cli.placing import ExecutorOption, RayAddressOption, SlurmClusterOption, WorkersOption
 from lrtool.errors import ExitCode, UsageError
 from lrtool.status import Status
 

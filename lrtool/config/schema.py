@@ -9,9 +9,8 @@ from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, field_v
 from pydantic_core import PydanticCustomError
 
 from lrtool import optimizers, schedules
-from lrtool.config.cluster import ClusterSettings
 from lrtool.config.document import write_yaml
-from lrtool.config.settings import InFolder, InitSettings, RangeTestSettings, TrainSettings, digest
+from lrtool.config.settings import ClusterSettings, InFolder, InitSettings, RangeTestSettings, TrainSettings, digest
 from lrtool.loggers import LOGGERS, Logger
 from lrtool.optimizers import Optimizer
 from lrtool.schedules import Schedule

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from lrtool.config.schema import Config
 from lrtool.config.settings import InFolder
-from lrtool.config.travel import named_files, packages_named
 from lrtool.errors import UsageError
 from lrtool.executors import AUTO, EXECUTORS, Executor, Requirements, asked_for, check
 from lrtool.executors.baggage import Baggage, pack
+from lrtool.experiments.spread.travel import named_files, packages_named
 from lrtool.tasks.base import BuildContext
 from lrtool.tasks.custom import allowing
 

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from lrtool import errors
 from lrtool.config.schema import Config
-from lrtool.config.travel import elsewhere, moved_folder
 from lrtool.engine.loop.engine import LoopEngine
 from lrtool.engine.observer import Observer
 from lrtool.engine.trials import EngineName, Recipe, Trace, Trial
 from lrtool.engine.vector.engine import VectorEngine
 from lrtool.errors import LrtoolError
 from lrtool.experiments.setup import Setup, prepare
+from lrtool.experiments.spread.travel import elsewhere, moved_folder
 from lrtool.schedules import Curve
 
 #: What of a recipe every machine has of its own.

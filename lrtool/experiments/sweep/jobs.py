@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 
 from lrtool.config.schema import Config
 from lrtool.config.sweep.planner import PlannedTrial
-from lrtool.config.travel import elsewhere, moved_folder
 from lrtool.engine.loop.engine import LoopEngine
 from lrtool.engine.observer import Observer
 from lrtool.engine.trials import EngineName, Recipe, Trace, Trial
 from lrtool.engine.vector.engine import VectorEngine
 from lrtool.errors import LrtoolError, OutputError
 from lrtool.experiments.setup import Setup, prepare
+from lrtool.experiments.spread.travel import elsewhere, moved_folder
 from lrtool.experiments.sweep.grouping import Group
 from lrtool.experiments.sweep.outcome import failed, stored
 from lrtool.runs.sweep.store import Progress, StoredTrial

@@ -7,7 +7,7 @@ import pytest
 
 from lrtool.config.load import load_config
 from lrtool.config.sweep.load import load_sweep
-from lrtool.config.travel import elsewhere, moved_folder, named_files, packages_named
+from lrtool.experiments.spread.travel import elsewhere, moved_folder, named_files, packages_named
 
 CONFIG = """
 model: {use: "parts/net.py:Net", args: {path: own.csv, use: "own.py:f"}}
