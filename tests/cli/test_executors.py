@@ -1,6 +1,16 @@
 """Options that say where trials are trained, as they are typed; what needs a cluster is refused where there is none."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import pytest
+
+from lrtool.errors import LrtoolError
+from lrtool.runs.sweep.store import read_trials
 
 SWEEP = "base: c.yaml\ngrid: {optimizer.lr: [0.1, 0.3], seed: 2}\n"
 
@@ -59,3 +69,34 @@ def test_tune_trains_in_other_processes_what_it_trains_here(cli, sweep):
         found.append(json.loads(out))
     for key in ("suggested_lr", "interval", "steps"):
         assert found[0][key] == found[1][key]
+
+
+@pytest.mark.deep
+@pytest.mark.skipif(sys.platform == "win32", reason="signals as POSIX has them")
+@pytest.mark.parametrize("sent", ["SIGTERM", "SIGUSR1"])
+@pytest.mark.parametrize("executor", ["local", "in-process"])
+def test_a_scheduler_that_signals_every_process_leaves_a_sweep_resumable(config, tmp_path, sent, executor):
+    config([("duration: 3ep", "duration: 3000"), ("schedule: {kind: one_cycle}", "plateau: {metric: val_loss}")])
+    (tmp_path / "s.yaml").write_text(SWEEP)
+    command = [sys.executable, "-m", "lrtool", "sweep"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    options = ["--executor", executor, "--workers", "2", "--output", "out", "--quiet"]
+    run, ended = tmp_path / "out" / "s" / "latest", time.monotonic() + 120
+    with subprocess.Popen([*command, "s.yaml", *options], cwd=tmp_path, env=environment, start_new_session=True) as one:
+        try:
+            while time.monotonic() < ended and one.poll() is None and not recorded(run):
+                time.sleep(0.1)
+            os.killpg(one.pid, getattr(signal, sent))
+            assert one.wait(60) == 143
+        finally:
+            one.kill()
+    assert {trial.status for trial in read_trials(run)} == {"finished"}
+    resumed = subprocess.run([*command, "--resume", run, "--quiet"], cwd=tmp_path, env=environment, timeout=200)
+    assert resumed.returncode == 0 and [trial.status for trial in read_trials(run)] == ["finished"] * 4
+
+
+def recorded(run):
+    try:
+        return bool(read_trials(run))
+    except LrtoolError:
+        return False
