@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from lrtool.api.range_test import range_test
     from lrtool.api.schedule import schedule
     from lrtool.api.train import train
+    from lrtool.api.transfer import transfer
     from lrtool.api.tune import tune
 
-__all__ = ["compare", "load", "range_test", "schedule", "train", "tune"]
+__all__ = ["compare", "load", "range_test", "schedule", "train", "transfer", "tune"]
 
 
 def __getattr__(name: str) -> object:
