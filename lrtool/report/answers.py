@@ -17,7 +17,9 @@ def answer(summary: Mapping[str, Any]) -> str:
     'No LR is suggested: too short.'
     """
     command = str(summary.get("command", ""))
-    says = {"range-test": _range_test, "tune": _tune, "transfer": _transfer, "train": _train, "sweep": _sweep}.get(command)
+    says = {"range-test": _range_test, "tune": _tune, "transfer": _transfer, "train": _train, "sweep": _sweep}.get(
+        command
+    )
     return says(summary) if says is not None else f"The run {summary.get('status', 'has no summary yet')}."
 
 

@@ -34,6 +34,7 @@ TRIED = {
     ("schedule", "show"): ["cosine", "linear"],
     ("schema",): [],
     ("sweep",): ["s.yaml", "--dry-run"],
+    ("theory", "bound"): ["cosine", "linear", "--steps", "10"],
     ("transfer",): ["--points", "p.csv", "--to", "batch=512", "-o", "out"],
     ("train",): ["c.yaml", "-o", "out"],
     ("tune",): ["c.yaml", "-o", "out", "--budget", "30"],
