@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from lrtool import __version__, streams
-from lrtool.cli import check, compare, init, range_test, report, sweep, theory, train, tune
+from lrtool.cli import check, compare, init, range_test, report, sweep, theory, train, transfer, tune
 from lrtool.cli.common import Command, Commands
 from lrtool.cli.look import doctor, runs, schedule, schema
 from lrtool.errors import ExitCode, Interrupted, LrtoolError
@@ -43,6 +43,7 @@ for _module, _name, _short in (
     (range_test, "range-test", "LR range test: where loss falls, where it explodes."),
     (train, "train", "Train under the schedule: curves, checkpoints, summary."),
     (tune, "tune", "Find the best peak LR by measuring."),
+    (transfer, "transfer", "The LR for a run too expensive to tune."),
     (sweep, "sweep", "Train many variants and seeds side by side; resumable."),
     (compare, "compare", "Compare runs: intervals, paired differences, a verdict."),
     (report, "report", "Write one HTML file that shows runs, offline."),
