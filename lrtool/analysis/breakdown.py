@@ -16,8 +16,8 @@ Array = NDArray[np.float64]
 _EARLIEST, _FEWEST = 64, 8
 #: Levels that a smoothed one is the median of, and the expected range of four normal values in standard deviations.
 _SMOOTH, _RANGE_OF_GROUP = 5, 2.06
-#: Parts of a rise that it must pass at once; what "at once" is, in updates and as a part of the run; and how much faster
-#: than the loss rose before.
+#: Parts of a rise that it must pass at once; what "at once" is, in updates and as a part of the run; and how much
+#: faster than the loss rose before.
 _LOW, _HIGH, _UPDATES, _AT_ONCE, _FASTER = 0.25, 0.75, 8, 0.05, 6.0
 #: Part of a rise that is lost again where a training recovers, the standard errors that this must exceed, and the parts
 #: of the time since that are compared.
@@ -30,8 +30,8 @@ _ABOVE, _AT_START = 0.75, (-0.2, 0.35)
 _FAR, _GREW = 30.0, 5.0
 #: Losses of the last ones that are an explosion, more than those of a spike, while the training goes on.
 _PATIENCE = 80
-#: What exponential growth is: fifths of a rise, seen from 1.5% of it on, that gain more than the one before, if not as a
-#: jump does, and this many times what the last but one gained (e^t: 5.4, t³: 2.3 in the last); and how much is noise.
+#: What exponential growth is: fifths of a rise, seen from 1.5% of it on, that gain more than the one before, if not as
+#: a jump does, and this many times what the last but one gained (e^t: 5.4, t³: 2.3 at last); and how much is noise.
 _FROM, _GAIN, _JUMP, _CLEAR = 0.015, 3.0, 15.0, 100.0
 #: How far apart two levels are, as a factor, that a broken training jumps between.
 _TO_AND_FRO = 1e6
@@ -175,11 +175,8 @@ class _Rise:
         threshold = self._threshold
         tail = tail[-8:] if self.ended else tail
         over = tail[tail > threshold]
-        if self.ended:
-            enough = len(over) > 4 or (len(over) == 4 and tail[-1] == tail.max())
-        else:
-            enough = len(over) > _PATIENCE
-        if not enough:
+        rising = len(over) == 4 and tail[-1] == tail.max()
+        if len(over) <= (4 if self.ended else _PATIENCE) and not (self.ended and rising):
             return False
         range_before = float(self.m[: int(0.8 * len(self.m))].max()) - self.best
         grew = float(np.median(over)) - self.best > _GREW * range_before

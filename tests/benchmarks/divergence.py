@@ -57,7 +57,8 @@ def main() -> int:
         of = [row for row in rows if row.broken is broken]
         wrong, count = sum(row.wrong for row in of), len(of) * given.seeds
         parts.append(wrong / max(count, 1))
-        print(f"\n{word}: {wrong} of {count} ({parts[-1]:.2%}), of {sum(not row.wrong for row in of)} of {len(of)} kinds none")
+        none = sum(not row.wrong for row in of)
+        print(f"\n{word}: {wrong} of {count} ({parts[-1]:.2%}), of {none} of {len(of)} kinds none")
     print(f"{time.perf_counter() - began:.0f} s")
     return int(parts[0] > MOST_MISSED or parts[1] > MOST_STOPPED)
 

@@ -89,7 +89,7 @@ def _watched(model: nn.Module) -> Iterator[list[str]]:
         handles.append(module.register_forward_hook(_layer_hook(name, module, found)))
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            handles.append(parameter.register_hook(_gradient_hook(name, found)))
+            handles.append(parameter.register_hook(_gradient_hook(name, found)))  # type: ignore[no-untyped-call]
     try:
         yield found
     finally:

@@ -20,7 +20,8 @@ HELD_OUT = frozenset(
         "jump to ten times the start", "explodes after a warm up", "collapse of a regression", "saw tooth that grows",
         "explodes to a ceiling", "every third update huge", "negative loss explodes", "slow explosion",
         "double descent in epochs", "restarts of the LR", "regression on sorted targets", "reinforcement learning",
-        "memorised but for some", "sparse hinge", "contrastive with a growing batch", "diffusion", "stairs of curricula",
+        "memorised but for some", "sparse hinge", "contrastive with a growing batch", "diffusion",
+        "stairs of curricula",
         "KL that is annealed", "label noise that sets in", "dropout sets in",
     }
 )  # fmt: skip
@@ -413,7 +414,9 @@ def harder_by_and_by(rng: Rng) -> Array:
     steps = length(rng)
     t = np.arange(steps) / steps
     y = learning(rng, steps, start=1.0)
-    return y + rng.uniform(0.5, 4) * np.clip((t - 0.4) / rng.uniform(0.2, 0.5), 0, 1) * (1 + 0.05 * rng.normal(size=steps))
+    return y + rng.uniform(0.5, 4) * np.clip((t - 0.4) / rng.uniform(0.2, 0.5), 0, 1) * (
+        1 + 0.05 * rng.normal(size=steps)
+    )
 
 
 @sound
