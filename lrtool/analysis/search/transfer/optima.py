@@ -26,7 +26,7 @@ _SKEW, _MOVES = 1.0, 0.3
 #: With few points to judge the noise by, this part of the shape's depth counts as so many further ones.
 _NOISE, _FURTHER = 0.04, 2.0
 #: Losses that do not depend on the LR pass for others about this often; losses that differ by less are alike.
-_RARE, _ROUNDING = 0.01, 1e-6
+_RARE, _ROUNDING = 0.05, 1e-6
 
 
 @dataclass(frozen=True)
@@ -234,7 +234,7 @@ def _is_flat(cells: Sequence[Cell], fits: Sequence[_Fit]) -> bool:
     total = sum(_about_mean(fit.y, fit.weights) for fit in fits)
     used = sum(int((fit.weights > 0).sum()) for fit in fits)
     shaped = _chance(total, rest, len(fits) + 1, used - 2 * len(fits) - 1)
-    return min(shaped, _chance_of_ranks(cells)) > _RARE
+    return min(shaped, _chance_of_ranks(cells), _chance_of_seeds(cells)) > _RARE
 
 
 def _chance_of_ranks(cells: Sequence[Cell]) -> float:
@@ -249,6 +249,21 @@ def _chance_of_ranks(cells: Sequence[Cell]) -> float:
         rest += float(np.square(ranks - np.polyval(np.polyfit(x, ranks, 2), x)).sum())
         terms, spare = terms + 2, spare + len(x) - 3
     return _chance(total, rest, terms, spare)
+
+
+def _chance_of_seeds(cells: Sequence[Cell]) -> float:
+    """How likely seeds alone make the means of LRs differ so much; 1 without several seeds."""
+    between = within = 0.0
+    terms = spare = 0
+    for cell in cells:
+        if not np.isfinite(cell.spread):
+            continue
+        y, seeds = cell.y[cell.known], cell.seeds[cell.known]
+        between += float(seeds @ np.square(y - seeds @ y / seeds.sum()))
+        own = int((seeds - 1).sum())
+        within += own * cell.spread
+        terms, spare = terms + len(y) - 1, spare + own
+    return _chance(between + within, within, terms, spare)
 
 
 def _chance(total: float, rest: float, terms: int, spare: int) -> float:
