@@ -102,11 +102,11 @@ def _trained(
     from lrtool.engine.trials import EngineName
     from lrtool.experiments.engines import Engines
     from lrtool.experiments.transfer.keys import settings
-    from lrtool.experiments.transfer.training import Asked, run_transfer
+    from lrtool.experiments.transfer.training import TransferRequest, run_transfer
 
     with shown("transfer", progress) as watch:
         watch.say("measuring how fast the target trains")
-        asked = Asked.of(texts, configs, allow_import)
+        asked = TransferRequest.of(texts, configs, allow_import)
         session, found = run_transfer(asked, folder, watch, budget, Engines(EngineName.parse(engine)))
     answer = TransferAnswer(session.folder.path, folder if temporary else None, session, found)
     answer.settings = settings(asked.target, {})

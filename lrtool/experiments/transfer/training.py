@@ -35,7 +35,7 @@ TRANSFER = Usual(0.25, 20.0)
 
 
 @dataclass(frozen=True)
-class Asked:
+class TransferRequest:
     """A transfer that is asked for: the target, built, and what makes the smaller runs."""
 
     whole: Setup
@@ -44,7 +44,7 @@ class Asked:
     allow_import: Collection[str] = ()
 
     @classmethod
-    def of(cls, texts: Sequence[str], configs: keys.Configs, allow_import: Collection[str] = ()) -> Asked:
+    def of(cls, texts: Sequence[str], configs: keys.Configs, allow_import: Collection[str] = ()) -> TransferRequest:
         """Read the target and build it; raises UsageError and ConfigError where it cannot be."""
         target = keys.targets(texts, configs)
         whole = keys.built(configs(keys.settings(target, {})), allow_import)
@@ -59,7 +59,7 @@ class Asked:
 
 
 def run_transfer(
-    asked: Asked,
+    asked: TransferRequest,
     output: Path,
     watch: ProgressObservers,
     budget: float | None = None,
@@ -96,7 +96,7 @@ class _Trainer:
     """The state of one transfer: its budget, its setups, and the trials so far."""
 
     def __init__(
-        self, asked: Asked, writer: MetricsWriter, watch: ProgressObservers, engines: Engines, run: Session
+        self, asked: TransferRequest, writer: MetricsWriter, watch: ProgressObservers, engines: Engines, run: Session
     ) -> None:
         self.asked, self._writer, self._watch, self._engines, self._run = asked, writer, watch, engines, run
         self._setups: dict[Values, Setup] = {}
@@ -231,7 +231,7 @@ class _Trainer:
         return runner
 
 
-def _extrapolated(points: Points, asked: Asked) -> Transferred:
+def _extrapolated(points: Points, asked: TransferRequest) -> Transferred:
     target = {DURATION: float(asked.whole.steps)}
     target |= {key: amount(key, text) for key, text in asked.target.items() if key != DURATION}
     return extrapolate(points, target, usual(points.keys))
