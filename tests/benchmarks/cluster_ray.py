@@ -2,8 +2,8 @@
 
 Wanted: results equal to the local executor's, trial by trial and bit by bit; after 10 random node kills no trial lost
 or recorded twice; after 10 kills of the driver, each time resumed, the same, and no recorded trial trained again.
-Printed besides: what a group of trials costs on top of its training. Usage: cluster_ray.py [KILLS [SEED [nodes|driver]]].
-Without Ray it says so and does nothing.
+Printed besides: what a group of trials costs on top of its training. Usage: cluster_ray.py [KILLS [SEED
+[nodes|driver]]]. Without Ray it says so and does nothing.
 """
 
 from __future__ import annotations
