@@ -226,7 +226,7 @@ class _Trainer:
 
     def _new_runner(self, setup: Setup) -> TrialRunner:
         """A runner for trials of this setup, which numbers them on."""
-        runner = TrialRunner(setup, self._writer, self._watch, self._engines, self._run.tracker.observers())
+        runner = TrialRunner(setup, self._writer, self._watch, self._engines.of(setup), self._run.tracker.observers())
         runner.trials, runner.steps, runner.validations = self.trials, self.steps, self.validations
         return runner
 
