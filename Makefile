@@ -13,9 +13,9 @@ WORKERS := -n auto --dist worksteal
 
 help:
 	@echo "make demo       range test and training on real data, plots in outputs/"
-	@echo "make test       lint, types and every test"
+	@echo "make test       lint, types and the tests (under ten minutes)"
 	@echo "make test-quick the tests that neither train nor compile (under a minute)"
-	@echo "make test-deep  the tests that draw examples, with four times as many (minutes)"
+	@echo "make test-deep  what make test leaves out: its slowest tests, and four times as many drawn examples (minutes)"
 	@echo "make test-lowest every test with the oldest versions allowed, in .venv-lowest"
 	@echo "make coverage   every test, and which lines none of them runs"
 	@echo "make docs       write the generated parts of the pages in docs/"
@@ -41,14 +41,15 @@ demo: $(VENV)/.core
 	$(BIN)/lrtool train configs/digits-mlp.yaml --lr-from outputs/digits-mlp/latest
 
 test: $(VENV)/.test lint types
-	$(ONE_THREAD) $(BIN)/python -m pytest $(WORKERS) tests
+	$(ONE_THREAD) $(BIN)/python -m pytest $(WORKERS) -m "not deep" tests
 
 test-quick: $(VENV)/.test
-	$(ONE_THREAD) $(BIN)/python -m pytest $(WORKERS) -m "not slow" tests
+	$(ONE_THREAD) $(BIN)/python -m pytest $(WORKERS) -m "not slow and not deep" tests
 
-# The files that ask for `examples`.
+# The second line: the files that ask for `examples`.
 test-deep: $(VENV)/.test
-	$(ONE_THREAD) LRTOOL_TEST_DEEP=1 $(BIN)/python -m pytest $(WORKERS) $$(grep -rl --include='*.py' 'import.* examples' tests)
+	$(ONE_THREAD) $(BIN)/python -m pytest $(WORKERS) -m deep tests
+	$(ONE_THREAD) LRTOOL_TEST_DEEP=1 $(BIN)/python -m pytest $(WORKERS) -m "not deep" $$(grep -rl --include='*.py' 'import.* examples' tests)
 
 # One environment for itself: its versions are the lowest that pyproject.toml names.
 test-lowest:

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from lrtool import __version__, streams
-from lrtool.cli import check, compare, init, range_test, report, sweep, train, tune
+from lrtool.cli import check, compare, init, range_test, report, sweep, theory, train, tune
 from lrtool.cli.common import Command, Commands
 from lrtool.cli.look import doctor, runs, schedule, schema
 from lrtool.errors import ExitCode, Interrupted, LrtoolError
@@ -54,6 +54,7 @@ for _module, _name, _short in (
 ):
     app.command(_name, cls=Command, short_help=_short)(_module.command)
 app.add_typer(schedule.app, name="schedule", short_help="Look at schedules, export them as code.")
+app.add_typer(theory.app, name="theory", short_help="What schedules should do, before paying for it.")
 
 
 def _version(wanted: bool) -> None:

@@ -72,6 +72,9 @@ MethodsOption = Annotated[
     bool,
     typer.Option("--methods", help="Also say what other tools' methods suggest (range_test.methods)."),
 ]
+ForceOption = Annotated[
+    bool, typer.Option("--force", help="With --resume: go on though the config, the code or the data were changed.")
+]
 AllowImportOption = Annotated[
     list[str] | None,
     typer.Option("--allow-import", metavar="NAME", help="Let the config run code of this package (or folder)."),
@@ -103,6 +106,14 @@ def needed_config(argument: Path | None, option: Path | None, command: str) -> P
             remedy=f"write: lrtool {command} CONFIG (and `lrtool init` writes a config)",
         )
     return path
+
+
+def needs_resume(force: bool) -> None:
+    """UsageError where --force is given to a run that is new."""
+    if force:
+        from lrtool.errors import UsageError
+
+        raise UsageError("--force goes with --resume RUN: of a new run nothing can have been changed")
 
 
 def load(path: Path | None, overrides: Iterable[str] | None, seed: int | None, methods: bool = False) -> Config:

@@ -13,6 +13,7 @@ from lrtool.cli.common import (
     AllowImportOption,
     ConfigArgument,
     ConfigOption,
+    ForceOption,
     JsonOption,
     OutputOption,
     QuietOption,
@@ -22,6 +23,7 @@ from lrtool.cli.common import (
     allowed,
     load,
     needed_config,
+    needs_resume,
     print_json,
     say,
 )
@@ -48,6 +50,7 @@ def command(
     resume: Annotated[
         Path | None, typer.Option("--resume", metavar="RUN", help="Go on with a run that was interrupted.")
     ] = None,
+    force: ForceOption = False,
     init_from: Annotated[
         Path | None,
         typer.Option(
@@ -77,17 +80,18 @@ def command(
             folder = _opened(resume)
             # Before the model and the data are built: that may take a while, and a refusal should not.
             held.enter_context(folder.held())
-            setup = _resumed(folder, overrides, allowed(allow_import))
+            setup = _resumed(folder, overrides, allowed(allow_import), force)
             if setup is None:
                 raise typer.Exit(_nothing_to_do(folder, as_json))
         else:
+            needs_resume(force)
             path = needed_config(config, config_option, "train")
             overrides = [*(overrides or ()), *_begins_with(init_from, init_partial)]
             setup = _fresh(path, lr_from, overrides, seed, allowed(allow_import))
         if not as_json:
             say(_lr_line(setup))
         with progress(f"{setup.config.name}: training", quiet=quiet or as_json) as watch:
-            run = _run(setup, folder, output, smoke, watch)
+            run = _run(setup, folder, output, smoke, watch, force)
     add_run(setup.config.name, run.session.folder.path, run.session.summary())
     if as_json:
         print_json({**run.session.summary(), "folder": str(run.session.folder.path)})
@@ -157,7 +161,7 @@ def _refused_alone() -> list[str]:
     raise UsageError("--init-partial says how to take the weights of --init-from", remedy="give that too")
 
 
-def _resumed(folder: RunFolder, overrides: list[str] | None, allowed: frozenset[str]) -> Setup | None:
+def _resumed(folder: RunFolder, overrides: list[str] | None, allowed: frozenset[str], force: bool) -> Setup | None:
     """The setup of the config in a run folder, None where it is over; it may run the code that it was started with.
 
     Of what the overrides change it refuses all that a run cannot go on with.
@@ -167,7 +171,7 @@ def _resumed(folder: RunFolder, overrides: list[str] | None, allowed: frozenset[
     from lrtool.runs.changes import check_changes
 
     config = load_config(folder.config, overrides or (), code_beside=False)
-    if overrides:
+    if overrides and not force:
         before = load_config(folder.config, code_beside=False)
         check_changes(before.model_dump(mode="json"), config.model_dump(mode="json"), str(folder.path))
     known = allowed_again(config, allowed)
@@ -214,11 +218,13 @@ def _alone(*others: object) -> None:
         )
 
 
-def _run(setup: Setup, folder: RunFolder | None, output: Path, smoke: bool, watch: ObserverFactory) -> TrainingRun:
+def _run(
+    setup: Setup, folder: RunFolder | None, output: Path, smoke: bool, watch: ObserverFactory, force: bool
+) -> TrainingRun:
     from lrtool.experiments.train import resume_training, run_smoke, run_training
 
     if folder is not None:
-        return resume_training(setup, folder, watch)
+        return resume_training(setup, folder, watch, force)
     return (run_smoke if smoke else run_training)(setup, output, watch)
 
 

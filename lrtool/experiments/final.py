@@ -31,14 +31,15 @@ def final_loss(trace: Trace) -> float:
     return values.get("val_loss", values.get("train_loss", float("nan")))
 
 
-def final_and_best(folder: RunFolder, best: str, higher_is_better: bool, trace: Trace) -> dict[str, Any]:
+def final_and_best(folder: RunFolder, best: str, higher_is_better: bool, trace: Trace | None = None) -> dict[str, Any]:
     """`final` and `best` of the summary, from the metrics on disk (so a resumed run counts whole).
 
-    `final` is what the last evaluation of the trace measured, whether or not that is a number.
+    `final` is what the last evaluation of the trace measured, whether or not that is a number; without a trace, the
+    last one that gave a number.
     """
     table = read_metrics(folder.path / "metrics.csv")
     names = [name for name in table if name == "train_loss" or name.startswith("val_")]
-    if trace.evaluations:
+    if trace is not None and trace.evaluations:
         measured = np.array([each.step - 1 for each in trace.evaluations if each.step <= len(table["step"])], np.intp)
     else:
         measured = np.flatnonzero(np.isfinite(table.get("val_loss", table["train_loss"])))

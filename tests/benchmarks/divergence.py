@@ -1,4 +1,4 @@
-"""How often trainings that broke down are seen to have, and how often sound ones are taken for broken: 64 kinds of loss.
+"""How often trainings that broke down are seen to have, and how often sound ones are taken for broken: 64 kinds.
 
 Each kind is drawn with so many seeds, in runs of 15 to 4,000 updates. Some kinds were held out when the rule was made.
 

@@ -1,6 +1,6 @@
 """Every key of every shipped config and sweep misspelt in turn: refused in its place, with the right suggestion.
 
-    python tests/benchmarks/misspelt_keys.py [--every 1]
+python tests/benchmarks/misspelt_keys.py [--every 1]
 """
 
 from __future__ import annotations

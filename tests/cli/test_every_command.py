@@ -34,6 +34,7 @@ TRIED = {
     ("schedule", "show"): ["cosine", "linear"],
     ("schema",): [],
     ("sweep",): ["s.yaml", "--dry-run"],
+    ("theory", "bound"): ["cosine", "linear", "--steps", "10"],
     ("train",): ["c.yaml", "-o", "out"],
     ("tune",): ["c.yaml", "-o", "out", "--budget", "30"],
 }
