@@ -23,6 +23,8 @@ from lrtool.safe_path import make_children_safe
 
 #: What the system says where a disk, or a user's share of it, has no room left.
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+#: Of paths that no file can have.
+_IMPOSSIBLE = (errno.ENAMETOOLONG, errno.ELOOP)
 #: What asks to end: a stop from outside, and a terminal that is closed.
 _ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 #: Set by a shell that asks for completions.
@@ -111,11 +113,19 @@ def run(arguments: list[str]) -> int:
         # The reader went away (`lrtool … | head`); there is nobody left to write to.
         _close_stdout()
         return ExitCode.DONE
+    except MemoryError as error:
+        return _say(f"memory ran out: {error or 'no more is free'}; write smaller numbers", ExitCode.TASK)
     except OSError as error:
+        if error.errno in _IMPOSSIBLE:
+            return _say(f"{error.filename}: {error.strerror}; give another path", ExitCode.USAGE)
         if error.errno not in _FULL:
             return _unexpected(error, debug)
         _close_stdout()
         return _say(f"output could not be written: {error.strerror}; make room on the disk", ExitCode.OUTPUT)
+    except ValueError as error:
+        if "embedded null" in str(error):
+            return _say("a path has a NUL in it, as no file can have; write another", ExitCode.USAGE)
+        return _unexpected(error, debug)
     except Exception as error:
         return _unexpected(error, debug)
     finally:

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from lrtool.errors import OutputError, UsageError
+from lrtool.printable import one_line
+from lrtool.reading import MEBI
 from lrtool.runs.atomic import check_there, output_error
 from lrtool.runs.links import check_file, opened
 from lrtool.runs.lock import FolderLock
@@ -75,6 +77,10 @@ def read_fact(path: Path, key: str) -> Any:
                 where=str(file),
                 remedy="`lrtool sweep --resume RUN` trains again what is lost",
             ) from None
+
+
+#: No value in a database is larger; those of a stranger's may be.
+_MOST_BYTES = 64 * MEBI
 
 
 class SweepStore:
@@ -202,6 +208,7 @@ class SweepStore:
                 raise UsageError("this is not a sweep's database: it has no schema number", where=str(self.file))
             # Views and triggers that somebody put there may call nothing.
             database.execute("PRAGMA trusted_schema = OFF")
+            _check_plain(database, self.file)
             database.execute("PRAGMA journal_mode = WAL")
             # What is committed survives the death of the process; `close` makes it survive a power cut.
             database.execute("PRAGMA synchronous = NORMAL")
@@ -219,6 +226,17 @@ class SweepStore:
             database.close()
             raise
         return database
+
+
+def _check_plain(database: sqlite3.Connection, file: Path) -> None:
+    """Raise UsageError where a database has more than tables: views and triggers may compute without end."""
+    database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MOST_BYTES)
+    found = database.execute("SELECT type, name FROM sqlite_master WHERE type NOT IN ('table', 'index')").fetchone()
+    if found is not None:
+        raise UsageError(
+            f"this is not a database that lrtool made: it has a {found[0]}, {one_line(str(found[1]))}",
+            where=str(file), remedy="give the folder of a run that `lrtool sweep` made",
+        )  # fmt: skip
 
 
 def _version(database: sqlite3.Connection, file: Path) -> int:
@@ -244,6 +262,7 @@ def _opened(file: Path) -> Iterator[sqlite3.Connection]:
         with closing(_read_only(file)) as database:
             if _version(database, file) == 0:
                 raise UsageError("this is not a sweep's database: it has no schema number", where=str(file))
+            _check_plain(database, file)
             yield database
     except sqlite3.DatabaseError as error:
         raise UsageError(
