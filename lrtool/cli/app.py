@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from lrtool import __version__, streams
-from lrtool.cli import check, compare, init, range_test, report, sweep, theory, train, tune
+from lrtool.cli import check, compare, init, range_test, report, sweep, theory, train, transfer, tune
 from lrtool.cli.common import Command, Commands
 from lrtool.cli.look import doctor, runs, schedule, schema
 from lrtool.errors import ExitCode, Interrupted, LrtoolError
@@ -23,10 +23,8 @@ from lrtool.safe_path import make_children_safe
 
 #: What the system says where a disk, or a user's share of it, has no room left.
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-#: Of paths that no file can have.
-_IMPOSSIBLE = (errno.ENAMETOOLONG, errno.ELOOP)
-#: What asks to end: a stop from outside, and a terminal that is closed.
-_ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+#: What asks to end: a stop from outside, a terminal that is closed, and a scheduler's early warning.
+_ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, name))
 #: Set by a shell that asks for completions.
 _COMPLETING = "_LRTOOL_COMPLETE"
 
@@ -45,6 +43,7 @@ for _module, _name, _short in (
     (range_test, "range-test", "LR range test: where loss falls, where it explodes."),
     (train, "train", "Train under the schedule: curves, checkpoints, summary."),
     (tune, "tune", "Find the best peak LR by measuring."),
+    (transfer, "transfer", "The LR for a run too expensive to tune."),
     (sweep, "sweep", "Train many variants and seeds side by side; resumable."),
     (compare, "compare", "Compare runs: intervals, paired differences, a verdict."),
     (report, "report", "Write one HTML file that shows runs, offline."),
@@ -113,26 +112,28 @@ def run(arguments: list[str]) -> int:
         # The reader went away (`lrtool … | head`); there is nobody left to write to.
         _close_stdout()
         return ExitCode.DONE
-    except MemoryError as error:
-        return _say(f"memory ran out: {error or 'no more is free'}; write smaller numbers", ExitCode.TASK)
-    except OSError as error:
-        if error.errno in _IMPOSSIBLE:
-            return _say(f"{error.filename}: {error.strerror}; give another path", ExitCode.USAGE)
-        if error.errno not in _FULL:
-            return _unexpected(error, debug)
-        _close_stdout()
-        return _say(f"output could not be written: {error.strerror}; make room on the disk", ExitCode.OUTPUT)
-    except ValueError as error:
-        if "embedded null" in str(error):
-            return _say("a path has a NUL in it, as no file can have; write another", ExitCode.USAGE)
-        return _unexpected(error, debug)
     except Exception as error:
-        return _unexpected(error, debug)
+        return _failed(error, debug)
     finally:
         streams.release_stdout()
         for number, handler in previous.items():
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)
     return ExitCode.DONE
+
+
+def _failed(error: Exception, debug: bool) -> int:
+    """What the system, or a value that nothing can be made of, ended."""
+    match error:
+        case MemoryError():
+            return _say(f"memory ran out: {error or 'no more is free'}; write smaller numbers", ExitCode.TASK)
+        case OSError(errno=errno.ENAMETOOLONG | errno.ELOOP):
+            return _say(f"{error.filename}: {error.strerror}; give another path", ExitCode.USAGE)
+        case OSError() if error.errno in _FULL:
+            _close_stdout()
+            return _say(f"output could not be written: {error.strerror}; make room on the disk", ExitCode.OUTPUT)
+        case ValueError() if "embedded null" in str(error):
+            return _say("a path has a NUL in it, as no file can have; write another", ExitCode.USAGE)
+    return _unexpected(error, debug)
 
 
 def _close_stdout() -> None:

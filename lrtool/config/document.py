@@ -12,8 +12,11 @@ from typing import Any
 import yaml
 
 from lrtool.config.problems import ConfigError, Problem
+from lrtool.config.yaml_text import FastLoader, Loader, write_yaml
 from lrtool.errors import UsageError
 from lrtool.reading import MEBI, read_file
+
+__all__ = ["Document", "Path_", "Place", "parse_document", "parse_node", "parse_value", "read_document", "write_yaml"]
 
 Path_ = tuple[str | int, ...]
 
@@ -65,65 +68,6 @@ class Document:
         """Drop the places of a path and all below it, which something else replaces."""
         for each in [each for each in self.places if each[: len(path)] == path]:
             del self.places[each]
-
-
-class _Loader(yaml.SafeLoader):
-    """Safe YAML whose plain scalars follow YAML 1.2: 1e-3 is a number; no, on and 12:30 are strings."""
-
-
-_Loader.yaml_implicit_resolvers = {}
-for _tag, _pattern, _first in (
-    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
-    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
-    ("int", r"[-+]?[0-9]+|0x[0-9a-fA-F]+", list("-+0123456789")),
-    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", list("-+.0123456789")),
-    ("float", r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", list("-+.")),
-    ("merge", r"<<", ["<"]),
-):
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), _first)
-
-
-def _integer(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
-    text = str(loader.construct_scalar(node))
-    try:
-        value = int(text, 16) if text.lower().startswith("0x") else int(text)
-        str(value)  # Python reads any hexadecimal number, but does not show all
-        return value
-    except ValueError:
-        problem = f"a number of {len(text)} digits is too long"
-        raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None
-
-
-class _FastLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """The same, in C where there is any: ten times as fast, but its errors say less."""
-
-
-# Dates, sets and the like are not for configs: what is not listed here is refused as a tag.
-_Loader.yaml_constructors = {
-    tag: construct
-    for tag, construct in yaml.SafeLoader.yaml_constructors.items()
-    if tag is None or tag.rpartition(":")[2] in ("null", "bool", "float", "str", "seq", "map")
-}
-_Loader.add_constructor("tag:yaml.org,2002:int", _integer)
-_FastLoader.yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
-_FastLoader.yaml_constructors = _Loader.yaml_constructors
-
-
-class _Dumper(yaml.SafeDumper):
-    """Safe YAML that quotes what this loader or a YAML 1.1 reader would take for something else than text."""
-
-
-_Dumper.yaml_implicit_resolvers = {
-    first: [*yaml.SafeDumper.yaml_implicit_resolvers.get(first, ()), *_Loader.yaml_implicit_resolvers.get(first, ())]
-    for first in {*yaml.SafeDumper.yaml_implicit_resolvers, *_Loader.yaml_implicit_resolvers}
-}
-
-
-def write_yaml(data: Any, *, flow: bool = False, width: float = 110) -> str:
-    """Data as YAML that reads back as the same data, here and in other YAML readers."""
-    return yaml.dump(
-        data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=width, default_flow_style=flow or None
-    )
 
 
 def read_document(path: Path) -> Document:
@@ -192,7 +136,7 @@ def _parsed(text: str, source: str) -> tuple[yaml.Node | None, Any]:
         place = str(_at(source, text, hidden.start()))
         raise ConfigError.one(place, "", what, "remove it, or write it as an escape in double quotes")
     try:
-        loader = _FastLoader(text) if _fits(text, source) else _Loader(text)
+        loader = FastLoader(text) if _fits(text, source) else Loader(text)
         node = loader.get_single_node()
         if node is None:
             return None, None
@@ -214,7 +158,7 @@ def _fits(text: str, source: str) -> bool:
     """Whether it is YAML, as far as the fast reader can tell; ConfigError where it is too much of it, or too deep."""
     depth = values = 0
     try:
-        for event in yaml.parse(text, Loader=_FastLoader):
+        for event in yaml.parse(text, Loader=FastLoader):
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             values += isinstance(event, yaml.NodeEvent)
             if depth > _DEEPEST or values > _MOST_NODES:

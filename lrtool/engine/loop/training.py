@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from lrtool.engine.evaluate import evaluate
 from lrtool.engine.loop import continuing, state
 from lrtool.engine.loop.checkpoint import Checkpoint
 from lrtool.engine.loop.clipping import clipped_norm
-from lrtool.engine.loop.faults import Moment, finite, first_fault
+from lrtool.engine.loop.faults import Instant, finite, first_fault
 from lrtool.engine.loop.precision import MAX_SKIPS, Precision
 from lrtool.engine.recorder import Recorder, rows_of
 from lrtool.engine.trials import Array, Evaluation, Recipe, Trace, Trial
@@ -78,28 +78,28 @@ class Training:
         """Bytes of a snapshot, roughly: the model, and twice as much of the optimizer and the best weights."""
         return 3 * sum(t.numel() * t.element_size() for t in (*self.model.parameters(), *self.model.buffers()))
 
-    def advance(self, stop_every: int = 0) -> bool:
+    def advance(self, stop_every: int = 0, stop_at: Iterable[int] = ()) -> bool:
         """Do a chunk of updates; False if the trial diverged in it.
 
-        A chunk ends at the next evaluation, at the next multiple of `stop_every` (0: none) and at the end, at
-        the latest; where else depends on the speed, and no result depends on that.
+        A chunk ends at the next evaluation, at the next multiple of `stop_every` (0: none), at the next of `stop_at`
+        and at the end, at the latest; where else depends on the speed, and no result depends on that.
         """
         end = min(self.step + self._recorder.chunk, self.trial.steps)
         for every in (self.recipe.eval_every, stop_every):
             if every:
                 end = min(end, (self.step // every + 1) * every)
-        before = Moment.of(self.step, self.size, self.model, self._optimizer, self._precision)
+        end = min([end, *(at for at in stop_at if at > self.step)])
+        before = Instant.of(self.step, self.size, self.model, self._optimizer, self._precision)
         columns = self._columns(self.step, end)
         self._recorder.begin(columns)
         fits = all(self._timed_update(lr, values) for lr, values in rows_of(columns, self._fixed))
         alive = not self._recorder.flush() and fits
-        if alive and self.step == self.trial.steps:
-            alive = self._recorder.ended_with(finite(self.model))
+        alive = alive and (self.step < self.trial.steps or self._recorder.ended_with(finite(self.model)))
         if not alive and before is not None:
             self._recorder.found(self._first_fault(before, columns))
         return alive
 
-    def _first_fault(self, before: Moment, columns: Mapping[str, Array]) -> str:
+    def _first_fault(self, before: Instant, columns: Mapping[str, Array]) -> str:
         """What was first not finite since a moment, by doing the updates since then again; empty where nothing was."""
         before.back(self.model, self._optimizer, self._precision)
         rows, self.step = rows_of(columns, self._fixed), before.step

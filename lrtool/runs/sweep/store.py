@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from lrtool.errors import OutputError, UsageError
-from lrtool.printable import one_line
-from lrtool.reading import MEBI
 from lrtool.runs.atomic import check_there, output_error
 from lrtool.runs.links import check_file, opened
 from lrtool.runs.lock import FolderLock
 from lrtool.runs.sweep.facts import fact_of, fact_row, unreadable_facts, with_checksums
+from lrtool.runs.sweep.journal import choose_journal
+from lrtool.runs.sweep.plain import check_plain
 from lrtool.runs.sweep.salvage import filled_up, moved_aside, readable, salvaged
 from lrtool.runs.sweep.stored_trial import COLUMNS, Progress, StoredTrial, row_of, trial_of
 
@@ -77,10 +77,6 @@ def read_fact(path: Path, key: str) -> Any:
                 where=str(file),
                 remedy="`lrtool sweep --resume RUN` trains again what is lost",
             ) from None
-
-
-#: No value in a database is larger; those of a stranger's may be.
-_MOST_BYTES = 64 * MEBI
 
 
 class SweepStore:
@@ -180,13 +176,13 @@ class SweepStore:
     def _ready(self, warn: Callable[[str], None]) -> sqlite3.Connection:
         """The open database, with tables; what is readable of a damaged one is moved into a new one."""
         try:
-            return self._connected()
+            return self._connected(warn)
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError):
                 raise _unwritable(self.file, error) from None
         trials, facts, damage = salvaged(self.file)
         aside = moved_aside(self.file)
-        database = self._connected()
+        database = self._connected(warn)
         with database:
             database.execute("BEGIN")
             database.executemany(_INSERT, [row_of(trial) for trial in trials])
@@ -194,7 +190,7 @@ class SweepStore:
         warn(f"{self.file}: {damage}; what is lost is trained again (the damaged file is kept as {aside.name})")
         return database
 
-    def _connected(self) -> sqlite3.Connection:
+    def _connected(self, warn: Callable[[str], None]) -> sqlite3.Connection:
         _check_files(self.file, in_place=True)
         try:
             os.close(opened(self.file, os.O_RDWR | os.O_CREAT))
@@ -208,10 +204,8 @@ class SweepStore:
                 raise UsageError("this is not a sweep's database: it has no schema number", where=str(self.file))
             # Views and triggers that somebody put there may call nothing.
             database.execute("PRAGMA trusted_schema = OFF")
-            _check_plain(database, self.file)
-            database.execute("PRAGMA journal_mode = WAL")
-            # What is committed survives the death of the process; `close` makes it survive a power cut.
-            database.execute("PRAGMA synchronous = NORMAL")
+            check_plain(database, self.file)
+            choose_journal(database, self.file, warn)
             if version == 0:
                 with database:
                     database.execute("BEGIN")
@@ -226,17 +220,6 @@ class SweepStore:
             database.close()
             raise
         return database
-
-
-def _check_plain(database: sqlite3.Connection, file: Path) -> None:
-    """Raise UsageError where a database has more than tables: views and triggers may compute without end."""
-    database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MOST_BYTES)
-    found = database.execute("SELECT type, name FROM sqlite_master WHERE type NOT IN ('table', 'index')").fetchone()
-    if found is not None:
-        raise UsageError(
-            f"this is not a database that lrtool made: it has a {found[0]}, {one_line(str(found[1]))}",
-            where=str(file), remedy="give the folder of a run that `lrtool sweep` made",
-        )  # fmt: skip
 
 
 def _version(database: sqlite3.Connection, file: Path) -> int:
@@ -262,7 +245,7 @@ def _opened(file: Path) -> Iterator[sqlite3.Connection]:
         with closing(_read_only(file)) as database:
             if _version(database, file) == 0:
                 raise UsageError("this is not a sweep's database: it has no schema number", where=str(file))
-            _check_plain(database, file)
+            check_plain(database, file)
             yield database
     except sqlite3.DatabaseError as error:
         raise UsageError(
