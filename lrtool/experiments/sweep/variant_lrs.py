@@ -14,6 +14,7 @@ from lrtool.errors import LrtoolError, OutputError
 from lrtool.experiments.observers import ObserverFactory
 from lrtool.experiments.setup import prepare
 from lrtool.experiments.tune import run_tune
+from lrtool.experiments.tune_result import TuneResult
 from lrtool.runs.sweep.store import SweepStore
 
 
@@ -49,6 +50,7 @@ class TunedLRs:
         try:
             setup = prepare(config, self._allow_import)
             _, result = run_tune(setup, self._folder / "tune", self._watch, self._tune.budget, loggers=())
+            assert isinstance(result, TuneResult)
         except OutputError:
             raise
         except LrtoolError as error:
