@@ -32,7 +32,7 @@ from lrtool.api.results.tune import TuneAnswer
 from lrtool.api.schedule import ScheduleView
 from lrtool.cli.app import app
 from lrtool.config.schema import Config
-from lrtool.config.settings import InitSettings, RangeTestSettings, TrainSettings
+from lrtool.config.settings import ClusterSettings, InitSettings, RangeTestSettings, TrainSettings
 from lrtool.config.sweep.schema import Range, SweepConfig, Tune
 from lrtool.errors import UsageError
 from lrtool.loggers import LOGGERS
@@ -64,6 +64,7 @@ SETTINGS: Mapping[str, type[BaseModel]] = {
     "train": TrainSettings,
     "range_test": RangeTestSettings,
     "plateau": Plateau,
+    "cluster": ClusterSettings,
     "optimizer.groups": ParamGroup,
 }
 SWEEP_SETTINGS: Mapping[str, type[BaseModel]] = {"Ranges": Range, "tune": Tune}

@@ -23,8 +23,8 @@ from lrtool.safe_path import make_children_safe
 
 #: What the system says where a disk, or a user's share of it, has no room left.
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-#: What asks to end: a stop from outside, and a terminal that is closed.
-_ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+#: What asks to end: a stop from outside, a terminal that is closed, and a scheduler's early warning.
+_ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, name))
 #: Set by a shell that asks for completions.
 _COMPLETING = "_LRTOOL_COMPLETE"
 
