@@ -116,8 +116,7 @@ def command(
         if write is not None:
             say(f"written: {write}" if found else f"not written: {write}, as there is no LR to write")
         if found:
-            next_ = _next(given, run.folder.path, checked, schedule) if write is None else given.training_of(write)
-            say(next_)
+            say(given.training_of(write) if write else _next(given, run.folder.path, checked, schedule))
     if run.status is Status.DIVERGED:
         raise typer.Exit(ExitCode.DIVERGED)
 
