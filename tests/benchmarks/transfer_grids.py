@@ -2,10 +2,12 @@
 
 Each task is transferred over a duration 8 times, a batch 16 times and (where the model has one) a width 16 times as
 large as the config's, by `transfer` with its budget in target runs. The truth is a grid of real trainings of the
-target, several seeds each; the excess is the mean loss at an LR (on a straight line in log LR between those tried) over the
-least one. Rules start from the best LR of the config as it is, measured by the same grid: the same LR, one in
-proportion to √batch, one in proportion to the batch. A refusal is counted, not judged. Half of the tasks are those
-that constants may be chosen on; the other half judges.
+target, several seeds each; the excess is the mean loss at an LR (on a straight line in log LR between those tried)
+over the least one. Rules start from the best LR of the config as it is, measured by the same grid: the same LR, one
+in proportion to √batch, one in proportion to the batch. A refusal is counted, not judged. Half of the tasks are those
+that constants may be chosen on; the other half judges. Without `--budget` these tasks, which train in seconds, get
+the command's 20 seconds, which is more than a quarter of a target run: the column `cost` says how much, in its
+updates.
 
 Wanted on the judging half: median excess at most 3%, worst at most 20%.
 
