@@ -81,13 +81,15 @@ class Changes:
     updates: Array
 
     @classmethod
-    def of(cls, rates: Array, warmup: int, steps: Steps) -> Changes:
+    def of(cls, rates: Array, warmup: int, steps: Steps, per: float = 1.0) -> Changes:
         """The changes of a curve of LRs after its warm-up, as they are seen after each of `steps` updates.
+
+        `per`: updates that each rate stands for, where `warmup` and `steps` count rates.
 
         A piece never reaches across a moment, so all of it comes before or after; within it changes act as if at their
         mean, which is exact for a single step down. Falls and rises are gathered apart.
         """
-        used = np.concatenate([[0.0], np.cumsum(rates)])
+        used = per * np.concatenate([[0.0], np.cumsum(rates)])
         start = min(max(warmup, 1), len(rates))
         drop = np.zeros(len(rates))
         drop[start:] = rates[start - 1 : -1] - rates[start:]
@@ -96,7 +98,7 @@ class Changes:
         total, rate, at, place, end = (np.concatenate(each) for each in zip(*parts, strict=True))
         before = end[None, :] <= steps[:, None]
         since = np.where(before, np.maximum(used[steps][:, None] - at[None, :], 0.0), 0.0)
-        updates = np.where(before, np.maximum(steps[:, None] - place[None, :], 0.0), 0.0)
+        updates = np.where(before, per * np.maximum(steps[:, None] - place[None, :], 0.0), 0.0)
         return cls(used[steps], total, rate, since, updates)
 
 

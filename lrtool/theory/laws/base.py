@@ -64,7 +64,9 @@ class Law(ABC):
         """The loss at each moment, (n,)."""
         least, factor, alpha, most = np.exp(logs[:4])
         effect, _ = self.effect(logs[4:], changes, scale)
-        out: Array = least + factor * (changes.used / scale.used) ** -alpha - most * (effect @ changes.drop) / scale.rate
+        out: Array = (
+            least + factor * (changes.used / scale.used) ** -alpha - most * (effect @ changes.drop) / scale.rate
+        )
         return out
 
     def slopes(self, logs: Array, changes: Changes, scale: Scale) -> tuple[Array, Array]:

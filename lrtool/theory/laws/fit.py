@@ -22,6 +22,8 @@ _ALPHA, _ALPHA_UNSURE, _ANY = float(np.log(0.5)), 0.7, 10.0
 _APART = 2.0
 #: Scatter of the logarithms of losses: at first, and between which it is believed.
 _FIRST, _LEAST_SCATTER, _MOST_SCATTER = 3e-3, 2e-4, 0.3
+#: Residuals count as at most so many times their median, where their scatter is measured.
+_OUTLYING = 15.0
 #: Starts that are followed to their end, and evaluations at most.
 _FOLLOWED, _EVALUATIONS = 3, 120
 
@@ -127,7 +129,8 @@ def _weights(used: Array, points: float) -> Array:
     """Roots of the weights of a run's losses: each factor of the LRs used counts the same, and so does each run."""
     spacing = np.gradient(np.log(used)) if len(used) > 1 else np.ones(1)
     spacing = np.maximum(spacing, 1e-12)
-    return np.sqrt(spacing / spacing.sum() * points)
+    weights: Array = np.sqrt(spacing / spacing.sum() * points)
+    return weights
 
 
 def fit_law(law: Law, curves: Sequence[LossCurve], begin: Array | None = None) -> Fit:
@@ -172,9 +175,10 @@ def _solved(problem: _Problem, start: Array, scatter: float) -> tuple[Any, float
             max_nfev=_EVALUATIONS,
         )
         rest = problem.residuals(found.x)
-    # As if normal, from the quartiles: outliers must not widen it.
-    robust = float(np.sqrt(np.mean(rest**2)))
-    return found, float(np.clip(robust, _LEAST_SCATTER, _MOST_SCATTER))
+    size = np.abs(rest)
+    # Single losses far off must not widen it.
+    usual = np.minimum(size, _OUTLYING * float(np.median(size)))
+    return found, float(np.clip(np.sqrt(np.mean(usual**2)), _LEAST_SCATTER, _MOST_SCATTER))
 
 
 def _expected(law: Law, start: Array, scatter: float, runs: int) -> tuple[Array, Array]:
