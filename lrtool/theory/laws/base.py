@@ -61,12 +61,11 @@ class Law(ABC):
         """The parameters as the source has them, in the units of the runs."""
 
     def loss(self, logs: Array, changes: Changes, scale: Scale) -> Array:
-        """The loss at each moment, (n,)."""
+        """The loss at each moment, (n,); of n runs at their ends, where all that `changes` has is (n, m)."""
         least, factor, alpha, most = np.exp(logs[:4])
         effect, _ = self.effect(logs[4:], changes, scale)
-        out: Array = (
-            least + factor * (changes.used / scale.used) ** -alpha - most * (effect @ changes.drop) / scale.rate
-        )
+        taken = most * (effect * changes.drop).sum(axis=-1) / scale.rate
+        out: Array = least + factor * (changes.used / scale.used) ** -alpha - taken
         return out
 
     def slopes(self, logs: Array, changes: Changes, scale: Scale) -> tuple[Array, Array]:
