@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -168,3 +168,46 @@ def _show(document: dict[str, Any], text: str, answer: str, notes: Iterable[str]
         print_json(document)
     else:
         say(answer if quiet else f"{text}\n{answer}")
+
+
+@app.command(cls=Command)
+def refine(
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="A training that logged gradient norms (train.grad_norm: true).")
+    ],
+    norm: Annotated[
+        str | None,
+        typer.Option("--norm", metavar="l1|l2", help="The norm to follow.  [default: l2 for SGD, l1 for others]"),
+    ] = None,
+    output: OutputFolder = Path("outputs"),
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Make the schedule that theory holds best for the gradient norms that a run had, as a table that `train` takes.
+
+    Where gradients shrink it warms up and decays faster at the end; where their norms stay the same it is a linear
+    decay. The peak LR is not part of it: tune it.
+    """
+    from lrtool.report.theory.refined import Refined
+
+    found = Refined.of(run, _norm(norm))
+    folder, commands = found.write(output)
+    document = found.document() | {"folder": str(folder), "schedule": str(folder / "schedule.csv")}
+    _show(document, found.text(), found.answer, (), as_json, quiet)
+    for line in () if as_json else commands:
+        say(f"train with it: {line}")
+    say(f"wrote {folder}", err=True)
+
+
+def _norm(text: str | None) -> Literal["l1", "l2"] | None:
+    """The norm that an option names."""
+    match text.lower() if text is not None else None:
+        case None:
+            return None
+        case "l1":
+            return "l1"
+        case "l2":
+            return "l2"
+    from lrtool.errors import UsageError
+
+    raise UsageError(f"there is no norm {text!r}", where="--norm", remedy="write l1 or l2")

@@ -14,8 +14,9 @@ Array = NDArray[np.float64]
 
 #: What the band is to hold the truth with.
 LEVEL = 0.9
-#: How much faster the law's own error grows beyond the runs, for each factor of e that a run goes beyond them.
-_BEYOND = 1.0
+#: How much the law's own error grows for each factor of e that a run goes beyond those fitted: in the LR that it uses
+#: up, or in how low its LR falls; LRs below the second as a part of the peak count as that.
+_BEYOND, _LEAST = 1.0, 0.03
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,8 @@ def banded(chosen: ChosenLaw, rates: Array, warmup: int, steps: Steps) -> Band:
     """The predicted loss after each of `steps` updates, and its 90% band.
 
     Its width adds up what the fit does not know of the parameters, how far runs lie apart as wholes, and how wrong the
-    law was about runs left out; the last grows with how far the run goes beyond those fitted. Student's t, with as many
-    degrees of freedom as there were runs, stands for how few those are.
+    law was about runs left out; the last grows with how far the run goes beyond those fitted, in length or to lower
+    LRs. Student's t, with as many degrees of freedom as there were runs, stands for how few those are.
     """
     from scipy.stats import t
 
@@ -45,8 +46,12 @@ def banded(chosen: ChosenLaw, rates: Array, warmup: int, steps: Steps) -> Band:
     loss, unsure = fit.predicted(rates, warmup, steps)
     used = np.concatenate([[0.0], np.cumsum(rates)])[steps]
     further = np.maximum(np.log(used / fit.used), 0.0)
+    floor = _LEAST * float(rates.max())
+    # The warm-up's low LRs are not what the loss there comes from.
+    least = np.minimum.accumulate(np.concatenate([np.full(warmup, np.inf), rates[warmup:]]).clip(min=floor))
+    lower = np.log(max(fit.rates[0], floor) / least[np.maximum(steps, 1) - 1]).clip(min=0.0)
     own = [each.final for each in chosen.held_out if each.law == fit.law.name]
     wrong = float(np.sqrt(np.mean(np.square(own)))) if own else fit.apart
-    spread = np.sqrt(unsure**2 + fit.apart**2 + (wrong * (1 + _BEYOND * further)) ** 2)
+    spread = np.sqrt(unsure**2 + fit.apart**2 + (wrong * (1 + _BEYOND * (further + lower))) ** 2)
     width = float(t.ppf((1 + LEVEL) / 2, max(len(own), 2))) * spread
     return Band(steps, loss, loss * np.exp(-width), loss * np.exp(width), float(np.exp(further.max(initial=0.0))))
