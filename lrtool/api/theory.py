@@ -65,7 +65,8 @@ def predict(
     >>> import tempfile, pathlib, lrtool
     >>> folder = pathlib.Path(tempfile.mkdtemp())
     >>> for name, final in (("constant", 0.1), ("linear", 0.01)):
-    ...     rows = [(t, 0.1 + (final - 0.1) * t / 500, 2 + (t + 9) ** -0.5 - (0.1 - final) * t / 500) for t in range(501)]
+    ...     down = (0.1 - final) / 500
+    ...     rows = [(t, 0.1 - down * t, 2 + (t + 9) ** -0.5 - down * t) for t in range(501)]
     ...     text = "".join(f"{t},{lr},{loss}\\n" for t, lr, loss in rows)
     ...     _ = (folder / f"{name}.csv").write_text("step,lr,loss\\n" + text)
     >>> result = lrtool.predict([folder / "constant.csv", folder / "linear.csv"], "cosine final=10%", steps=500)
@@ -92,7 +93,8 @@ def backtest(
     >>> import tempfile, pathlib, lrtool
     >>> folder = pathlib.Path(tempfile.mkdtemp())
     >>> for number, final in enumerate((0.1, 0.05, 0.01)):
-    ...     rows = [(t, 0.1 + (final - 0.1) * t / 500, 2 + (t + 9) ** -0.5 - (0.1 - final) * t / 500) for t in range(501)]
+    ...     down = (0.1 - final) / 500
+    ...     rows = [(t, 0.1 - down * t, 2 + (t + 9) ** -0.5 - down * t) for t in range(501)]
     ...     text = "".join(f"{t},{lr},{loss}\\n" for t, lr, loss in rows)
     ...     _ = (folder / f"{number}.csv").write_text("step,lr,loss\\n" + text)
     >>> result = lrtool.backtest(sorted(folder.iterdir()))
@@ -111,8 +113,8 @@ def refine(run: str | Path, *, norm: Literal["l1", "l2"] | None = None) -> Theor
         SGD and L1 for others. `save` writes the schedule as a table that `train` takes.
 
     >>> import tempfile, pathlib, lrtool
-    >>> config = {"model": "linear", "data": {"kind": "spirals", "samples": 240}, "optimizer": {"kind": "sgd", "lr": 0.1},
-    ...           "train": {"duration": 40, "grad_norm": True}}
+    >>> config = {"model": "linear", "data": {"kind": "spirals", "samples": 240},
+    ...           "optimizer": {"kind": "sgd", "lr": 0.1}, "train": {"duration": 40, "grad_norm": True}}
     >>> folder = lrtool.train(config, progress=False).save(pathlib.Path(tempfile.mkdtemp()) / "run")
     >>> result = lrtool.refine(folder)
     >>> len(result.rows()), result.rows()[-1]["factor"]

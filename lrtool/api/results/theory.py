@@ -64,5 +64,5 @@ class TheoryAnswer(Shown):
         return self.found.plot()
 
     def save(self, folder: str | Path) -> None:
-        """Write tables and plots below a folder, as the command does with `--output`, and schedules that `train` takes."""
+        """Write tables, plots and schedules below a folder, as the command does with `--output`."""
         self.found.write(Path(folder))

@@ -11,7 +11,7 @@ import numpy as np
 
 from lrtool.errors import UsageError
 from lrtool.report.theory.curves import loss_curve
-from lrtool.report.theory.prediction import Accuracy
+from lrtool.report.theory.prediction import CurveErrors
 from lrtool.report.theory.written import TheoryFolder
 from lrtool.theory.laws import LAWS
 from lrtool.theory.laws.band import banded
@@ -30,7 +30,7 @@ class Tested:
     law: str
     curve: LossCurve
     fit: Fit
-    accuracy: Accuracy
+    accuracy: CurveErrors
     held: bool | None = None
 
     def row(self) -> dict[str, Any]:
@@ -151,7 +151,7 @@ class Backtest:
 
 def _tested(chosen: ChosenLaw, curve: LossCurve) -> Tested:
     band = banded(chosen, curve.rates, curve.warmup, curve.steps[-1:])
-    accuracy = Accuracy.of(chosen.fit, curve)
+    accuracy = CurveErrors.of(chosen.fit, curve)
     held = bool(band.low[-1] <= accuracy.measured <= band.high[-1])
     return Tested(chosen.fit.law.name, curve, chosen.fit, accuracy, held)
 
@@ -161,7 +161,7 @@ def _left_out(curves: Sequence[LossCurve], progress: Callable[[str], None]) -> l
     for law in LAWS:
         progress(f"leaving runs out of the {law.name}")
         begin = fit_law(law, curves).logs
-        found += [Tested(law.name, held, fit, Accuracy.of(fit, held)) for held, fit in left_out(law, curves, begin)]
+        found += [Tested(law.name, held, fit, CurveErrors.of(fit, held)) for held, fit in left_out(law, curves, begin)]
     return found
 
 

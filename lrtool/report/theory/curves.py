@@ -26,6 +26,8 @@ _LOSS = ("loss", "train_loss", "val_loss")
 _FEWEST = 10
 #: Parts of a curve at whose ends it is seen whether the loss falls.
 _PART = 0.1
+#: A log whose first row is at more than so many of its rows' distances starts late: after the warm-up.
+_LATE = 3.0
 #: LRs closer to the greatest than this are at it.
 _NEAR = 1e-6
 
@@ -92,7 +94,7 @@ def _of_table(file: Path, steps: Array, rates: Array, losses: Array) -> LossCurv
     """Fills in the LRs of updates that have no row.
 
     Straight lines between rows; a jump between two stretches of constant LR happens at the row that first has the new
-    one. What comes before the first row is taken to be a linear warm-up from 0.
+    one. Before the first row there was a linear warm-up from 0 where the log starts late, else that row's LR.
     """
     count = steps.astype(np.int64)
     every = np.interp(np.arange(count[-1] + 1), count, rates)
@@ -101,7 +103,8 @@ def _of_table(file: Path, steps: Array, rates: Array, losses: Array) -> LossCurv
         if before == here != then == after:
             every[count[row] : count[row + 1]] = here
     first = int(count[0])
-    every[:first] = rates[0] * (np.arange(first) + 1) / max(first, 1)
+    if len(count) > 1 and first > _LATE * float(np.median(np.diff(count))):
+        every[:first] = rates[0] * (np.arange(first) + 1) / first
     return LossCurve(file.stem, every, count, losses, warmup_of(every))
 
 

@@ -15,7 +15,7 @@ from lrtool.report.plots.style import number
 from lrtool.report.theory.curves import loss_curve
 from lrtool.report.theory.targets import Target, target
 from lrtool.report.theory.written import TheoryFolder
-from lrtool.theory.laws.band import Band, banded
+from lrtool.theory.laws.band import LossBand, banded
 from lrtool.theory.laws.best_schedule import best_rates
 from lrtool.theory.laws.choice import ChosenLaw, choose_law
 from lrtool.theory.laws.fit import Fit
@@ -39,8 +39,8 @@ class Predicted:
     """A target's predicted curve, and how far it is from what was measured, where it was."""
 
     target: Target
-    band: Band
-    accuracy: Accuracy | None
+    band: LossBand
+    accuracy: CurveErrors | None
 
     @classmethod
     def of(cls, chosen: ChosenLaw, goal: Target) -> Predicted:
@@ -56,7 +56,7 @@ class Predicted:
                 where=goal.name,
                 remedy="add longer runs, or runs under other schedules",
             )
-        accuracy = None if goal.measured is None else Accuracy.of(chosen.fit, goal.measured)
+        accuracy = None if goal.measured is None else CurveErrors.of(chosen.fit, goal.measured)
         return cls(goal, band, accuracy)
 
     @property
@@ -84,7 +84,7 @@ class Predicted:
 
 
 @dataclass(frozen=True)
-class Accuracy:
+class CurveErrors:
     """How a predicted curve fits a measured one, over all its losses: R², mean absolute and worst relative error."""
 
     r2: float
@@ -94,7 +94,7 @@ class Accuracy:
     measured: float
 
     @classmethod
-    def of(cls, fit: Fit, curve: LossCurve) -> Accuracy:
+    def of(cls, fit: Fit, curve: LossCurve) -> CurveErrors:
         """The accuracy on a curve, from the end of its warm-up."""
         first = max(curve.warmup, 1)
         kept = (curve.steps >= first) & (curve.used[curve.steps] > 0)
@@ -243,7 +243,7 @@ def _best(chosen: ChosenLaw, goal: Target) -> Target:
 
 def _of_runs(curves: Sequence[LossCurve]) -> list[str]:
     """What was assumed of the runs."""
-    late = [each.name for each in curves if each.steps[0] > 1 and each.warmup and each.steps[0] >= each.warmup]
+    late = [each.name for each in curves if each.steps[0] > 1 and 0 < each.warmup <= each.steps[0]]
     if not late:
         return []
     return [f"before their first loss, LRs of {', '.join(late)} are taken to have risen in a straight line"]

@@ -20,7 +20,7 @@ _BEYOND, _LEAST = 1.0, 0.03
 
 
 @dataclass(frozen=True)
-class Band:
+class LossBand:
     """A predicted curve: after `steps` updates the `loss`, between `low` and `high` in 90% of cases, all (n,).
 
     `beyond`: by which factor the run uses more LR than any that the law was fitted to (1: none).
@@ -33,7 +33,7 @@ class Band:
     beyond: float
 
 
-def banded(chosen: ChosenLaw, rates: Array, warmup: int, steps: Steps) -> Band:
+def banded(chosen: ChosenLaw, rates: Array, warmup: int, steps: Steps) -> LossBand:
     """The predicted loss after each of `steps` updates, and its 90% band.
 
     Its width adds up what the fit does not know of the parameters, how far runs lie apart as wholes, and how wrong the
@@ -48,10 +48,10 @@ def banded(chosen: ChosenLaw, rates: Array, warmup: int, steps: Steps) -> Band:
     further = np.maximum(np.log(used / fit.used), 0.0)
     floor = _LEAST * float(rates.max())
     # The warm-up's low LRs are not what the loss there comes from.
-    least = np.minimum.accumulate(np.concatenate([np.full(warmup, np.inf), rates[warmup:]]).clip(min=floor))
+    least = np.minimum.accumulate(np.concatenate([np.full(warmup, rates.max()), rates[warmup:]]).clip(min=floor))
     lower = np.log(max(fit.rates[0], floor) / least[np.maximum(steps, 1) - 1]).clip(min=0.0)
     own = [each.final for each in chosen.held_out if each.law == fit.law.name]
     wrong = float(np.sqrt(np.mean(np.square(own)))) if own else fit.apart
     spread = np.sqrt(unsure**2 + fit.apart**2 + (wrong * (1 + _BEYOND * (further + lower))) ** 2)
     width = float(t.ppf((1 + LEVEL) / 2, max(len(own), 2))) * spread
-    return Band(steps, loss, loss * np.exp(-width), loss * np.exp(width), float(np.exp(further.max(initial=0.0))))
+    return LossBand(steps, loss, loss * np.exp(-width), loss * np.exp(width), float(np.exp(further.max(initial=0.0))))

@@ -19,7 +19,7 @@ SHARED = ("L0", "A", "alpha", "B")
 
 
 @dataclass(frozen=True)
-class Scale:
+class Units:
     """Units that make parameters numbers around 1: `rate`, a peak LR; `used`, the LRs of a whole run; `updates`."""
 
     rate: float
@@ -30,8 +30,8 @@ class Scale:
 class Law(ABC):
     """A law of loss curves: L = L₀ + A·S^(−α) − B·Σ_k Δ_k·G_k.
 
-    S: sum of the LRs up to the moment, warm-up included, in units of `Scale.used`. Δ_k: how far update k lowers the LR,
-    in units of `Scale.rate`. G_k: the part of it that has taken effect, from 0 to 1, which is what laws differ in.
+    S: sum of the LRs up to the moment, warm-up included, in units of `Units.used`. Δ_k: how far update k lowers the LR,
+    in units of `Units.rate`. G_k: the part of it that has taken effect, from 0 to 1, which is what laws differ in.
     Parameters are above 0, and their logarithms are what is fitted: first those of `SHARED`, then the law's own.
     """
 
@@ -49,7 +49,7 @@ class Law(ABC):
         return (*SHARED, *self.own)
 
     @abstractmethod
-    def effect(self, own: Array, changes: Changes, scale: Scale) -> tuple[Array, Iterator[Array]]:
+    def effect(self, own: Array, changes: Changes, scale: Units) -> tuple[Array, Iterator[Array]]:
         """G (n, m), and its derivatives by the logarithms of the law's own parameters, each (n, m)."""
 
     @abstractmethod
@@ -57,10 +57,10 @@ class Law(ABC):
         """Logarithms of its own parameters from which fits begin."""
 
     @abstractmethod
-    def published(self, logs: Array, scale: Scale) -> dict[str, float]:
+    def published(self, logs: Array, scale: Units) -> dict[str, float]:
         """The parameters as the source has them, in the units of the runs."""
 
-    def loss(self, logs: Array, changes: Changes, scale: Scale) -> Array:
+    def loss(self, logs: Array, changes: Changes, scale: Units) -> Array:
         """The loss at each moment, (n,); of n runs at their ends, where all that `changes` has is (n, m)."""
         least, factor, alpha, most = np.exp(logs[:4])
         effect, _ = self.effect(logs[4:], changes, scale)
@@ -68,7 +68,7 @@ class Law(ABC):
         out: Array = least + factor * (changes.used / scale.used) ** -alpha - taken
         return out
 
-    def slopes(self, logs: Array, changes: Changes, scale: Scale) -> tuple[Array, Array]:
+    def slopes(self, logs: Array, changes: Changes, scale: Units) -> tuple[Array, Array]:
         """The loss (n,), and its derivatives by the logarithms of the parameters, (n, parameters)."""
         least, factor, alpha, most = np.exp(logs[:4])
         used, drop = changes.used / scale.used, changes.drop / scale.rate

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lrtool.theory.laws.base import SHARED, Law, Scale
+from lrtool.theory.laws.base import SHARED, Law, Units
 from lrtool.theory.loss_curve import Changes, LossCurve, Steps
 
 Array = NDArray[np.float64]
@@ -40,7 +40,7 @@ class Fit:
     law: Law
     logs: Array
     covariance: Array
-    scale: Scale
+    scale: Units
     scatter: float
     apart: float
     used: float
@@ -68,14 +68,14 @@ class _Problem:
     """The least squares of a fit: what runs say, with every run and every factor of progress counting the same."""
 
     law: Law
-    scale: Scale
+    scale: Units
     changes: tuple[Changes, ...]
     logs: tuple[Array, ...]
     weights: tuple[Array, ...]
 
     @classmethod
     def of(cls, law: Law, curves: Sequence[LossCurve]) -> _Problem:
-        scale = Scale(
+        scale = Units(
             max(float(each.rates[max(each.warmup - 1, 0) :].max()) for each in curves),
             max(float(each.used[-1]) for each in curves),
             float(max(len(each.rates) for each in curves)),

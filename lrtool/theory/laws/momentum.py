@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from lrtool.theory.laws.base import Array, Law, Scale
+from lrtool.theory.laws.base import Array, Law, Units
 from lrtool.theory.loss_curve import Changes
 
 
@@ -28,7 +28,7 @@ class Momentum(Law):
     expected: ClassVar[tuple[float, ...]] = (float(np.log(0.03)),)
     unsure: ClassVar[tuple[float, ...]] = (1.5,)
 
-    def effect(self, own: Array, changes: Changes, scale: Scale) -> tuple[Array, Iterator[Array]]:
+    def effect(self, own: Array, changes: Changes, scale: Units) -> tuple[Array, Iterator[Array]]:
         """1 − exp(−x), x = updates/τ."""
         x = changes.updates / scale.updates / np.exp(own[0])
         left = np.exp(-x)
@@ -38,7 +38,7 @@ class Momentum(Law):
         """From three thousandths of a run to a third."""
         return [np.log(np.array([tau])) for tau in (0.003, 0.03, 0.3)]
 
-    def published(self, logs: Array, scale: Scale) -> dict[str, float]:
+    def published(self, logs: Array, scale: Units) -> dict[str, float]:
         """L₀, A, C, α and λ of the formula above."""
         least, factor, alpha, most, tau = np.exp(logs)
         decay = float(np.exp(-1 / (tau * scale.updates)))

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from lrtool.theory.laws.base import Array, Law, Scale
+from lrtool.theory.laws.base import Array, Law, Units
 from lrtool.theory.loss_curve import Changes
 
 
@@ -28,7 +28,7 @@ class MultiPower(Law):
     expected: ClassVar[tuple[float, ...]] = (float(np.log(100.0)), 0.0, float(np.log(0.5)))
     unsure: ClassVar[tuple[float, ...]] = (3.0, 0.7, 0.7)
 
-    def effect(self, own: Array, changes: Changes, scale: Scale) -> tuple[Array, Iterator[Array]]:
+    def effect(self, own: Array, changes: Changes, scale: Units) -> tuple[Array, Iterator[Array]]:
         """1 − (1 + x)^(−β), x = C·(η_k/rate)^(−γ)·S_k/used."""
         speed, beta, gamma = np.exp(own)
         rate = np.log(np.maximum(changes.rate / scale.rate, 1e-6))
@@ -47,7 +47,7 @@ class MultiPower(Law):
         """Effects that take from a thousandth of a run to a tenth."""
         return [np.array([np.log(speed), 0.0, np.log(0.5)]) for speed in (10.0, 100.0, 1000.0)]
 
-    def published(self, logs: Array, scale: Scale) -> dict[str, float]:
+    def published(self, logs: Array, scale: Units) -> dict[str, float]:
         """L₀, A, B, C, α, β, γ of the formula above."""
         least, factor, alpha, most, speed, beta, gamma = np.exp(logs)
         return {

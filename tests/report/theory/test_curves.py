@@ -31,6 +31,11 @@ def test_a_log_that_starts_after_the_warm_up(file):
     assert curve.steps.tolist() == list(range(100, 1001, 10)) and not curve.falls
 
 
+def test_a_log_of_every_so_many_updates_does_not_start_late(file):
+    curve = loss_curve(file(falling(range(20, 1001, 20))))
+    assert curve.warmup == 0 and (curve.rates == 0.1).all()
+
+
 def test_a_jump_between_constant_lrs_is_where_the_new_one_first_stands(file):
     rows = [*falling(range(0, 500, 50)), *falling(range(500, 1001, 50), 0.01)]
     curve = loss_curve(file(rows))

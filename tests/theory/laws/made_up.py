@@ -3,11 +3,11 @@
 import numpy as np
 
 from lrtool.config.specs import as_schedule
-from lrtool.theory.laws import Momentum, MultiPower, Scale
+from lrtool.theory.laws import Momentum, MultiPower, Units
 from lrtool.theory.loss_curve import Changes, LossCurve
 
 #: Units that the made-up laws are told in, and their parameters: L₀, A, α, B, then their own.
-SCALE = Scale(rate=0.1, used=100.0, updates=1500.0)
+SCALE = Units(rate=0.1, used=100.0, updates=1500.0)
 TRUE = {
     MultiPower: np.log([2.0, 0.3, 0.5, 0.25, 60.0, 0.8, 0.5]),
     Momentum: np.log([2.0, 0.3, 0.5, 0.25, 0.02]),
