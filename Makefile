@@ -9,18 +9,20 @@ ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 # what another has left.
 WORKERS := -n auto --dist worksteal
 
-.PHONY: help demo test test-quick test-deep test-lowest test-faults test-browser test-peers test-loggers coverage lint types docs format bench clean
+.PHONY: help demo test test-quick test-deep test-lowest test-faults test-browser test-peers test-loggers test-ray test-slurm coverage lint types docs format bench clean
 
 help:
 	@echo "make demo       range test and training on real data, plots in outputs/"
-	@echo "make test       lint, types and every test"
+	@echo "make test       lint, types and the tests (under ten minutes)"
 	@echo "make test-quick the tests that neither train nor compile (under a minute)"
-	@echo "make test-deep  the tests that draw examples, with four times as many (minutes)"
+	@echo "make test-deep  what make test leaves out: its slowest tests, and four times as many drawn examples (minutes)"
 	@echo "make test-lowest every test with the oldest versions allowed, in .venv-lowest"
 	@echo "make coverage   every test, and which lines none of them runs"
 	@echo "make docs       write the generated parts of the pages in docs/"
 	@echo "make test-peers parity with optax (installs jax first)"
 	@echo "make test-loggers the loggers' tests (installs MLflow and W&B first)"
+	@echo "make test-ray   the tests on a Ray cluster of this machine (installs Ray first)"
+	@echo "make test-slurm the tests of Slurm by submitit's imitation (installs submitit first)"
 	@echo "make test-browser the report in a headless Chromium (apt-get install chromium chromium-driver)"
 	@echo "make test-faults kills sweeps 60 times and resumes them (minutes)"
 	@echo "make bench      the benchmarks"
@@ -41,14 +43,15 @@ demo: $(VENV)/.core
 	$(BIN)/lrtool train configs/digits-mlp.yaml --lr-from outputs/digits-mlp/latest
 
 test: $(VENV)/.test lint types
-	$(ONE_THREAD) $(BIN)/python -m pytest $(WORKERS) tests
+	$(ONE_THREAD) $(BIN)/python -m pytest $(WORKERS) -m "not deep" tests
 
 test-quick: $(VENV)/.test
-	$(ONE_THREAD) $(BIN)/python -m pytest $(WORKERS) -m "not slow" tests
+	$(ONE_THREAD) $(BIN)/python -m pytest $(WORKERS) -m "not slow and not deep" tests
 
-# The files that ask for `examples`.
+# The second line: the files that ask for `examples`.
 test-deep: $(VENV)/.test
-	$(ONE_THREAD) LRTOOL_TEST_DEEP=1 $(BIN)/python -m pytest $(WORKERS) $$(grep -rl --include='*.py' 'import.* examples' tests)
+	$(ONE_THREAD) $(BIN)/python -m pytest $(WORKERS) -m deep tests
+	$(ONE_THREAD) LRTOOL_TEST_DEEP=1 $(BIN)/python -m pytest $(WORKERS) -m "not deep" $$(grep -rl --include='*.py' 'import.* examples' tests)
 
 # One environment for itself: its versions are the lowest that pyproject.toml names.
 test-lowest:
@@ -68,6 +71,15 @@ test-peers: $(VENV)/.test
 test-loggers: $(VENV)/.test
 	$(PIP) --editable '.[test,tensorboard,mlflow,wandb]'
 	$(ONE_THREAD) $(BIN)/python -m pytest tests/loggers tests/experiments/tracking
+
+# Clusters of this machine: nodes are killed and join again, so the tests take minutes.
+test-ray: $(VENV)/.test
+	$(PIP) --editable '.[test,ray]'
+	$(ONE_THREAD) $(BIN)/python -m pytest tests/executors tests/experiments/spread
+
+test-slurm: $(VENV)/.test
+	$(PIP) --editable '.[test,slurm]'
+	$(ONE_THREAD) $(BIN)/python -m pytest tests/executors tests/experiments/spread
 
 test-browser: $(VENV)/.test
 	$(PIP) --editable '.[test,browser]'

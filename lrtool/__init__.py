@@ -14,9 +14,22 @@ if TYPE_CHECKING:
     from lrtool.api.schedule import schedule
     from lrtool.api.theory import backtest, bound, predict, refine
     from lrtool.api.train import train
+    from lrtool.api.transfer import transfer
     from lrtool.api.tune import tune
 
-__all__ = ["backtest", "bound", "compare", "load", "predict", "range_test", "refine", "schedule", "train", "tune"]
+__all__ = [
+    "backtest",
+    "bound",
+    "compare",
+    "load",
+    "predict",
+    "range_test",
+    "refine",
+    "schedule",
+    "train",
+    "transfer",
+    "tune",
+]
 
 #: Functions that stand in a file of another name than theirs.
 _PLACES = dict.fromkeys(("backtest", "bound", "predict", "refine"), "theory")

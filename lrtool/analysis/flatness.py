@@ -13,6 +13,10 @@ Array = NDArray[np.float64]
 _RARE = 0.01
 #: The same with a single seed, which can show far less.
 _RARE_ALONE = 0.05
+#: Seeds rarely differ by so much, in log loss: a factor of 1.6. Two LRs side by side that do are more than one's luck.
+_MORE_THAN_LUCK = float(np.log(1.6))
+#: Orders of the losses that a single seed's own is held against.
+_ORDERS = 2000
 #: Losses that differ by no more than this part differ by the rounding of single precision.
 _SINGLE = 1e-6
 _TINY = float(np.finfo(np.float64).tiny)
@@ -22,7 +26,7 @@ def is_flat(losses: Array) -> bool:
     """Whether the losses (LRs, seeds) differ between LRs no more than between seeds of one LR.
 
     Judged by the losses and, where noise differs between LRs, as where only large ones learn at all, by how each seed
-    ranks the LRs. A single seed is held against its own roughness along the LRs.
+    ranks the LRs. A single seed is held against its own roughness along the LRs (rows, ascending).
     """
     y = _without_ceiling(losses)
     # Each seed by itself: what its losses differ by from another's says nothing about LRs.
@@ -30,7 +34,8 @@ def is_flat(losses: Array) -> bool:
         return True
     capped = Scale.of(losses).to(losses)
     if y.shape[1] < 2:
-        return min(_chance_alone(values[:, 0]) for values in (y, capped)) > _RARE_ALONE
+        chance = min(_chance_alone(values[:, 0]) for values in (y, capped))
+        return chance > _RARE_ALONE and not _has_valley(capped[:, 0])
     return min(_chance(values) for values in (y, capped, _ranks(y))) > _RARE
 
 
@@ -41,8 +46,30 @@ def _without_ceiling(losses: Array) -> Array:
     return np.log(filled) if (filled > 0).all() else filled
 
 
+def _has_valley(y: Array) -> bool:
+    """Whether two LRs side by side have losses so much lower than most that no seed's luck explains it."""
+    low = np.median(y) - y > _MORE_THAN_LUCK
+    return bool((low[1:] & low[:-1]).any())
+
+
 def _chance_alone(y: Array) -> float:
-    """How likely noise alone makes a parabola explain so much of one seed's losses; 1 where nothing can be judged."""
+    """How likely noise alone makes one seed's losses so regular along the LRs; 1 where nothing can be judged.
+
+    Either as smooth a curve (two tests, so twice the smaller chance), or as well explained by a parabola.
+    """
+    return min(1.0, 2 * min(_chance_of_parabola(y), _chance_of_smoothness(y)))
+
+
+def _chance_of_smoothness(y: Array) -> float:
+    """The part of all orders of these losses whose total variation Σ|yᵢ₊₁ − yᵢ| is as small: a permutation test."""
+    orders = np.random.default_rng(0).permuted(np.tile(y, (_ORDERS, 1)), axis=1)
+    variation = np.abs(np.diff(orders, axis=1)).sum(axis=1)
+    limit = float(np.abs(np.diff(y)).sum()) * (1 + _SINGLE)
+    return float((1 + (variation <= limit).sum()) / (1 + _ORDERS))
+
+
+def _chance_of_parabola(y: Array) -> float:
+    """How likely noise alone makes a parabola explain so much; 1 where nothing can be judged."""
     from scipy import special
 
     x, spare = np.linspace(-1, 1, len(y)), len(y) - 3

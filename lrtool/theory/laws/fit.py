@@ -23,7 +23,7 @@ _APART = 2.0
 #: Scatter of the logarithms of losses: at first, and between which it is believed.
 _FIRST, _LEAST_SCATTER, _MOST_SCATTER = 3e-3, 2e-4, 0.3
 #: Residuals count as at most so many times their median, where their scatter is measured.
-_OUTLYING = 15.0
+_OUTLYING = 40.0
 #: Starts that are followed to their end, and evaluations at most.
 _FOLLOWED, _EVALUATIONS = 3, 120
 
