@@ -13,6 +13,8 @@ Steps = NDArray[np.int64]
 
 #: Laws describe a run after its start: losses before this part of its LRs has been used are left out.
 _START = 0.03
+#: Updates count as progress by their LR, but as this part of the peak at least.
+_SLOWEST = 0.1
 #: Losses kept of a run; more are averaged.
 _POINTS = 200
 #: Pieces of the run that changes of the LR are gathered into, at least.
@@ -51,14 +53,22 @@ class LossCurve:
         kept = (self.used[self.steps] >= first) & (self.steps > 0)
         steps, losses = self.steps[kept], self.losses[kept]
         if len(steps) > _POINTS:
-            steps, losses = _averaged(steps, losses, np.log(self.used[steps]))
+            steps, losses = _averaged(steps, losses, np.log(progress(self.rates, steps)))
         return LossCurve(self.name, self.rates, steps, losses, self.warmup)
 
 
-def _averaged(steps: Steps, losses: Array, progress: Array) -> tuple[Steps, Array]:
-    """Means of losses that lie within equal parts of `progress`, at the mean of their steps."""
-    edges = np.linspace(progress[0], progress[-1], _POINTS + 1)
-    place = np.clip(np.searchsorted(edges, progress, side="right") - 1, 0, _POINTS - 1)
+def progress(rates: Array, steps: Steps) -> Array:
+    """How far a run has come after each of `steps` updates, (n,): the sum of LRs, each at least a tenth of the peak.
+
+    By the LRs alone, the end of a decay to 0 would hardly count.
+    """
+    return np.concatenate([[0.0], np.cumsum(np.maximum(rates, _SLOWEST * rates.max()))])[steps]
+
+
+def _averaged(steps: Steps, losses: Array, along: Array) -> tuple[Steps, Array]:
+    """Means of losses that lie within equal parts of what they are `along`, at the mean of their steps."""
+    edges = np.linspace(along[0], along[-1], _POINTS + 1)
+    place = np.clip(np.searchsorted(edges, along, side="right") - 1, 0, _POINTS - 1)
     count = np.bincount(place, minlength=_POINTS)
     taken = count > 0
     mean = [np.bincount(place, values, _POINTS)[taken] / count[taken] for values in (steps, losses)]

@@ -48,7 +48,14 @@ class Predicted:
         steps = len(goal.rates)
         at = np.unique(np.linspace(max(goal.warmup, steps * 0.03, 1), steps, _POINTS).round().astype(np.int64))
         band = banded(chosen, goal.rates, goal.warmup, at)
-        width = float(np.log(band.high[-1] / band.loss[-1])) if band.loss[-1] > 0 else np.inf
+        if band.loss[-1] <= 0:
+            raise UsageError(
+                f"the {chosen.fit.law.name} would have a loss of {number(float(band.loss[-1]))} in the end: it does not"
+                " describe these runs",
+                where=goal.name,
+                remedy="laws are for losses that no run brings down to 0; give longer runs, or --metric val_loss",
+            )
+        width = float(np.log(band.high[-1] / band.loss[-1]))
         if not width < _USELESS:
             raise UsageError(
                 "these runs cannot identify the law well enough for this target: the final loss would be"

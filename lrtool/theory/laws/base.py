@@ -27,7 +27,7 @@ class Units:
     updates: float
 
 
-class Law(ABC):
+class LossLaw(ABC):
     """A law of loss curves: L = L₀ + A·S^(−α) − B·Σ_k Δ_k·G_k.
 
     S: sum of the LRs up to the moment, warm-up included, in units of `Units.used`. Δ_k: how far update k lowers the LR,

@@ -75,7 +75,7 @@ def held_out_by(fit: Fit, curve: LossCurve) -> HeldOut:
     """How a fit predicts a run that it has not seen."""
     kept = curve.fitted()
     rest = np.log(np.maximum(fit.loss(curve.rates, curve.warmup, kept.steps), 1e-9) / kept.losses)
-    end = kept.steps >= curve.steps[-1] * (1 - _END)
+    end = kept.steps >= min(curve.steps[-1] * (1 - _END), kept.steps[-1])
     final = float(np.expm1(rest[end].mean()))
     return HeldOut(fit.law.name, curve.name, float(np.sqrt(np.mean(rest**2))), final)
 

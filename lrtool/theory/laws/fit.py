@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lrtool.theory.laws.base import SHARED, Law, Units
-from lrtool.theory.loss_curve import Changes, LossCurve, Steps
+from lrtool.theory.laws.base import SHARED, LossLaw, Units
+from lrtool.theory.loss_curve import Changes, LossCurve, Steps, progress
 
 Array = NDArray[np.float64]
 
@@ -37,7 +37,7 @@ class Fit:
     greatest LRs. `cost`: what the fit minimised, per run.
     """
 
-    law: Law
+    law: LossLaw
     logs: Array
     covariance: Array
     scale: Units
@@ -67,14 +67,14 @@ class Fit:
 class _Problem:
     """The least squares of a fit: what runs say, with every run and every factor of progress counting the same."""
 
-    law: Law
+    law: LossLaw
     scale: Units
     changes: tuple[Changes, ...]
     logs: tuple[Array, ...]
     weights: tuple[Array, ...]
 
     @classmethod
-    def of(cls, law: Law, curves: Sequence[LossCurve]) -> _Problem:
+    def of(cls, law: LossLaw, curves: Sequence[LossCurve]) -> _Problem:
         scale = Units(
             max(float(each.rates[max(each.warmup - 1, 0) :].max()) for each in curves),
             max(float(each.used[-1]) for each in curves),
@@ -82,7 +82,7 @@ class _Problem:
         )
         changes = tuple(Changes.of(each.rates, each.warmup, each.steps) for each in curves)
         points = float(np.mean([len(each.steps) for each in curves]))
-        weights = tuple(_weights(each.used, points) for each in changes)
+        weights = tuple(_weights(progress(each.rates, each.steps), points) for each in curves)
         return cls(law, scale, changes, tuple(np.log(each.losses) for each in curves), weights)
 
     @property
@@ -125,15 +125,15 @@ class _Problem:
         return [start for _, start in sorted(found, key=lambda each: each[0])]
 
 
-def _weights(used: Array, points: float) -> Array:
-    """Roots of the weights of a run's losses: each factor of the LRs used counts the same, and so does each run."""
-    spacing = np.gradient(np.log(used)) if len(used) > 1 else np.ones(1)
+def _weights(along: Array, points: float) -> Array:
+    """Roots of the weights of a run's losses: each factor of progress counts the same, and so does each run."""
+    spacing = np.gradient(np.log(along)) if len(along) > 1 else np.ones(1)
     spacing = np.maximum(spacing, 1e-12)
     weights: Array = np.sqrt(spacing / spacing.sum() * points)
     return weights
 
 
-def fit_law(law: Law, curves: Sequence[LossCurve], begin: Array | None = None) -> Fit:
+def fit_law(law: LossLaw, curves: Sequence[LossCurve], begin: Array | None = None) -> Fit:
     """The law's parameters that fit runs best, by a robust loss of the logarithms of the residuals.
 
     Huber's loss from one scatter on, which is measured; several starts, or the one `begin` (logarithms of parameters).
@@ -181,7 +181,7 @@ def _solved(problem: _Problem, start: Array, scatter: float) -> tuple[Any, float
     return found, float(np.clip(np.sqrt(np.mean(usual**2)), _LEAST_SCATTER, _MOST_SCATTER))
 
 
-def _expected(law: Law, start: Array, scatter: float, runs: int) -> tuple[Array, Array]:
+def _expected(law: LossLaw, start: Array, scatter: float, runs: int) -> tuple[Array, Array]:
     """What parameters and offsets are before anything is measured, and how far off that may be."""
     shared = len(SHARED)
     centre = np.concatenate([start[:shared], law.expected, np.zeros(runs)])
@@ -203,7 +203,7 @@ def _huber(measured: int) -> Callable[[Array], Array]:
     return rho
 
 
-def left_out(law: Law, curves: Sequence[LossCurve], begin: Array) -> Iterator[tuple[LossCurve, Fit]]:
+def left_out(law: LossLaw, curves: Sequence[LossCurve], begin: Array) -> Iterator[tuple[LossCurve, Fit]]:
     """Each run with the fit to all others; runs whose others never lower the LR, while they do, are left aside."""
     for place, held in enumerate(curves):
         others = [*curves[:place], *curves[place + 1 :]]

@@ -7,11 +7,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from lrtool.theory.laws.base import Array, Law, Units
+from lrtool.theory.laws.base import Array, LossLaw, Units
 from lrtool.theory.loss_curve import Changes
 
 
-class Momentum(Law):
+class Momentum(LossLaw):
     """What a lower LR takes off the loss comes within a fixed number of updates, as a momentum builds up.
 
     L(t) = L₀ + A·S₁(t)^(−α) − C·S₂(t),  S₂(t) = Σ_{i≤t} m_i,  m_i = λ·m_{i−1} + (η_{i−1} − η_i)

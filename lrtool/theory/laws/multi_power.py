@@ -7,11 +7,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from lrtool.theory.laws.base import Array, Law, Units
+from lrtool.theory.laws.base import Array, LossLaw, Units
 from lrtool.theory.loss_curve import Changes
 
 
-class MultiPower(Law):
+class MultiPower(LossLaw):
     """What a lower LR takes off the loss comes as a power of the LRs used since, the sooner the lower the LR.
 
     L(t) = L₀ + A·(S₁(t) + S_W)^(−α) − B·Σ_k (η_{k−1} − η_k)·[1 − (1 + C·η_k^(−γ)·S_k(t))^(−β)]
