@@ -24,8 +24,11 @@ def clipped_norm(parameters: Sequence[nn.Parameter], limit: float | None) -> Ten
     return norm
 
 
-def gradient_norms(parameters: Sequence[nn.Parameter], limit: float | None) -> Tensor:
-    """L2 and L1 norm of all gradients before they are clipped to `limit` (None: they stay), (2,), on their device."""
+def gradient_norms(parameters: Sequence[nn.Parameter], limit: float | None, wanted: bool = True) -> Tensor | None:
+    """Clip to `limit` (None: not at all); gives the L2 and L1 norm before, (2,), on their device, where `wanted`."""
+    if not wanted:
+        clipped_norm(parameters, limit)
+        return None
     absolute = nn.utils.get_total_norm([_values(p.grad) for p in parameters if p.grad is not None], norm_type=1.0)
     return torch.stack([clipped_norm(parameters, limit), absolute])
 

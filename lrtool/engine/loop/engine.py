@@ -11,6 +11,7 @@ from lrtool.engine import rng
 from lrtool.engine.device import intra_threads, repeatable
 from lrtool.engine.interrupts import deferred_interrupts
 from lrtool.engine.loop.checkpoint import Checkpoint
+from lrtool.engine.loop.faults import finite
 from lrtool.engine.loop.saving import SaveBudget
 from lrtool.engine.loop.threads import worthwhile_threads
 from lrtool.engine.loop.training import Best, Training
@@ -129,7 +130,7 @@ class LoopEngine:
 
     def _save(self, number: int, training: Training) -> None:
         # One that cannot be gone on with is none: the one before stays the newest.
-        if self.checkpoint is None or not training.sound:
+        if self.checkpoint is None or not finite(training.model):
             return
         with self.save_budget.spending() if self.save_budget is not None else contextlib.nullcontext():
             self.checkpoint(number, training.snapshot())

@@ -6,7 +6,6 @@ import contextlib
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -17,10 +16,10 @@ from lrtool.engine.batches import Batches, batch_loss, take
 from lrtool.engine.evaluate import evaluate
 from lrtool.engine.loop import continuing, state
 from lrtool.engine.loop.checkpoint import Checkpoint
-from lrtool.engine.loop.clipping import clipped_norm, gradient_norms
-from lrtool.engine.loop.faults import Moment, finite, first_fault
+from lrtool.engine.loop.clipping import gradient_norms
+from lrtool.engine.loop.faults import Instant, finite, first_fault
 from lrtool.engine.loop.precision import MAX_SKIPS, Precision
-from lrtool.engine.recorder import Recorder
+from lrtool.engine.recorder import Recorder, rows_of
 from lrtool.engine.trials import GRAD_NORMS, Array, Evaluation, Recipe, Trace, Trial
 from lrtool.errors import LrtoolError, UsageError
 from lrtool.schedules.plateau import PlateauState
@@ -90,24 +89,20 @@ class Training:
             if every:
                 end = min(end, (self.step // every + 1) * every)
         end = min([end, *(at for at in stop_at if at > self.step)])
-        before = Moment.of(self.step, self.size, self.model, self._optimizer, self._precision)
+        before = Instant.of(self.step, self.size, self.model, self._optimizer, self._precision)
         columns = self._columns(self.step, end)
         self._recorder.begin(columns)
-        fits = all(self._timed_update(lr, values) for lr, values in _rows(columns, self._fixed))
+        fits = all(self._timed_update(lr, values) for lr, values in rows_of(columns, self._fixed))
         alive = not self._recorder.flush() and fits
-        if alive and self.step == self.trial.steps and not finite(self.model):
-            self._recorder.diverged(self.step, f"the weights are not finite after update {self.step - 1}")
-            alive = False
+        alive = alive and (self.step < self.trial.steps or self._recorder.ended_with(finite(self.model)))
         if not alive and before is not None:
             self._recorder.found(self._first_fault(before, columns))
         return alive
 
-    def _first_fault(self, before: Moment, columns: Mapping[str, Array]) -> str:
+    def _first_fault(self, before: Instant, columns: Mapping[str, Array]) -> str:
         """What was first not finite since a moment, by doing the updates since then again; empty where nothing was."""
-        if np.isfinite(self.trace.train_loss[-1:]).all() and finite(self.model):
-            return ""
         before.back(self.model, self._optimizer, self._precision)
-        rows, self.step = _rows(columns, self._fixed), before.step
+        rows, self.step = rows_of(columns, self._fixed), before.step
 
         def again() -> None:
             self.recipe.optimizer.apply(self._optimizer, *next(rows))
@@ -170,11 +165,6 @@ class Training:
         with contextlib.suppress(RuntimeError):
             self._recorder.flush()
         self.trace.status, self.trace.reason = status, reason
-
-    @property
-    def sound(self) -> bool:
-        """Whether its weights are finite, so that a checkpoint of them is worth having."""
-        return finite(self.model)
 
     def snapshot(self) -> Checkpoint:
         """The whole state; valid between two chunks."""
@@ -280,10 +270,7 @@ class Training:
         if limit is None and not wanted:
             return None
         self._precision.unscale()
-        if wanted:
-            return gradient_norms(self._parameters, limit)
-        clipped_norm(self._parameters, limit)
-        return None
+        return gradient_norms(self._parameters, limit, wanted)
 
     def _plateau_value(self, values: Mapping[str, float]) -> float:
         assert self.recipe.plateau is not None
@@ -310,13 +297,3 @@ class Training:
             "accumulate": recipe.accumulate,
             "precision": recipe.precision,
         }
-
-
-def _rows(columns: Mapping[str, Array], fixed: Mapping[str, float]) -> Iterator[tuple[float, Mapping[str, float]]]:
-    """LR and hyperparameters of each update, as floats; made before the updates start, so they wait for nothing."""
-    lrs = columns["lr"].tolist()
-    names = [name for name in columns if name != "lr"]
-    if not names:
-        return zip(lrs, repeat(fixed))
-    values = zip(*(columns[name].tolist() for name in names), strict=True)
-    return zip(lrs, [{**fixed, **dict(zip(names, row, strict=True))} for row in values], strict=True)

@@ -40,4 +40,5 @@ def test_norms_are_those_before_clipping(limit: float | None) -> None:
     ours = parameters(True)
     dense = [p.grad.to_dense() for p in ours if p.grad is not None]
     expected = torch.stack([torch.cat([g.flatten() for g in dense]).norm(p) for p in (2, 1)])
+    assert gradient_norms(parameters(True), limit, wanted=False) is None
     torch.testing.assert_close(gradient_norms(ours, limit), expected)
