@@ -167,6 +167,7 @@ def _fits(text: str, source: str) -> bool:
             values += isinstance(event, yaml.NodeEvent)
             if depth > _DEEPEST or values > _MOST_NODES:
                 mark = event.start_mark
+                assert mark is not None  # every event has one
                 place = str(Place(source, mark.line + 1, mark.column + 1))
                 if depth > _DEEPEST:
                     raise ConfigError.one(place, "", "brackets are nested too deeply", "write it flatter")

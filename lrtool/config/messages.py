@@ -67,7 +67,7 @@ def config_error(error: ValidationError, document: Document) -> ConfigError:
         return ConfigError([problem_at(("schedules",), document, what, "did you mean 'schedule'?")[1]])
     details = error.errors(include_url=False)
     paths = [_written_path(each["loc"], document.data) for each in details]
-    found = set()
+    found = set[tuple[Place, Problem]]()
     misspelt = _misspelt(details, paths, document.data)
     for each, path in zip(details, paths, strict=True):
         if each["type"] == "missing" and path in misspelt:

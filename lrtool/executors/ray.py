@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 
 from lrtool.executors import versions
 from lrtool.executors.baggage import Manifest, unpacked
-from lrtool.executors.base import Executor, J, R, Requirements, Rest, Work, WorkError, moved, whole
+from lrtool.executors.base import Executor, J, R, Requirements, Rest, Work, WorkError, logged, moved, whole
 from lrtool.executors.ray_cluster import RayCluster
 
 #: Tasks that wait in the cluster for each one that runs, so that no worker waits for the driver.
@@ -124,6 +124,7 @@ def _again(
     if left is None:
         return
     losses = attempt.losses + 1 if left is attempt.job else 1
+    logged("%s; what it had not reported is done by another", why)
     if losses > retries:
         lost(left, f"{why}; {losses} workers in a row were lost with it")
     else:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -120,6 +118,7 @@ class RayCluster:
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             raise _unreachable(address, str(error)) from error
         self._own = True
+        _keep_quiet()
 
     def _nodes(self) -> list[Mapping[str, Any]]:
         return [node for node in self._ray.nodes() if node["Alive"]]
@@ -203,6 +202,9 @@ def _check_answers(address: str) -> None:
     """UsageError where nothing answers: Ray itself would try for minutes, and then end this process."""
     if address == "auto":
         return
+    import socket
+    import subprocess
+
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), _ANSWERS).close()
@@ -223,6 +225,16 @@ def _unreachable(address: str, why: str) -> UsageError:
     if address == "auto":
         return UsageError("no Ray cluster runs on this machine", where="--executor ray", remedy=_START)
     return UsageError(f"there is no Ray cluster at {address} ({first})", where="--ray-address", remedy=_START)
+
+
+def _keep_quiet() -> None:
+    """Ray would print pages on stdout, in colours, for every node that goes; lrtool's log has a line.
+
+    There is no public switch; where the private one is not there, the pages come.
+    """
+    worker: Any = import_module("ray._private.worker")
+    if hasattr(worker, "_worker_logs_enabled"):
+        worker._worker_logs_enabled = False
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, Self
 
 from lrtool.executors import versions
-from lrtool.executors.base import Executor, J, R, Requirements, Rest, Work, WorkError, whole
+from lrtool.executors.base import Executor, J, R, Requirements, Rest, Work, WorkError, logged, whole
 from lrtool.executors.local import cores
 from lrtool.executors.parcel import Parcel, Serve
 from lrtool.executors.slurm_cluster import SlurmCluster
@@ -104,6 +104,7 @@ def _again(parcel: Parcel, retries: int, lost: Callable[[Any, str], None], rest:
     if not jobs:
         return
     losses = 1 if progressed else parcel.losses + 1
+    logged("a Slurm job ended before it was done; %d of its jobs are submitted again", len(jobs))
     if losses > retries:
         lost(jobs[0], f"its Slurm job ended {losses} times without getting on: memory or time may have run out")
         jobs, losses = jobs[1:], 0

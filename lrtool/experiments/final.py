@@ -34,8 +34,8 @@ def final_loss(trace: Trace) -> float:
 def final_and_best(folder: RunFolder, best: str, higher_is_better: bool, trace: Trace | None = None) -> dict[str, Any]:
     """`final` and `best` of the summary, from the metrics on disk (so a resumed run counts whole).
 
-    `final` is what the last evaluation of the trace measured, whether or not that is a number; without a trace, the
-    last one that gave a number.
+    `final` is what the last evaluation of the trace measured, whether or not that is a number; without a trace, as of a
+    run that was stopped, the last that is one.
     """
     table = read_metrics(folder.path / "metrics.csv")
     names = [name for name in table if name == "train_loss" or name.startswith("val_")]

@@ -6,7 +6,7 @@ import contextlib
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from lrtool.errors import UsageError
 from lrtool.runs.folder import RunFolder
@@ -79,5 +79,5 @@ def _tuned(summary: Mapping[str, Any]) -> dict[str, float]:
     return {kind: lr for kind, lr in found.items() if isinstance(kind, str) and _is_lr(lr)}
 
 
-def _is_lr(value: object) -> bool:
+def _is_lr(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value > 0

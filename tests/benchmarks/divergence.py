@@ -1,6 +1,7 @@
-"""How often trainings that broke down are seen to have, and how often sound ones are taken for broken: 64 kinds.
+"""How often trainings that broke down are seen to have, and how often sound ones are taken for broken.
 
-Each kind is drawn with so many seeds, in runs of 15 to 4,000 updates. Some kinds were held out when the rule was made.
+Each of 64 kinds of loss is drawn with so many seeds, in runs of 15 to 4,000 updates. Some kinds were held out when the
+rule was made.
 
     python tests/benchmarks/divergence.py [--seeds 20] [--kinds held-out]
 """

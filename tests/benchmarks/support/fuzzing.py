@@ -39,7 +39,7 @@ ODD = (
     "../" * 40 + "etc/passwd",
     "/dev/zero",
     "x" * 400,
-    "é\u202e\u0007",
+    "é\u202e\x07",
     "os:system",
     "m.py:",
     ":",
