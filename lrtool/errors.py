@@ -109,3 +109,13 @@ class Interrupted(KeyboardInterrupt):
         super().__init__(f"stopped by signal {signum}")
         self.signum = signum
         self.exit_code = ExitCode(128 + signum)
+
+
+class RankLost(Interrupted):
+    """One of several processes that train together died or does not answer; what was saved can be gone on with."""
+
+    def __init__(self, what: str) -> None:
+        KeyboardInterrupt.__init__(self, what)
+        self.signum = 15
+        self.exit_code = ExitCode.TERMINATED
+        self.add_note(what)

@@ -128,11 +128,13 @@ def _of_config(objects: Objects, overrides: Overrides, allow_import: Iterable[st
     config = read_config(objects.model, overrides, objects.seed)
 
     from lrtool.engine.trials import EngineName
+    from lrtool.experiments.conducting import share
     from lrtool.experiments.engines import Engines
     from lrtool.experiments.setup import prepare
 
+    allow_import = frozenset(allow_import)
     engines = Engines(EngineName.parse(engine))
-    return Asked(prepare(config, frozenset(allow_import)), engines)
+    return Asked(share(prepare(config, allow_import), allow_import), engines)
 
 
 def read_config(given: Any, overrides: Overrides = (), seed: int | None = None) -> Config:

@@ -106,6 +106,7 @@ def _fresh(
     checked = load(path, overrides, seed)
 
     from lrtool.config.started import remember
+    from lrtool.experiments.conducting import share
     from lrtool.experiments.setup import prepare
     from lrtool.runs.suggested_lr import lr_from as suggested
     from lrtool.runs.suggested_lr import lr_is_of, lr_source
@@ -120,7 +121,7 @@ def _fresh(
         checked = checked.with_lr(lr, lr_source(lr_from, checked.schedule.kind))
     setup = prepare(checked, allowed)
     remember(setup.config, allowed)
-    return setup
+    return share(setup, allowed)
 
 
 def _opened(path: Path) -> RunFolder:
@@ -177,9 +178,10 @@ def _resumed(folder: RunFolder, overrides: list[str] | None, allowed: frozenset[
     # The run's own config says which LR, not why: that is in what it left behind.
     config = config.lr_said(left.get("lr_from") or "as the run was started")
 
+    from lrtool.experiments.conducting import share
     from lrtool.experiments.setup import prepare
 
-    return prepare(config, known)
+    return share(prepare(config, known), known)
 
 
 def _nothing_to_do(folder: RunFolder, as_json: bool) -> ExitCode:

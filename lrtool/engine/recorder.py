@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -41,10 +41,19 @@ class DivergenceWatch:
 class Recorder:
     """Collects what updates produce, without waiting for the device, and delivers it into a trace.
 
-    `names` are the columns besides loss, LR and seconds; `rule` None ends a trial at a non-finite loss only.
+    `names` are the columns besides loss, LR and seconds; `rule` None ends a trial at a non-finite loss only. `mean`: of
+    losses over the processes that share in them.
     """
 
-    def __init__(self, trial: Trial, names: Sequence[str], rule: DivergenceRule | None, device: torch.device) -> None:
+    def __init__(
+        self,
+        trial: Trial,
+        names: Sequence[str],
+        rule: DivergenceRule | None,
+        device: torch.device,
+        mean: Callable[[Tensor], Tensor] = torch.Tensor.detach,
+    ) -> None:
+        self._mean = mean
         self._columns = {name: np.full(trial.steps, np.nan) for name in ("train_loss", "lr", "seconds", *names)}
         self._watch = DivergenceWatch(rule)
         self._device = device
@@ -89,7 +98,9 @@ class Recorder:
             return False
         for name, tensors in self._pending.items():
             if tensors and name in self._columns:
-                self._columns[name][start : start + count] = torch.stack(tensors[:count]).cpu().double().numpy()
+                values = torch.stack(tensors[:count])
+                values = self._mean(values) if name == "train_loss" else values
+                self._columns[name][start : start + count] = values.cpu().double().numpy()
             tensors.clear()
         self._time(start, count)
         return self._settle(count)

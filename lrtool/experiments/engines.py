@@ -11,10 +11,12 @@ from typing import Any
 from lrtool.engine import clock
 from lrtool.engine.choice import Choice, Chooser, choose_engine
 from lrtool.engine.cost.amount import Amount
+from lrtool.engine.loop.engine import LoopEngine
 from lrtool.engine.observer import Observer
 from lrtool.engine.trials import EngineName, Recipe, Trace, Trial
 from lrtool.engine.vector.obstacles import NotStackableError
 from lrtool.engine.vector.plan import FEW, Plan
+from lrtool.experiments.conducting import conducted
 from lrtool.experiments.observers import Offset
 from lrtool.status import Status
 from lrtool.tasks.base import Task
@@ -63,7 +65,9 @@ class Engines:
             self._trained[choice.name, choice.reason] += sum(trial.steps for trial in part)
             watching = observer if observer is None or not traces else Offset(observer, len(traces))
             began, self._plan = clock.worked(), None
-            done = choice.engine.run(task, part, recipe, watching)
+            # What is trained one by one, all processes of a launcher train together.
+            engine = conducted(choice.engine) if isinstance(choice.engine, LoopEngine) else choice.engine
+            done = engine.run(task, part, recipe, watching)
             if len(trials) > 1:
                 chooser = self.chooser(task, part[0], recipe)
                 self._heard(choice.name, chooser, Amount.of(task, part, recipe), done, began)

@@ -19,6 +19,7 @@ from lrtool.engine.loop.saving import SaveBudget
 from lrtool.engine.loop.training import Best, Training
 from lrtool.engine.observer import Observer
 from lrtool.engine.trials import Recipe, Trace, Trial
+from lrtool.experiments.conducting import conducted
 from lrtool.experiments.final import final_and_best
 from lrtool.experiments.observers import ObserverFactory, Observers
 from lrtool.experiments.recording import MetricsRecorder
@@ -162,12 +163,14 @@ def _train(
                 recorder.settle()
                 checkpoint.save(folder.checkpoints, state)
 
-            engine = LoopEngine(
-                checkpoint=keep,
-                checkpoint_every=plan.checkpoint_every,
-                save_budget=SaveBudget(_SAVING, small_file) if plan.sparing else None,
-                resume={0: resumed} if resumed else {},
-                best=lambda _, best: _save_best(folder, best),
+            engine = conducted(
+                LoopEngine(
+                    checkpoint=keep,
+                    checkpoint_every=plan.checkpoint_every,
+                    save_budget=SaveBudget(_SAVING, small_file) if plan.sparing else None,
+                    resume={0: resumed} if resumed else {},
+                    best=lambda _, best: _save_best(folder, best),
+                )
             )
             watched = watch(1, plan.trial.steps, done)
             observer = Observers(

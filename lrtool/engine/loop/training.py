@@ -14,12 +14,15 @@ import torch
 from torch import Tensor, nn
 
 from lrtool.engine import rng
-from lrtool.engine.batches import Batches, batch_loss, take
+from lrtool.engine.batches import Batches, take
 from lrtool.engine.evaluate import evaluate
 from lrtool.engine.loop import continuing, state
 from lrtool.engine.loop.checkpoint import Checkpoint
 from lrtool.engine.loop.clipping import clipped_norm
 from lrtool.engine.loop.precision import MAX_SKIPS, Precision
+from lrtool.engine.parallel.dividing import check_divides
+from lrtool.engine.parallel.ranks import ALONE, Ranks
+from lrtool.engine.parallel.replica import placed, replica
 from lrtool.engine.recorder import Recorder
 from lrtool.engine.trials import Array, Evaluation, Recipe, Trace, Trial
 from lrtool.errors import LrtoolError, UsageError
@@ -46,20 +49,24 @@ class Best:
 class Training:
     """A trial between two updates; `task`'s sources are on the recipe's device already."""
 
-    def __init__(self, task: Task, trial: Trial, recipe: Recipe, keep_best: bool = False) -> None:
+    def __init__(
+        self, task: Task, trial: Trial, recipe: Recipe, keep_best: bool = False, ranks: Ranks = ALONE
+    ) -> None:
         self.task, self.trial, self.recipe = task, trial, recipe
         self.step = 0
         self.best: Best | None = None
         #: What was said each time it went on on another curve than before.
         self.continued: list[str] = []
-        self._keep_best, self._checked = keep_best, False
+        self._keep_best, self._checked, self._ranks = keep_best, False, ranks
         self._batches = Batches(task, trial.seed, recipe.device)
         rng.seed_training(trial.seed, recipe.device)
         with guarded("building the model", "model"):
-            self.model: nn.Module = seeded_model(task, trial.seed).to(recipe.device).train()
+            self.model: nn.Module = placed(seeded_model(task, trial.seed), recipe.device, ranks).train()
         self._parameters = [p for p in self.model.parameters() if p.requires_grad]
         self._optimizer = recipe.optimizer.build(self.model)
         self._precision = Precision(recipe.precision, recipe.device, self._optimizer)
+        check_divides(task, self.model, self._batches(0), ranks)
+        self._replica = replica(task, self.model, ranks)
         self._tables: dict[str, Array] = {name: c(np.arange(trial.steps)) for name, c in trial.curves.items()}
         self._fixed = {**recipe.optimizer.hyperparameters(), **trial.hyperparameters}
         self._plateau = None
@@ -67,7 +74,7 @@ class Training:
             self._plateau = PlateauState(recipe.plateau.following(task.higher_is_better), trial.curves["lr"].peak)
         names = [*(name for name in self._tables if name != "lr"), *["grad_norm"] * recipe.record_grad_norm]
         rule = recipe.divergence_rule if recipe.stop_on_divergence else None
-        self._recorder = Recorder(trial, names, rule, recipe.device)
+        self._recorder = Recorder(trial, names, rule, recipe.device, ranks.mean)
 
     @property
     def trace(self) -> Trace:
@@ -89,6 +96,7 @@ class Training:
         for every in (self.recipe.eval_every, stop_every):
             if every:
                 end = min(end, (self.step // every + 1) * every)
+        end = self._ranks.first(end)
         columns = self._columns(self.step, end)
         self._recorder.begin(columns)
         fits = all(self._timed_update(lr, values) for lr, values in _rows(columns, self._fixed))
@@ -124,7 +132,8 @@ class Training:
         values = {"train_loss": float(self.trace.train_loss[since:].mean())}
         if self.task.val is not None:
             began = time.perf_counter()
-            measured = evaluate(self.task, self.model, self.task.val, self.recipe.device, self._precision.autocast)
+            autocast = self._precision.autocast
+            measured = evaluate(self.task, self.model, self.task.val, self.recipe.device, autocast, self._ranks)
             self.trace.evaluations.append(Evaluation(self.step, measured, time.perf_counter() - began))
             values |= measured
         value = values.get(self.recipe.best, values["train_loss"])
@@ -142,9 +151,10 @@ class Training:
 
     def give_up(self, status: Status, reason: str) -> None:
         """The trial cannot go on; updates that are done but not yet in the trace come in."""
-        # A device that failed may not even give back what it had finished.
+        # A device that failed may not even give back what it had finished, and of several processes each has a part.
         with contextlib.suppress(RuntimeError):
-            self._recorder.flush()
+            if self._ranks.alone:
+                self._recorder.flush()
         self.trace.status, self.trace.reason = status, reason
 
     def snapshot(self) -> Checkpoint:
@@ -205,7 +215,7 @@ class Training:
         for _ in range(MAX_SKIPS):
             loss, norm, stepped = self._update()
             # Skips are rare, so looking at the loss then costs nothing; a non-finite one ends the trial.
-            if stepped or not bool(loss.isfinite()):
+            if stepped or not bool(self._ranks.mean(loss.clone()).isfinite()):
                 self._recorder.add(loss, norm, time.perf_counter() - began)
                 self.step += 1
                 return True
@@ -223,9 +233,11 @@ class Training:
             # What optimizer.zero_grad does, without the profiler's bookkeeping around it.
             for parameter in self._parameters:
                 parameter.grad = None
-        except LrtoolError:
-            raise
         except Exception as error:
+            if self._ranks.is_of_the_connection(error):
+                raise self._ranks.lost(error) from error
+            if isinstance(error, LrtoolError):
+                raise
             raise task_error(error, "the backward pass or the optimizer's update") from error
         return loss, norm, stepped
 
@@ -233,15 +245,18 @@ class Training:
         """Gradients of the mean over the update's batches; gives that mean, detached."""
         count = self.recipe.accumulate
         total: Tensor | None = None
+        self._ranks.reseed(self.trial.seed, self.step, self.recipe.device)
         for m in range(self.step * count, (self.step + 1) * count):
-            batch = take(self.task.train, self._batches(m))
-            with self._precision.autocast():
-                loss, _ = batch_loss(self.task, self.model, batch)
-            if not self._checked:
-                check_loss(loss)
-                self._checked = True
-            loss = loss if count == 1 else loss / count
-            self._precision.backward(loss)
+            index, factor = self._ranks.part(self._batches(m))
+            batch = take(self.task.train, index)
+            with self._replica.part(last=(m + 1) % count == 0):
+                with self._precision.autocast():
+                    loss = self._replica.loss(batch, factor)
+                if not self._checked:
+                    check_loss(loss)
+                    self._checked = True
+                loss = loss if count == 1 else loss / count
+                self._precision.backward(loss)
             total = loss.detach() if total is None else total + loss.detach()
         assert total is not None
         return total

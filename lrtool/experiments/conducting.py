@@ -1,0 +1,219 @@
+"""A command that several processes make together: the first runs it, and the others share in each of its trainings.
+
+The first process (rank 0) reads the config, decides, writes and speaks; whatever it trains by the loop engine it
+announces, and all train it, each a part of every batch. So the answer is one, and nothing in a command knows of it.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+
+from lrtool.config.schema import Config
+from lrtool.engine.loop.checkpoint import Checkpoint
+from lrtool.engine.loop.engine import LoopEngine
+from lrtool.engine.observer import Observer
+from lrtool.engine.parallel.joining import current
+from lrtool.engine.parallel.ranks import Ranks
+from lrtool.engine.parallel.rollcall import waited
+from lrtool.engine.trials import Array, Engine, Recipe, Trace, Trial
+from lrtool.errors import LrtoolError, TaskError
+from lrtool.experiments.setup import Setup, prepare
+from lrtool.schedules import Curve
+from lrtool.tasks.base import Task
+
+
+@dataclass(frozen=True)
+class Conducted:
+    """An engine whose trials all processes train; with one process it is the loop engine itself."""
+
+    engine: LoopEngine
+    ranks: Ranks
+
+    def run(self, task: Task, trials: Sequence[Trial], recipe: Recipe, observer: Observer | None = None) -> list[Trace]:
+        """Train every trial, together."""
+        announce(self.ranks, Job.of(self.engine, task, trials, recipe))
+        try:
+            for resumed in self.engine.resume.values():
+                _send(self.ranks, resumed)
+            return replace(self.engine, ranks=self.ranks, workers=1).run(task, trials, recipe, observer)
+        except BaseException as error:
+            # The others are amid an update: they hear nothing any more, and see why when they miss this process.
+            self.ranks.failed(error)
+            self.ranks.broken = True
+            raise
+
+
+def conducted(engine: LoopEngine) -> Engine:
+    """The engine as this process's company trains: by itself, or each trial together with the others."""
+    return engine if current().alone else Conducted(engine, current())
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """Announced: build this config, which may run this code."""
+
+    config: Config
+    allow_import: frozenset[str]
+    sharded: bool
+
+
+@dataclass(frozen=True)
+class Farewell:
+    """Announced: there is nothing more to do; `code`: what to return to the shell, `result`: what all were to find."""
+
+    code: int = 0
+    result: Any = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """Announced: train these trials."""
+
+    trials: Sequence[Trial]
+    recipe: Recipe
+    validated: bool
+    checkpoint_every: int
+    saves: bool
+    keeps_best: bool
+    resumed: Sequence[int]
+
+    @classmethod
+    def of(cls, engine: LoopEngine, task: Task, trials: Sequence[Trial], recipe: Recipe) -> Job:
+        """What an engine is asked for; what only the config gives is left out."""
+        plain: Any = replace(recipe, optimizer=None, device=torch.device("cpu"))  # type: ignore[arg-type]
+        saves, best = engine.checkpoint is not None, engine.best is not None
+        tables = [_tabled(trial) for trial in trials]
+        return cls(tables, plain, task.val is not None, engine.checkpoint_every, saves, best, tuple(engine.resume))
+
+    def do(self, setup: Setup, ranks: Ranks) -> None:
+        """Share in the training."""
+        task = setup.task if self.validated else replace(setup.task, val=None)
+        recipe = replace(self.recipe, optimizer=setup.recipe.optimizer, device=setup.recipe.device)
+        engine = LoopEngine(
+            checkpoint=_dropped if self.saves else None,
+            checkpoint_every=self.checkpoint_every,
+            resume={number: _received(ranks) for number in self.resumed},
+            best=_dropped if self.keeps_best and ranks.sharded else None,
+            ranks=ranks,
+        )
+        engine.run(task, self.trials, recipe)
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A curve's values by step: unlike a formula, they can be sent."""
+
+    values: Array
+
+    def __call__(self, t: Array) -> Array:
+        return self.values[np.minimum(t.astype(np.int64), len(self.values) - 1)]
+
+
+def share(setup: Setup, allow_import: Collection[str]) -> Setup:
+    """The first process's setup, which the others build too; UsageError or TaskError where one of them cannot."""
+    ranks = current()
+    if not ranks.alone:
+        announce(ranks, Prepare(setup.config, frozenset(allow_import), ranks.sharded))
+        _all_well(ranks, None)
+    return setup
+
+
+def announce(ranks: Ranks, what: Any) -> None:
+    """Say to all others what comes next."""
+    _place(ranks).say(pickle.dumps(what))
+
+
+def follow(ranks: Ranks, setup: Setup | None = None) -> Farewell:
+    """Share in whatever the first process announces until it says farewell."""
+    place = _place(ranks)
+    while True:
+        match pickle.loads(place.hear()):
+            case Prepare() as wanted:
+                setup = _prepared(ranks, wanted)
+            case Job() as job:
+                assert setup is not None
+                job.do(setup, ranks)
+            case Farewell() as end:
+                return end
+
+
+def _prepared(ranks: Ranks, wanted: Prepare) -> Setup | None:
+    ranks.sharded = wanted.sharded
+    try:
+        setup = prepare(wanted.config, wanted.allow_import)
+    except LrtoolError as error:
+        _all_well(ranks, error)
+        raise
+    _all_well(ranks, None)
+    return setup
+
+
+def _all_well(ranks: Ranks, error: LrtoolError | None) -> None:
+    """Raise TaskError in every process where one could not do what was announced."""
+    for rank, said in enumerate(ranks.gathered(str(error) if error is not None else None)):
+        if said is not None and error is None:
+            raise TaskError(f"process {rank} of {ranks.size} failed: {said}")
+
+
+class _Place:
+    """Where the first process's announcements stand, numbered: a store, which may be asked for as long as it takes."""
+
+    def __init__(self, ranks: Ranks) -> None:
+        self._ranks, self._number = ranks, 0
+        self._store = ranks.roll.store if ranks.roll is not None else None
+
+    def say(self, data: bytes) -> None:
+        self._number += 1
+        if self._store is None:
+            dist.broadcast_object_list([data], group=self._ranks.group, group_src=0)
+        else:
+            self._store.set(self._key, data)
+
+    def hear(self) -> bytes:
+        self._number += 1
+        if self._store is None:
+            found: list[Any] = [None]
+            dist.broadcast_object_list(found, group=self._ranks.group, group_src=0)
+            return bytes(found[0])
+        return waited(self._store, self._key)
+
+    @property
+    def _key(self) -> str:
+        return f"lrtool/said/{self._number}"
+
+
+def _place(ranks: Ranks) -> _Place:
+    if "place" not in ranks.kept:
+        ranks.kept["place"] = _Place(ranks)
+    place: _Place = ranks.kept["place"]
+    return place
+
+
+def _send(ranks: Ranks, checkpoint: Checkpoint) -> None:
+    """Give the others a checkpoint, tensor by tensor; they may not see the folder that it stands in."""
+    shapes = {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in checkpoint.tensors.items()}
+    announce(ranks, (checkpoint.step, shapes, checkpoint.details))
+    for tensor in checkpoint.tensors.values():
+        ranks.spread(tensor.contiguous())
+
+
+def _received(ranks: Ranks) -> Checkpoint:
+    step, shapes, details = pickle.loads(_place(ranks).hear())
+    tensors = {name: ranks.spread(torch.empty(shape, dtype=dtype)) for name, (shape, dtype) in shapes.items()}
+    return Checkpoint(step, tensors, details)
+
+
+def _tabled(trial: Trial) -> Trial:
+    curves = {name: Curve(_Table(curve.table()), curve.steps, curve.peak) for name, curve in trial.curves.items()}
+    return replace(trial, curves=curves)
+
+
+def _dropped(_: int, __: object) -> None:
+    """What the first process keeps, the others need not."""
