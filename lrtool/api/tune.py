@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 from lrtool.api.asked import Asked, Objects, Overrides, asked
 from lrtool.api.results.tune import TuneAnswer
 from lrtool.api.running import shown, working
+from lrtool.api.together import answered, together
 
 if TYPE_CHECKING:
     from lrtool.config.specs import ScheduleLike
+    from lrtool.experiments.session import Session
+    from lrtool.experiments.tune_result import TuneResult
 
 
 def tune(
@@ -51,7 +54,11 @@ def tune(
     True
     """
     objects = Objects(model, data, val, optimizer, loss, schedule, seed, settings, preserve, keep)
-    with working(output) as folder, asked(objects, overrides, allow_import, engine) as ready:
+    with (
+        together(objects) as given,
+        working(output) as folder,
+        asked(given, overrides, allow_import, engine) as ready,
+    ):
         return _tuned(ready, folder, budget, schedules, progress, temporary=output is None)
 
 
@@ -60,8 +67,11 @@ def _tuned(
 ) -> TuneAnswer:
     from lrtool.experiments.tune import run_tune
 
-    with shown(f"{ready.setup.config.name}: tuning the LR", progress) as watch:
-        watch.say("measuring how fast this model trains")
-        session, found = run_tune(ready.setup, folder, watch, budget, schedules, ready.engines, watch.say)
+    def lead() -> tuple[Session, TuneResult]:
+        with shown(f"{ready.setup.config.name}: tuning the LR", progress) as watch:
+            watch.say("measuring how fast this model trains")
+            return run_tune(ready.setup, folder, watch, budget, schedules, ready.engines, watch.say)
+
+    session, found = answered(ready, "tune", lead)
     path = session.folder.path
     return TuneAnswer(path, folder if temporary else None, session, found, ready.scales, ready.said)

@@ -59,6 +59,7 @@ def run_together(arguments: list[str], run: Callable[[list[str]], int]) -> int:
 def _lead(ranks: Ranks, arguments: list[str], run: Callable[[list[str]], int]) -> int:
     from lrtool.experiments.conducting import Farewell, announce
 
+    signal.signal(signal.SIGINT, _stop)
     code = run(arguments)
     if not ranks.broken:
         announce(ranks, Farewell(code))

@@ -28,7 +28,7 @@ def resolve_device(name: str) -> torch.device:
     Raises UsageError for an unknown name and for a device this machine lacks, naming those it has.
     """
     there = available_devices()
-    if not current().alone:
+    if not current().alone and not current().scripted:
         return _own_device(name, there)
     if name == "auto":
         return torch.device(there[0])

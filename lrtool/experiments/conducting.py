@@ -7,6 +7,7 @@ announces, and all train it, each a part of every batch. So the answer is one, a
 from __future__ import annotations
 
 import pickle
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,6 +19,7 @@ import torch.distributed as dist
 from lrtool.config.schema import Config
 from lrtool.engine.loop.checkpoint import Checkpoint
 from lrtool.engine.loop.engine import LoopEngine
+from lrtool.engine.loop.speeds import LoopSpeed
 from lrtool.engine.observer import Observer
 from lrtool.engine.parallel.joining import current
 from lrtool.engine.parallel.ranks import Ranks
@@ -27,6 +29,9 @@ from lrtool.errors import LrtoolError, TaskError
 from lrtool.experiments.setup import Setup, prepare
 from lrtool.schedules import Curve
 from lrtool.tasks.base import Task
+
+#: Updates that show how fast the processes are together.
+_TIMED = 24
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,18 @@ class Conducted:
 def conducted(engine: LoopEngine) -> Engine:
     """The engine as this process's company trains: by itself, or each trial together with the others."""
     return engine if current().alone else Conducted(engine, current())
+
+
+def speed_together(task: Task, trial: Trial, recipe: Recipe) -> LoopSpeed:
+    """The speed of one trial that all processes train."""
+    short = replace(trial, steps=min(_TIMED, trial.steps))
+    quiet = replace(recipe, eval_every=0, stop_on_divergence=False, plateau=None)
+    began = time.perf_counter()
+    (trace,) = Conducted(LoopEngine(), current()).run(task, [short], quiet)
+    update = float(np.median(trace.seconds[-max(1, trace.steps // 2) :]))
+    validation = trace.evaluations[-1].seconds if trace.evaluations else 0.0
+    begin = time.perf_counter() - began - float(trace.seconds.sum()) - validation
+    return LoopSpeed(max(update, 1e-7), validation, max(0.0, begin))
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ def join_script() -> Ranks:
     seconds = timeout()
     rank, size = dist.get_rank(), dist.get_world_size()
     group = dist.new_group(backend=_backend(), timeout=timedelta(seconds=seconds))
-    return _joined(Ranks(rank, size, group=group, roll=RollCall(default_store(), rank, size, seconds)))
+    return _joined(Ranks(rank, size, scripted=True, group=group, roll=RollCall(default_store(), rank, size, seconds)))
 
 
 def part(ranks: Ranks) -> None:

@@ -26,12 +26,14 @@ from lrtool.errors import LrtoolError, RankLost
 class Ranks:
     """One of `size` processes, number `rank`.
 
-    `sharded`: each holds a part of the model (FSDP) instead of a copy (DDP). `group`: of torch, whose collectives all
+    `scripted`: a user's own script has started them, and put each model on its device. `sharded`: each holds a part of
+    the model (FSDP) instead of a copy (DDP). `group`: of torch, whose collectives all
     processes call in the same order. `broken`: a process is gone, so nothing can be said any more.
     """
 
     rank: int = 0
     size: int = 1
+    scripted: bool = False
     sharded: bool = False
     group: Any = None
     roll: RollCall | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
@@ -83,7 +82,6 @@ class Copy(_Together):
     def __init__(self, task: Task, model: nn.Module, ranks: Ranks) -> None:
         super().__init__(task, model, ranks)
         # It may use some parameters in one batch and not in another; a single process has no trouble with that.
-        warnings.filterwarnings("ignore", message=r"(?s).*find_unused_parameters=True.*")
         self._losses = nn.parallel.DistributedDataParallel(
             self._losses, process_group=ranks.group, find_unused_parameters=True
         )
