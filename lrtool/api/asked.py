@@ -128,8 +128,8 @@ def _of_config(objects: Objects, overrides: Overrides, allow_import: Iterable[st
     config = read_config(objects.model, overrides, objects.seed)
 
     from lrtool.engine.trials import EngineName
-    from lrtool.experiments.conducting import share
     from lrtool.experiments.engines import Engines
+    from lrtool.experiments.parallel.conducting import share
     from lrtool.experiments.setup import prepare
 
     allow_import = frozenset(allow_import)

@@ -1,4 +1,4 @@
-"""A function of the API that all processes of a user's own DDP script call: they train together, and find one answer."""
+"""A function of the API that all processes of a user's own DDP script call: they train together and find one LR."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ def together(objects: Objects) -> Iterator[Objects]:
 def answered(ready: Asked, command: str, lead: Callable[[], tuple[Session, F]]) -> tuple[Session, F]:
     """What a command finds, in each process: the first one makes it, the others share in its trainings."""
     from lrtool.engine.parallel.joining import current
-    from lrtool.experiments.conducting import Farewell, announce, follow
+    from lrtool.experiments.parallel.announcing import announce
+    from lrtool.experiments.parallel.conducting import Farewell, follow
     from lrtool.runs.folder import RunFolder
 
     ranks = current()

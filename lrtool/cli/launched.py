@@ -7,6 +7,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lrtool.errors import ExitCode, Interrupted, LrtoolError, RankLost, UsageError
@@ -57,7 +58,8 @@ def run_together(arguments: list[str], run: Callable[[list[str]], int]) -> int:
 
 
 def _lead(ranks: Ranks, arguments: list[str], run: Callable[[list[str]], int]) -> int:
-    from lrtool.experiments.conducting import Farewell, announce
+    from lrtool.experiments.parallel.announcing import announce
+    from lrtool.experiments.parallel.conducting import Farewell
 
     signal.signal(signal.SIGINT, _stop)
     code = run(arguments)
@@ -68,9 +70,9 @@ def _lead(ranks: Ranks, arguments: list[str], run: Callable[[list[str]], int]) -
 
 def _share(ranks: Ranks) -> int:
     """Train along, silently: whatever there is to say the first process says."""
-    from lrtool.experiments.conducting import follow
+    from lrtool.experiments.parallel.conducting import follow
 
-    sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - to the end of the process
+    sys.stdout = Path(os.devnull).open("w")
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
     try:

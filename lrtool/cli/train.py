@@ -106,7 +106,7 @@ def _fresh(
     checked = load(path, overrides, seed)
 
     from lrtool.config.started import remember
-    from lrtool.experiments.conducting import share
+    from lrtool.experiments.parallel.conducting import share
     from lrtool.experiments.setup import prepare
     from lrtool.runs.suggested_lr import lr_from as suggested
     from lrtool.runs.suggested_lr import lr_is_of, lr_source
@@ -178,7 +178,7 @@ def _resumed(folder: RunFolder, overrides: list[str] | None, allowed: frozenset[
     # The run's own config says which LR, not why: that is in what it left behind.
     config = config.lr_said(left.get("lr_from") or "as the run was started")
 
-    from lrtool.experiments.conducting import share
+    from lrtool.experiments.parallel.conducting import share
     from lrtool.experiments.setup import prepare
 
     return share(prepare(config, known), known)

@@ -59,7 +59,8 @@ class Costs(NamedTuple):
 class Chooser:
     """Chooses the engine for trials of one task and recipe, by speeds that are measured once and remembered.
 
-    `forks`: whether there may be processes. `measured`: gives the loop's speed where it is not this process's own. Raises TaskError where the user's code fails.
+    `forks`: whether there may be processes. `measured`: gives the loop's speed where it is not this process's own.
+    Raises TaskError where the user's code fails.
     """
 
     def __init__(

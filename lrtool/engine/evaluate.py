@@ -39,7 +39,9 @@ def evaluate(
         with rng.preserved(device), torch.no_grad():
             rows = [batch_values(task, model, take(val, index), autocast) for index in (*own, *spare)]
             # Who has no batch has no row either.
-            table = torch.stack(rows[: len(own)]).cpu().double() if own else torch.zeros(0, 1 + len(task.metrics)).double()
+            table = (
+                torch.stack(rows[: len(own)]).cpu().double() if own else torch.zeros(0, 1 + len(task.metrics)).double()
+            )
     finally:
         model.train()
     weights = torch.tensor([len(index) for index in own], dtype=torch.float64) / task.val_samples

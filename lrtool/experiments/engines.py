@@ -18,8 +18,8 @@ from lrtool.engine.parallel.joining import current
 from lrtool.engine.trials import Engine, EngineName, Recipe, Trace, Trial
 from lrtool.engine.vector.obstacles import NotStackableError
 from lrtool.engine.vector.plan import FEW, Plan
-from lrtool.experiments.conducting import conducted, speed_together
 from lrtool.experiments.observers import Offset
+from lrtool.experiments.parallel.conducting import conducted, speed_together
 from lrtool.status import Status
 from lrtool.tasks.base import Task
 

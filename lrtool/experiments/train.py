@@ -19,9 +19,9 @@ from lrtool.engine.loop.saving import SaveBudget
 from lrtool.engine.loop.training import Best, Training
 from lrtool.engine.observer import Observer
 from lrtool.engine.trials import Recipe, Trace, Trial
-from lrtool.experiments.conducting import conducted
 from lrtool.experiments.final import final_and_best
 from lrtool.experiments.observers import ObserverFactory, Observers
+from lrtool.experiments.parallel.conducting import conducted
 from lrtool.experiments.recording import MetricsRecorder
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.setup import Setup
@@ -163,14 +163,12 @@ def _train(
                 recorder.settle()
                 checkpoint.save(folder.checkpoints, state)
 
-            engine = conducted(
-                LoopEngine(
-                    checkpoint=keep,
-                    checkpoint_every=plan.checkpoint_every,
-                    save_budget=SaveBudget(_SAVING, small_file) if plan.sparing else None,
-                    resume={0: resumed} if resumed else {},
-                    best=lambda _, best: _save_best(folder, best),
-                )
+            engine = LoopEngine(
+                checkpoint=keep,
+                checkpoint_every=plan.checkpoint_every,
+                save_budget=SaveBudget(_SAVING, small_file) if plan.sparing else None,
+                resume={0: resumed} if resumed else {},
+                best=lambda _, best: _save_best(folder, best),
             )
             watched = watch(1, plan.trial.steps, done)
             observer = Observers(
@@ -178,7 +176,7 @@ def _train(
             )
             try:
                 with closing(observer):
-                    (trace,) = engine.run(setup.task, [plan.trial], plan.recipe, observer)
+                    (trace,) = conducted(engine).run(setup.task, [plan.trial], plan.recipe, observer)
             except KeyboardInterrupt as stop:
                 stop.add_note(f"go on with: lrtool train --resume {folder.path}")
                 raise

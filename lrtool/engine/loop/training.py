@@ -23,6 +23,7 @@ from lrtool.engine.loop.precision import MAX_SKIPS, Precision
 from lrtool.engine.parallel.dividing import check_divides
 from lrtool.engine.parallel.ranks import ALONE, Ranks
 from lrtool.engine.parallel.replica import placed, replica
+from lrtool.engine.parallel.sharding import whole
 from lrtool.engine.recorder import Recorder
 from lrtool.engine.trials import Array, Evaluation, Recipe, Trace, Trial
 from lrtool.errors import LrtoolError, UsageError
@@ -49,9 +50,7 @@ class Best:
 class Training:
     """A trial between two updates; `task`'s sources are on the recipe's device already."""
 
-    def __init__(
-        self, task: Task, trial: Trial, recipe: Recipe, keep_best: bool = False, ranks: Ranks = ALONE
-    ) -> None:
+    def __init__(self, task: Task, trial: Trial, recipe: Recipe, keep_best: bool = False, ranks: Ranks = ALONE) -> None:
         self.task, self.trial, self.recipe = task, trial, recipe
         self.step = 0
         self.best: Best | None = None
@@ -168,7 +167,7 @@ class Training:
             "trace": {name: torch.from_numpy(column.copy()) for name, column in self._recorder.columns().items()},
         }
         details = {
-            "trial": self._identity(),
+            "trial": continuing.identity(self.task, self.trial, self.recipe, self._fixed, self._recorder.columns()),
             "optimizer": optimizer_plain,
             "scaler": self._precision.state(),
             "plateau": self._plateau.state() if self._plateau is not None else None,
@@ -182,7 +181,12 @@ class Training:
     def restore(self, checkpoint: Checkpoint, where: str = "checkpoint") -> None:
         """Go on from a snapshot, on this trial's curve; UsageError where it belongs to another model or optimizer."""
         details = checkpoint.details
-        continuing.check_identity(details["trial"], self._identity(), checkpoint.step, where)
+        continuing.check_identity(
+            details["trial"],
+            continuing.identity(self.task, self.trial, self.recipe, self._fixed, self._recorder.columns()),
+            checkpoint.step,
+            where,
+        )
         state.load_model_state(self.model, checkpoint.group("model"), where)
         state.load_optimizer_state(self._optimizer, checkpoint.group("optimizer"), details["optimizer"], where)
         self._precision.restore(details["scaler"])
@@ -268,7 +272,7 @@ class Training:
             return None
         self._precision.unscale()
         norm = clipped_norm(self._parameters, limit)
-        return norm if wanted else None
+        return whole(norm) if wanted else None
 
     def _plateau_value(self, values: Mapping[str, float]) -> float:
         assert self.recipe.plateau is not None
@@ -280,21 +284,6 @@ class Training:
                 remedy=f"write {'val_loss' if 'val_loss' in values else 'train_loss'}",
             )
         return values[metric]
-
-    def _identity(self) -> dict[str, Any]:
-        """What must be the same for a checkpoint to be continued (as JSON gives it back)."""
-        trial, recipe = self.trial, self.recipe
-        return {
-            "seed": trial.seed,
-            "steps": trial.steps,
-            "hyperparameters": {name: float(value) for name, value in self._fixed.items()},
-            "columns": sorted(self._recorder.columns()),
-            "batch_size": self.task.batch_size,
-            "training_samples": len(self.task.train),
-            "drop_last": self.task.drop_last,
-            "accumulate": recipe.accumulate,
-            "precision": recipe.precision,
-        }
 
 
 def _rows(columns: Mapping[str, Array], fixed: Mapping[str, float]) -> Iterator[tuple[float, Mapping[str, float]]]:

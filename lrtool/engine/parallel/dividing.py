@@ -60,8 +60,8 @@ def _check_loss(task: Task, model: nn.Module, index: Tensor, ranks: Ranks) -> No
     mean = (losses[0] + losses[1]) / 2
     if all(map(math.isfinite, losses)) and abs(mean - losses[2]) > _CLOSE * abs(losses[2]) + 1e-6:
         raise UsageError(
-            f"the loss of {2 * part} samples ({losses[2]:.4g}) is not the mean of the losses of its halves ({mean:.4g}),"
-            f" so {ranks.size} processes cannot share in a batch",
+            f"the loss of {2 * part} samples ({losses[2]:.4g}) is not the mean of the losses of its halves"
+            f" ({mean:.4g}), so {ranks.size} processes cannot share in a batch",
             where="loss",
             remedy="return the mean over the samples, or give the loss a method weight(output, target): the number that"
             " it divides by; or train in one process",

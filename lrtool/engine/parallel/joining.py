@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import torch
 import torch.distributed as dist
+from torch.distributed.rendezvous import rendezvous
 
 from lrtool.engine.parallel.ranks import ALONE, Ranks
 from lrtool.engine.parallel.rollcall import RollCall
@@ -44,7 +45,7 @@ def join_launched() -> Ranks:
     """The processes that a launcher such as torchrun started; it tells them by RANK, WORLD_SIZE, MASTER_ADDR."""
     seconds = timeout()
     limit = timedelta(seconds=seconds)
-    store, rank, size = next(dist.rendezvous("env://", timeout=limit))
+    store, rank, size = next(rendezvous("env://", timeout=limit))
     dist.init_process_group(_backend(), store=store, rank=rank, world_size=size, timeout=limit)
     return _joined(Ranks(rank, size, group=dist.group.WORLD, roll=RollCall(store, rank, size, seconds)))
 

@@ -56,11 +56,11 @@ class SyncedNorms(TorchFunctionMode):
         # As torch itself does for half precision: the sums are in full.
         values = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
         count = values.new_tensor([values.numel() / values.shape[1]])
-        sums = _Sum.apply(torch.cat([values.sum(axes), count]), self._ranks)
+        sums = self._sum(torch.cat([values.sum(axes), count]))
         n = sums[-1].detach()
         mean = sums[:-1] / n
         centred = values - mean.view(shape)
-        var = _Sum.apply(centred.square().sum(axes), self._ranks) / n
+        var = self._sum(centred.square().sum(axes)) / n
         y = centred * (var + eps).rsqrt().view(shape)
         if running_mean is not None and running_var is not None:
             with torch.no_grad():
@@ -71,6 +71,11 @@ class SyncedNorms(TorchFunctionMode):
         if bias is not None:
             y = y + bias.view(shape)
         return y.to(x.dtype)
+
+    def _sum(self, values: Tensor) -> Tensor:
+        """The sum over all processes."""
+        total: Tensor = _Sum.apply(values, self._ranks)  # type: ignore[no-untyped-call]
+        return total
 
 
 class _Sum(torch.autograd.Function):
@@ -83,4 +88,5 @@ class _Sum(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        return ctx.ranks.total(gradients[0].contiguous().clone()), None
+        ranks: Ranks = ctx.ranks
+        return ranks.total(gradients[0].contiguous().clone()), None

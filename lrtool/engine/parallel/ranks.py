@@ -64,7 +64,9 @@ class Ranks:
     def lost(self, error: BaseException) -> BaseException:
         """What to raise where the connection broke off: the failure of the process that left, or RankLost."""
         self.broken = True
-        return self.roll.missing(error) if self.roll is not None else RankLost("another process died or does not answer")
+        return (
+            self.roll.missing(error) if self.roll is not None else RankLost("another process died or does not answer")
+        )
 
     def is_of_the_connection(self, error: BaseException) -> bool:
         """Whether an error, or what it was made of, came of another process that is gone or does not answer."""

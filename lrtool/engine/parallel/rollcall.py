@@ -1,4 +1,4 @@
-"""Who is missing when the processes' connection breaks off, and why: found out over torch's store, which outlives it."""
+"""Who is missing when the connection of processes breaks off, and why: torch's store, which outlives it, knows."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from lrtool.errors import LrtoolError, RankLost, TaskError
+from lrtool.errors import RankLost, TaskError
 
 #: What torch's backends say where another process closed its connection, or did not answer in time.
 _CONNECTION = re.compile(
-    r"gloo|nccl|[Cc]onnection (was )?(closed|reset|refused)|[Tt]imed out|[Bb]roken pipe|[Ss]ocket|[Ww]atchdog"
+    r"gloo|nccl|connection (was )?(closed|reset|refused)|timed out|broken pipe|socket|watchdog", re.IGNORECASE
 )
 #: Seconds in which those who are there answer; they notice at about the same time.
 _ANSWER = 3.0

@@ -20,13 +20,13 @@ def shard(model: nn.Module, device: torch.device, ranks: Ranks) -> nn.Module:
     from torch.distributed.device_mesh import DeviceMesh
     from torch.distributed.fsdp import fully_shard
 
-    mesh = DeviceMesh.from_group(ranks.group, device.type)
     if any(p.ndim == 0 for p in model.parameters()):
         raise UsageError(
             "a parameter that is a single number cannot be spread over processes",
             where="--fsdp",
             remedy="give it the shape (1,), or leave out --fsdp",
         )
+    mesh = DeviceMesh.from_group(ranks.group, device.type)
     for block in _blocks(model):
         fully_shard(block, mesh=mesh)
     sharded: Any = fully_shard(model, mesh=mesh)

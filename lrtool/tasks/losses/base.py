@@ -123,6 +123,7 @@ class WeightedMean:
     even: Callable[[Any], bool]
 
     def __call__(self, output: Any, target: Any) -> Tensor:
+        """The loss of a batch."""
         return self.function(output, target)
 
 

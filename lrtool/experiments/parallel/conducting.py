@@ -6,7 +6,6 @@ announces, and all train it, each a part of every batch. So the answer is one, a
 
 from __future__ import annotations
 
-import pickle
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -14,18 +13,16 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.distributed as dist
 
 from lrtool.config.schema import Config
-from lrtool.engine.loop.checkpoint import Checkpoint
 from lrtool.engine.loop.engine import LoopEngine
 from lrtool.engine.loop.speeds import LoopSpeed
 from lrtool.engine.observer import Observer
 from lrtool.engine.parallel.joining import current
 from lrtool.engine.parallel.ranks import Ranks
-from lrtool.engine.parallel.rollcall import waited
 from lrtool.engine.trials import Array, Engine, Recipe, Trace, Trial
 from lrtool.errors import LrtoolError, TaskError
+from lrtool.experiments.parallel.announcing import announce, heard, received_checkpoint, send_checkpoint
 from lrtool.experiments.setup import Setup, prepare
 from lrtool.schedules import Curve
 from lrtool.tasks.base import Task
@@ -43,10 +40,10 @@ class Conducted:
 
     def run(self, task: Task, trials: Sequence[Trial], recipe: Recipe, observer: Observer | None = None) -> list[Trace]:
         """Train every trial, together."""
-        announce(self.ranks, Job.of(self.engine, task, trials, recipe))
+        announce(self.ranks, SharedTraining.of(self.engine, task, trials, recipe))
         try:
             for resumed in self.engine.resume.values():
-                _send(self.ranks, resumed)
+                send_checkpoint(self.ranks, resumed)
             return replace(self.engine, ranks=self.ranks, workers=1).run(task, trials, recipe, observer)
         except BaseException as error:
             # The others are amid an update: they hear nothing any more, and see why when they miss this process.
@@ -90,7 +87,7 @@ class Farewell:
 
 
 @dataclass(frozen=True)
-class Job:
+class SharedTraining:
     """Announced: train these trials."""
 
     trials: Sequence[Trial]
@@ -102,7 +99,7 @@ class Job:
     resumed: Sequence[int]
 
     @classmethod
-    def of(cls, engine: LoopEngine, task: Task, trials: Sequence[Trial], recipe: Recipe) -> Job:
+    def of(cls, engine: LoopEngine, task: Task, trials: Sequence[Trial], recipe: Recipe) -> SharedTraining:
         """What an engine is asked for; what only the config gives is left out."""
         plain: Any = replace(recipe, optimizer=None, device=torch.device("cpu"))  # type: ignore[arg-type]
         saves, best = engine.checkpoint is not None, engine.best is not None
@@ -116,7 +113,7 @@ class Job:
         engine = LoopEngine(
             checkpoint=_dropped if self.saves else None,
             checkpoint_every=self.checkpoint_every,
-            resume={number: _received(ranks) for number in self.resumed},
+            resume={number: received_checkpoint(ranks) for number in self.resumed},
             best=_dropped if self.keeps_best and ranks.sharded else None,
             ranks=ranks,
         )
@@ -142,21 +139,15 @@ def share(setup: Setup, allow_import: Collection[str]) -> Setup:
     return setup
 
 
-def announce(ranks: Ranks, what: Any) -> None:
-    """Say to all others what comes next."""
-    _place(ranks).say(pickle.dumps(what))
-
-
 def follow(ranks: Ranks, setup: Setup | None = None) -> Farewell:
     """Share in whatever the first process announces until it says farewell."""
-    place = _place(ranks)
     while True:
-        match pickle.loads(place.hear()):
+        match heard(ranks):
             case Prepare() as wanted:
                 setup = _prepared(ranks, wanted)
-            case Job() as job:
+            case SharedTraining() as training:
                 assert setup is not None
-                job.do(setup, ranks)
+                training.do(setup, ranks)
             case Farewell() as end:
                 return end
 
@@ -177,54 +168,6 @@ def _all_well(ranks: Ranks, error: LrtoolError | None) -> None:
     for rank, said in enumerate(ranks.gathered(str(error) if error is not None else None)):
         if said is not None and error is None:
             raise TaskError(f"process {rank} of {ranks.size} failed: {said}")
-
-
-class _Place:
-    """Where the first process's announcements stand, numbered: a store, which may be asked for as long as it takes."""
-
-    def __init__(self, ranks: Ranks) -> None:
-        self._ranks, self._number = ranks, 0
-        self._store = ranks.roll.store if ranks.roll is not None else None
-
-    def say(self, data: bytes) -> None:
-        self._number += 1
-        if self._store is None:
-            dist.broadcast_object_list([data], group=self._ranks.group, group_src=0)
-        else:
-            self._store.set(self._key, data)
-
-    def hear(self) -> bytes:
-        self._number += 1
-        if self._store is None:
-            found: list[Any] = [None]
-            dist.broadcast_object_list(found, group=self._ranks.group, group_src=0)
-            return bytes(found[0])
-        return waited(self._store, self._key)
-
-    @property
-    def _key(self) -> str:
-        return f"lrtool/said/{self._number}"
-
-
-def _place(ranks: Ranks) -> _Place:
-    if "place" not in ranks.kept:
-        ranks.kept["place"] = _Place(ranks)
-    place: _Place = ranks.kept["place"]
-    return place
-
-
-def _send(ranks: Ranks, checkpoint: Checkpoint) -> None:
-    """Give the others a checkpoint, tensor by tensor; they may not see the folder that it stands in."""
-    shapes = {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in checkpoint.tensors.items()}
-    announce(ranks, (checkpoint.step, shapes, checkpoint.details))
-    for tensor in checkpoint.tensors.values():
-        ranks.spread(tensor.contiguous())
-
-
-def _received(ranks: Ranks) -> Checkpoint:
-    step, shapes, details = pickle.loads(_place(ranks).hear())
-    tensors = {name: ranks.spread(torch.empty(shape, dtype=dtype)) for name, (shape, dtype) in shapes.items()}
-    return Checkpoint(step, tensors, details)
 
 
 def _tabled(trial: Trial) -> Trial:
