@@ -72,7 +72,7 @@ def _share(ranks: Ranks) -> int:
     """Train along, silently: whatever there is to say the first process says."""
     from lrtool.experiments.parallel.conducting import follow
 
-    sys.stdout = Path(os.devnull).open("w")
+    sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - to the end of the process
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
     try:
