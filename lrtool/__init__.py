@@ -12,10 +12,15 @@ if TYPE_CHECKING:
     from lrtool.api.load import load
     from lrtool.api.range_test import range_test
     from lrtool.api.schedule import schedule
+    from lrtool.api.theory import bound
     from lrtool.api.train import train
+    from lrtool.api.transfer import transfer
     from lrtool.api.tune import tune
 
-__all__ = ["compare", "load", "range_test", "schedule", "train", "tune"]
+__all__ = ["bound", "compare", "load", "range_test", "schedule", "train", "transfer", "tune"]
+
+#: Functions that stand in a file of another name than theirs.
+_PLACES = {"bound": "theory"}
 
 
 def __getattr__(name: str) -> object:
@@ -26,7 +31,7 @@ def __getattr__(name: str) -> object:
 
     if name == "integrations":
         return import_module("lrtool.integrations")
-    found = globals()[name] = getattr(import_module(f"lrtool.api.{name}"), name)
+    found = globals()[name] = getattr(import_module(f"lrtool.api.{_PLACES.get(name, name)}"), name)
     return found
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrtool.api.asked import Asked, Objects, Overrides, asked
 from lrtool.api.results.tune import TuneAnswer
-from lrtool.api.running import shown, working
+from lrtool.api.running import shown, spread, working
 from lrtool.api.together import answered, together
 
 if TYPE_CHECKING:
@@ -31,6 +31,10 @@ def tune(
     overrides: Overrides = (),
     allow_import: Iterable[str] = (),
     engine: str = "auto",
+    executor: str = "auto",
+    workers: int | None = None,
+    ray_address: str | None = None,
+    slurm_cluster: str = "slurm",
     preserve: Sequence[Any] = (),
     keep: str = "auto",
     progress: bool = True,
@@ -43,6 +47,8 @@ def tune(
         every training begins at; or a config.
     budget: cost at most, in times of one training by itself; unsaid, 3 or about 20 seconds, whichever is more.
     schedules: kinds to tune and rank, each at its own best LR; none: the one of `schedule`.
+    executor: of a config, where its trials are trained: `local`, `ray`, `slurm`; with `workers`, `ray_address` and
+        `slurm_cluster` as the options of `lrtool tune`.
 
     All else is as in `range_test`; what is given is left as it was.
 
@@ -53,13 +59,16 @@ def tune(
     >>> result.interval[0] <= result.suggested_lr <= result.interval[1]
     True
     """
+    from lrtool.experiments.spread.placing import Placing
+
     objects = Objects(model, data, val, optimizer, loss, schedule, seed, settings, preserve, keep)
     with (
         together(objects) as given,
         working(output) as folder,
         asked(given, overrides, allow_import, engine) as ready,
+        spread(ready, Placing(executor, workers, ray_address, slurm_cluster), allow_import, folder) as placed,
     ):
-        return _tuned(ready, folder, budget, schedules, progress, temporary=output is None)
+        return _tuned(placed, folder, budget, schedules, progress, temporary=output is None)
 
 
 def _tuned(

@@ -7,18 +7,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lrtool import executors
 from lrtool.cli.advice import Given
 from lrtool.cli.common import (
     AllowImportOption,
     ConfigArgument,
     ConfigOption,
     EngineOption,
+    ExecutorOption,
     JsonOption,
     MethodsOption,
     OutputOption,
     QuietOption,
+    RayAddressOption,
     SeedOption,
     SetOption,
+    SlurmClusterOption,
+    WorkersOption,
     add_run,
     allowed,
     budget_runs,
@@ -59,6 +64,10 @@ def command(
         ),
     ] = None,
     engine: EngineOption = "auto",
+    executor: ExecutorOption = executors.AUTO,
+    workers: WorkersOption = None,
+    ray_address: RayAddressOption = None,
+    slurm_cluster: SlurmClusterOption = "slurm",
     methods: MethodsOption = False,
     overrides: SetOption = None,
     output: OutputOption = Path("outputs"),
@@ -71,6 +80,7 @@ def command(
     path = needed_config(config, config_option, "tune")
     runs = budget_runs(budget)
     kinds = _kinds(schedules)
+    executors.check(executor, "--executor")
     checked = load(path, overrides, seed, methods)
     _target(write)
 
@@ -82,6 +92,10 @@ def command(
         budget=runs,
         allow_import=allowed(allow_import),
         engine=engine,
+        executor=executor,
+        workers=workers,
+        ray_address=ray_address,
+        slurm_cluster=slurm_cluster,
         progress=not (quiet or as_json),
         output=output,
     )

@@ -82,7 +82,10 @@ def _matches(pattern: str) -> list[Path]:
 
 
 def _run(folder: RunFolder, notes: list[str]) -> Iterator[Outcome]:
-    """The one outcome of a `train` run."""
+    """The one outcome of a `train` run; of one that has not ended there is none."""
+    if not (folder.path / "summary.json").exists():
+        notes.append(f"{folder.path} is left out: it was killed, or is still going on (it has no summary)")
+        return
     summary = folder.summary()
     if summary["command"] != "train":
         raise UsageError(
@@ -91,6 +94,7 @@ def _run(folder: RunFolder, notes: list[str]) -> Iterator[Outcome]:
     if summary["status"] not in _MEASURED:
         notes.append(f"{folder.path} is left out: its status is {summary['status']}")
         return
+    folder.verify("config.yaml")
     config = _checked(folder.config, read_document(folder.config).data)
     table = read_metrics(folder.path / "metrics.csv")
     curve: dict[str, Array] = {name: table[name] for name in ("lr", "train_loss", "val_loss") if name in table}

@@ -57,15 +57,30 @@ class MetricsRecorder(Observer):
 
     def _rows(self, trial: int, trace: Trace, start: int) -> list[dict[str, float]]:
         """The rows of updates from `start` on."""
-        many, per_epoch = self._accumulate, self._batches_per_epoch
-        steps = range(start, trace.steps)
-        columns: dict[str, Iterable[float]] = {
-            "trial": repeat(trial, len(steps)),
-            "step": steps,
-            "epoch": [step * many // per_epoch for step in steps],
-            "lr": trace.lr[start:].tolist(),
-            "train_loss": trace.train_loss[start:].tolist(),
-            **{name: column[start:].tolist() for name, column in trace.recorded.items()},
-            "seconds": trace.seconds[start:].round(6).tolist(),
-        }
-        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        return rows_of(trial, trace, self._batches_per_epoch, self._accumulate, start)
+
+
+def rows_of(
+    trial: int, trace: Trace, batches_per_epoch: int, accumulate: int = 1, start: int = 0
+) -> list[dict[str, float]]:
+    """The rows of a trial's updates from `start` on, evaluations left out."""
+    steps = range(start, trace.steps)
+    columns: dict[str, Iterable[float]] = {
+        "trial": repeat(trial, len(steps)),
+        "step": steps,
+        "epoch": [step * accumulate // batches_per_epoch for step in steps],
+        "lr": trace.lr[start:].tolist(),
+        "train_loss": trace.train_loss[start:].tolist(),
+        **{name: column[start:].tolist() for name, column in trace.recorded.items()},
+        "seconds": trace.seconds[start:].round(6).tolist(),
+    }
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def known_rows(trial: int, trace: Trace, batches_per_epoch: int, accumulate: int = 1) -> list[dict[str, float]]:
+    """Every row of a trace that was read back, evaluations included, as the recorder wrote it."""
+    rows = rows_of(trial, trace, batches_per_epoch, accumulate)
+    for evaluation in trace.evaluations:
+        if 0 < evaluation.step <= len(rows):
+            rows[evaluation.step - 1].update(evaluation.values)
+    return rows

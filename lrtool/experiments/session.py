@@ -83,8 +83,11 @@ def session(
 
     `loggers` hear of it all; they are told the summary when everything is in the folder.
     """
+    folder.tidy()
     folder.write_text("config.yaml", config.to_yaml())
     folder.write_json("environment.json", environment(config.folder, device))
+    # All else is about to change.
+    folder.seal("config.yaml", "environment.json")
     with logged(folder.path / "log.txt"):
         run = Session(folder, command, config, Tracker(loggers, folder.path, config.name, command, config.to_yaml()))
         _LOG.info("%s started on %s", command, device)
@@ -107,4 +110,5 @@ def session(
             _LOG.info("%s %s %s", command, run.status, run.reason)
             written = run.summary()
             folder.write_json("summary.json", written)
+            folder.seal()
             run.tracker.close(run.status, written, folder.path)

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import safetensors.torch
 
-from lrtool.engine import rng
 from lrtool.engine.loop import checkpoint
 from lrtool.engine.loop.checkpoint import Checkpoint
 from lrtool.engine.loop.engine import LoopEngine
 from lrtool.engine.loop.saving import SaveBudget
-from lrtool.engine.loop.training import Best, Training
+from lrtool.engine.loop.training import Best
 from lrtool.engine.observer import Observer
 from lrtool.engine.trials import Recipe, Trace, Trial
+from lrtool.errors import LrtoolError
 from lrtool.experiments.final import final_and_best
 from lrtool.experiments.observers import ObserverFactory, Observers
 from lrtool.experiments.parallel.conducting import conducted
-from lrtool.experiments.recording import MetricsRecorder
+from lrtool.experiments.recording import MetricsRecorder, known_rows
+from lrtool.experiments.resuming.extending import Extension
+from lrtool.experiments.resuming.going_on import KEPT_FOLDER, MADE_WITH, Resumed, accept, resumed
+from lrtool.experiments.resuming.made_with import made_with
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.setup import Setup
 from lrtool.experiments.validation_time import ValidationTime
@@ -30,12 +33,13 @@ from lrtool.loggers import Logger, wanted
 from lrtool.report.plots.curves import TrainingPlot, draw_training
 from lrtool.report.plots.style import save
 from lrtool.runs.folder import RunFolder
-from lrtool.runs.metrics import read_metrics
-from lrtool.status import Status
+from lrtool.runs.metrics import MetricsWriter, read_metrics
 from lrtool.tasks.base import Task
 
 #: Updates of a smoke run: enough for an evaluation, a checkpoint and a resume on the way.
 SMOKE_STEPS = 6
+#: The newest checkpoints that are kept, besides the best weights and those of `KEPT_FOLDER`.
+KEPT = 2
 #: What `checkpoint_every: auto` may take of a run's time.
 _SAVING = 0.02
 _BEGUN_AGAIN = "there was no checkpoint yet, so the run began again; its results are those of one that never stopped"
@@ -64,19 +68,28 @@ def run_training(setup: Setup, output: Path, watch: ObserverFactory) -> Training
         return _train(plan, folder, watch, None)
 
 
-def resume_training(setup: Setup, folder: RunFolder, watch: ObserverFactory) -> TrainingRun:
-    """Go on from a run folder's newest checkpoint, in the same folder; the result equals never having stopped.
+def resume_training(setup: Setup, folder: RunFolder, watch: ObserverFactory, force: bool = False) -> TrainingRun:
+    """Go on from a run folder's newest usable checkpoint, in the same folder; the result equals never having stopped.
 
     Where the run is to be longer or to follow another schedule than before, it goes on on the new curve from the update
-    that it has got to. A run that was killed before its first checkpoint begins again. Raises UsageError where there is
-    no usable checkpoint, none of a run that had finished, another process works on the run, or something in the folder
-    leads out of it.
+    that it has got to. A run that was killed before its first checkpoint begins again. Raises UsageError, and changes
+    nothing, where there is no usable checkpoint, none of a run that had finished, its config, code or data were changed
+    (unless `force`), another process works on the run, or something in the folder leads out of it.
     """
     with folder.held():
-        newest, plan = _newest(folder), _Plan.of(setup)
-        continued = _continued(plan, newest) if newest is not None else []
-        run = _train(plan, folder, watch, newest, continued)
-    return run if newest is not None else replace(run, notes=(_BEGUN_AGAIN, *run.notes))
+        plan = _Plan.of(setup)
+        found = resumed(setup, plan.trial, plan.recipe, folder, force)
+        run = _train(plan, folder, watch, accept(found, setup) if found is not None else None)
+    return run if found is not None else replace(run, notes=(_BEGUN_AGAIN, *run.notes))
+
+
+def extend_training(extension: Extension, output: Path, watch: ObserverFactory) -> TrainingRun:
+    """Go on from another run's checkpoint in a new run folder, which holds all of it; that run stays as it is."""
+    plan = _Plan.of(extension.setup)
+    folder = RunFolder.create(output, extension.setup.config.name, "train")
+    with folder.held():
+        checkpoint.save(folder.checkpoints, extension.start.checkpoint, KEPT)
+        return _train(plan, folder, watch, extension.start)
 
 
 def run_smoke(setup: Setup, output: Path, watch: ObserverFactory) -> TrainingRun:
@@ -99,7 +112,8 @@ def run_smoke(setup: Setup, output: Path, watch: ObserverFactory) -> TrainingRun
         _train(replace(short, trial=replace(short.trial, steps=half)), folder, watch, None)
         saved = checkpoint.load(folder.checkpoints)
         details = {**saved.details, "trial": {**saved.details["trial"], "steps": steps}}
-        return _train(short, folder, watch, replace(saved, details=details))
+        found = replace(saved, details=details)
+        return _train(short, folder, watch, Resumed(folder.checkpoints, found, [], ()))
 
 
 @dataclass(frozen=True)
@@ -140,36 +154,32 @@ class _Plan:
             *["grad_norm"] * self.recipe.record_grad_norm,
         )
 
+    @property
+    def stable(self) -> int | None:
+        """Updates after which the LR begins to fall, where it was constant: that checkpoint is kept, to branch off."""
+        return self.trial.curves["lr"].stable
+
+    def known(self, found: Resumed | None) -> list[dict[str, float]] | None:
+        """The rows that the metrics of a run that goes on have already; None of a new one."""
+        if found is None:
+            return None
+        return known_rows(0, found.trace(self.trial), self.setup.task.batches_per_epoch, self.recipe.accumulate)
+
 
 def _every(setup: Setup, key: str) -> int:
     duration = getattr(setup.config.train, key)
     return setup.updates(duration, f"train.{key}") if duration.amount else 0
 
 
-def _train(
-    plan: _Plan, folder: RunFolder, watch: ObserverFactory, resumed: Checkpoint | None, continued: Sequence[str] = ()
-) -> TrainingRun:
-    """Train in a folder; `continued`: what was said each time the run went on on another curve."""
-    setup, done = plan.setup, resumed.step if resumed else 0
-    new = continued[len(resumed.details.get("continued", ())) :] if resumed else ()
+def _train(plan: _Plan, folder: RunFolder, watch: ObserverFactory, found: Resumed | None) -> TrainingRun:
+    """Train in a folder, or go on there."""
+    setup, done = plan.setup, found.checkpoint.step if found else 0
+    new = found.new if found else []
     with session(folder, "train", setup.config, str(plan.recipe.device), plan.loggers) as run:
         began = time.perf_counter()
-        with folder.metrics(plan.columns, resume_at=done if resumed else None) as writer:
-            small_file = time.perf_counter() - began
-            recorder = MetricsRecorder(writer, setup.task.batches_per_epoch, plan.recipe.accumulate)
-
-            def keep(_: int, state: Checkpoint) -> None:
-                # Rows first: a checkpoint must never be ahead of the metrics it will be continued with.
-                recorder.settle()
-                checkpoint.save(folder.checkpoints, state)
-
-            engine = LoopEngine(
-                checkpoint=keep,
-                checkpoint_every=plan.checkpoint_every,
-                save_budget=SaveBudget(_SAVING, small_file) if plan.sparing else None,
-                resume={0: resumed} if resumed else {},
-                best=lambda _, best: _save_best(folder, best),
-            )
+        run.steps = done
+        with folder.metrics(plan.columns, plan.known(found)) as writer:
+            engine, recorder = _engine(plan, folder, writer, found, time.perf_counter() - began)
             watched = watch(1, plan.trial.steps, done)
             observer = Observers(
                 _Progress(run), recorder, watched, *run.tracker.observers(single=True, anew=done if new else None)
@@ -179,12 +189,62 @@ def _train(
                     (trace,) = conducted(engine).run(setup.task, [plan.trial], plan.recipe, observer)
             except KeyboardInterrupt as stop:
                 stop.add_note(f"go on with: lrtool train --resume {folder.path}")
+                _so_far(plan, run)
                 raise
-        run.results = {"continued": continued}
-        notes = (*new, *_concluded(plan, run, trace))
+        run.results = {"continued": found.continued if found else []}
+        mended = [] if found and found.elsewhere else _mended(writer)
+        notes = (*(found.notes if found else ()), *mended, *new, *_concluded(plan, run, trace))
         for note in notes:
             _LOG.info(note)
     return TrainingRun(run, trace, notes)
+
+
+def _engine(
+    plan: _Plan, folder: RunFolder, writer: MetricsWriter, found: Resumed | None, small_file: float
+) -> tuple[LoopEngine, MetricsRecorder]:
+    """The engine that saves into the folder, and the recorder whose rows go before each checkpoint."""
+    recorder = MetricsRecorder(writer, plan.setup.task.batches_per_epoch, plan.recipe.accumulate)
+    made: dict[str, Any] = {}
+
+    def keep(_: int, state: Checkpoint) -> None:
+        # Rows first: a checkpoint must never be ahead of the metrics it will be continued with.
+        recorder.settle()
+        if not made:
+            made.update(made_with(plan.setup))
+        state = replace(state, details={**state.details, MADE_WITH: made})
+        checkpoint.save(folder.checkpoints, state, KEPT)
+        if state.step == plan.stable:
+            checkpoint.save(folder.checkpoints / KEPT_FOLDER, state, keep=None)
+
+    return LoopEngine(
+        checkpoint=keep,
+        checkpoint_every=plan.checkpoint_every,
+        checkpoint_at=[plan.stable] if plan.stable is not None else [],
+        save_budget=SaveBudget(_SAVING, small_file) if plan.sparing else None,
+        resume={0: found.checkpoint} if found else {},
+        best=lambda _, best: _save_best(folder, best),
+    ), recorder
+
+
+def _mended(writer: MetricsWriter) -> list[str]:
+    """What is said of metrics that were damaged."""
+    if not writer.mended:
+        return []
+    return [f"{writer.path.name} was damaged: {writer.mended}; it was written anew from the checkpoint"]
+
+
+def _so_far(plan: _Plan, run: Session) -> None:
+    """The plot and the losses of a run that was stopped; a second signal, or a full disk, may do without."""
+    with suppress(LrtoolError, KeyboardInterrupt):
+        higher = plan.setup.task.higher_is_better
+        run.results = final_and_best(run.folder, plan.recipe.best, higher.get(plan.recipe.best, False))
+        run.results |= {"higher_is_better": higher, "units": plan.setup.task.units}
+        _draw(plan, run.folder)
+
+
+def _draw(plan: _Plan, folder: RunFolder) -> None:
+    plot = TrainingPlot.of(read_metrics(folder.path / "metrics.csv"), plan.setup.config.name)
+    save(draw_training(plot), folder, "curves")
 
 
 def _concluded(plan: _Plan, run: Session, trace: Trace) -> tuple[str, ...]:
@@ -196,17 +256,8 @@ def _concluded(plan: _Plan, run: Session, trace: Trace) -> tuple[str, ...]:
     found = final_and_best(folder, plan.recipe.best, higher.get(plan.recipe.best, False))
     run.results = {**found, "higher_is_better": higher, "units": setup.task.units, **run.results}
     run.results["validation_share"] = validation.share
-    plot = TrainingPlot.of(read_metrics(folder.path / "metrics.csv"), setup.config.name)
-    save(draw_training(plot), folder, "curves")
+    _draw(plan, folder)
     return (*_in_units(setup.task), *validation.notes(setup.config.train.eval_every))
-
-
-def _continued(plan: _Plan, newest: Checkpoint) -> list[str]:
-    """What is to be said of going on; UsageError, before anything in the folder changes, where it cannot be."""
-    with rng.preserved(plan.recipe.device):
-        training = Training(plan.setup.task.to(plan.recipe.device), plan.trial, plan.recipe)
-        training.restore(newest)
-    return training.continued
 
 
 def _in_units(task: Task) -> tuple[str, ...]:
@@ -216,14 +267,6 @@ def _in_units(task: Task) -> tuple[str, ...]:
     sizes = ", ".join(f"{scale:,.5g}" for scale in task.unit.scale[:4]) + (" …" if len(task.unit.scale) > 4 else "")
     names = ", ".join(f"{name} [{unit}]" for name, unit in task.units.items())
     return (f"in the target's own unit: {names}; losses are of the standardised target, of which 1 is {sizes}",)
-
-
-def _newest(folder: RunFolder) -> Checkpoint | None:
-    """The newest checkpoint; None where a run had none yet when it was killed or failed."""
-    finished = (folder.path / "summary.json").exists() and folder.summary()["status"] == Status.FINISHED
-    if checkpoint.latest(folder.checkpoints) is None and not finished:
-        return None
-    return checkpoint.load(folder.checkpoints)
 
 
 class _Progress(Observer):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +13,8 @@ from typing import Any, Self
 from lrtool.errors import UsageError
 from lrtool.runs import atomic, links
 from lrtool.runs.lock import FolderLock
+from lrtool.runs.manifest import COVERED, check_file, manifest_of_run
+from lrtool.runs.manifest import FILE as MANIFEST
 from lrtool.runs.metrics import MetricsWriter
 from lrtool.runs.summary import read_summary
 
@@ -104,9 +106,30 @@ class RunFolder:
         """Raise UsageError where something in the folder leads out of it, as a link does."""
         links.check_all(self.path)
 
-    def metrics(self, columns: tuple[str, ...], resume_at: int | None = None) -> MetricsWriter:
-        """The writer of `metrics.csv`; with `resume_at`, rows from that step on are dropped first."""
-        return MetricsWriter(self.path / "metrics.csv", columns, resume_at)
+    def metrics(self, columns: tuple[str, ...], known: Iterable[Mapping[str, float]] | None = None) -> MetricsWriter:
+        """The writer of `metrics.csv`; of a run that goes on it is to have the rows `known` and no others."""
+        return MetricsWriter(self.path / "metrics.csv", columns, known)
+
+    def seal(self, *names: str) -> None:
+        """Write the manifest of these files, by which later changes are noticed; unsaid, of all that can have one.
+
+        Raises OutputError.
+        """
+        try:
+            manifest = manifest_of_run(self.path, names or COVERED)
+        except OSError as error:
+            raise atomic.output_error(self.path, error) from None
+        atomic.write_bytes(self.path / MANIFEST, manifest)
+
+    def verify(self, name: str) -> None:
+        """Raise UsageError where a file of the folder is not as its manifest says."""
+        with suppress(OSError):
+            check_file(self.path / name, (self.path / name).read_bytes(), self.path)
+
+    def tidy(self) -> None:
+        """Remove what a process that was killed had not finished writing."""
+        for folder in (self.path, self.checkpoints):
+            atomic.remove_left_behind(folder)
 
     def summary(self) -> dict[str, Any]:
         """What `summary.json` says; raises UsageError where it is missing, damaged or from a newer lrtool."""

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrtool.errors import UsageError
-from lrtool.runs.atomic import output_error, write_bytes
+from lrtool.runs.atomic import check_there, output_error, write_all, write_bytes
 from lrtool.runs.links import opened
+from lrtool.runs.manifest import check_file
 
 #: The columns every file has; others stand between `train_loss` and `seconds`.
 FIRST = ("trial", "step", "epoch", "lr", "train_loss")
@@ -32,47 +33,59 @@ class MetricsWriter:
     written in the fewest digits that read back the same, so equal runs give equal bytes.
     """
 
-    def __init__(self, path: Path, columns: Sequence[str], resume_at: int | None = None) -> None:
+    def __init__(self, path: Path, columns: Sequence[str], known: Iterable[Mapping[str, float]] | None = None) -> None:
+        """Begin a file, or go on with one that is to have the rows `known` and no others.
+
+        `mended` says what was wrong where those were not there as they should be; it is then written anew with them.
+        Raises OutputError where it cannot be written, UsageError where it is a link.
+        """
         self.path, self.columns = path, (*FIRST, *columns, "seconds")
+        self.mended = ""
         self._cells = [(name, _CELLS.get(name, _measured)) for name in self.columns]
+        start = (",".join(self.columns) + "\n").encode() + self._lines(known or ())
         try:
-            if resume_at is None:
-                write_bytes(path, self._line(self.columns))
-            else:
-                self._keep_before(resume_at)
-            self._file = os.fdopen(opened(path, os.O_WRONLY | os.O_APPEND), "ab", buffering=0)
+            if known is not None:
+                self.mended = _difference(path, start)
+            if known is None or self.mended:
+                write_bytes(path, start)
+            self._handle: int | None = opened(path, os.O_WRONLY | os.O_APPEND)
+            os.ftruncate(self._handle, len(start))
         except OSError as error:
             raise output_error(path, error) from None
 
     def write(self, rows: Iterable[Mapping[str, float]]) -> None:
         """Append rows; a value that is missing or NaN in an optional column is an empty cell."""
-        cells = self._cells
-        lines = [",".join([written(row.get(name)) for name, written in cells]) for row in rows]
-        if not lines:
+        data = self._lines(rows)
+        if not data:
             return
-        data = ("\n".join(lines) + "\n").encode()
-        start, rest = self._file.tell(), memoryview(data)
+        assert self._handle is not None
+        start = os.fstat(self._handle).st_size
         try:
-            while rest:
-                rest = rest[self._file.write(rest) or 0 :]
+            write_all(self._handle, data)
         except OSError as error:
             # A full disk takes part of the data: keep whole lines only.
             with contextlib.suppress(OSError):
-                self._file.truncate(start)
+                os.ftruncate(self._handle, start)
             raise output_error(self.path, error) from None
 
     def flush(self) -> None:
-        """Make everything written so far survive a power cut."""
+        """Make everything written so far survive a power cut; OutputError where the file is not there any more."""
+        assert self._handle is not None
         try:
-            os.fsync(self._file.fileno())
+            check_there(self.path, self._handle)
+            os.fsync(self._handle)
         except OSError as error:
             raise output_error(self.path, error) from None
 
     def close(self) -> None:
         """Flush and close; closing twice is fine."""
-        if not self._file.closed:
+        if self._handle is None:
+            return
+        try:
             self.flush()
-            self._file.close()
+        finally:
+            os.close(self._handle)
+            self._handle = None
 
     def __enter__(self) -> Self:
         return self
@@ -82,27 +95,25 @@ class MetricsWriter:
     ) -> None:
         self.close()
 
-    def _keep_before(self, step: int) -> None:
-        """Drop rows of `step` and later, and a last line that was torn by the end of a process."""
-        try:
-            lines = self.path.read_bytes().splitlines(keepends=True)
-        except FileNotFoundError:
-            raise UsageError(
-                "the metrics of the run to go on with are missing", where=str(self.path), remedy="start the run again"
-            ) from None
-        header = lines[0].decode().strip().split(",") if lines else []
-        if header != list(self.columns):
-            raise UsageError(
-                f"its columns are {','.join(header)}, but this run writes {','.join(self.columns)}",
-                where=str(self.path),
-                remedy="start the run again",
-            )
-        kept = [row for row in lines[1:] if (at := _step_of(row)) is not None and at < step]
-        write_bytes(self.path, b"".join([lines[0], *kept]))
+    def _lines(self, rows: Iterable[Mapping[str, float]]) -> bytes:
+        cells = self._cells
+        lines = [",".join([written(row.get(name)) for name, written in cells]) for row in rows]
+        return ("\n".join(lines) + "\n").encode() if lines else b""
 
-    @staticmethod
-    def _line(cells: Sequence[str]) -> bytes:
-        return (",".join(cells) + "\n").encode()
+
+def _difference(path: Path, start: bytes) -> str:
+    """In words, where a file does not begin like this; empty where it does. Raises OSError."""
+    try:
+        found = path.read_bytes()
+    except FileNotFoundError:
+        return "it was missing"
+    if found.startswith(start):
+        return ""
+    there, wanted = found.splitlines(keepends=True), start.splitlines(keepends=True)
+    same = next((n for n, pair in enumerate(zip(there, wanted, strict=False)) if pair[0] != pair[1]), len(there))
+    if same == len(there):
+        return f"it ended after {max(0, same - 1):,} of {len(wanted) - 1:,} rows"
+    return f"its line {same + 1:,} was missing or changed"
 
 
 def read_metrics(path: Path) -> dict[str, NDArray[np.float64]]:
@@ -116,6 +127,7 @@ def read_metrics(path: Path) -> dict[str, NDArray[np.float64]]:
         raise UsageError(
             f"cannot be read: {error.strerror}", where=str(path), remedy="give the folder of a run that has metrics"
         ) from None
+    check_file(path, data)
     header, _, body = data[: data.rfind(b"\n") + 1].partition(b"\n")
     names = next(csv.reader([header.decode(errors="replace")]), [])
     if tuple(names[: len(FIRST)]) != FIRST:
@@ -124,7 +136,10 @@ def read_metrics(path: Path) -> dict[str, NDArray[np.float64]]:
         )
     if not body:
         return {name: np.empty(0) for name in names}
-    return dict(zip(names, _table(path, body, len(names)).T, strict=True))
+    table = dict(zip(names, _table(path, body, len(names)).T, strict=True))
+    if gap := _gap(table["trial"], table["step"]):
+        raise UsageError(f"damaged: {gap}", where=str(path), remedy="resume the run, or start it again")
+    return table
 
 
 def final_train_loss(losses: NDArray[np.float64]) -> float:
@@ -148,10 +163,17 @@ def _table(path: Path, body: bytes, columns: int) -> NDArray[np.float64]:
     return table
 
 
-def _step_of(row: bytes) -> int | None:
-    """The step of a whole row; None for a torn one."""
-    cells = row.split(b",", 2)
-    return int(cells[1]) if row.endswith(b"\n") and len(cells) == 3 and cells[1].isdigit() else None
+def _gap(trials: NDArray[np.float64], steps: NDArray[np.float64]) -> str:
+    """In words, where the rows of a trial are not those of its updates 0, 1, 2, …; empty where they are."""
+    order = np.argsort(trials, kind="stable")
+    trials, steps = trials[order], steps[order]
+    first = np.flatnonzero(np.diff(trials, prepend=np.nan) != 0)
+    expected = np.arange(len(steps)) - np.repeat(first, np.diff(np.append(first, len(steps))))
+    wrong = np.flatnonzero(~(steps == expected))
+    if not len(wrong):
+        return ""
+    at = int(wrong[0])
+    return f"of trial {trials[at]:g} the row of update {expected[at]} should come next, but it is that of {steps[at]:g}"
 
 
 def _whole(value: float | None) -> str:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lrtool.errors import UsageError
 from lrtool.runs.atomic import finite
+from lrtool.runs.manifest import check_file
 from lrtool.status import Status
 
 #: Raised whenever a key changes its meaning or goes away.
@@ -36,7 +37,7 @@ class Summary(BaseModel):
 
 
 class SuggestionSummary(Summary):
-    """What `range-test` and `tune` add: an LR or null (then `reason` says why), its interval, the bounds."""
+    """What `range-test`, `tune` and `transfer` add: an LR, or null and the `reason`; its interval, the bounds."""
 
     suggested_lr: float | None = None
     interval: list[float | None] | None = None
@@ -64,7 +65,12 @@ class TrainSummary(Summary):
     validation_share: float | None = None
 
 
-_MODELS: dict[str, type[Summary]] = {"range-test": SuggestionSummary, "tune": SuggestionSummary, "train": TrainSummary}
+_MODELS: dict[str, type[Summary]] = {
+    "range-test": SuggestionSummary,
+    "tune": SuggestionSummary,
+    "transfer": SuggestionSummary,
+    "train": TrainSummary,
+}
 
 
 def summary(
@@ -90,12 +96,15 @@ def summary(
 def read_summary(path: Path) -> dict[str, Any]:
     """A summary as a dictionary; raises UsageError where it is missing, damaged or from a newer lrtool."""
     try:
-        document = json.loads(path.read_bytes())
+        data = path.read_bytes()
     except OSError:
         raise UsageError(
             "there is no summary; the run may still be going on", where=str(path), remedy="wait, or run again"
         ) from None
-    except ValueError:
+    check_file(path, data)
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError):
         raise UsageError("the summary is damaged: it is not JSON", where=str(path), remedy="run again") from None
     schema = document.get("schema") if isinstance(document, dict) else None
     if not isinstance(schema, int):

@@ -97,7 +97,7 @@ def _read(path: Path) -> dict[str, Tensor]:
             f"this is no safetensors file: {str(error).splitlines()[0]}", where=str(path),
             remedy="give the folder of a run, or a .safetensors file",
         ) from None  # fmt: skip
-    if any(name.startswith("model/") for name in found) and any(name.startswith("trace/") for name in found):
+    if any(name.startswith("model/") for name in found) and any(name.startswith(("rng/", "trace/")) for name in found):
         return {name.removeprefix("model/"): each for name, each in found.items() if name.startswith("model/")}
     return found
 

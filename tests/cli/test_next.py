@@ -64,7 +64,7 @@ def test_a_tuned_config_is_written_with_its_comments_and_trains(cli, config, tmp
     # Long enough that LRs differ by far more than seeds do, whichever trials the machine's speed allows.
     guess = ("optimizer: {kind: sgd, lr: 0.3, momentum: 0.9}", "optimizer: {kind: sgd, lr: 0.3}  # a guess")
     path = config([guess, ("duration: 3ep", "duration: 20ep")])
-    code, out, _ = cli("tune", path, "--budget", "30", "--write", "t.yaml", "--seed", 2, "--quiet")
+    code, out, _ = cli("tune", path, "--budget", "10", "--write", "t.yaml", "--seed", 2, "--quiet")
     assert code == 0 and "written: t.yaml" in out and advised(out) == ["train", "t.yaml"]
     text = (tmp_path / "t.yaml").read_text()
     tuned = load_config(tmp_path / "t.yaml")

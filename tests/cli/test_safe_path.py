@@ -51,7 +51,7 @@ def lrtool(tmp_path):
     return lrtool
 
 
-@pytest.mark.parametrize("form", ["lrtool", "python -m"])
+@pytest.mark.parametrize("form", ["lrtool", pytest.param("python -m", marks=pytest.mark.deep)])
 def test_processes_of_a_sweep_import_nothing_from_the_working_folder(lrtool, planted, config, tmp_path, form):
     if form == "python -m":
         for name in PYTHONS_OWN:
@@ -88,6 +88,7 @@ def test_what_is_imported_first_comes_from_python(lrtool, planted):
     assert done.returncode == 0 and json.loads(done.stdout) and not planted.exists(), done.stderr
 
 
+@pytest.mark.deep
 def test_it_can_still_be_started_from_its_source_tree(lrtool, monkeypatch, config, tmp_path):
     monkeypatch.delenv("PYTHONPATH", raising=False)
     monkeypatch.chdir(ROOT)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lrtool.cli.app import run
+from lrtool.runs.sweep.facts import fact_row
 
 TOOL = """
 import os
@@ -348,7 +349,7 @@ def test_samples_that_a_store_claims_were_drawn_are_those_of_the_sweep(cli, conf
     for sample in ({"model": {"use": "x.py:y"}}, {"optimizer.lr": 2.0}, {"model.use": "x.py:y"}):
         with closing(sqlite3.connect(made / "sweep.sqlite")) as database, database:
             database.execute("DELETE FROM trials")
-            database.execute("UPDATE facts SET value = ? WHERE key = 'drawn:0'", (json.dumps([[0, sample]]),))
+            database.execute("REPLACE INTO facts VALUES (?, ?, ?)", fact_row("drawn:0", [[0, sample]]))
         code, _, err = cli("sweep", "--resume", made)
         assert code == 2 and "does not hold" in err
 

@@ -153,6 +153,7 @@ def test_a_run_killed_before_its_first_checkpoint_begins_again(configured, silen
     setup = configured(train__checkpoint_every="auto")
     whole = run_training(setup, tmp_path / "whole", silent).session.folder.path
     folder = run_training(setup, tmp_path / "cut", silent).session.folder
+    (folder.path / "manifest.sha256").unlink()
     # As a kill leaves it: a config, some rows, the last one torn, and no summary; or that of code that failed.
     for path in folder.checkpoints.iterdir():
         path.unlink()
@@ -188,7 +189,9 @@ def test_auto_saves_at_ends_of_epochs_where_there_is_time(
     configured, silent, tmp_path, monkeypatch, undrawn, share, expected
 ):
     steps, save = [], checkpoint.save
-    monkeypatch.setattr(checkpoint, "save", lambda folder, state: steps.append(state.step) or save(folder, state))
+    monkeypatch.setattr(
+        checkpoint, "save", lambda folder, state, keep: steps.append(state.step) or save(folder, state, keep)
+    )
     monkeypatch.setattr(train, "_SAVING", share)
     run_training(configured(train__checkpoint_every="auto"), tmp_path, silent)
     assert steps == expected

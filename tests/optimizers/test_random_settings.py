@@ -32,7 +32,10 @@ STEPS, SETTINGS, TRIALS = 200, 14 if DEEP else 6, 2
 PROOFS = round(0.78 * 2 * SETTINGS * TRIALS)
 STACKABLE = [kind for kind, spec in KINDS.kinds.items() if spec.stackable]
 #: Tolerance against torch, by precision, besides what rounding is amplified to.
-PRECISIONS = [(torch.float64, 1e-10), (torch.float32, 2e-5)]
+PRECISIONS = [
+    pytest.param(torch.float64, 1e-10, id="float64"),
+    pytest.param(torch.float32, 2e-5, id="float32", marks=pytest.mark.deep),
+]
 #: Fields of every optimizer that other tests are about; an LR is drawn by itself.
 NOT_DRAWN = ("kind", "lr", "groups", "layer_decay")
 Values = list[dict[str, float]]
@@ -167,7 +170,7 @@ def stacked(spec: Optimizer, values: list[Values], dtype: torch.dtype) -> dict[s
     return params
 
 
-@pytest.mark.parametrize(("dtype", "rtol"), PRECISIONS, ids=["float64", "float32"])
+@pytest.mark.parametrize(("dtype", "rtol"), PRECISIONS)
 @pytest.mark.parametrize("kind", STACKABLE)
 def test_random_settings_equal_torch(kind: str, dtype: torch.dtype, rtol: float) -> None:
     proofs = 0

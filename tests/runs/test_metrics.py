@@ -1,9 +1,11 @@
 import math
+import os
 
 import numpy as np
 import pytest
 
 from lrtool.errors import OutputError, UsageError
+from lrtool.runs.manifest import manifest_of_run
 from lrtool.runs.metrics import MetricsWriter, read_metrics
 
 COLUMNS = ("val_loss", "momentum")
@@ -68,19 +70,69 @@ def test_resuming_gives_the_bytes_of_a_run_that_never_stopped(tmp_path, torn):
     write(whole, range(10))
     write(resumed, range(8))
     resumed.write_bytes(resumed.read_bytes()[: -torn or None])
-    write(resumed, range(6, 10), resume_at=6)
+    write(resumed, range(6, 10), known=[row(step) for step in range(6)])
     assert resumed.read_bytes() == whole.read_bytes()
 
 
-def test_resuming_with_other_columns_is_refused(tmp_path):
-    write(tmp_path / "m.csv", range(2))
-    with pytest.raises(UsageError, match=r"its columns are trial.*but this run writes"):
-        MetricsWriter(tmp_path / "m.csv", ("grad_norm",), resume_at=1)
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda lines: lines[:4], "it ended after 3 of 6 rows"),
+        (lambda lines: lines[:3] + lines[5:], "its line 4 was missing or changed"),
+        (lambda lines: [*lines[:4], lines[4].replace("0.1", "0.2"), *lines[5:]], "its line 5 was missing or changed"),
+        (lambda lines: lines[1:], "its line 1 was missing or changed"),
+        (lambda lines: [], "it ended after 0 of 6 rows"),
+        (None, "it was missing"),
+    ],
+)
+def test_metrics_that_were_damaged_are_written_anew_and_it_is_said(tmp_path, damage, said):
+    whole, resumed = tmp_path / "whole.csv", tmp_path / "resumed.csv"
+    write(whole, range(10))
+    write(resumed, range(8))
+    if damage is None:
+        resumed.unlink()
+    else:
+        lines = resumed.read_text().splitlines(keepends=True)
+        resumed.write_text("".join(damage(lines)))
+    with MetricsWriter(resumed, COLUMNS, [row(step) for step in range(6)]) as writer:
+        assert writer.mended == said
+        writer.write(row(step) for step in range(6, 10))
+    assert resumed.read_bytes() == whole.read_bytes()
 
 
-def test_resuming_without_metrics_is_refused(tmp_path):
-    with pytest.raises(UsageError, match="missing"):
-        MetricsWriter(tmp_path / "m.csv", COLUMNS, resume_at=1)
+@pytest.mark.parametrize("lost", [slice(3, 5), slice(1, 2)])
+def test_missing_rows_are_noticed(tmp_path, lost):
+    path = tmp_path / "m.csv"
+    write(path, range(8))
+    lines = path.read_text().splitlines(keepends=True)
+    del lines[lost]
+    path.write_text("".join(lines))
+    with pytest.raises(UsageError, match=rf"damaged: of trial 0 the row of update {lost.start - 1} should come next"):
+        read_metrics(path)
+
+
+def test_a_file_that_was_removed_meanwhile_is_an_error(tmp_path):
+    path = tmp_path / "m.csv"
+    writer = MetricsWriter(path, COLUMNS)
+    path.unlink()
+    with pytest.raises(OutputError, match="cannot write here"):
+        writer.flush()
+    path.write_text("another")
+    with pytest.raises(OutputError, match="removed, or replaced by another"):
+        writer.close()
+
+
+def test_what_is_not_as_the_manifest_says_is_refused(tmp_path):
+    path = tmp_path / "metrics.csv"
+    write(path, range(3))
+    (tmp_path / "manifest.sha256").write_bytes(manifest_of_run(tmp_path))
+    assert len(read_metrics(path)["step"]) == 3
+    path.write_text(path.read_text().replace("0.9", "0.8"))
+    with pytest.raises(UsageError, match=r"metrics\.csv: damaged, or changed"):
+        read_metrics(path)
+    (tmp_path / "manifest.sha256").write_text("nothing")
+    with pytest.raises(UsageError, match="the manifest is damaged"):
+        read_metrics(path)
 
 
 def test_a_full_disk_leaves_whole_lines(tmp_path, monkeypatch):
@@ -88,22 +140,16 @@ def test_a_full_disk_leaves_whole_lines(tmp_path, monkeypatch):
     writer = MetricsWriter(path, COLUMNS)
     writer.write([row(0)])
 
-    class Full:
+    taken = []
+
+    def full(handle, data, write=os.write):
         """Takes ten bytes, then reports a full disk, as an operating system does."""
+        if taken:
+            raise OSError(28, "No space left on device")
+        taken.append(data)
+        return write(handle, data[:10])
 
-        def __init__(self, file):
-            self.file, self.taken = file, False
-
-        def __getattr__(self, name):
-            return getattr(self.file, name)
-
-        def write(self, data):
-            if self.taken:
-                raise OSError(28, "No space left on device")
-            self.taken = True
-            return self.file.write(data[:10])
-
-    monkeypatch.setattr(writer, "_file", Full(writer._file))
+    monkeypatch.setattr(os, "write", full)
     with pytest.raises(OutputError, match=r"No space left.*--output DIR"):
         writer.write([row(1)])
     assert path.read_bytes().endswith(b"\n")

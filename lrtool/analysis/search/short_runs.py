@@ -22,8 +22,9 @@ _OVERFITTING_HORIZON = 1.0
 _HORIZON_ERROR = 0.2
 #: Parts of the training below which probes do not speak for it.
 _SHORT = 1 / 8
-#: Standard errors by which the training loss must have come down for probes to show anything.
-_LEARNED = 4.0
+#: Standard errors by which the training loss must have come down for probes to show anything; and where the LRs'
+#: training losses differ by more than noise, which the same batches show far better.
+_LEARNED, _LEARNED_UNLIKE = 4.0, 2.0
 #: LRs looked at first, this factor apart: the stability limit times 2⁻¹¹ … 2. Adam's best LR is often a hundredth of
 #: its limit, and networks that large LRs leave constant let the limit appear higher still.
 LRS, RATIO = 7, 4.0
@@ -68,7 +69,10 @@ class Probes:
     def learned(self, lr: float) -> bool:
         """Whether the mean training loss came down by more than its noise at a probed LR next to `lr`."""
         beside = np.argsort(np.abs(np.log(self.lr / lr)))[:2]
-        return bool(self._fell(self.last[beside].mean(axis=1)).any())
+        levels = self.last[beside].mean(axis=1)
+        if bool(self._fell(levels).any()):
+            return True
+        return bool(self._fell(levels, _LEARNED_UNLIKE).any()) and not is_flat(self.last)
 
     @property
     def begun(self) -> bool:
@@ -103,12 +107,12 @@ class Probes:
             return False
         return bool(start.mean() - level > _ALIKE * (start.mean() - known.min()))
 
-    def _fell(self, level: ArrayLike) -> NDArray[np.bool_]:
+    def _fell(self, level: ArrayLike, errors: float = _LEARNED) -> NDArray[np.bool_]:
         first = self.first[np.isfinite(self.first)]
         if not first.size:
             return np.zeros(np.shape(level), dtype=bool)
         error = first.std() / np.sqrt(first.size)
-        return np.asarray(first.mean() - np.asarray(level) > _LEARNED * error)
+        return np.asarray(first.mean() - np.asarray(level) > errors * error)
 
 
 def centre(ramp: RangeTestResult, configured: float, lrs: int = LRS) -> float:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import repeat
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from lrtool.engine import rng
@@ -85,17 +84,17 @@ class Training:
         """Bytes of a snapshot, roughly: the model, and twice as much of the optimizer and the best weights."""
         return 3 * sum(t.numel() * t.element_size() for t in (*self.model.parameters(), *self.model.buffers()))
 
-    def advance(self, stop_every: int = 0) -> bool:
+    def advance(self, stop_every: int = 0, stop_at: Iterable[int] = ()) -> bool:
         """Do a chunk of updates; False if the trial diverged in it.
 
-        A chunk ends at the next evaluation, at the next multiple of `stop_every` (0: none) and at the end, at
-        the latest; where else depends on the speed, and no result depends on that.
+        A chunk ends at the next evaluation, at the next multiple of `stop_every` (0: none), at the next of `stop_at`
+        and at the end, at the latest; where else depends on the speed, and no result depends on that.
         """
         end = min(self.step + self._recorder.chunk, self.trial.steps)
         for every in (self.recipe.eval_every, stop_every):
             if every:
                 end = min(end, (self.step // every + 1) * every)
-        end = self._ranks.first(end)
+        end = self._ranks.first(min([end, *(at for at in stop_at if at > self.step)]))
         columns = self._columns(self.step, end)
         self._recorder.begin(columns)
         fits = all(self._timed_update(lr, values) for lr, values in _rows(columns, self._fixed))
@@ -164,19 +163,18 @@ class Training:
             "optimizer": optimizer_tensors,
             "rng": rng.capture(self.recipe.device),
             "best": self.best.weights if self.best else {},
-            "trace": {name: torch.from_numpy(column.copy()) for name, column in self._recorder.columns().items()},
         }
         details = {
             "trial": continuing.identity(self.task, self.trial, self.recipe, self._fixed, self._recorder.columns()),
             "optimizer": optimizer_plain,
             "scaler": self._precision.state(),
             "plateau": self._plateau.state() if self._plateau is not None else None,
-            "evaluations": [asdict(each) for each in self.trace.evaluations],
             "best": {"step": self.best.step, "value": self.best.value} if self.best else None,
             "continued": self.continued,
         }
         tensors = {f"{prefix}/{name}": t for prefix, group in groups.items() for name, t in group.items()}
-        return Checkpoint(self.step, tensors, details)
+        # Not a copy: what is measured from here on comes after it.
+        return Checkpoint(self.step, tensors, details, self._recorder.columns(), [*self.trace.evaluations])
 
     def restore(self, checkpoint: Checkpoint, where: str = "checkpoint") -> None:
         """Go on from a snapshot, on this trial's curve; UsageError where it belongs to another model or optimizer."""
@@ -192,8 +190,8 @@ class Training:
         self._precision.restore(details["scaler"])
         if self._plateau is not None and details["plateau"] is not None:
             self._plateau.restore(details["plateau"])
-        self._recorder.restore({name: t.numpy() for name, t in checkpoint.group("trace").items()})
-        self.trace.evaluations[:] = [Evaluation(**each) for each in details["evaluations"]]
+        self._recorder.restore(checkpoint.trace)
+        self.trace.evaluations[:] = checkpoint.evaluations
         if details["best"] is not None:
             self.best = Best(**details["best"], weights=checkpoint.group("best"))
         self.step = checkpoint.step

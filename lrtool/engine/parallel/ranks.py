@@ -38,6 +38,8 @@ class Ranks:
     group: Any = None
     roll: RollCall | None = None
     broken: bool = False
+    #: The config that is trained, and the code that it may run: what the others are to build, until they know.
+    prepared: Any = None
     #: What is known of them, for whoever wants to remember it as long as they are together.
     kept: dict[Any, Any] = field(default_factory=dict)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -26,16 +27,17 @@ def heard(ranks: Ranks) -> Any:
 def send_checkpoint(ranks: Ranks, checkpoint: Checkpoint) -> None:
     """Give the others a checkpoint, tensor by tensor; they may not see the folder that it stands in."""
     shapes = {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in checkpoint.tensors.items()}
-    announce(ranks, (checkpoint.step, shapes, checkpoint.details))
+    announce(ranks, (shapes, replace(checkpoint, tensors={})))
     for tensor in checkpoint.tensors.values():
         ranks.spread(tensor.contiguous())
 
 
 def received_checkpoint(ranks: Ranks) -> Checkpoint:
     """What `send_checkpoint` gives."""
-    step, shapes, details = heard(ranks)
+    shapes, rest = heard(ranks)
     tensors = {name: ranks.spread(torch.empty(shape, dtype=dtype)) for name, (shape, dtype) in shapes.items()}
-    return Checkpoint(step, tensors, details)
+    found: Checkpoint = replace(rest, tensors=tensors)
+    return found
 
 
 class _Place:

@@ -40,6 +40,7 @@ class Conducted:
 
     def run(self, task: Task, trials: Sequence[Trial], recipe: Recipe, observer: Observer | None = None) -> list[Trace]:
         """Train every trial, together."""
+        _share_setup(self.ranks)
         announce(self.ranks, SharedTraining.of(self.engine, task, trials, recipe))
         try:
             for resumed in self.engine.resume.values():
@@ -94,6 +95,7 @@ class SharedTraining:
     recipe: Recipe
     validated: bool
     checkpoint_every: int
+    checkpoint_at: Collection[int]
     saves: bool
     keeps_best: bool
     resumed: Sequence[int]
@@ -104,7 +106,8 @@ class SharedTraining:
         plain: Any = replace(recipe, optimizer=None, device=torch.device("cpu"))  # type: ignore[arg-type]
         saves, best = engine.checkpoint is not None, engine.best is not None
         tables = [_tabled(trial) for trial in trials]
-        return cls(tables, plain, task.val is not None, engine.checkpoint_every, saves, best, tuple(engine.resume))
+        every, at = engine.checkpoint_every, tuple(engine.checkpoint_at)
+        return cls(tables, plain, task.val is not None, every, at, saves, best, tuple(engine.resume))
 
     def do(self, setup: Setup, ranks: Ranks) -> None:
         """Share in the training."""
@@ -113,6 +116,7 @@ class SharedTraining:
         engine = LoopEngine(
             checkpoint=_dropped if self.saves else None,
             checkpoint_every=self.checkpoint_every,
+            checkpoint_at=self.checkpoint_at,
             resume={number: received_checkpoint(ranks) for number in self.resumed},
             best=_dropped if self.keeps_best and ranks.sharded else None,
             ranks=ranks,
@@ -130,13 +134,15 @@ class _Table:
         return self.values[np.minimum(t.astype(np.int64), len(self.values) - 1)]
 
 
-def share(setup: Setup, allow_import: Collection[str]) -> Setup:
-    """The first process's setup, which the others build too; UsageError or TaskError where one of them cannot."""
-    ranks = current()
-    if not ranks.alone:
-        announce(ranks, Prepare(setup.config, frozenset(allow_import), ranks.sharded))
+def _share_setup(ranks: Ranks) -> None:
+    """Have the others build what this process has prepared; TaskError where one of them cannot.
+
+    In a user's own script each process has it from its own objects.
+    """
+    wanted, ranks.prepared = ranks.prepared, None
+    if wanted is not None and not ranks.scripted:
+        announce(ranks, Prepare(*wanted, ranks.sharded))
         _all_well(ranks, None)
-    return setup
 
 
 def follow(ranks: Ranks, setup: Setup | None = None) -> Farewell:

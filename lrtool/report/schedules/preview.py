@@ -69,7 +69,7 @@ class Preview:
     @classmethod
     def of(cls, items: Sequence[str], lr: float | None, steps: str | None, steps_per_epoch: int | None) -> Preview:
         """What a command line asks for; raises UsageError with what to write instead."""
-        duration = None if steps is None else _duration(steps)
+        duration = None if steps is None else asked_duration(steps)
         if steps_per_epoch is not None and steps_per_epoch < 1:
             raise UsageError(
                 f"an epoch has at least 1 update, but got {steps_per_epoch}",
@@ -212,7 +212,7 @@ def write_file(path: Path, data: bytes) -> None:
     write_bytes(path, data)
 
 
-def _duration(text: str) -> Duration:
+def asked_duration(text: str) -> Duration:
     """What --steps says."""
     try:
         duration = Duration.parse(text)

@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from lrtool.runs.sweep.facts import all_facts, unreadable_facts
 from lrtool.runs.sweep.stored_trial import COLUMNS, StoredTrial, trial_of
 
 #: Trials that are looked for one by one, beyond the last one found.
@@ -58,18 +59,28 @@ def _one_by_one(database: sqlite3.Connection, trials: dict[int, StoredTrial], ba
     bad -= {each for each in bad if each > last}
 
 
-def salvaged(file: Path) -> tuple[list[StoredTrial], dict[str, str], str]:
-    """What can be read of a damaged file: trials, facts, and what is lost in words."""
+def salvaged(file: Path) -> tuple[list[StoredTrial], dict[str, Any], str]:
+    """What can be read of a damaged file: trials, facts, and what is lost in words.
+
+    Where not all facts can be read, nothing is known of how the trials came about, and none is kept.
+    """
     nothing = "the file is damaged and no trial of it can be read"
     try:
         with closing(filled_up(file) or sqlite3.connect(file)) as database:
             trials, damage = readable(database)
             try:
-                facts = dict(database.execute("SELECT key, value FROM facts"))
+                lost = unreadable_facts(database)
+                facts = {} if lost else all_facts(database)
             except sqlite3.DatabaseError:
-                facts = {}
+                facts, lost = {}, ["facts"]
     except sqlite3.DatabaseError:
         return [], {}, nothing
+    if lost:
+        return (
+            [],
+            {},
+            f"the file is damaged: what was decided cannot be read ({', '.join(lost[:3])}), so no trial counts",
+        )
     return trials, facts, damage if trials else nothing
 
 

@@ -1,12 +1,12 @@
 """`sweep.sqlite`: the trials of a sweep, each written once, in a transaction of its own, when it ends.
 
-Tables (schema 1): `trials`, a row a trial, its curve a zlib'd little-endian float64 array (columns, points);
-`facts`, what a resumed sweep must decide as before (the plan's hash, engines, tuned LRs) as JSON by key.
+Tables: `trials`, a row a trial, its curve a zlib'd little-endian float64 array (columns, points); `facts`, what a
+resumed sweep must decide as before (the plan's hash, engines, tuned LRs) as JSON by key. Every row has a checksum; in
+schema 1, of lrtool 0.1.0, facts had none.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sqlite3
@@ -16,16 +16,18 @@ from pathlib import Path
 from typing import Any, Self
 
 from lrtool.errors import OutputError, UsageError
-from lrtool.runs.atomic import output_error
+from lrtool.runs.atomic import check_there, output_error
 from lrtool.runs.links import check_file, opened
 from lrtool.runs.lock import FolderLock
+from lrtool.runs.sweep.facts import fact_of, fact_row, unreadable_facts, with_checksums
+from lrtool.runs.sweep.journal import choose_journal
 from lrtool.runs.sweep.salvage import filled_up, moved_aside, readable, salvaged
 from lrtool.runs.sweep.stored_trial import COLUMNS, Progress, StoredTrial, row_of, trial_of
 
 __all__ = ["FILE", "SCHEMA", "Progress", "StoredTrial", "SweepStore", "read_trials"]
 
 #: Raised whenever a column changes its meaning or goes away.
-SCHEMA = 1
+SCHEMA = 2
 FILE = "sweep.sqlite"
 #: The fact that says of each metric, by its column, whether more of it is better.
 HIGHER_IS_BETTER = "higher_is_better"
@@ -36,10 +38,10 @@ _TABLES = (
     "CREATE TABLE trials (number INTEGER PRIMARY KEY, variant TEXT NOT NULL, settings TEXT NOT NULL, seed INTEGER,"
     " status TEXT NOT NULL, steps INTEGER NOT NULL, seconds REAL NOT NULL, final TEXT NOT NULL,"
     " columns TEXT NOT NULL, curve BLOB NOT NULL, message TEXT NOT NULL, checksum INTEGER NOT NULL)",
-    "CREATE TABLE facts (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
+    "CREATE TABLE facts (key TEXT PRIMARY KEY, value TEXT NOT NULL, checksum INTEGER)",
 )
 _INSERT = f"INSERT OR REPLACE INTO trials ({COLUMNS}) VALUES ({', '.join('?' * len(COLUMNS.split(',')))})"
-_FACT = "SELECT value FROM facts WHERE key = ?"
+_REMEMBER = "INSERT OR REPLACE INTO facts (key, value, checksum) VALUES (?, ?, ?)"
 _ONE = f"SELECT {COLUMNS} FROM trials WHERE number = ?"
 
 _LOG = logging.getLogger("lrtool")
@@ -60,14 +62,20 @@ def read_trials(path: Path, warn: Callable[[str], None] = _LOG.warning) -> list[
 
 
 def read_fact(path: Path, key: str) -> Any:
-    """What a sweep remembers under a key, None if nothing or if it cannot be read; `path` as for `read_trials`."""
+    """What a sweep remembers under a key, None if nothing; `path` as for `read_trials`.
+
+    Raises UsageError where it cannot be read, or is not what was written.
+    """
     file = path / FILE if path.is_dir() else path
-    try:
-        with _opened(file) as database:
-            row = database.execute(_FACT, (key,)).fetchone()
-            return json.loads(row[0]) if row else None
-    except (UsageError, ValueError):
-        return None
+    with _opened(file) as database:
+        try:
+            return fact_of(database, key)
+        except (ValueError, OverflowError):
+            raise UsageError(
+                f"the sweep's database is damaged: what it remembers as {key!r} cannot be read",
+                where=str(file),
+                remedy="`lrtool sweep --resume RUN` trains again what is lost",
+            ) from None
 
 
 class SweepStore:
@@ -83,6 +91,7 @@ class SweepStore:
         self._lock = FolderLock(folder / _LOCK, "sweep")
         try:
             self._database = self._ready(warn)
+            self._handle = os.open(self.file, os.O_RDONLY)
         except BaseException:
             self._lock.close()
             raise
@@ -96,11 +105,12 @@ class SweepStore:
     def close(self) -> None:
         """Fold everything into the one file and let others have it."""
         try:
-            with _written(self.file):
+            with self._written():
                 self._database.execute("PRAGMA synchronous = FULL")
                 self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         finally:
             self._database.close()
+            os.close(self._handle)
             self._lock.close()
 
     def record(self, trial: StoredTrial) -> None:
@@ -108,15 +118,15 @@ class SweepStore:
 
         A killed process loses nothing that was recorded. Raises OutputError where the disk is full.
         """
-        with _written(self.file):
+        with self._written():
             self._database.execute(_INSERT, row_of(trial))
 
     def record_together(self, trials: Sequence[StoredTrial], key: str, value: Any) -> None:
         """Write several trials and remember a value, all or nothing."""
-        with _written(self.file), self._database:
+        with self._written(), self._database:
             self._database.execute("BEGIN")
             self._database.executemany(_INSERT, [row_of(trial) for trial in trials])
-            self._database.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (key, json.dumps(value)))
+            self._database.execute(_REMEMBER, fact_row(key, value))
 
     def progress(self) -> dict[int, Progress]:
         """How far each recorded trial is."""
@@ -138,39 +148,48 @@ class SweepStore:
 
     def fact(self, key: str) -> Any:
         """What was remembered under a key, None if nothing."""
-        row = self._database.execute(_FACT, (key,)).fetchone()
-        return json.loads(row[0]) if row else None
+        return fact_of(self._database, key)
 
     def remember(self, key: str, value: Any) -> None:
         """Remember a JSON value for whoever resumes."""
-        with _written(self.file):
-            self._database.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (key, json.dumps(value)))
+        with self._written():
+            self._database.execute(_REMEMBER, fact_row(key, value))
 
     def forget(self, prefix: str) -> None:
         """Forget every trial, what is remembered under keys that begin so, and that the file was damaged."""
-        with _written(self.file), self._database:
+        with self._written(), self._database:
             self._database.execute("BEGIN")
             self._database.execute("DELETE FROM trials")
             self._database.execute("DELETE FROM facts WHERE key GLOB ? OR key = ?", (f"{prefix}*", DAMAGED))
 
+    @contextmanager
+    def _written(self) -> Iterator[None]:
+        """What is written inside is in the file that is to be found here; OutputError where it is not."""
+        try:
+            check_there(self.file, self._handle)
+        except OSError as error:
+            raise output_error(self.file, error) from None
+        with _written(self.file):
+            yield
+
     def _ready(self, warn: Callable[[str], None]) -> sqlite3.Connection:
         """The open database, with tables; what is readable of a damaged one is moved into a new one."""
         try:
-            return self._connected()
+            return self._connected(warn)
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError):
                 raise _unwritable(self.file, error) from None
         trials, facts, damage = salvaged(self.file)
         aside = moved_aside(self.file)
-        database = self._connected()
+        database = self._connected(warn)
         with database:
             database.execute("BEGIN")
             database.executemany(_INSERT, [row_of(trial) for trial in trials])
-            database.executemany("INSERT INTO facts VALUES (?, ?)", {**facts, DAMAGED: json.dumps(damage)}.items())
+            database.executemany(_REMEMBER, [fact_row(*each) for each in {**facts, DAMAGED: damage}.items()])
         warn(f"{self.file}: {damage}; what is lost is trained again (the damaged file is kept as {aside.name})")
         return database
 
-    def _connected(self) -> sqlite3.Connection:
+    def _connected(self, warn: Callable[[str], None]) -> sqlite3.Connection:
         _check_files(self.file, in_place=True)
         try:
             os.close(opened(self.file, os.O_RDWR | os.O_CREAT))
@@ -184,17 +203,17 @@ class SweepStore:
                 raise UsageError("this is not a sweep's database: it has no schema number", where=str(self.file))
             # Views and triggers that somebody put there may call nothing.
             database.execute("PRAGMA trusted_schema = OFF")
-            database.execute("PRAGMA journal_mode = WAL")
-            # What is committed survives the death of the process; `close` makes it survive a power cut.
-            database.execute("PRAGMA synchronous = NORMAL")
+            choose_journal(database, self.file, warn)
             if version == 0:
                 with database:
                     database.execute("BEGIN")
                     for table in _TABLES:
                         database.execute(table)
                     database.execute(f"PRAGMA user_version = {SCHEMA}")
-            elif readable(database)[1]:
+            elif readable(database)[1] or unreadable_facts(database):
                 raise sqlite3.DatabaseError("damaged")
+            elif version < SCHEMA:
+                with_checksums(database, SCHEMA)
         except BaseException:
             database.close()
             raise

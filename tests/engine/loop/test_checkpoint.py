@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lrtool.engine.loop.checkpoint import SCHEMA, Checkpoint, latest, load, save
+from lrtool.engine.loop.checkpoint import SCHEMA, TRACE, Checkpoint, latest, load, newest_usable, save, set_aside
 from lrtool.engine.loop.engine import LoopEngine
 from lrtool.engine.loop.training import Best
 from lrtool.engine.observer import Observer
@@ -138,7 +138,7 @@ def test_only_the_newest_are_kept(tmp_path: Path) -> None:
         save(tmp_path, Checkpoint(step, {"model/w": torch.ones(2)}, {}), keep=2)
     names = sorted(path.name for path in tmp_path.iterdir())
     stems = ["step-00000010", "step-00000200"]
-    assert names == [f"{stem}.{suffix}" for stem in stems for suffix in ("json", "safetensors")]
+    assert names == [f"{stem}.{part}" for stem in stems for part in ("json", "safetensors", "sha256")] + [TRACE]
     newest = latest(tmp_path)
     assert newest is not None and load(tmp_path).step == 200 == load(newest).step
 
@@ -198,9 +198,58 @@ def test_a_damaged_document_is_refused(saved: Path, text: str) -> None:
         load(saved)
 
 
+@pytest.mark.parametrize("name", ["step-00000010.json", "step-00000010.safetensors", "step-00000010.sha256", TRACE])
+def test_no_flipped_bit_and_no_missing_byte_goes_unnoticed(saved: Path, name: str) -> None:
+    file, draw = saved.parent / name, np.random.default_rng(0)
+    whole, end = file.read_bytes(), 10 * 5 * 8
+    # Of the trace only what the checkpoint holds; what follows is of the next one.
+    size = len(whole) if name != TRACE else end
+    for position in draw.integers(0, size, 40):
+        file.write_bytes(
+            whole[:position] + bytes([whole[position] ^ 1 << int(draw.integers(8))]) + whole[position + 1 :]
+        )
+        with pytest.raises(UsageError, match="damaged"):
+            load(saved)
+        file.write_bytes(whole[:position])
+        with pytest.raises(UsageError, match="damaged"):
+            load(saved)
+    file.unlink()
+    with pytest.raises(UsageError, match="damaged"):
+        load(saved)
+
+
+def test_where_the_newest_is_damaged_the_one_before_is_used(saved: Path) -> None:
+    newest = saved.with_name("step-00000020.json")
+    newest.write_bytes(newest.read_bytes().replace(b"20", b"21", 1))
+    path, found, damaged = newest_usable(saved.parent)
+    assert (path, found.step) == (saved, 10) and [error.where for error in damaged] == [str(newest)]
+    set_aside(saved.parent, after=10)
+    assert latest(saved.parent) == saved and newest.with_name("step-00000020.json.damaged").is_file()
+    saved.unlink()
+    with pytest.raises(UsageError, match=r"no checkpoint can be used: the checkpoint is damaged: .*cannot be read"):
+        newest_usable(saved.parent)
+
+
+def test_a_checkpoint_appends_to_the_trace_what_is_new(tmp_path: Path) -> None:
+    sizes = []
+    for step in range(100, 1000, 100):
+        save(tmp_path, Checkpoint(step, {}, {}, {"train_loss": np.arange(float(step))}))
+        sizes.append((tmp_path / TRACE).stat().st_size)
+    grown = np.diff(sizes)
+    assert grown[0] >= 800 and set(grown) == {grown[0]}
+    np.testing.assert_array_equal(load(tmp_path).trace["train_loss"], np.arange(900.0))
+    # What a process that was killed had appended beyond its last checkpoint is cut off.
+    with (tmp_path / TRACE).open("ab") as file:
+        file.write(b"torn")
+    save(tmp_path, Checkpoint(1000, {}, {}, {"train_loss": np.arange(1000.0)}))
+    assert (tmp_path / TRACE).stat().st_size == sizes[-1] + grown[0]
+    assert len(load(tmp_path).trace["train_loss"]) == 1000
+
+
 def test_a_newer_checkpoint_is_refused(saved: Path) -> None:
     document = json.loads(saved.read_text())
     saved.write_text(json.dumps({**document, "schema": SCHEMA + 1}))
+    saved.with_suffix(".sha256").unlink()
     with pytest.raises(UsageError, match=rf"schema {SCHEMA + 1}.*reads up to {SCHEMA}; update lrtool"):
         load(saved)
 

@@ -26,7 +26,8 @@ from tests.engine.contract import Recording, trial
 from tests.engine.vector.proof import impure_models as models
 from tests.engine.vector.proof.impure_models import RECIPE, REFUSED, TRAINED, Net, difference, task_of
 
-DROPOUTS = [0.0, 0.2]
+# Without dropout they are told by the same proofs.
+DROPOUTS = [pytest.param(0.0, marks=pytest.mark.deep), 0.2]
 
 
 @pytest.fixture(autouse=True)

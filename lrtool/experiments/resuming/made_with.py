@@ -1,0 +1,74 @@
+"""What a run is made with: its config, its code and its data, by which a resumed run notices what was changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lrtool import __version__
+from lrtool.config.code_files import changed_code, code_digests
+from lrtool.config.schema import Config
+from lrtool.errors import UsageError
+from lrtool.experiments.resuming.data_digest import changed_data, data_digest
+from lrtool.experiments.setup import Setup
+
+#: Keys that decide nothing of what is computed, by what they begin with.
+_FREE = ("name", "device", "logging", "range_test", "train.checkpoint_every")
+#: Values longer than this are not shown.
+_SHOWN = 60
+
+
+def made_with(setup: Setup) -> dict[str, Any]:
+    """All of it, as plain data for a checkpoint. `configs`: those that may be found in the folder."""
+    return {
+        "lrtool": __version__,
+        "configs": [plain(setup.config)],
+        "code": code_digests(setup.config),
+        "data": data_digest(setup.task),
+    }
+
+
+def plain(config: Config) -> dict[str, Any]:
+    """A config's values by their dotted keys, without those that decide nothing of what is computed."""
+    flat = dict(_flat(config.model_dump(mode="json")))
+    return {key: value for key, value in flat.items() if not any(f"{key}.".startswith(f"{free}.") for free in _FREE)}
+
+
+def changes(then: Mapping[str, Any], setup: Setup, config: Config) -> list[str]:
+    """What is not as it was, in words. `config`: the one in the run folder; `setup`: what is to be trained."""
+    known = then.get("lrtool") == __version__
+    found = [_changed_keys(before, plain(config), known) for before in then["configs"]]
+    keys = min(found, key=len, default=[])
+    files = [f"the code in {name}" for name in changed_code(then["code"], setup.config)]
+    return [*keys, *files, *changed_data(then["data"], setup.task)]
+
+
+def refusal(changed: list[str], where: str) -> UsageError:
+    """The error for a run whose parts are not as they were."""
+    return UsageError(
+        f"changed since the run was made: {'; '.join(changed)}",
+        where=where,
+        remedy="put it back as it was, start a new run, or go on all the same with --force",
+    )
+
+
+def _changed_keys(before: Mapping[str, Any], now: Mapping[str, Any], same_version: bool) -> list[str]:
+    # Another version of lrtool may have further keys, with their defaults.
+    keys = [*before, *(key for key in now if key not in before)] if same_version else [*before]
+    return [
+        f"{key} ({_short(before.get(key))} → {_short(now.get(key))})" for key in keys if before.get(key) != now.get(key)
+    ]
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def _flat(data: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """The values by their dotted keys; lists are values."""
+    if isinstance(data, Mapping) and data:
+        for key, value in data.items():
+            yield from _flat(value, f"{path}.{key}" if path else str(key))
+    else:
+        yield path, data
