@@ -33,6 +33,17 @@ def lost() -> bool:
     return _ranks is not None and _ranks.broken
 
 
+def share_model() -> None:
+    """Have each process hold a part of the model instead of a copy; UsageError for a process by itself."""
+    if _ranks is None:
+        raise UsageError(
+            "this spreads a model over several processes, but there is one",
+            where="--fsdp",
+            remedy="start them with: torchrun --nproc-per-node 2 -m lrtool train CONFIG --fsdp",
+        )
+    _ranks.sharded = True
+
+
 def run_together(arguments: list[str], run: Callable[[list[str]], int]) -> int:
     """Run a command line as one of several processes; gives the exit code, the same in each."""
     global _ranks
