@@ -5,8 +5,8 @@
 Prints, for copies (DDP) of 2 and 4 processes and for shards (FSDP2) of 2, the largest relative difference of the
 training loss from that of one process over all updates, and the LR that a range test suggests when every trial of it is
 trained by 1, 2 and 4 processes together. Wanted: differences below 1e-5 (or not above that of one process that sees the
-samples of each batch in reverse: what rounding alone makes of 500 updates, printed too), LRs within 5%. Processes talk over gloo, on
-the CPU; it takes a few minutes.
+samples of each batch in reverse: what rounding alone makes of it, printed too), LRs within 5%.
+Processes talk over gloo, on the CPU; it takes a few minutes.
 """
 
 from __future__ import annotations

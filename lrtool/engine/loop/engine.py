@@ -111,6 +111,8 @@ class LoopEngine:
             training.evaluate_if_due()
             if len(trace.evaluations) > known:
                 queue.evaluated(number, trace.evaluations[-1])
+            if trace.status is Status.DIVERGED:
+                return
             self._checkpoint_if_due(number, training)
         trace.status = Status.FINISHED
 
@@ -136,8 +138,11 @@ class LoopEngine:
         return bool(self.ranks.first(self.save_budget is None or self.save_budget.allows(training.size, ahead)))
 
     def _save(self, number: int, training: Training) -> None:
+        # One that cannot be gone on with is none: the one before stays the newest.
+        if self.checkpoint is None or not training.sound:
+            return
         # Of copies one is enough; shards are brought together by all.
-        if self.checkpoint is None or not (self.ranks.writes or self.ranks.sharded):
+        if not (self.ranks.writes or self.ranks.sharded):
             return
         with self.save_budget.spending() if self.save_budget is not None else contextlib.nullcontext():
             self.checkpoint(number, training.snapshot())

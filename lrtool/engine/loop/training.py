@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import repeat
 from typing import Any
 
@@ -18,6 +17,8 @@ from lrtool.engine.evaluate import evaluate
 from lrtool.engine.loop import continuing, state
 from lrtool.engine.loop.checkpoint import Checkpoint
 from lrtool.engine.loop.clipping import clipped_norm
+from lrtool.engine.loop.faults import Moment, finite, first_fault
+from lrtool.engine.loop.judging import Best, improves, plateau_value
 from lrtool.engine.loop.precision import MAX_SKIPS, Precision
 from lrtool.engine.parallel.dividing import check_divides
 from lrtool.engine.parallel.ranks import ALONE, Ranks
@@ -25,25 +26,12 @@ from lrtool.engine.parallel.replica import placed, replica
 from lrtool.engine.parallel.sharding import whole
 from lrtool.engine.recorder import Recorder
 from lrtool.engine.trials import Array, Evaluation, Recipe, Trace, Trial
-from lrtool.errors import LrtoolError, UsageError
+from lrtool.errors import LrtoolError
 from lrtool.schedules.plateau import PlateauState
 from lrtool.status import Status
 from lrtool.tasks.base import Task, seeded_model
 from lrtool.tasks.failures import guarded, task_error
 from lrtool.tasks.losses.base import check_loss
-
-
-@dataclass(frozen=True)
-class Best:
-    """The best weights, after `step` updates; `value` is what the recipe's `best` names, and was best there.
-
-    `train_loss` is its mean since the evaluation before, and stands in where there is no validation data. `weights` is
-    a copy of the model's `state_dict` on the CPU.
-    """
-
-    step: int
-    value: float
-    weights: Mapping[str, Tensor]
 
 
 class Training:
@@ -55,6 +43,7 @@ class Training:
         self.best: Best | None = None
         #: What was said each time it went on on another curve than before.
         self.continued: list[str] = []
+        self._higher = task.val is not None and task.higher_is_better.get(recipe.best, False)
         self._keep_best, self._checked, self._ranks = keep_best, False, ranks
         self._batches = Batches(task, trial.seed, recipe.device)
         rng.seed_training(trial.seed, recipe.device)
@@ -95,10 +84,33 @@ class Training:
             if every:
                 end = min(end, (self.step // every + 1) * every)
         end = self._ranks.first(min([end, *(at for at in stop_at if at > self.step)]))
+        # To look for a fault again is for a process by itself: it could not tell the others when it has found one.
+        alone = self._ranks.alone
+        before = Moment.of(self.step, self.size, self.model, self._optimizer, self._precision) if alone else None
         columns = self._columns(self.step, end)
         self._recorder.begin(columns)
         fits = all(self._timed_update(lr, values) for lr, values in _rows(columns, self._fixed))
-        return not self._recorder.flush() and fits
+        alive = not self._recorder.flush() and fits
+        if alive and self.step == self.trial.steps and not self.sound:
+            self._recorder.diverged(self.step, f"the weights are not finite after update {self.step - 1}")
+            alive = False
+        if not alive and before is not None:
+            self._recorder.found(self._first_fault(before, columns))
+        return alive
+
+    def _first_fault(self, before: Moment, columns: Mapping[str, Array]) -> str:
+        """What was first not finite since a moment, by doing the updates since then again; empty where nothing was."""
+        if np.isfinite(self.trace.train_loss[-1:]).all() and finite(self.model):
+            return ""
+        before.back(self.model, self._optimizer, self._precision)
+        rows, self.step = _rows(columns, self._fixed), before.step
+
+        def again() -> None:
+            self.recipe.optimizer.apply(self._optimizer, *next(rows))
+            self._update()
+            self.step += 1
+
+        return first_fault(self.model, again, self.trace.steps - before.step)
 
     def evaluate_if_due(self) -> None:
         """After every `eval_every` updates and after the last: validate, keep the best weights, ease the plateau."""
@@ -134,18 +146,13 @@ class Training:
             measured = evaluate(self.task, self.model, self.task.val, self.recipe.device, autocast, self._ranks)
             self.trace.evaluations.append(Evaluation(self.step, measured, time.perf_counter() - began))
             values |= measured
+            if self._recorder.judge(measured.get("val_loss")):
+                return
         value = values.get(self.recipe.best, values["train_loss"])
-        if self._keep_best and self._improves(value):
+        if self._keep_best and improves(value, self.best, self._higher):
             self.best = Best(self.step, value, state.weights(self.model))
         if self._plateau is not None:
-            self._plateau.update(self._plateau_value(values))
-
-    def _improves(self, value: float) -> bool:
-        """Whether the weights of such a value are the best so far."""
-        if self.best is None:
-            return bool(np.isfinite(value))
-        higher = self.task.val is not None and self.task.higher_is_better.get(self.recipe.best, False)
-        return value > self.best.value if higher else value < self.best.value
+            self._plateau.update(plateau_value(self.recipe, values))
 
     def give_up(self, status: Status, reason: str) -> None:
         """The trial cannot go on; updates that are done but not yet in the trace come in."""
@@ -154,6 +161,11 @@ class Training:
             if self._ranks.alone:
                 self._recorder.flush()
         self.trace.status, self.trace.reason = status, reason
+
+    @property
+    def sound(self) -> bool:
+        """Whether its weights are finite, so that a checkpoint of them is worth having."""
+        return not self._ranks.most(not finite(self.model))
 
     def snapshot(self) -> Checkpoint:
         """The whole state; valid between two chunks."""
@@ -271,17 +283,6 @@ class Training:
         self._precision.unscale()
         norm = clipped_norm(self._parameters, limit)
         return whole(norm) if wanted else None
-
-    def _plateau_value(self, values: Mapping[str, float]) -> float:
-        assert self.recipe.plateau is not None
-        metric = self.recipe.plateau.metric
-        if metric not in values:
-            raise UsageError(
-                f"the plateau follows {metric!r}, but an evaluation gives only: {', '.join(values)}",
-                where="plateau.metric",
-                remedy=f"write {'val_loss' if 'val_loss' in values else 'train_loss'}",
-            )
-        return values[metric]
 
 
 def _rows(columns: Mapping[str, Array], fixed: Mapping[str, float]) -> Iterator[tuple[float, Mapping[str, float]]]:

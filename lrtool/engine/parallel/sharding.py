@@ -40,6 +40,12 @@ def whole(tensor: Tensor) -> Tensor:
     return tensor if full is None else full()
 
 
+def local(tensor: Tensor) -> Tensor:
+    """The part of a tensor that this process has: all of it, or its shard."""
+    part = getattr(tensor, "to_local", None)
+    return tensor if part is None else part()
+
+
 def spread_like(tensor: Tensor, like: Tensor) -> Tensor:
     """A whole tensor spread as another one of its shape is; as it is where that is whole, or of another shape."""
     if not hasattr(like, "full_tensor") or tensor.shape != like.shape:
