@@ -149,3 +149,13 @@ class Interrupted(KeyboardInterrupt):
         self.signum = signum
         early = signum == getattr(signal, "SIGUSR1", None)
         self.exit_code = ExitCode.TERMINATED if early else ExitCode(128 + signum)
+
+
+class RankLost(Interrupted):
+    """One of several processes that train together died or does not answer; what was saved can be gone on with."""
+
+    def __init__(self, what: str) -> None:
+        KeyboardInterrupt.__init__(self, what)
+        self.signum = 15
+        self.exit_code = ExitCode.TERMINATED
+        self.add_note(what)

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 from lrtool.api.asked import Asked, Objects, Overrides, asked
 from lrtool.api.results.range_test import RangeTestAnswer
 from lrtool.api.running import listening, shown, working
+from lrtool.api.together import answered, together
 
 if TYPE_CHECKING:
+    from lrtool.analysis.range_test_result import RangeTestResult
     from lrtool.config.specs import ScheduleLike
+    from lrtool.experiments.session import Session
 
 
 def range_test(
@@ -75,7 +78,11 @@ def range_test(
     True
     """
     objects = Objects(model, data, val, optimizer, loss, schedule, seed, settings, preserve, keep)
-    with working(output) as folder, asked(objects, overrides, allow_import, engine) as ready:
+    with (
+        together(objects) as given,
+        working(output) as folder,
+        asked(given, overrides, allow_import, engine) as ready,
+    ):
         return tested(ready, folder, budget, quick, progress, temporary=output is None)
 
 
@@ -85,11 +92,14 @@ def tested(
     """Make the range test of what is ready to be trained, below `folder`, and show how far it is."""
     from lrtool.experiments.range_test.range_test import run_range_test
 
-    with shown(f"{ready.setup.config.name}: LR range test", progress) as watch:
-        watch.say("measuring how fast this model trains")
-        session, found = run_range_test(
-            ready.setup, folder, watch, ready.engines, budget, quick, listening(watch) if progress else None
-        )
-        watch.finished()
+    def lead() -> tuple[Session, RangeTestResult]:
+        with shown(f"{ready.setup.config.name}: LR range test", progress) as watch:
+            watch.say("measuring how fast this model trains")
+            listener = listening(watch) if progress else None
+            made = run_range_test(ready.setup, folder, watch, ready.engines, budget, quick, listener)
+            watch.finished()
+        return made
+
+    session, found = answered(ready, "range-test", lead)
     path = session.folder.path
     return RangeTestAnswer(path, folder if temporary else None, session, found, ready.scales, ready.said)

@@ -10,9 +10,12 @@ from lrtool.api.asked import Asked, Objects, Overrides, asked
 from lrtool.api.results.transfer import TransferAnswer
 from lrtool.api.results.tune import TuneAnswer
 from lrtool.api.running import shown, spread, working
+from lrtool.api.together import answered, together
 
 if TYPE_CHECKING:
     from lrtool.config.specs import ScheduleLike
+    from lrtool.experiments.session import Session
+    from lrtool.experiments.tune_result import TuneResult
 
 
 def tune(
@@ -62,8 +65,9 @@ def tune(
 
     objects = Objects(model, data, val, optimizer, loss, schedule, seed, settings, preserve, keep)
     with (
+        together(objects) as given,
         working(output) as folder,
-        asked(objects, overrides, allow_import, engine) as ready,
+        asked(given, overrides, allow_import, engine) as ready,
         spread(ready, Placing(executor, workers, ray_address, slurm_cluster), allow_import, folder) as placed,
     ):
         return _tuned(placed, folder, budget, schedules, progress, temporary=output is None)
@@ -75,10 +79,12 @@ def _tuned(
     from lrtool.analysis.search.transfer.extrapolate import Transferred
     from lrtool.experiments.tune import run_tune
 
-    with shown(f"{ready.setup.config.name}: tuning the LR", progress) as watch:
-        watch.say("measuring how fast this model trains")
-        session, found = run_tune(ready.setup, folder, watch, budget, schedules, ready.engines, watch.say,
-                                  short=True)  # fmt: skip
+    def lead() -> tuple[Session, TuneResult | Transferred]:
+        with shown(f"{ready.setup.config.name}: tuning the LR", progress) as watch:
+            watch.say("measuring how fast this model trains")
+            return run_tune(ready.setup, folder, watch, budget, schedules, ready.engines, watch.say, short=True)
+
+    session, found = answered(ready, "tune", lead)
     path = session.folder.path
     aside = folder if temporary else None
     if isinstance(found, Transferred):

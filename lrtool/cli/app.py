@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from lrtool import __version__, streams
-from lrtool.cli import check, compare, init, range_test, report, sweep, theory, train, transfer, tune
+from lrtool.cli import check, compare, init, launched, range_test, report, sweep, theory, train, transfer, tune
 from lrtool.cli.common import Command, Commands
 from lrtool.cli.look import doctor, runs, schedule, schema
 from lrtool.errors import ExitCode, Interrupted, LrtoolError
@@ -80,7 +80,7 @@ def main() -> None:
     make_children_safe()
     if _COMPLETING in os.environ:
         app(prog_name="lrtool")
-    code = run(sys.argv[1:])
+    code = launched.run_together(sys.argv[1:], run) if launched.together() else run(sys.argv[1:])
     streams.keep_reserved_to_the_end()
     sys.exit(code)
 
@@ -199,4 +199,6 @@ def _say(message: str, code: int, prefix: str = "error: ") -> int:
 
 
 def _terminate(signum: int, frame: object) -> None:
-    raise Interrupted(signum)
+    # A launcher stops all processes once one is gone; this one is on its way out, and has a run to write down.
+    if not launched.lost():
+        raise Interrupted(signum)

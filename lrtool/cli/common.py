@@ -61,6 +61,23 @@ def shown(text: str) -> str:
     return text if streams.takes(sys.stdout, text) else streams.spelled(text)
 
 
+def _sharded(wanted: bool) -> bool:
+    """With --fsdp the processes of a launcher share a model; UsageError where there is only one."""
+    if wanted:
+        from lrtool.cli.launched import share_model
+
+        share_model()
+    return wanted
+
+
+FsdpOption = Annotated[
+    bool,
+    typer.Option(
+        "--fsdp",
+        callback=_sharded,
+        help="Spread the model over the processes that torchrun started (FSDP2): one that fits no single device.",
+    ),
+]
 EngineOption = Annotated[
     str,
     typer.Option(

@@ -14,6 +14,7 @@ from lrtool.cli.common import (
     ConfigArgument,
     ConfigOption,
     ForceOption,
+    FsdpOption,
     JsonOption,
     OutputOption,
     QuietOption,
@@ -78,6 +79,7 @@ def command(
     smoke: Annotated[
         bool, typer.Option("--smoke", help="A handful of updates through every stage, for CI; fails if any fails.")
     ] = False,
+    fsdp: FsdpOption = False,
     overrides: SetOption = None,
     output: OutputOption = Path("outputs"),
     seed: SeedOption = None,

@@ -59,7 +59,8 @@ class Costs(NamedTuple):
 class Chooser:
     """Chooses the engine for trials of one task and recipe, by speeds that are measured once and remembered.
 
-    `forks`: whether there may be processes. Raises TaskError where the user's code fails.
+    `forks`: whether there may be processes. `measured`: gives the loop's speed where it is not this process's own.
+    Raises TaskError where the user's code fails.
     """
 
     def __init__(
@@ -69,7 +70,9 @@ class Chooser:
         recipe: Recipe,
         planned: Callable[[Plan], None] | None = None,
         forks: bool = True,
+        measured: Callable[[], LoopSpeed] | None = None,
     ) -> None:
+        self._measured = measured
         self.task, self.recipe = task.to(recipe.device), recipe
         self._example, self._planned = example, planned
         self._memory = calibration.Memory()
@@ -94,6 +97,8 @@ class Chooser:
     @property
     def speed(self) -> LoopSpeed:
         """That of one trial by itself."""
+        if self._speed is None and self._measured is not None:
+            self._speed = self._measured()
         if self._speed is None:
             speed = known_loop_speed(f"loop {self.key}", self.task, self._example, self.recipe)
             if self._threads > 1 and self.recipe.device.type == "cpu":

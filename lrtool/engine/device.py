@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from lrtool.engine.parallel.joining import current, launched_here, own_index
 from lrtool.errors import UsageError
 
 _FORMS = "write auto, cpu, cuda, cuda:N or mps"
@@ -27,6 +28,8 @@ def resolve_device(name: str) -> torch.device:
     Raises UsageError for an unknown name and for a device this machine lacks, naming those it has.
     """
     there = available_devices()
+    if not current().alone and not current().scripted:
+        return _own_device(name, there)
     if name == "auto":
         return torch.device(there[0])
     kind, _, index = name.partition(":")
@@ -40,6 +43,28 @@ def resolve_device(name: str) -> torch.device:
             remedy="write auto, or one of those",
         )
     return torch.device(wanted)
+
+
+def _own_device(name: str, there: list[str]) -> torch.device:
+    """The device of one of several processes: a GPU of its own, or the CPU."""
+    if name not in ("auto", "cpu", "cuda"):
+        raise UsageError(
+            f"each of {current().size} processes needs a device of its own, but got {name!r}",
+            where="device",
+            remedy="write auto, cpu or cuda",
+        )
+    gpus = [each for each in there if each.startswith("cuda")]
+    if name == "cpu" or (name == "auto" and not gpus):
+        return torch.device("cpu")
+    if launched_here() > len(gpus):
+        raise UsageError(
+            f"{launched_here()} processes were started here, but this machine has {len(gpus)} GPUs",
+            where="device",
+            remedy=f"start {len(gpus)} with --nproc-per-node, or write device: cpu" if gpus else "write device: cpu",
+        )
+    device = torch.device(gpus[own_index()])
+    torch.cuda.set_device(device)
+    return device
 
 
 @contextlib.contextmanager

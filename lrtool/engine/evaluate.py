@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from lrtool.engine import rng
 from lrtool.engine.batches import batch_loss, index_device, output_and_target, slices, take
+from lrtool.engine.parallel.ranks import ALONE, Ranks
 from lrtool.tasks.base import Task
 from lrtool.tasks.failures import task_error
 from lrtool.tasks.sources import Batch, Source
@@ -21,23 +22,30 @@ def evaluate(
     val: Source,
     device: torch.device,
     autocast: Callable[[], AbstractContextManager[object]],
+    ranks: Ranks = ALONE,
 ) -> dict[str, float]:
     """`val_loss` and every metric as `val_<name>`: means over the samples of `val`, which is on `device`.
 
-    The model is in evaluation mode meanwhile and in training mode after; random states stay as they were.
+    The model is in evaluation mode meanwhile and in training mode after; random states stay as they were. Of several
+    processes each takes every so many-th batch, and all get the means over all.
     """
+    ranks.same_buffers(model)
+    batches = list(slices(task.val_samples, task.val_batch_size, index_device(val, device)))
+    own = batches[ranks.rank :: ranks.size]
+    # Shards are brought together by all processes at once: who has no batch left looks at another's and drops it.
+    spare = [batches[0]] * (ranks.sharded * (-(-len(batches) // ranks.size) - len(own)))
     model.eval()
     try:
         with rng.preserved(device), torch.no_grad():
-            rows, sizes = [], []
-            for index in slices(task.val_samples, task.val_batch_size, index_device(val, device)):
-                rows.append(batch_values(task, model, take(val, index), autocast))
-                sizes.append(len(index))
-            table = torch.stack(rows).cpu().double()
+            rows = [batch_values(task, model, take(val, index), autocast) for index in (*own, *spare)]
+            # Who has no batch has no row either.
+            table = (
+                torch.stack(rows[: len(own)]).cpu().double() if own else torch.zeros(0, 1 + len(task.metrics)).double()
+            )
     finally:
         model.train()
-    weights = torch.tensor(sizes, dtype=torch.float64) / sum(sizes)
-    return task.evaluation((weights @ table).tolist())
+    weights = torch.tensor([len(index) for index in own], dtype=torch.float64) / task.val_samples
+    return task.evaluation(ranks.total(weights @ table).tolist())
 
 
 def batch_values(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from types import FrameType
 
@@ -13,15 +15,21 @@ from lrtool.errors import Interrupted
 #: Ctrl-C, a stop from outside, and (where the system has them) a terminal that is closed, a scheduler's early warning.
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, name))
 
+#: Seconds within which a launcher passes on what the terminal has sent already.
+_ECHO = 5.0
+
 
 class Interrupts:
     """Remembers the first signal to stop; `check` raises it where stopping is safe.
 
-    A second signal raises at once: whoever sends two does not want to wait.
+    A second signal raises at once: whoever sends two does not want to wait. Where torchrun started this process, Ctrl-C
+    comes from the terminal and again from torchrun: that is one signal.
     """
 
     def __init__(self) -> None:
         self.pending: int | None = None
+        self._echo = _ECHO if "TORCHELASTIC_RUN_ID" in os.environ else 0.0
+        self._since = 0.0
 
     def check(self) -> None:
         """Raise Interrupted if a signal has come."""
@@ -29,9 +37,10 @@ class Interrupts:
             raise Interrupted(self.pending)
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
-        if self.pending is not None:
+        if self.pending is None:
+            self.pending, self._since = signum, time.monotonic()
+        elif time.monotonic() - self._since >= self._echo:
             raise Interrupted(signum)
-        self.pending = signum
 
 
 @contextlib.contextmanager

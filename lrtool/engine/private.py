@@ -159,3 +159,12 @@ def changes_in_place(tensor: Tensor) -> int | None:
 def is_stateless_class(kind: type) -> bool:
     """Whether it is a C type of torch's, which has no Python state."""
     return (kind.__module__ or "").partition(".")[0] in ("torch", "torch._C") and "__dict__" not in kind.__dict__
+
+
+def default_store() -> Any:
+    """The store that a script's process group was made over; None in a torch that does not give it."""
+    try:
+        from torch.distributed.distributed_c10d import _get_default_store
+    except ImportError:
+        return None
+    return _get_default_store()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import repeat
 
@@ -49,10 +49,19 @@ class DivergenceWatch:
 class Recorder:
     """Collects what updates produce, without waiting for the device, and delivers it into a trace.
 
-    `names` are the columns besides loss, LR and seconds; `rule` None ends a trial at a non-finite loss only.
+    `names` are the columns besides loss, LR and seconds; `rule` None ends a trial at a non-finite loss only. `mean`: of
+    losses over the processes that share in them.
     """
 
-    def __init__(self, trial: Trial, names: Sequence[str], rule: Rule | None, device: torch.device) -> None:
+    def __init__(
+        self,
+        trial: Trial,
+        names: Sequence[str],
+        rule: Rule | None,
+        device: torch.device,
+        mean: Callable[[Tensor], Tensor] = torch.Tensor.detach,
+    ) -> None:
+        self._mean = mean
         self._columns = {name: np.full(trial.steps, np.nan) for name in ("train_loss", "lr", "seconds", *names)}
         self._watch = DivergenceWatch(rule)
         self._device = device
@@ -96,9 +105,10 @@ class Recorder:
         start, count = self.trace.steps, len(self._seconds)
         if not count:
             return False
-        self._columns["train_loss"][start : start + count] = _on_host(self._losses[:count])
+        losses = self._mean(torch.stack(self._losses[:count]))
+        self._columns["train_loss"][start : start + count] = _on_host(losses)
         if self._norms and set(GRAD_NORMS) <= self._columns.keys():
-            for name, values in zip(GRAD_NORMS, _on_host(self._norms[:count]).T, strict=True):
+            for name, values in zip(GRAD_NORMS, _on_host(torch.stack(self._norms[:count])).T, strict=True):
                 self._columns[name][start : start + count] = values
         self._losses.clear()
         self._norms.clear()
@@ -175,8 +185,8 @@ class Recorder:
         trace.recorded.update(columns)
 
 
-def _on_host(tensors: Sequence[Tensor]) -> Array:
-    return torch.stack(list(tensors)).cpu().double().numpy()
+def _on_host(tensor: Tensor) -> Array:
+    return tensor.cpu().double().numpy()
 
 
 def rows_of(columns: Mapping[str, Array], fixed: Mapping[str, float]) -> Iterator[tuple[float, Mapping[str, float]]]:

@@ -12,6 +12,7 @@ from lrtool.engine import clock
 from lrtool.engine.cost import calibration
 from lrtool.engine.cost.amount import Amount, validations
 from lrtool.engine.cost.calibration import Seconds
+from lrtool.engine.parallel.joining import current
 from lrtool.engine.trials import EngineName
 from lrtool.experiments.engines import Engines
 from lrtool.experiments.runner import TrialRunner
@@ -147,7 +148,13 @@ class Budget:
         return self.part(max(1, round(self._setup.steps * fraction)), 1)
 
     def allows(self, ahead: Sequence[Amount]) -> float:
-        """The part of what lies ahead that the time holds: 1, unless it would plainly go beyond the budget."""
+        """The part of what lies ahead that the time holds: 1, unless it would plainly go beyond the budget.
+
+        Several processes that train together take longer for small models than one, but must find what one finds: of
+        them only updates count.
+        """
+        if not current().alone:
+            return 1.0
         takes = self._expected(ahead).likely
         beyond = self.spent_seconds + takes - max(self._usual.over * self.seconds, self.seconds + _SLACK)
         if beyond <= 0:

@@ -6,16 +6,20 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from lrtool.engine import clock
 from lrtool.engine.choice import Choice, Chooser, choose_engine
 from lrtool.engine.cost.amount import Amount
+from lrtool.engine.loop.engine import LoopEngine
 from lrtool.engine.observer import Observer
-from lrtool.engine.trials import EngineName, Recipe, Trace, Trial
+from lrtool.engine.parallel.joining import current
+from lrtool.engine.trials import Engine, EngineName, Recipe, Trace, Trial
 from lrtool.engine.vector.obstacles import NotStackableError
 from lrtool.engine.vector.plan import FEW, Plan
 from lrtool.experiments.observers import Offset
+from lrtool.experiments.parallel.conducting import conducted, speed_together
 from lrtool.experiments.setup import Setup
 from lrtool.status import Status
 from lrtool.tasks.base import Task
@@ -48,6 +52,7 @@ class Engines:
         self._choices: dict[tuple[bool, int, int, bool], Choice] = {}
         self._proven: set[EngineName] = set()
         self._plan: tuple[float, bool] | None = None
+        self._together: dict[tuple[bool, int], bool] = {}
         self._trained: Counter[tuple[EngineName, str]] = Counter()
 
     def of(self, setup: Setup) -> Engines:
@@ -68,7 +73,7 @@ class Engines:
             self._trained[choice.name, choice.reason] += sum(trial.steps for trial in part)
             watching = observer if observer is None or not traces else Offset(observer, len(traces))
             began, self._plan = clock.worked(), None
-            done = choice.engine.run(task, part, recipe, watching)
+            done = self._with_others(choice, task, part, recipe).run(task, part, recipe, watching)
             if len(trials) > 1:
                 chooser = self.chooser(task, part[0], recipe)
                 self._heard(choice.name, chooser, Amount.of(task, part, recipe), done, began)
@@ -93,12 +98,33 @@ class Engines:
             return validated
         key = (task.val is not None, id(task.new_model))
         if key not in self._choosers:
-            self._choosers[key] = Chooser(task, trial, recipe, self._planned, self._forks)
+            on_gpus = not current().alone and recipe.device.type != "cpu"
+            measured = partial(speed_together, task, trial, recipe) if on_gpus else None
+            self._choosers[key] = Chooser(task, trial, recipe, self._planned, self._forks, measured)
         return self._choosers[key]
 
     def expected(self, task: Task, trial: Trial, recipe: Recipe, amount: Amount) -> Choice:
         """Who would train so much, and in which time; nothing is asked for that was not measured or tried."""
         return self._decided(self.chooser(task, trial, recipe), amount)
+
+    def _with_others(self, choice: Choice, task: Task, trials: Sequence[Trial], recipe: Recipe) -> Engine:
+        """The engine itself, or several processes training each trial together, where that is faster.
+
+        Small models are trained sooner by one process than it takes several to agree on their gradients. On GPUs it is
+        always together: a whole batch may not fit one of them.
+        """
+        if current().alone or not isinstance(choice.engine, LoopEngine):
+            return choice.engine
+        if recipe.device.type != "cpu":
+            return conducted(choice.engine)
+        key = (task.val is not None, id(task.new_model))
+        if key not in self._together:
+            shared = speed_together(task, trials[0], recipe)
+            alone = self.chooser(task, trials[0], recipe).speed
+            self._together[key] = shared.update < alone.update
+            who = "all processes together" if self._together[key] else "the first process alone"
+            _LOG.info("trained by %s: %.3g s an update, or %.3g s alone", who, shared.update, alone.update)
+        return conducted(choice.engine) if self._together[key] else choice.engine
 
     def _part(self, choice: Choice, trials: int) -> int:
         """How many trials to begin with: all, or as many as show how fast it is where that is not known and matters."""

@@ -12,6 +12,7 @@ from lrtool.counting import counted, durations
 from lrtool.engine.batches import sequence_length
 from lrtool.engine.device import resolve_device
 from lrtool.engine.loop import checkpoint
+from lrtool.engine.parallel.joining import current
 from lrtool.engine.trials import Recipe, Trial
 from lrtool.errors import UsageError, nearest
 from lrtool.runs.folder import RunFolder
@@ -119,7 +120,11 @@ def prepare(config: Config, allow_import: Collection[str] = ()) -> Setup:
         best=train.best,
     )
     config = _as_built(config, task)
-    return Setup(counted(config, _per_update(config, task)), task, recipe)
+    setup = Setup(counted(config, _per_update(config, task)), task, recipe)
+    if not current().alone:
+        # The others build it too, once it is trained together.
+        current().prepared = setup.config, frozenset(allow_import)
+    return setup
 
 
 def _weights(path: Path) -> Path:

@@ -14,13 +14,14 @@ import safetensors.torch
 from lrtool.engine.loop import checkpoint
 from lrtool.engine.loop.checkpoint import Checkpoint
 from lrtool.engine.loop.engine import LoopEngine
+from lrtool.engine.loop.judging import Best
 from lrtool.engine.loop.saving import SaveBudget
-from lrtool.engine.loop.training import Best
 from lrtool.engine.observer import Observer
 from lrtool.engine.trials import GRAD_NORMS, Recipe, Trace, Trial
 from lrtool.errors import LrtoolError
 from lrtool.experiments.final import final_and_best
 from lrtool.experiments.observers import ObserverFactory, Observers
+from lrtool.experiments.parallel.conducting import conducted
 from lrtool.experiments.recording import MetricsRecorder, known_rows
 from lrtool.experiments.resuming.extending import Extension
 from lrtool.experiments.resuming.going_on import KEPT_FOLDER, MADE_WITH, Resumed, accept, resumed
@@ -185,7 +186,7 @@ def _train(plan: _Plan, folder: RunFolder, watch: ObserverFactory, found: Resume
             )
             try:
                 with closing(observer):
-                    (trace,) = engine.run(setup.task, [plan.trial], plan.recipe, observer)
+                    (trace,) = conducted(engine).run(setup.task, [plan.trial], plan.recipe, observer)
             except KeyboardInterrupt as stop:
                 stop.add_note(f"go on with: lrtool train --resume {folder.path}")
                 _so_far(plan, run)

@@ -44,6 +44,13 @@ def bare_model(model: Any) -> nn.Module:
     return bare
 
 
+def is_replicated(model: Any) -> bool:
+    """Whether a model, or what it was compiled from, is one of the copies of a process group (DDP)."""
+    while isinstance(inner := getattr(model, "_orig_mod", None), nn.Module):
+        model = inner
+    return isinstance(model, nn.parallel.DistributedDataParallel)
+
+
 def _check(model: nn.Module) -> None:
     tensors = [*model.parameters(), *model.buffers()]
     if any(type(each).__name__ == "DTensor" for each in tensors):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from lrtool.errors import TaskError
-from lrtool.tasks.losses.base import describe
+from lrtool.tasks.losses.base import WeightedMean, describe
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -86,7 +86,12 @@ def whole(output: Any) -> Any:
 
 def selected(function: Callable[[Any, Any], Any], select: Select) -> Callable[[Any, Any], Any]:
     """A function (output, target) of what is selected of the output."""
-    return function if select is whole else _Selected(function, select)
+    if select is whole:
+        return function
+    part = _Selected(function, select)
+    if not isinstance(function, WeightedMean):
+        return part
+    return WeightedMean(part, _Selected(function.weight, select), function.even)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
 
-from lrtool.engine.trials import Array
+from lrtool.engine.trials import Array, Recipe, Trial
 from lrtool.errors import UsageError
+from lrtool.tasks.base import Task
 
 #: What checkpoints of older versions do not say, and was so.
 _BEFORE = {"drop_last": True}
 #: Of two LRs that are computed in other ways, the same one.
 _SAME = 1e-6
+
+
+def identity(
+    task: Task, trial: Trial, recipe: Recipe, fixed: Mapping[str, float], columns: Collection[str]
+) -> dict[str, Any]:
+    """What must be the same for a checkpoint to be continued (as JSON gives it back)."""
+    return {
+        "seed": trial.seed,
+        "steps": trial.steps,
+        "hyperparameters": {name: float(value) for name, value in fixed.items()},
+        "columns": sorted(columns),
+        "batch_size": task.batch_size,
+        "training_samples": len(task.train),
+        "drop_last": task.drop_last,
+        "accumulate": recipe.accumulate,
+        "precision": recipe.precision,
+    }
 
 
 def check_identity(then: Mapping[str, Any], now: Mapping[str, Any], step: int, where: str) -> None:

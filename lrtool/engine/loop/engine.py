@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,14 +13,16 @@ from lrtool.engine.device import intra_threads, repeatable
 from lrtool.engine.interrupts import deferred_interrupts
 from lrtool.engine.loop.checkpoint import Checkpoint
 from lrtool.engine.loop.faults import finite
+from lrtool.engine.loop.judging import Best
 from lrtool.engine.loop.saving import SaveBudget
 from lrtool.engine.loop.threads import worthwhile_threads
-from lrtool.engine.loop.training import Best, Training
+from lrtool.engine.loop.training import Training
 from lrtool.engine.observer import Observer
+from lrtool.engine.parallel.ranks import ALONE, Ranks
 from lrtool.engine.processes import Train, can_fork, train_in_processes
 from lrtool.engine.queue import Queue, WorkQueue
 from lrtool.engine.trials import Recipe, Trace, Trial
-from lrtool.errors import UsageError
+from lrtool.errors import Interrupted, UsageError
 from lrtool.status import Status
 from lrtool.tasks.base import Task
 
@@ -39,6 +42,9 @@ class LoopEngine:
     Several workers are processes with one thread each (one worker does where processes cannot be forked); they share
     the task's data, and there are no hooks then: ValueError if there are.
 
+    `ranks`: the processes that train each trial together, all of which call `run` with the same trials; their first one
+    says when to save, and a signal to any of them stops all.
+
     A signal (SIGINT, SIGTERM) waits for the end of the update, then raises Interrupted; the trace up to
     there goes to the observer. The global random states are afterwards as they were before.
     """
@@ -50,6 +56,7 @@ class LoopEngine:
     resume: Mapping[int, Checkpoint] = field(default_factory=dict)
     best: Callable[[int, Best], None] | None = None
     workers: int = 1
+    ranks: Ranks = ALONE
 
     def __post_init__(self) -> None:
         if self.workers > 1 and (self.checkpoint or self.resume or self.best):
@@ -86,7 +93,7 @@ class LoopEngine:
         queue: WorkQueue,
         check: Callable[[], None],
     ) -> None:
-        training = Training(task, trial, recipe, keep_best=self.best is not None)
+        training = Training(task, trial, recipe, keep_best=self.best is not None, ranks=self.ranks)
         if number in self.resume:
             training.restore(self.resume[number])
         threads = worthwhile_threads(task, training.model, recipe.device)
@@ -112,11 +119,15 @@ class LoopEngine:
         trace.status = Status.FINISHED
 
     def _stop_if_asked(self, number: int, training: Training, check: Callable[[], None]) -> None:
+        stop: BaseException | None = None
         try:
             check()
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as asked:
+            stop = asked
+        signum = self.ranks.most(getattr(stop, "signum", signal.SIGINT) if stop is not None else 0)
+        if signum or stop is not None:
             self._save(number, training)
-            raise
+            raise stop or Interrupted(signum)
 
     def _checkpoint_if_due(self, number: int, training: Training) -> None:
         surely = training.step == training.trial.steps or training.step in self.checkpoint_at
@@ -126,11 +137,14 @@ class LoopEngine:
 
     def _may_save(self, training: Training, ahead: float = 0.0) -> bool:
         """Whether there is time to save on the way, `ahead` seconds from now."""
-        return self.save_budget is None or self.save_budget.allows(training.size, ahead)
+        return bool(self.ranks.first(self.save_budget is None or self.save_budget.allows(training.size, ahead)))
 
     def _save(self, number: int, training: Training) -> None:
         # One that cannot be gone on with is none: the one before stays the newest.
         if self.checkpoint is None or not finite(training.model):
+            return
+        # Of copies one is enough; shards are brought together by all.
+        if not (self.ranks.writes or self.ranks.sharded):
             return
         with self.save_budget.spending() if self.save_budget is not None else contextlib.nullcontext():
             self.checkpoint(number, training.snapshot())

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from lrtool.engine import rng
 from lrtool.engine.loop import state
 from lrtool.engine.loop.precision import Precision
+from lrtool.engine.parallel.sharding import local
 from lrtool.errors import TaskError
 
 #: Bytes of a trial's state that are copied before each chunk of updates: no more than a chunk has time for.
@@ -20,8 +21,8 @@ _MOST_BYTES = 24 * 2**20
 
 
 def finite(model: nn.Module) -> bool:
-    """Whether every trained weight is; one wait for the device."""
-    weights = [p for p in model.parameters() if p.requires_grad and p.is_floating_point()]
+    """Whether every trained weight that is here is; one wait for the device."""
+    weights = [local(p) for p in model.parameters() if p.requires_grad and p.is_floating_point()]
     return not weights or bool(torch.stack([p.isfinite().all() for p in weights]).all())
 
 

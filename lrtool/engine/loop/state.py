@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lrtool.engine.parallel.sharding import spread_like, whole
 from lrtool.errors import TaskError, UsageError
 
 _PLAIN = (bool, int, float, str, type(None))
@@ -43,7 +44,7 @@ def load_model_state(model: nn.Module, state: Mapping[str, Tensor], where: str) 
             raise _mismatch(where, f"{name} is {saved} there, {tuple(tensor.shape)} {tensor.dtype} in the model")
     with torch.no_grad():
         for name, tensor in own.items():
-            tensor.copy_(state[name])
+            tensor.copy_(spread_like(state[name], tensor))
 
 
 def weights(model: nn.Module) -> dict[str, Tensor]:
@@ -94,6 +95,7 @@ def load_optimizer_state(
         {key: tuple(value) if isinstance(new.get(key), tuple) else value for key, value in old.items()}
         for old, new in zip(plain["groups"], fresh, strict=True)
     ]
+    _spread(optimizer, state)
     entries = {_number(index): held.get(_ALONE, held) for index, held in state.items()}
     more = {key: unpacked(value, tensors) for key, value in plain.get("more", {}).items()}
     optimizer.load_state_dict({"state": entries, "param_groups": groups, **more})
@@ -141,12 +143,22 @@ def _number(index: str) -> int | str:
     return int(index) if index.isdecimal() else index
 
 
+def _spread(optimizer: torch.optim.Optimizer, state: dict[Any, dict[str, Any]]) -> None:
+    """Spread what belongs to a parameter over the processes as that is."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for index, held in state.items():
+        if isinstance(number := _number(index), int) and number < len(parameters):
+            for key, value in held.items():
+                if isinstance(value, Tensor):
+                    held[key] = spread_like(value, parameters[number])
+
+
 def _tensors(model: nn.Module) -> dict[str, Tensor]:
     return {**dict(model.named_parameters()), **dict(model.named_buffers())}
 
 
 def _copy(tensor: Tensor) -> Tensor:
-    return tensor.detach().to("cpu", copy=True).contiguous()
+    return whole(tensor.detach()).to("cpu", copy=True).contiguous()
 
 
 def _plain(key: str, value: Any) -> Any:

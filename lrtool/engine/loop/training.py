@@ -5,23 +5,26 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
 
 from lrtool.engine import rng
-from lrtool.engine.batches import Batches, batch_loss, take
+from lrtool.engine.batches import Batches, take
 from lrtool.engine.evaluate import evaluate
 from lrtool.engine.loop import continuing, state
 from lrtool.engine.loop.checkpoint import Checkpoint
 from lrtool.engine.loop.clipping import gradient_norms
 from lrtool.engine.loop.faults import Instant, finite, first_fault
+from lrtool.engine.loop.judging import Best, improves, plateau_value
 from lrtool.engine.loop.precision import MAX_SKIPS, Precision
+from lrtool.engine.parallel.dividing import check_divides
+from lrtool.engine.parallel.ranks import ALONE, Ranks
+from lrtool.engine.parallel.replica import placed, replica
 from lrtool.engine.recorder import Recorder, rows_of
 from lrtool.engine.trials import GRAD_NORMS, Array, Evaluation, Recipe, Trace, Trial
-from lrtool.errors import LrtoolError, UsageError
+from lrtool.errors import LrtoolError
 from lrtool.schedules.plateau import PlateauState
 from lrtool.status import Status
 from lrtool.tasks.base import Task, seeded_model
@@ -29,36 +32,26 @@ from lrtool.tasks.failures import guarded, task_error
 from lrtool.tasks.losses.base import check_loss
 
 
-@dataclass(frozen=True)
-class Best:
-    """The best weights, after `step` updates; `value` is what the recipe's `best` names, and was best there.
-
-    `train_loss` is its mean since the evaluation before, and stands in where there is no validation data. `weights` is
-    a copy of the model's `state_dict` on the CPU.
-    """
-
-    step: int
-    value: float
-    weights: Mapping[str, Tensor]
-
-
 class Training:
     """A trial between two updates; `task`'s sources are on the recipe's device already."""
 
-    def __init__(self, task: Task, trial: Trial, recipe: Recipe, keep_best: bool = False) -> None:
+    def __init__(self, task: Task, trial: Trial, recipe: Recipe, keep_best: bool = False, ranks: Ranks = ALONE) -> None:
         self.task, self.trial, self.recipe = task, trial, recipe
         self.step = 0
         self.best: Best | None = None
         #: What was said each time it went on on another curve than before.
         self.continued: list[str] = []
-        self._keep_best, self._checked = keep_best, False
+        self._higher = task.val is not None and task.higher_is_better.get(recipe.best, False)
+        self._keep_best, self._checked, self._ranks = keep_best, False, ranks
         self._batches = Batches(task, trial.seed, recipe.device)
         rng.seed_training(trial.seed, recipe.device)
         with guarded("building the model", "model"):
-            self.model: nn.Module = seeded_model(task, trial.seed).to(recipe.device).train()
+            self.model: nn.Module = placed(seeded_model(task, trial.seed), recipe.device, ranks).train()
         self._parameters = [p for p in self.model.parameters() if p.requires_grad]
         self._optimizer = recipe.optimizer.build(self.model)
         self._precision = Precision(recipe.precision, recipe.device, self._optimizer)
+        check_divides(task, self.model, self._batches(0), ranks)
+        self._replica = replica(task, self.model, ranks)
         self._tables: dict[str, Array] = {name: c(np.arange(trial.steps)) for name, c in trial.curves.items()}
         self._fixed = {**recipe.optimizer.hyperparameters(), **trial.hyperparameters}
         self._plateau = None
@@ -66,7 +59,7 @@ class Training:
             self._plateau = PlateauState(recipe.plateau.following(task.higher_is_better), trial.curves["lr"].peak)
         names = [*(name for name in self._tables if name != "lr"), *GRAD_NORMS * recipe.record_grad_norm]
         rule = recipe.divergence_rule if recipe.stop_on_divergence else None
-        self._recorder = Recorder(trial, names, rule, recipe.device)
+        self._recorder = Recorder(trial, names, rule, recipe.device, ranks.mean)
 
     @property
     def trace(self) -> Trace:
@@ -88,13 +81,15 @@ class Training:
         for every in (self.recipe.eval_every, stop_every):
             if every:
                 end = min(end, (self.step // every + 1) * every)
-        end = min([end, *(at for at in stop_at if at > self.step)])
-        before = Instant.of(self.step, self.size, self.model, self._optimizer, self._precision)
+        end = self._ranks.first(min([end, *(at for at in stop_at if at > self.step)]))
+        # To look for a fault again is for a process by itself: it could not tell the others when it has found one.
+        alone = self._ranks.alone
+        before = Instant.of(self.step, self.size, self.model, self._optimizer, self._precision) if alone else None
         columns = self._columns(self.step, end)
         self._recorder.begin(columns)
         fits = all(self._timed_update(lr, values) for lr, values in rows_of(columns, self._fixed))
         alive = not self._recorder.flush() and fits
-        alive = alive and (self.step < self.trial.steps or self._recorder.ended_with(finite(self.model)))
+        alive = alive and (self.step < self.trial.steps or self._recorder.ended_with(self.sound))
         if not alive and before is not None:
             self._recorder.found(self._first_fault(before, columns))
         return alive
@@ -141,30 +136,30 @@ class Training:
         values = {"train_loss": float(self.trace.train_loss[since:].mean())}
         if self.task.val is not None:
             began = time.perf_counter()
-            measured = evaluate(self.task, self.model, self.task.val, self.recipe.device, self._precision.autocast)
+            autocast = self._precision.autocast
+            measured = evaluate(self.task, self.model, self.task.val, self.recipe.device, autocast, self._ranks)
             self.trace.evaluations.append(Evaluation(self.step, measured, time.perf_counter() - began))
             values |= measured
             if self._recorder.judge(measured.get("val_loss")):
                 return
         value = values.get(self.recipe.best, values["train_loss"])
-        if self._keep_best and self._improves(value):
+        if self._keep_best and improves(value, self.best, self._higher):
             self.best = Best(self.step, value, state.weights(self.model))
         if self._plateau is not None:
-            self._plateau.update(self._plateau_value(values))
-
-    def _improves(self, value: float) -> bool:
-        """Whether the weights of such a value are the best so far."""
-        if self.best is None:
-            return bool(np.isfinite(value))
-        higher = self.task.val is not None and self.task.higher_is_better.get(self.recipe.best, False)
-        return value > self.best.value if higher else value < self.best.value
+            self._plateau.update(plateau_value(self.recipe, values))
 
     def give_up(self, status: Status, reason: str) -> None:
         """The trial cannot go on; updates that are done but not yet in the trace come in."""
-        # A device that failed may not even give back what it had finished.
+        # A device that failed may not even give back what it had finished, and of several processes each has a part.
         with contextlib.suppress(RuntimeError):
-            self._recorder.flush()
+            if self._ranks.alone:
+                self._recorder.flush()
         self.trace.status, self.trace.reason = status, reason
+
+    @property
+    def sound(self) -> bool:
+        """Whether its weights are finite, so that a checkpoint of them is worth having."""
+        return not self._ranks.most(not finite(self.model))
 
     def snapshot(self) -> Checkpoint:
         """The whole state; valid between two chunks."""
@@ -176,7 +171,7 @@ class Training:
             "best": self.best.weights if self.best else {},
         }
         details = {
-            "trial": self._identity(),
+            "trial": continuing.identity(self.task, self.trial, self.recipe, self._fixed, self._recorder.columns()),
             "optimizer": optimizer_plain,
             "scaler": self._precision.state(),
             "plateau": self._plateau.state() if self._plateau is not None else None,
@@ -190,7 +185,12 @@ class Training:
     def restore(self, checkpoint: Checkpoint, where: str = "checkpoint") -> None:
         """Go on from a snapshot, on this trial's curve; UsageError where it belongs to another model or optimizer."""
         details = checkpoint.details
-        continuing.check_identity(details["trial"], self._identity(), checkpoint.step, where)
+        continuing.check_identity(
+            details["trial"],
+            continuing.identity(self.task, self.trial, self.recipe, self._fixed, self._recorder.columns()),
+            checkpoint.step,
+            where,
+        )
         state.load_model_state(self.model, checkpoint.group("model"), where)
         state.load_optimizer_state(self._optimizer, checkpoint.group("optimizer"), details["optimizer"], where)
         self._precision.restore(details["scaler"])
@@ -223,7 +223,7 @@ class Training:
         for _ in range(MAX_SKIPS):
             loss, norm, stepped = self._update()
             # Skips are rare, so looking at the loss then costs nothing; a non-finite one ends the trial.
-            if stepped or not bool(loss.isfinite()):
+            if stepped or not bool(self._ranks.mean(loss.clone()).isfinite()):
                 self._recorder.add(loss, norm, time.perf_counter() - began)
                 self.step += 1
                 return True
@@ -241,9 +241,11 @@ class Training:
             # What optimizer.zero_grad does, without the profiler's bookkeeping around it.
             for parameter in self._parameters:
                 parameter.grad = None
-        except LrtoolError:
-            raise
         except Exception as error:
+            if self._ranks.is_of_the_connection(error):
+                raise self._ranks.lost(error) from error
+            if isinstance(error, LrtoolError):
+                raise
             raise task_error(error, "the backward pass or the optimizer's update") from error
         return loss, norm, stepped
 
@@ -251,15 +253,18 @@ class Training:
         """Gradients of the mean over the update's batches; gives that mean, detached."""
         count = self.recipe.accumulate
         total: Tensor | None = None
+        self._ranks.reseed(self.trial.seed, self.step, self.recipe.device)
         for m in range(self.step * count, (self.step + 1) * count):
-            batch = take(self.task.train, self._batches(m))
-            with self._precision.autocast():
-                loss, _ = batch_loss(self.task, self.model, batch)
-            if not self._checked:
-                check_loss(loss)
-                self._checked = True
-            loss = loss if count == 1 else loss / count
-            self._precision.backward(loss)
+            index, factor = self._ranks.part(self._batches(m))
+            batch = take(self.task.train, index)
+            with self._replica.part(last=(m + 1) % count == 0):
+                with self._precision.autocast():
+                    loss = self._replica.loss(batch, factor)
+                if not self._checked:
+                    check_loss(loss)
+                    self._checked = True
+                loss = loss if count == 1 else loss / count
+                self._precision.backward(loss)
             total = loss.detach() if total is None else total + loss.detach()
         assert total is not None
         return total
@@ -271,29 +276,3 @@ class Training:
             return None
         self._precision.unscale()
         return gradient_norms(self._parameters, limit, wanted)
-
-    def _plateau_value(self, values: Mapping[str, float]) -> float:
-        assert self.recipe.plateau is not None
-        metric = self.recipe.plateau.metric
-        if metric not in values:
-            raise UsageError(
-                f"the plateau follows {metric!r}, but an evaluation gives only: {', '.join(values)}",
-                where="plateau.metric",
-                remedy=f"write {'val_loss' if 'val_loss' in values else 'train_loss'}",
-            )
-        return values[metric]
-
-    def _identity(self) -> dict[str, Any]:
-        """What must be the same for a checkpoint to be continued (as JSON gives it back)."""
-        trial, recipe = self.trial, self.recipe
-        return {
-            "seed": trial.seed,
-            "steps": trial.steps,
-            "hyperparameters": {name: float(value) for name, value in self._fixed.items()},
-            "columns": sorted(self._recorder.columns()),
-            "batch_size": self.task.batch_size,
-            "training_samples": len(self.task.train),
-            "drop_last": self.task.drop_last,
-            "accumulate": recipe.accumulate,
-            "precision": recipe.precision,
-        }

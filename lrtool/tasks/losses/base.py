@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
@@ -107,6 +109,22 @@ def like(target: Tensor, output: Tensor) -> Tensor:
     if target.ndim != output.ndim and target.numel() == output.numel():
         return target.reshape(output.shape)
     return target
+
+
+@dataclass(frozen=True)
+class WeightedMean:
+    """A loss that is no mean over the samples but Σ w·ℓ / Σ w; `weight(output, target)` is Σ w of a batch.
+
+    `even(target)`: whether each of these samples counts as much as any other, so that it is their mean after all.
+    """
+
+    function: LossFunction
+    weight: Callable[[Any, Any], Any]
+    even: Callable[[Any], bool]
+
+    def __call__(self, output: Any, target: Any) -> Tensor:
+        """The loss of a batch."""
+        return self.function(output, target)
 
 
 class Elementwise(Loss):

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from lrtool.errors import TaskError, UsageError
 from lrtool.tasks.base import BuildContext, DataShape, LossFunction, TargetKind
-from lrtool.tasks.losses.base import Loss, describe, need_tensors
+from lrtool.tasks.losses.base import Loss, WeightedMean, describe, need_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -117,7 +117,16 @@ class CrossEntropy(Loss):
                     target = target.long()
             return functional.cross_entropy(output, target, weight, label_smoothing=smoothing)
 
-        return loss
+        def counted(output: Tensor, target: Tensor) -> Any:
+            if target.is_floating_point():
+                return target.numel() // target.shape[-1]
+            kept = target[target != _IGNORED].long()
+            return weights.to(target.device)[kept].sum() if weights is not None else kept.numel()
+
+        def even(target: Tensor) -> bool:
+            return target.is_floating_point() or (weights is None and not bool((target == _IGNORED).any()))
+
+        return WeightedMean(loss, counted, even)
 
 
 def _form(output: Tensor, target: Tensor) -> Literal["last", "second", "soft"] | None:

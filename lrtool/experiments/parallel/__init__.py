@@ -1,0 +1,1 @@
+"""Commands that several processes make together."""

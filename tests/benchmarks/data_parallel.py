@@ -1,0 +1,134 @@
+"""Several processes against one: the same loss curve, and the same LR from a range test.
+
+    python tests/benchmarks/data_parallel.py [--updates 500]
+
+Prints, for copies (DDP) of 2 and 4 processes and for shards (FSDP2) of 2, the largest relative difference of the
+training loss from that of one process over all updates, and the LR that a range test suggests when every trial of it is
+trained by 1, 2 and 4 processes together. Wanted: differences below 1e-5 (or not above that of one process that sees the
+samples of each batch in reverse: what rounding alone makes of it, printed too), LRs within 5%.
+Processes talk over gloo, on the CPU; it takes a few minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lrtool.config.load import load_config
+from lrtool.engine.loop.engine import LoopEngine
+from lrtool.engine.parallel.ranks import ALONE, Ranks
+from lrtool.engine.trials import Array, EngineName
+from lrtool.experiments.engines import Engines
+from lrtool.experiments.observers import Observers
+from lrtool.experiments.parallel.announcing import announce
+from lrtool.experiments.parallel.conducting import Farewell, conducted, follow
+from lrtool.experiments.range_test.range_test import run_range_test
+from lrtool.experiments.setup import Setup, prepare
+
+CONFIG = """\
+device: cpu
+model: {kind: KIND}
+data: {kind: digits, batch_size: 62, val_fraction: 0.2, drop_last: false}
+optimizer: {kind: sgd, lr: 0.05, momentum: 0.9}
+schedule: {kind: cosine, warmup: 5%}
+train: {duration: UPDATES, clip_norm: 1.0}
+range_test: {seeds: 2}
+"""
+#: Nothing takes longer than this.
+LIMIT = 900
+
+
+def setup(folder: Path, kind: str, updates: int) -> Setup:
+    path = folder / "config.yaml"
+    path.write_text(CONFIG.replace("KIND", kind).replace("UPDATES", str(updates)))
+    return prepare(load_config(path))
+
+
+class Together(Engines):
+    """Every trial is trained by all processes, also where one would be sooner."""
+
+    def __init__(self) -> None:
+        super().__init__(EngineName.LOOP)
+
+    def _with_others(self, choice: Any, *_: Any) -> Any:
+        return conducted(choice.engine)
+
+
+class Reversed:
+    """A source whose batches are in reverse order."""
+
+    def __init__(self, source: Any) -> None:
+        self._source = source
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def take(self, index: Any) -> Any:
+        return self._source.take(index.flip(0))
+
+    def to(self, device: Any) -> Any:
+        return Reversed(self._source.to(device))
+
+
+def curve(ranks: Ranks, built: Setup) -> Array:
+    """The training loss of every update."""
+    trial = built.trial(0, built.config.optimizer.lr)
+    (trace,) = LoopEngine(ranks=ranks).run(replace(built.task, val=None), [trial], built.recipe)
+    return trace.train_loss
+
+
+def suggested(ranks: Ranks, built: Setup, folder: Path) -> float | None:
+    """The LR that a range test suggests whose trials these processes train together."""
+    if ranks.rank:
+        follow(ranks, built)
+        return None
+    _, found = run_range_test(built, folder, lambda *_: Observers(), Together(), budget=4.0)
+    if not ranks.alone:
+        announce(ranks, Farewell())
+    return None if found.suggestion is None else found.suggestion.value
+
+
+def main() -> None:
+    sys.path.insert(0, str(Path(__file__).parents[2]))
+    from tests.engine.parallel.processes import together
+
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--updates", type=int, default=500)
+    updates = arguments.parse_args().updates
+    for kind in ("mlp", "cnn"):
+        for sharded, size in ((False, 2), (False, 4), (True, 2)):
+            with tempfile.TemporaryDirectory() as name:
+                built = setup(Path(name), kind, updates)
+                alone = curve(ALONE, built)
+                turned = curve(ALONE, replace(built, task=replace(built.task, train=Reversed(built.task.train))))
+
+                def work(ranks: Ranks, built: Setup = built, sharded: bool = sharded) -> Array:
+                    ranks.sharded = sharded
+                    return curve(ranks, built)
+
+                found = together(Path(name), size, work, LIMIT)[0]
+                if not isinstance(found, np.ndarray):
+                    raise SystemExit(f"the processes failed: {found}")
+                worst, rounding = (float(np.abs(each / alone - 1).max()) for each in (found, turned))
+                what = "FSDP2" if sharded else "DDP"
+                print(
+                    f"{kind:4} {what:5} {size} processes: loss differs by at most {worst:.2g} in {updates} updates"
+                    f" (one process, batches reversed: {rounding:.2g})"
+                )
+    lrs = {}
+    for size in (1, 2, 4):
+        with tempfile.TemporaryDirectory() as name:
+            built = setup(Path(name), "mlp", 150)
+            test = lambda ranks, built=built, name=name: suggested(ranks, built, Path(name))  # noqa: E731
+            lrs[size] = test(ALONE) if size == 1 else together(Path(name), size, test, LIMIT)[0]
+            print(f"range-test by {size} processes together: suggested LR {lrs[size]:.5g} ({lrs[size] / lrs[1]:.4f})")
+
+
+if __name__ == "__main__":
+    main()
