@@ -105,7 +105,10 @@ def nearest(word: str, names: Iterable[str]) -> str:
 class Interrupted(KeyboardInterrupt):
     """SIGINT, SIGTERM or SIGHUP stopped the work at a place where everything measured is kept and resumable."""
 
+    #: Why lrtool itself sent a signal, by its number: a time limit.
+    reasons: ClassVar[dict[int, str]] = {}
+
     def __init__(self, signum: int) -> None:
-        super().__init__(f"stopped by signal {signum}")
+        super().__init__(self.reasons.get(signum, f"stopped by signal {signum}"))
         self.signum = signum
         self.exit_code = ExitCode(128 + signum)

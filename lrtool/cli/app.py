@@ -23,6 +23,8 @@ from lrtool.safe_path import make_children_safe
 
 #: What the system says where a disk, or a user's share of it, has no room left.
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+#: What it says of a disk, a file system or rights that fail.
+_FAILING = (errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.ESTALE, errno.EMFILE, errno.ENFILE)
 #: What asks to end: a stop from outside, and a terminal that is closed.
 _ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 #: Set by a shell that asks for completions.
@@ -106,16 +108,23 @@ def run(arguments: list[str]) -> int:
         return leave.exit_code
     except KeyboardInterrupt as stop:
         notes = getattr(stop, "__notes__", [])
-        return _say("; ".join(["interrupted", *notes]), getattr(stop, "exit_code", ExitCode.INTERRUPTED), prefix="")
+        why = str(stop) if str(stop) in Interrupted.reasons.values() else "interrupted"
+        return _say("; ".join([why, *notes]), getattr(stop, "exit_code", ExitCode.INTERRUPTED), prefix="")
     except BrokenPipeError:
         # The reader went away (`lrtool … | head`); there is nobody left to write to.
         _close_stdout()
         return ExitCode.DONE
+    except MemoryError as error:
+        what = f"memory ran out: {brief(str(error))}" if str(error) else "memory ran out"
+        return _say(f"{what}; train with less at a time: a smaller model, fewer updates or samples", ExitCode.TASK)
     except OSError as error:
-        if error.errno not in _FULL:
+        if error.errno in _FULL:
+            _close_stdout()
+            return _say(f"output could not be written: {error.strerror}; make room on the disk", ExitCode.OUTPUT)
+        if error.errno not in _FAILING:
             return _unexpected(error, debug)
-        _close_stdout()
-        return _say(f"output could not be written: {error.strerror}; make room on the disk", ExitCode.OUTPUT)
+        place = f"{error.filename}: " if error.filename else ""
+        return _say(f"{place}cannot be read or written: {error.strerror}", ExitCode.OUTPUT)
     except Exception as error:
         return _unexpected(error, debug)
     finally:

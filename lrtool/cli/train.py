@@ -19,6 +19,7 @@ from lrtool.cli.common import (
     QuietOption,
     SeedOption,
     SetOption,
+    TimeLimitOption,
     add_run,
     allowed,
     load,
@@ -63,6 +64,7 @@ def command(
     smoke: Annotated[
         bool, typer.Option("--smoke", help="A handful of updates through every stage, for CI; fails if any fails.")
     ] = False,
+    time_limit: TimeLimitOption = None,
     overrides: SetOption = None,
     output: OutputOption = Path("outputs"),
     seed: SeedOption = None,

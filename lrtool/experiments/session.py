@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,9 +12,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lrtool.config.schema import Config
-from lrtool.errors import LrtoolError
+from lrtool.errors import LrtoolError, OutputError, TaskError
 from lrtool.experiments.tracking.tracker import Tracker
 from lrtool.loggers import Logger
+from lrtool.runs.atomic import output_error
 from lrtool.runs.environment import environment
 from lrtool.runs.folder import RunFolder
 from lrtool.runs.log import logged
@@ -75,6 +77,23 @@ class Session:
         return {"lr": self.config.optimizer.lr, "lr_from": self.config.lr_source}
 
 
+def _known(error: Exception, folder: RunFolder) -> LrtoolError:
+    """What an error of the system means for the user."""
+    if isinstance(error, MemoryError):
+        return TaskError(
+            f"memory ran out{f': {error}' if str(error) else ''}",
+            remedy="train with less at a time: a smaller model, fewer updates, a smaller data.batch_size",
+        )
+    if isinstance(error, sqlite3.Error):
+        return OutputError(
+            f"the database cannot be read or written: {error}",
+            where=str(folder.path),
+            remedy="make room on the disk, then go on with --resume",
+        )
+    assert isinstance(error, OSError)
+    return output_error(Path(error.filename) if isinstance(error.filename, str) else folder.path, error)
+
+
 @contextmanager
 def session(
     folder: RunFolder, command: str, config: Resolved, device: str, loggers: Sequence[Logger] = ()
@@ -96,6 +115,11 @@ def session(
         except KeyboardInterrupt as stop:
             run.status, run.reason = Status.INTERRUPTED, str(stop) or "stopped by the keyboard"
             raise
+        except (OSError, sqlite3.Error, MemoryError) as error:
+            # The user's code has been dealt with where it was called: what fails here is the folder, or memory.
+            known = _known(error, folder)
+            run.status, run.reason = Status.FAILED, str(known)
+            raise known from error
         except LrtoolError as error:
             run.status, run.reason = Status.FAILED, str(error)
             if error.__cause__ is not None:

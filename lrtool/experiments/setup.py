@@ -13,7 +13,8 @@ from lrtool.engine.batches import sequence_length
 from lrtool.engine.device import resolve_device
 from lrtool.engine.loop import checkpoint
 from lrtool.engine.trials import Recipe, Trial
-from lrtool.errors import UsageError, nearest
+from lrtool.errors import TaskError, UsageError, nearest
+from lrtool.memory import most_updates
 from lrtool.runs.folder import RunFolder
 from lrtool.schedules import Curve, Schedule
 from lrtool.tasks import custom
@@ -49,6 +50,7 @@ class Setup:
         except ValueError as error:
             what, _, remedy = str(error).partition("; ")
             raise UsageError(what, where=key, remedy=remedy or None) from None
+        check_room(steps, key)
         if steps < least:
             raise UsageError(
                 f"{duration.written()!r} comes to {steps} updates ({self.updates_per_epoch} updates make an epoch)",
@@ -120,6 +122,17 @@ def prepare(config: Config, allow_import: Collection[str] = ()) -> Setup:
     )
     config = _as_built(config, task)
     return Setup(counted(config, _per_update(config, task)), task, recipe)
+
+
+def check_room(updates: int, where: str) -> None:
+    """Raise TaskError where what is recorded of so many updates cannot be held in this machine's memory."""
+    most = most_updates()
+    if most is not None and updates > most:
+        raise TaskError(
+            f"memory would run out: it does not hold what is recorded of {updates:,} updates",
+            where=where,
+            remedy=f"write at most {most:,}",
+        )
 
 
 def _weights(path: Path) -> Path:
