@@ -114,17 +114,8 @@ def run(arguments: list[str]) -> int:
         # The reader went away (`lrtool … | head`); there is nobody left to write to.
         _close_stdout()
         return ExitCode.DONE
-    except MemoryError as error:
-        what = f"memory ran out: {brief(str(error))}" if str(error) else "memory ran out"
-        return _say(f"{what}; train with less at a time: a smaller model, fewer updates or samples", ExitCode.TASK)
-    except OSError as error:
-        if error.errno in _FULL:
-            _close_stdout()
-            return _say(f"output could not be written: {error.strerror}; make room on the disk", ExitCode.OUTPUT)
-        if error.errno not in _FAILING:
-            return _unexpected(error, debug)
-        place = f"{error.filename}: " if error.filename else ""
-        return _say(f"{place}cannot be read or written: {error.strerror}", ExitCode.OUTPUT)
+    except (OSError, MemoryError) as error:
+        return _system_failed(error, debug)
     except Exception as error:
         return _unexpected(error, debug)
     finally:
@@ -132,6 +123,20 @@ def run(arguments: list[str]) -> int:
         for number, handler in previous.items():
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)
     return ExitCode.DONE
+
+
+def _system_failed(error: OSError | MemoryError, debug: bool) -> int:
+    """A disk, a file system, rights or memory that failed; a bug of ours where it is none of them."""
+    if isinstance(error, MemoryError):
+        what = f"memory ran out: {brief(str(error))}" if str(error) else "memory ran out"
+        return _say(f"{what}; train with less at a time: a smaller model, fewer updates or samples", ExitCode.TASK)
+    if error.errno in _FULL:
+        _close_stdout()
+        return _say(f"output could not be written: {error.strerror}; make room on the disk", ExitCode.OUTPUT)
+    if error.errno not in _FAILING:
+        return _unexpected(error, debug)
+    place = f"{error.filename}: " if error.filename else ""
+    return _say(f"{place}cannot be read or written: {error.strerror}", ExitCode.OUTPUT)
 
 
 def _close_stdout() -> None:

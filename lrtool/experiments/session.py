@@ -77,21 +77,27 @@ class Session:
         return {"lr": self.config.optimizer.lr, "lr_from": self.config.lr_source}
 
 
-def _known(error: Exception, folder: RunFolder) -> LrtoolError:
-    """What an error of the system means for the user."""
-    if isinstance(error, MemoryError):
-        return TaskError(
+@contextmanager
+def _explained(folder: RunFolder) -> Iterator[None]:
+    """What the system refuses inside becomes an error that says what it means.
+
+    The user's code has been dealt with where it was called: what fails here is the folder, or memory.
+    """
+    try:
+        yield
+    except MemoryError as error:
+        raise TaskError(
             f"memory ran out{f': {error}' if str(error) else ''}",
             remedy="train with less at a time: a smaller model, fewer updates, a smaller data.batch_size",
-        )
-    if isinstance(error, sqlite3.Error):
-        return OutputError(
+        ) from error
+    except sqlite3.Error as error:
+        raise OutputError(
             f"the database cannot be read or written: {error}",
             where=str(folder.path),
             remedy="make room on the disk, then go on with --resume",
-        )
-    assert isinstance(error, OSError)
-    return output_error(Path(error.filename) if isinstance(error.filename, str) else folder.path, error)
+        ) from error
+    except OSError as error:
+        raise output_error(Path(error.filename) if isinstance(error.filename, str) else folder.path, error) from error
 
 
 @contextmanager
@@ -111,15 +117,11 @@ def session(
         run = Session(folder, command, config, Tracker(loggers, folder.path, config.name, command, config.to_yaml()))
         _LOG.info("%s started on %s", command, device)
         try:
-            yield run
+            with _explained(folder):
+                yield run
         except KeyboardInterrupt as stop:
             run.status, run.reason = Status.INTERRUPTED, str(stop) or "stopped by the keyboard"
             raise
-        except (OSError, sqlite3.Error, MemoryError) as error:
-            # The user's code has been dealt with where it was called: what fails here is the folder, or memory.
-            known = _known(error, folder)
-            run.status, run.reason = Status.FAILED, str(known)
-            raise known from error
         except LrtoolError as error:
             run.status, run.reason = Status.FAILED, str(error)
             if error.__cause__ is not None:
