@@ -12,6 +12,8 @@ from lrtool.api.running import listening, shown, working
 
 if TYPE_CHECKING:
     from lrtool.config.specs import ScheduleLike
+    from lrtool.experiments.setup import Setup
+    from lrtool.runs.folder import RunFolder
 
 
 def range_test(
@@ -77,6 +79,17 @@ def range_test(
     objects = Objects(model, data, val, optimizer, loss, schedule, seed, settings, preserve, keep)
     with working(output) as folder, asked(objects, overrides, allow_import, engine) as ready:
         return tested(ready, folder, budget, quick, progress, temporary=output is None)
+
+
+def resumed_range_test(setup: Setup, folder: RunFolder, progress: bool, force: bool) -> RangeTestAnswer:
+    """Go on with a range test that was stopped, as `lrtool range-test --resume` does."""
+    from lrtool.experiments.range_test.range_test import resume_range_test
+
+    with shown(f"{setup.config.name}: LR range test", progress) as watch:
+        listener = listening(watch) if progress else None
+        session, found, notes = resume_range_test(setup, folder, watch, listener, force)
+        watch.finished()
+    return RangeTestAnswer(folder.path, None, session, found, (), notes)
 
 
 def tested(

@@ -12,6 +12,8 @@ from lrtool.api.running import shown, working
 
 if TYPE_CHECKING:
     from lrtool.config.specs import ScheduleLike
+    from lrtool.experiments.setup import Setup
+    from lrtool.runs.folder import RunFolder
 
 
 def tune(
@@ -53,6 +55,15 @@ def tune(
     objects = Objects(model, data, val, optimizer, loss, schedule, seed, settings, preserve, keep)
     with working(output) as folder, asked(objects, overrides, allow_import, engine) as ready:
         return _tuned(ready, folder, budget, schedules, progress, temporary=output is None)
+
+
+def resumed_tune(setup: Setup, folder: RunFolder, progress: bool, force: bool) -> TuneAnswer:
+    """Go on with a tune that was stopped, as `lrtool tune --resume` does."""
+    from lrtool.experiments.tune import resume_tune
+
+    with shown(f"{setup.config.name}: tuning the LR", progress) as watch:
+        session, found, notes = resume_tune(setup, folder, watch, watch.say, force)
+    return TuneAnswer(folder.path, None, session, found, (), notes)
 
 
 def _tuned(

@@ -93,6 +93,9 @@ TimeLimitOption = Annotated[
         show_default=False,
     ),
 ]
+ResumeOption = Annotated[
+    Path | None, typer.Option("--resume", metavar="RUN", help="Go on with a run that was interrupted.")
+]
 ForceOption = Annotated[
     bool, typer.Option("--force", help="With --resume: go on though the config, the code or the data were changed.")
 ]

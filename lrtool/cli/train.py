@@ -17,6 +17,7 @@ from lrtool.cli.common import (
     JsonOption,
     OutputOption,
     QuietOption,
+    ResumeOption,
     SeedOption,
     SetOption,
     TimeLimitOption,
@@ -48,9 +49,7 @@ def command(
         Path | None,
         typer.Option("--lr-from", metavar="RUN", help="Take the LR that this range-test or tune run suggests."),
     ] = None,
-    resume: Annotated[
-        Path | None, typer.Option("--resume", metavar="RUN", help="Go on with a run that was interrupted.")
-    ] = None,
+    resume: ResumeOption = None,
     force: ForceOption = False,
     init_from: Annotated[
         Path | None,

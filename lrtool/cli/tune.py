@@ -13,10 +13,12 @@ from lrtool.cli.common import (
     ConfigArgument,
     ConfigOption,
     EngineOption,
+    ForceOption,
     JsonOption,
     MethodsOption,
     OutputOption,
     QuietOption,
+    ResumeOption,
     SeedOption,
     SetOption,
     TimeLimitOption,
@@ -26,9 +28,12 @@ from lrtool.cli.common import (
     engine_line,
     load,
     needed_config,
+    needs_resume,
+    one_config,
     print_json,
     say,
 )
+from lrtool.cli.resuming import resumed
 from lrtool.errors import ExitCode, UsageError
 from lrtool.status import Status
 
@@ -61,6 +66,8 @@ def command(
     ] = None,
     engine: EngineOption = "auto",
     methods: MethodsOption = False,
+    resume: ResumeOption = None,
+    force: ForceOption = False,
     time_limit: TimeLimitOption = None,
     overrides: SetOption = None,
     output: OutputOption = Path("outputs"),
@@ -70,23 +77,33 @@ def command(
     quiet: QuietOption = False,
 ) -> None:
     """Find the best peak LR for this task, optimizer, schedule and length of training."""
-    path = needed_config(config, config_option, "tune")
-    runs = budget_runs(budget)
-    kinds = _kinds(schedules)
-    checked = load(path, overrides, seed, methods)
     _target(write)
+    progress = not (quiet or as_json)
 
-    from lrtool.api.tune import tune
+    from lrtool.api.tune import resumed_tune, tune
+    from lrtool.config.started import remember
 
-    answer = tune(
-        checked,
-        schedules=kinds,
-        budget=runs,
-        allow_import=allowed(allow_import),
-        engine=engine,
-        progress=not (quiet or as_json),
-        output=output,
-    )
+    if resume is not None:
+        others = (one_config(config, config_option), budget, schedules, methods, overrides, seed is not None)
+        others = (*others, engine != "auto")
+        folder, setup = resumed(resume, "tune", others, allowed(allow_import), force, as_json)
+        path, checked = folder.config, setup.config
+        answer = resumed_tune(setup, folder, progress, force)
+    else:
+        needs_resume(force)
+        path = needed_config(config, config_option, "tune")
+        runs, kinds = budget_runs(budget), _kinds(schedules)
+        checked = load(path, overrides, seed, methods)
+        remember(checked, allowed(allow_import))
+        answer = tune(
+            checked,
+            schedules=kinds,
+            budget=runs,
+            allow_import=allowed(allow_import),
+            engine=engine,
+            progress=progress,
+            output=output,
+        )
     run, result = answer.made()
     given = Given(path, overrides, seed, allow_import, output)
     found = result.best.response.lr is not None
@@ -96,14 +113,21 @@ def command(
     if as_json:
         print_json({**run.summary(), "folder": str(run.folder.path)})
     else:
-        say(_answer(run, result))
-        if write is not None:
-            say(f"written: {write}" if found else f"not written: {write}, as there is no LR to write")
-        if found:
-            next_ = _next(given, run.folder.path, checked, result.best) if write is None else given.training_of(write)
-            say(next_)
+        say("\n".join([_answer(run, result), *(f"note: {note}" for note in answer.said if resume is not None)]))
+        for line in _what_next(given, run, checked, result.best, write):
+            say(line)
     if run.status is Status.DIVERGED:
         raise typer.Exit(ExitCode.DIVERGED)
+
+
+def _what_next(given: Given, run: Session, checked: Config, best: Tuned, write: Path | None) -> list[str]:
+    """What was written, and the command to go on with."""
+    found = best.response.lr is not None
+    if write is None:
+        return [_next(given, run.folder.path, checked, best)] if found else []
+    if not found:
+        return [f"not written: {write}, as there is no LR to write"]
+    return [f"written: {write}", given.training_of(write)]
 
 
 def _kinds(schedules: str | None) -> tuple[str, ...]:

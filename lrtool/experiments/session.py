@@ -85,6 +85,8 @@ def _explained(folder: RunFolder) -> Iterator[None]:
     """
     try:
         yield
+    except BrokenPipeError:  # who read along has gone; that is no failure of the folder
+        raise
     except MemoryError as error:
         raise TaskError(
             f"memory ran out{f': {error}' if str(error) else ''}",
