@@ -9,7 +9,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 # what another has left.
 WORKERS := -n auto --dist worksteal
 
-.PHONY: help demo test test-quick test-deep test-lowest test-faults test-browser test-peers test-loggers coverage lint types docs format bench clean
+.PHONY: help demo test test-quick test-deep test-lowest test-faults test-browser test-peers test-loggers test-ray test-slurm coverage lint types docs format bench clean
 
 help:
 	@echo "make demo       range test and training on real data, plots in outputs/"
@@ -21,6 +21,8 @@ help:
 	@echo "make docs       write the generated parts of the pages in docs/"
 	@echo "make test-peers parity with optax (installs jax first)"
 	@echo "make test-loggers the loggers' tests (installs MLflow and W&B first)"
+	@echo "make test-ray   the tests on a Ray cluster of this machine (installs Ray first)"
+	@echo "make test-slurm the tests of Slurm by submitit's imitation (installs submitit first)"
 	@echo "make test-browser the report in a headless Chromium (apt-get install chromium chromium-driver)"
 	@echo "make test-faults kills sweeps 60 times and resumes them (minutes)"
 	@echo "make bench      the benchmarks"
@@ -69,6 +71,15 @@ test-peers: $(VENV)/.test
 test-loggers: $(VENV)/.test
 	$(PIP) --editable '.[test,tensorboard,mlflow,wandb]'
 	$(ONE_THREAD) $(BIN)/python -m pytest tests/loggers tests/experiments/tracking
+
+# Clusters of this machine: nodes are killed and join again, so the tests take minutes.
+test-ray: $(VENV)/.test
+	$(PIP) --editable '.[test,ray]'
+	$(ONE_THREAD) $(BIN)/python -m pytest tests/executors tests/experiments/spread
+
+test-slurm: $(VENV)/.test
+	$(PIP) --editable '.[test,slurm]'
+	$(ONE_THREAD) $(BIN)/python -m pytest tests/executors tests/experiments/spread
 
 test-browser: $(VENV)/.test
 	$(PIP) --editable '.[test,browser]'

@@ -27,11 +27,12 @@ from lrtool.api.results.compare import CompareAnswer, SweepAnswer
 from lrtool.api.results.range_test import RangeTestAnswer
 from lrtool.api.results.theory import BoundAnswer
 from lrtool.api.results.train import TrainAnswer
+from lrtool.api.results.transfer import TransferAnswer
 from lrtool.api.results.tune import TuneAnswer
 from lrtool.api.schedule import ScheduleView
 from lrtool.cli.app import app
 from lrtool.config.schema import Config
-from lrtool.config.settings import InitSettings, RangeTestSettings, TrainSettings
+from lrtool.config.settings import ClusterSettings, InitSettings, RangeTestSettings, TrainSettings
 from lrtool.config.sweep.schema import Range, SweepConfig, Tune
 from lrtool.errors import UsageError
 from lrtool.loggers import LOGGERS
@@ -63,6 +64,7 @@ SETTINGS: Mapping[str, type[BaseModel]] = {
     "train": TrainSettings,
     "range_test": RangeTestSettings,
     "plateau": Plateau,
+    "cluster": ClusterSettings,
     "optimizer.groups": ParamGroup,
 }
 SWEEP_SETTINGS: Mapping[str, type[BaseModel]] = {"Ranges": Range, "tune": Tune}
@@ -276,7 +278,8 @@ def api() -> str:
         function = getattr(lrtool, name)
         parts += [f"## `lrtool.{name}`\n", f"```text\n{_signature(name, function)}\n```\n", _told(function)]
     parts.append("## Results\n")
-    for cls in (RangeTestAnswer, TuneAnswer, TrainAnswer, CompareAnswer, SweepAnswer, ScheduleView, BoundAnswer):
+    answers = (RangeTestAnswer, TuneAnswer, TransferAnswer, TrainAnswer, CompareAnswer, SweepAnswer, ScheduleView)
+    for cls in (*answers, BoundAnswer):
         parts += [f"### `{cls.__name__}`\n", _told(cls), rows(("has", "which is"), _members(cls))]
     return "\n".join(parts)
 

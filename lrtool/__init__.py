@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from lrtool.api.schedule import schedule
     from lrtool.api.theory import bound
     from lrtool.api.train import train
+    from lrtool.api.transfer import transfer
     from lrtool.api.tune import tune
 
-__all__ = ["bound", "compare", "load", "range_test", "schedule", "train", "tune"]
+__all__ = ["bound", "compare", "load", "range_test", "schedule", "train", "transfer", "tune"]
 
 #: Functions that stand in a file of another name than theirs.
 _PLACES = {"bound": "theory"}

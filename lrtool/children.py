@@ -23,8 +23,8 @@ class Child:
     """A process that lives as `life(connection, *args)` does, and this end of the pipe to it.
 
     Forked, it has all that this process has; spawned, it begins anew, and everything must be picklable. It does not
-    outlive this process. Ctrl-C and the closing of a terminal, which reach every process of it, are for this process
-    to act on.
+    outlive this process. Ctrl-C, the closing of a terminal and a scheduler's signals, which reach every process, are
+    for this process to act on.
     """
 
     def __init__(self, method: Literal["fork", "spawn"], life: Callable[..., None], *args: Any) -> None:
@@ -77,7 +77,7 @@ def heard(children: Sequence[Child], seconds: float | None = None) -> Iterator[t
 def _live(connection: Connection, life: Callable[..., None], args: Sequence[Any]) -> None:
     """What a child does from its first moment to its last."""
     keep_freed_memory()
-    for name in ("SIGINT", "SIGHUP"):
+    for name in ("SIGINT", "SIGHUP", "SIGTERM", "SIGUSR1"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     make_forgiving()

@@ -6,6 +6,7 @@ turns these into exit codes; library users catch them as ordinary exceptions.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterable
 from enum import IntEnum
 from typing import ClassVar
@@ -103,7 +104,10 @@ def nearest(word: str, names: Iterable[str]) -> str:
 
 
 class Interrupted(KeyboardInterrupt):
-    """SIGINT, SIGTERM or SIGHUP stopped the work at a place where everything measured is kept and resumable."""
+    """A signal stopped the work at a place where everything measured is kept and resumable.
+
+    SIGINT, SIGTERM or SIGHUP; SIGUSR1, by which schedulers say that time is nearly up, counts as SIGTERM.
+    """
 
     #: Why lrtool itself sent a signal, by its number: a time limit.
     reasons: ClassVar[dict[int, str]] = {}
@@ -111,4 +115,5 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, signum: int) -> None:
         super().__init__(self.reasons.get(signum, f"stopped by signal {signum}"))
         self.signum = signum
-        self.exit_code = ExitCode(128 + signum)
+        early = signum == getattr(signal, "SIGUSR1", None)
+        self.exit_code = ExitCode.TERMINATED if early else ExitCode(128 + signum)

@@ -46,7 +46,7 @@ class Asked:
     """What is to be trained, and by which engines.
 
     `scales`: of a user's own optimizer each group's LR, as so many times the one that is found. `model`: gives the
-    model that was trained last, of a user's own.
+    model that was trained last, of a user's own. `of_config`: whether it came as a config.
     """
 
     setup: Setup
@@ -55,6 +55,7 @@ class Asked:
     model: Callable[[], Any] = lambda: None
     optimizer: Any = None
     said: Sequence[str] = ()
+    of_config: bool = False
 
 
 @contextmanager
@@ -132,7 +133,7 @@ def _of_config(objects: Objects, overrides: Overrides, allow_import: Iterable[st
     from lrtool.experiments.setup import prepare
 
     engines = Engines(EngineName.parse(engine))
-    return Asked(prepare(config, frozenset(allow_import)), engines)
+    return Asked(prepare(config, frozenset(allow_import)), engines, of_config=True)
 
 
 def read_config(given: Any, overrides: Overrides = (), seed: int | None = None) -> Config:

@@ -9,12 +9,14 @@ from lrtool.api.results.base import Result
 from lrtool.api.results.compare import SweepAnswer
 from lrtool.api.results.range_test import RangeTestAnswer
 from lrtool.api.results.train import TrainAnswer
+from lrtool.api.results.transfer import TransferAnswer
 from lrtool.api.results.tune import TuneAnswer
 from lrtool.errors import UsageError
 
 _COMMANDS: Mapping[str, Callable[[Path], Result]] = {
     "range-test": RangeTestAnswer,
     "tune": TuneAnswer,
+    "transfer": TransferAnswer,
     "train": TrainAnswer,
     "smoke": TrainAnswer,
     "sweep": SweepAnswer,

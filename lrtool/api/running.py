@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lrtool.errors import UsageError
+
 if TYPE_CHECKING:
     from lrtool.analysis.range_test_result import RangeTestResult
+    from lrtool.api.asked import Asked
     from lrtool.experiments.range_test.listener import Listener
+    from lrtool.experiments.spread.placing import Placing
     from lrtool.report.terminal.progress import ProgressObservers
 
 
@@ -27,6 +32,31 @@ def working(output: str | Path | None) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+
+
+@contextmanager
+def spread(ready: Asked, placing: Placing, allow_import: Iterable[str], output: Path) -> Iterator[Asked]:
+    """The same, whose trials are trained where that is asked for, until the context is left.
+
+    Raises UsageError where a user's own objects are to travel, or the executor cannot be had.
+    """
+    placing.check()
+    if placing.executor in ("auto", "in-process"):
+        yield ready
+        return
+    if not ready.of_config:
+        raise UsageError(
+            "objects of this process cannot be trained in another one",
+            where="executor",
+            remedy="pass a config whose model and data are `use: file.py:Name`",
+        )
+    from lrtool.experiments.spread.engines import SpreadEngines
+
+    config, allowed = ready.setup.config, frozenset(allow_import)
+    executor = placing.start(config, config, allowed, output)
+    assert executor is not None
+    with executor:
+        yield replace(ready, engines=SpreadEngines(executor, ready.setup, allowed, ready.engines.wanted))
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrtool.api.asked import Asked, Objects, Overrides, asked
 from lrtool.api.results.tune import TuneAnswer
-from lrtool.api.running import shown, working
+from lrtool.api.running import shown, spread, working
 
 if TYPE_CHECKING:
     from lrtool.config.specs import ScheduleLike
@@ -30,6 +30,10 @@ def tune(
     overrides: Overrides = (),
     allow_import: Iterable[str] = (),
     engine: str = "auto",
+    executor: str = "auto",
+    workers: int | None = None,
+    ray_address: str | None = None,
+    slurm_cluster: str = "slurm",
     preserve: Sequence[Any] = (),
     keep: str = "auto",
     progress: bool = True,
@@ -42,6 +46,8 @@ def tune(
         every training begins at; or a config.
     budget: cost at most, in times of one training by itself; unsaid, 3 or about 20 seconds, whichever is more.
     schedules: kinds to tune and rank, each at its own best LR; none: the one of `schedule`.
+    executor: of a config, where its trials are trained: `local`, `ray`, `slurm`; with `workers`, `ray_address` and
+        `slurm_cluster` as the options of `lrtool tune`.
 
     All else is as in `range_test`; what is given is left as it was.
 
@@ -52,9 +58,15 @@ def tune(
     >>> result.interval[0] <= result.suggested_lr <= result.interval[1]
     True
     """
+    from lrtool.experiments.spread.placing import Placing
+
     objects = Objects(model, data, val, optimizer, loss, schedule, seed, settings, preserve, keep)
-    with working(output) as folder, asked(objects, overrides, allow_import, engine) as ready:
-        return _tuned(ready, folder, budget, schedules, progress, temporary=output is None)
+    with (
+        working(output) as folder,
+        asked(objects, overrides, allow_import, engine) as ready,
+        spread(ready, Placing(executor, workers, ray_address, slurm_cluster), allow_import, folder) as placed,
+    ):
+        return _tuned(placed, folder, budget, schedules, progress, temporary=output is None)
 
 
 def resumed_tune(setup: Setup, folder: RunFolder, progress: bool, force: bool) -> TuneAnswer:

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from lrtool import __version__, streams
-from lrtool.cli import check, compare, init, range_test, report, sweep, theory, train, tune
+from lrtool.cli import check, compare, init, range_test, report, sweep, theory, train, transfer, tune
 from lrtool.cli.common import Command, Commands
 from lrtool.cli.look import doctor, runs, schedule, schema
 from lrtool.errors import ExitCode, Interrupted, LrtoolError
@@ -25,8 +25,8 @@ from lrtool.safe_path import make_children_safe
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 #: What it says of a disk, a file system or rights that fail.
 _FAILING = (errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.ESTALE, errno.EMFILE, errno.ENFILE)
-#: What asks to end: a stop from outside, and a terminal that is closed.
-_ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+#: What asks to end: a stop from outside, a terminal that is closed, and a scheduler's early warning.
+_ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, name))
 #: Set by a shell that asks for completions.
 _COMPLETING = "_LRTOOL_COMPLETE"
 
@@ -45,6 +45,7 @@ for _module, _name, _short in (
     (range_test, "range-test", "LR range test: where loss falls, where it explodes."),
     (train, "train", "Train under the schedule: curves, checkpoints, summary."),
     (tune, "tune", "Find the best peak LR by measuring."),
+    (transfer, "transfer", "The LR for a run too expensive to tune."),
     (sweep, "sweep", "Train many variants and seeds side by side; resumable."),
     (compare, "compare", "Compare runs: intervals, paired differences, a verdict."),
     (report, "report", "Write one HTML file that shows runs, offline."),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from lrtool import streams
+from lrtool import executors, streams
 from lrtool.printable import printable
 
 if TYPE_CHECKING:
@@ -108,6 +108,40 @@ AllowImportOption = Annotated[
 def engine_line(results: Mapping[str, Any]) -> str:
     """Which engine trained the most at once, and why."""
     return f"engine: {results['engine']['name']}: {results['engine']['reason']}"
+
+
+#: What each executor does, for the help.
+_EXECUTORS = "; ".join(f"{name}: {cls.does}" for name, cls in executors.EXECUTORS.kinds.items())
+
+ExecutorOption = Annotated[
+    str,
+    typer.Option(
+        "--executor",
+        metavar="|".join(executors.names()),
+        help=f"auto: processes for trials that train one by one, if that is worth it; {_EXECUTORS}.",
+    ),
+]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option("--workers", min=1, help="Jobs at once; unsaid: as many as cores, or as the cluster holds."),
+]
+RayAddressOption = Annotated[
+    str | None,
+    typer.Option(
+        "--ray-address",
+        metavar="auto|local|HOST:PORT",
+        help="With --executor ray: the cluster; unsaid: RAY_ADDRESS, or the one that this machine is part of.",
+        show_default=False,
+    ),
+]
+SlurmClusterOption = Annotated[
+    str,
+    typer.Option(
+        "--slurm-cluster",
+        metavar="slurm|local",
+        help="With --executor slurm: local plays the scheduler's part on this machine, to try it out.",
+    ),
+]
 
 
 def one_config(argument: Path | None, option: Path | None) -> Path | None:

@@ -1,4 +1,4 @@
-"""What `range-test` and `tune` do with --resume before anything is built."""
+"""What commands do with --resume before anything is built."""
 
 from __future__ import annotations
 
@@ -48,6 +48,22 @@ def resumed(
     if left.get("status") in _OVER and left.get("config_hash") == config.hash() and not force:
         raise typer.Exit(_nothing_to_do(folder, as_json))
     return folder, prepare(config, known)
+
+
+def opened_training(path: Path) -> RunFolder:
+    """The run to go on with; UsageError where it is none that can be."""
+    from lrtool.runs.folder import RunFolder
+
+    folder = RunFolder.open(path)
+    made_by = folder.command
+    if made_by in ("", "train", "smoke"):
+        return folder
+    remedy = f"write: lrtool {made_by} CONFIG to do it again"
+    if made_by == "sweep":
+        remedy = f"write: lrtool sweep --resume {path}"
+    elif made_by in ("range-test", "tune", "transfer"):
+        remedy = f"write: lrtool train CONFIG --lr-from {path} to train with the LR that it suggests"
+    raise UsageError(f"this is a {made_by} run; train goes on with runs of train", where=str(path), remedy=remedy)
 
 
 def _nothing_to_do(folder: RunFolder, as_json: bool) -> ExitCode:

@@ -12,12 +12,16 @@ from lrtool import executors
 from lrtool.cli.common import (
     AllowImportOption,
     ConfigOption,
+    ExecutorOption,
     JsonOption,
     OutputOption,
     QuietOption,
+    RayAddressOption,
     SeedOption,
     SetOption,
+    SlurmClusterOption,
     TimeLimitOption,
+    WorkersOption,
     add_comparison,
     add_run,
     allowed,
@@ -41,8 +45,6 @@ _SHOWN = 10
 _SHOWN_FAILURES = 5
 #: Trials that are compared unasked: more would take memory and many seconds.
 _MOST_COMPARED = 10_000
-#: What each executor does, for the help.
-_EXECUTORS = "; ".join(f"{name}: {cls.does}" for name, cls in executors.EXECUTORS.kinds.items())
 
 
 def command(
@@ -57,14 +59,10 @@ def command(
         bool, typer.Option("--retry-failed", help="With --resume: train again what failed.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan: trials, engines, time, memory.")] = False,
-    executor: Annotated[
-        str,
-        typer.Option(
-            metavar="|".join(executors.names()),
-            help=f"auto: processes for trials that train one by one, if that is worth it; {_EXECUTORS}.",
-        ),
-    ] = executors.AUTO,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes at once; unsaid: as many as cores.")] = None,
+    executor: ExecutorOption = executors.AUTO,
+    workers: WorkersOption = None,
+    ray_address: RayAddressOption = None,
+    slurm_cluster: SlurmClusterOption = "slurm",
     max_trials: Annotated[int, typer.Option("--max-trials", min=1, help="Refuse larger sweeps.")] = 100_000,
     time_limit: TimeLimitOption = None,
     overrides: SetOption = None,
@@ -99,7 +97,8 @@ def command(
     names = allowed(allow_import)
     if folder is not None:
         names = allowed_again(loaded.config, names)
-    options = Options(names, executor, workers, retry_failed)
+    options = Options(executor, workers, ray_address, slurm_cluster, names, retry_failed)
+    options.check()
     if dry_run:
         _plan(loaded, options, output, as_json)
         return

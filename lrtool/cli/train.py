@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -29,11 +29,14 @@ from lrtool.cli.common import (
     print_json,
     say,
 )
+from lrtool.cli.resuming import opened_training
 from lrtool.errors import ExitCode, UsageError
 from lrtool.status import Status
 
 if TYPE_CHECKING:
+    from lrtool.config.schema import Config
     from lrtool.experiments.observers import ObserverFactory
+    from lrtool.experiments.resuming.extending import Extension
     from lrtool.experiments.setup import Setup
     from lrtool.experiments.train import TrainingRun
     from lrtool.runs.folder import RunFolder
@@ -51,6 +54,19 @@ def command(
     ] = None,
     resume: ResumeOption = None,
     force: ForceOption = False,
+    extend: Annotated[
+        str | None,
+        typer.Option(
+            "--extend", metavar="3x", help="Go on with a finished RUN, given as CONFIG, to so many times its length."
+        ),
+    ] = None,
+    branch: Annotated[
+        Path | None,
+        typer.Option("--branch", metavar="RUN", help="Decay from a checkpoint of a run under wsd or a constant LR."),
+    ] = None,
+    at: Annotated[
+        int | None, typer.Option("--at", metavar="UPDATES", help="The checkpoint of --branch.  [default: the last]")
+    ] = None,
     init_from: Annotated[
         Path | None,
         typer.Option(
@@ -75,24 +91,32 @@ def command(
     from lrtool.report.terminal.progress import progress
 
     folder: RunFolder | None = None
+    extension: Extension | None = None
     with ExitStack() as held:
         if resume is not None:
             _alone(config or config_option, lr_from, init_from, seed, smoke)
-            folder = _opened(resume)
+            folder = opened_training(resume)
             # Before the model and the data are built: that may take a while, and a refusal should not.
             held.enter_context(folder.held())
             setup = _resumed(folder, overrides, allowed(allow_import), force)
             if setup is None:
                 raise typer.Exit(_nothing_to_do(folder, as_json))
+        elif extend is not None or branch is not None:
+            _alone(lr_from, init_from, seed, smoke, branch is not None and (config or config_option or extend))
+            given = branch or needed_config(config, config_option, "train --extend")
+            extension = _extension(given, extend, at, overrides, allowed(allow_import), force)
+            setup = extension.setup
         else:
             needs_resume(force)
+            if at is not None:
+                raise UsageError("--at says where --branch begins", where="--at", remedy="give that too")
             path = needed_config(config, config_option, "train")
             overrides = [*(overrides or ()), *_begins_with(init_from, init_partial)]
             setup = _fresh(path, lr_from, overrides, seed, allowed(allow_import))
         if not as_json:
             say(_lr_line(setup))
         with progress(f"{setup.config.name}: training", quiet=quiet or as_json) as watch:
-            run = _run(setup, folder, output, smoke, watch, force)
+            run = _run(setup, folder or extension, output, smoke, watch, force)
     add_run(setup.config.name, run.session.folder.path, run.session.summary())
     if as_json:
         print_json({**run.session.summary(), "folder": str(run.session.folder.path)})
@@ -128,22 +152,6 @@ def _fresh(
     return setup
 
 
-def _opened(path: Path) -> RunFolder:
-    """The run to go on with; UsageError where it is none that can be."""
-    from lrtool.runs.folder import RunFolder
-
-    folder = RunFolder.open(path)
-    made_by = folder.command
-    if made_by in ("", "train", "smoke"):
-        return folder
-    remedy = f"write: lrtool {made_by} CONFIG to do it again"
-    if made_by == "sweep":
-        remedy = f"write: lrtool sweep --resume {path}"
-    elif made_by in ("range-test", "tune", "transfer"):
-        remedy = f"write: lrtool train CONFIG --lr-from {path} to train with the LR that it suggests"
-    raise UsageError(f"this is a {made_by} run; train goes on with runs of train", where=str(path), remedy=remedy)
-
-
 def _begins_with(path: Path | None, partial: bool) -> list[str]:
     """The overrides that say which weights to begin with."""
     if path is None:
@@ -163,7 +171,21 @@ def _refused_alone() -> list[str]:
 
 
 def _resumed(folder: RunFolder, overrides: list[str] | None, allowed: frozenset[str], force: bool) -> Setup | None:
-    """The setup of the config in a run folder, None where it is over; it may run the code that it was started with.
+    """The setup of the config in a run folder, None where it is over."""
+    config, known = _as_started(folder, overrides, allowed, force)
+    left = _left(folder)
+    if left.get("status") in _OVER and left.get("config_hash") == config.hash():
+        return None
+
+    from lrtool.experiments.setup import prepare
+
+    return prepare(config, known)
+
+
+def _as_started(
+    folder: RunFolder, overrides: list[str] | None, allowed: frozenset[str], force: bool
+) -> tuple[Config, frozenset[str]]:
+    """The config in a run folder, and the code that it may run: that which it was started with.
 
     Of what the overrides change it refuses all that a run cannot go on with.
     """
@@ -176,15 +198,34 @@ def _resumed(folder: RunFolder, overrides: list[str] | None, allowed: frozenset[
         before = load_config(folder.config, code_beside=False)
         check_changes(before.model_dump(mode="json"), config.model_dump(mode="json"), str(folder.path))
     known = allowed_again(config, allowed)
-    left = folder.summary() if (folder.path / "summary.json").is_file() else {}
-    if left.get("status") in _OVER and left.get("config_hash") == config.hash():
-        return None
     # The run's own config says which LR, not why: that is in what it left behind.
-    config = config.lr_said(left.get("lr_from") or "as the run was started")
+    return config.lr_said(_left(folder).get("lr_from") or "as the run was started"), known
 
+
+def _left(folder: RunFolder) -> dict[str, Any]:
+    return folder.summary() if (folder.path / "summary.json").is_file() else {}
+
+
+def _extension(
+    path: Path, length: str | None, at: int | None, overrides: list[str] | None, allowed: frozenset[str], force: bool
+) -> Extension:
+    """A longer run than the one in this folder, or without a length its decay."""
+    if path.is_file():
+        raise UsageError(
+            "--extend goes on with a run", where=str(path), remedy="give its folder, as outputs/NAME/latest"
+        )
+    folder = opened_training(path)
+    config, known = _as_started(folder, overrides, allowed, force)
+
+    from lrtool.experiments.resuming.extending import branched, extended
     from lrtool.experiments.setup import prepare
 
-    return prepare(config, known)
+    setup = prepare(config, known)
+    if length is None:
+        return branched(setup, folder, at, force)
+    if at is not None:
+        raise UsageError("--at says where --branch begins", where="--at", remedy="leave it out")
+    return extended(setup, folder, length, force)
 
 
 def _nothing_to_do(folder: RunFolder, as_json: bool) -> ExitCode:
@@ -213,19 +254,27 @@ def _lr_line(setup: Setup) -> str:
 def _alone(*others: object) -> None:
     if any(others):
         raise UsageError(
-            "--resume goes on with the run as it was configured",
+            "--resume, --extend and --branch go on with the run as it was configured",
             remedy="leave out CONFIG, --seed, --lr-from, --init-from and --smoke, or start a new run; its length and"
             " schedule may change, as with --set train.duration=40ep",
         )
 
 
 def _run(
-    setup: Setup, folder: RunFolder | None, output: Path, smoke: bool, watch: ObserverFactory, force: bool
+    setup: Setup,
+    before: RunFolder | Extension | None,
+    output: Path,
+    smoke: bool,
+    watch: ObserverFactory,
+    force: bool,
 ) -> TrainingRun:
-    from lrtool.experiments.train import resume_training, run_smoke, run_training
+    from lrtool.experiments.resuming.extending import Extension
+    from lrtool.experiments.train import extend_training, resume_training, run_smoke, run_training
 
-    if folder is not None:
-        return resume_training(setup, folder, watch, force)
+    if isinstance(before, Extension):
+        return extend_training(before, output, watch)
+    if before is not None:
+        return resume_training(setup, before, watch, force)
     return (run_smoke if smoke else run_training)(setup, output, watch)
 
 

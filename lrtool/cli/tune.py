@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lrtool import executors
 from lrtool.cli.advice import Given
 from lrtool.cli.common import (
     AllowImportOption,
     ConfigArgument,
     ConfigOption,
     EngineOption,
+    ExecutorOption,
     ForceOption,
     JsonOption,
     MethodsOption,
     OutputOption,
     QuietOption,
+    RayAddressOption,
     ResumeOption,
     SeedOption,
     SetOption,
+    SlurmClusterOption,
     TimeLimitOption,
+    WorkersOption,
     add_run,
     allowed,
     budget_runs,
@@ -29,7 +35,6 @@ from lrtool.cli.common import (
     load,
     needed_config,
     needs_resume,
-    one_config,
     print_json,
     say,
 )
@@ -65,6 +70,10 @@ def command(
         ),
     ] = None,
     engine: EngineOption = "auto",
+    executor: ExecutorOption = executors.AUTO,
+    workers: WorkersOption = None,
+    ray_address: RayAddressOption = None,
+    slurm_cluster: SlurmClusterOption = "slurm",
     methods: MethodsOption = False,
     resume: ResumeOption = None,
     force: ForceOption = False,
@@ -77,18 +86,18 @@ def command(
     quiet: QuietOption = False,
 ) -> None:
     """Find the best peak LR for this task, optimizer, schedule and length of training."""
+    executors.check(executor, "--executor")
     _target(write)
-    progress = not (quiet or as_json)
 
     from lrtool.api.tune import resumed_tune, tune
     from lrtool.config.started import remember
 
     if resume is not None:
-        others = (one_config(config, config_option), budget, schedules, methods, overrides, seed is not None)
-        others = (*others, engine != "auto")
-        folder, setup = resumed(resume, "tune", others, allowed(allow_import), force, as_json)
+        new = (config, config_option, budget, schedules, methods, overrides, seed is not None, engine != "auto")
+        asked = (*new, executor != executors.AUTO)
+        folder, setup = resumed(resume, "tune", asked, allowed(allow_import), force, as_json)
         path, checked = folder.config, setup.config
-        answer = resumed_tune(setup, folder, progress, force)
+        answer = resumed_tune(setup, folder, not (quiet or as_json), force)
     else:
         needs_resume(force)
         path = needed_config(config, config_option, "tune")
@@ -101,23 +110,30 @@ def command(
             budget=runs,
             allow_import=allowed(allow_import),
             engine=engine,
-            progress=progress,
+            executor=executor,
+            workers=workers,
+            ray_address=ray_address,
+            slurm_cluster=slurm_cluster,
+            progress=not (quiet or as_json),
             output=output,
         )
     run, result = answer.made()
     given = Given(path, overrides, seed, allow_import, output)
-    found = result.best.response.lr is not None
-    if write is not None and found:
+    if write is not None and result.best.response.lr is not None:
         _write(write, given, checked, result.best)
     add_run(checked.name, run.folder.path, run.summary())
     if as_json:
         print_json({**run.summary(), "folder": str(run.folder.path)})
     else:
-        say("\n".join([_answer(run, result), *(f"note: {note}" for note in answer.said if resume is not None)]))
-        for line in _what_next(given, run, checked, result.best, write):
-            say(line)
+        notes = [f"note: {note}" for note in answer.said] if resume is not None else []
+        _show([_answer(run, result), *notes, *_what_next(given, run, checked, result.best, write)])
     if run.status is Status.DIVERGED:
         raise typer.Exit(ExitCode.DIVERGED)
+
+
+def _show(parts: Iterable[str]) -> None:
+    for part in parts:
+        say(part)
 
 
 def _what_next(given: Given, run: Session, checked: Config, best: Tuned, write: Path | None) -> list[str]:

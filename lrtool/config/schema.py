@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from lrtool import optimizers, schedules
 from lrtool.config.document import write_yaml
-from lrtool.config.settings import InFolder, InitSettings, RangeTestSettings, TrainSettings, digest
+from lrtool.config.settings import ClusterSettings, InFolder, InitSettings, RangeTestSettings, TrainSettings, digest
 from lrtool.loggers import LOGGERS, Logger
 from lrtool.optimizers import Optimizer
 from lrtool.schedules import Schedule
@@ -38,7 +38,7 @@ else:
     AnySchedule = schedules.KINDS.annotation()
 
 #: Keys that say what a run is called, where it trains and who hears of it, not what it computes.
-_NOT_HASHED = frozenset({"name", "device", "logging"})
+_NOT_HASHED = frozenset({"name", "device", "logging", "cluster"})
 
 #: Keys that name a file, or an object in one.
 _FILES = frozenset({"path", "file", "use"})
@@ -79,6 +79,9 @@ class Config(InFolder):
     train: TrainSettings = Field(default_factory=TrainSettings, description="How long and how to train.")
     range_test: RangeTestSettings = Field(default_factory=RangeTestSettings, description="The LR range test.")
     logging: AnyLoggers = Field((), description="What else hears of a run, besides its folder.")
+    cluster: ClusterSettings = Field(
+        default_factory=ClusterSettings, description="What trials need on a cluster (sweep, tune)."
+    )
 
     _lr_source: str = PrivateAttr("")
 
@@ -152,9 +155,9 @@ class Config(InFolder):
         return digest(_without_folders(self.model_dump(mode="json", exclude=set(_NOT_HASHED))))
 
 
-def without_logging(base: dict[str, Any]) -> dict[str, Any]:
-    """The data of a config without its loggers, which change nothing of what is computed."""
-    return {key: value for key, value in base.items() if key != "logging"}
+def computed(base: dict[str, Any]) -> dict[str, Any]:
+    """The data of a config without its loggers and what it needs on a cluster: they change nothing of the results."""
+    return {key: value for key, value in base.items() if key not in ("logging", "cluster")}
 
 
 def _without_folders(data: Any) -> Any:

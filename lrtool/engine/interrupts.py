@@ -1,4 +1,4 @@
-"""Handling of SIGINT, SIGTERM and SIGHUP: they wait for the end of an update, so that what is saved then is whole."""
+"""Handling of signals to stop: they wait for the end of an update, so that what is saved then is whole."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from types import FrameType
 
 from lrtool.errors import Interrupted
 
-#: Ctrl-C, a stop from outside, and (where the system has it) a terminal that is closed.
-_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+#: Ctrl-C, a stop from outside, and (where the system has them) a terminal that is closed, a scheduler's early warning.
+_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, name))
 
 
 class Interrupts:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from lrtool.executors.base import Executor
+from lrtool.executors.base import Executor, Requirements
 from lrtool.scanning import Scanned
 
-__all__ = ["AUTO", "EXECUTORS", "Executor", "asked_for", "check", "names", "unasked"]
+__all__ = ["AUTO", "EXECUTORS", "Executor", "Requirements", "asked_for", "check", "names", "unasked"]
 
 #: Every executor by its name.
 EXECUTORS: Scanned[Executor] = Scanned(Executor, __name__, "executor")
@@ -24,10 +24,10 @@ def check(name: str, where: str | None = None) -> None:
         raise EXECUTORS.unknown(name, also=(AUTO,), where=where)
 
 
-def asked_for(name: str, workers: int | None) -> Executor | None:
-    """The executor of this name; None where it is left open."""
+def asked_for(name: str, workers: int | None, requirements: Requirements | None = None) -> Executor | None:
+    """The executor of this name, started; None where it is left open."""
     check(name)
-    return None if name == AUTO else EXECUTORS[name].start(workers)
+    return None if name == AUTO else EXECUTORS[name].start(workers, requirements or Requirements())
 
 
 def unasked(updates: float, workers: int | None) -> Executor:
@@ -36,7 +36,7 @@ def unasked(updates: float, workers: int | None) -> Executor:
     Among equals it is this process, which starts nothing.
     """
     worth = [
-        cls.start(workers)
+        cls.start(workers, Requirements())
         for cls in EXECUTORS.kinds.values()
         if cls.worth_from is not None and updates >= cls.worth_from
     ]

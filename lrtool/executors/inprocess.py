@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import ClassVar, Self
 
-from lrtool.executors.base import Executor, J, R, Work
+from lrtool.executors.base import Executor, J, R, Requirements, Rest, Work, whole
 
 
 class InProcess(Executor):
@@ -17,7 +17,7 @@ class InProcess(Executor):
     worth_from: ClassVar[int | None] = 0
 
     @classmethod
-    def start(cls, workers: int | None) -> Self:
+    def start(cls, workers: int | None, requirements: Requirements) -> Self:
         """The only one there is: a process does one job at a time, whatever is asked for."""
         return cls()
 
@@ -27,7 +27,12 @@ class InProcess(Executor):
         return 1
 
     def run(
-        self, work: Work[J, R], jobs: Sequence[J], report: Callable[[R], None], lost: Callable[[J, str], None]
+        self,
+        work: Work[J, R],
+        jobs: Sequence[J],
+        report: Callable[[R], None],
+        lost: Callable[[J, str], None],
+        rest: Rest[J, R] = whole,
     ) -> None:
         """Do every job; nothing can be lost that this process survives."""
         for job in jobs:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from lrtool.executors.base import Executor, J, R, Work, WorkError
+from lrtool.executors.base import Executor, J, R, Requirements, Rest, Work, WorkError, whole
 from lrtool.safe_path import SAFE
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class LocalProcesses(Executor):
         self._workers = workers or cores()
 
     @classmethod
-    def start(cls, workers: int | None) -> Self:
+    def start(cls, workers: int | None, requirements: Requirements) -> Self:
         """With so many processes; unsaid, one for each core."""
         return cls(workers)
 
@@ -52,13 +52,16 @@ class LocalProcesses(Executor):
         return self._workers
 
     def run(
-        self, work: Work[J, R], jobs: Sequence[J], report: Callable[[R], None], lost: Callable[[J, str], None]
+        self,
+        work: Work[J, R],
+        jobs: Sequence[J],
+        report: Callable[[R], None],
+        lost: Callable[[J, str], None],
+        rest: Rest[J, R] = whole,
     ) -> None:
         """Do every job."""
         # Not at module level: what lists the executors for `lrtool --help` need not have it.
         from lrtool.children import GONE, heard
-
-        # Not at module level: what lists the executors for `lrtool --help` need not have it.
 
         waiting = deque(jobs)
         busy: dict[Child, J] = {}
@@ -81,8 +84,7 @@ class LocalProcesses(Executor):
     def _hired(self, work: Work[J, R]) -> Child:
         from lrtool.children import Child
 
-        threads = str(max(1, cores() // max(1, self.workers)))
-        with _environment({**dict.fromkeys(_THREADS, threads), **SAFE}):
+        with environment({**thread_settings(max(1, cores() // max(1, self.workers))), **SAFE}):
             return Child("spawn", _serve, work)
 
 
@@ -106,8 +108,13 @@ def _over(child: Child, message: Any, job: J, report: Callable[[Any], None], los
     return bool(kind == "done")
 
 
+def thread_settings(count: int) -> dict[str, str]:
+    """Environment variables by which numerical libraries use so many threads."""
+    return dict.fromkeys(_THREADS, str(count))
+
+
 @contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
+def environment(values: dict[str, str]) -> Iterator[None]:
     """Environment variables that a process started inside inherits."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)

@@ -9,12 +9,14 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from lrtool.engine import clock
+from lrtool.engine.choice import Chooser
 from lrtool.engine.cost import calibration
 from lrtool.engine.cost.amount import Amount, validations
 from lrtool.engine.cost.calibration import Seconds
 from lrtool.engine.loop.speeds import LoopSpeed
 from lrtool.engine.trials import EngineName
 from lrtool.experiments.engines import Engines
+from lrtool.experiments.resuming.search_memory import SearchMemory
 from lrtool.experiments.runner import TrialRunner
 from lrtool.experiments.setup import Setup
 
@@ -66,9 +68,9 @@ class Budget:
         self._began, self._clock = clock.worked(), time.perf_counter()
         self._example = setup.trial(setup.config.seed, setup.config.optimizer.lr)
         chooser = engines.chooser(setup.task, self._example, setup.recipe)
-        self._memory, self._before = runner.memory, runner.memory.spent
-        # Measured once: what goes on plans with the speed that it began with.
-        self._key, speed = chooser.key, LoopSpeed(**self._memory.decide("speed", lambda: dict(vars(chooser.speed))))
+        self._memory: SearchMemory = getattr(runner, "memory", None) or SearchMemory()
+        self._before = self._memory.spent
+        self._key, speed = chooser.key, self._speed(chooser)
         self._memory.clock = lambda: self.spent_seconds
         every = setup.config.train.eval_every
         self._validations = validations(
@@ -79,6 +81,15 @@ class Budget:
         self.runs = runs if runs is not None else max(usual.runs, coarse(usual.seconds / self.one, usual.step))
         self.limit = self.runs
         self.cut = False
+
+    def _speed(self, chooser: Chooser) -> LoopSpeed:
+        """Measured once: what goes on plans with the speed that it began with."""
+        before = self._memory.recall("speed")
+        if before is not None:
+            return LoopSpeed(**before)
+        speed = chooser.speed
+        self._memory.remember("speed", dict(vars(speed)))
+        return speed
 
     def scaled(self, calls: Callable[[float], Sequence[Amount]], part: float = 1.0) -> Seconds:
         """Set `limit`, so that what it holds (`calls`) takes no longer than a part of the budget; how long that is."""

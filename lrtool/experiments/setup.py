@@ -26,11 +26,15 @@ from lrtool.units import Duration, PerUpdate
 
 @dataclass(frozen=True)
 class Setup:
-    """A config, built: everything that is the same for all trials of a command."""
+    """A config, built: everything that is the same for all trials of a command.
+
+    `lent`: it stands for objects of the user's own, which nobody can make again to go on with.
+    """
 
     config: Config
     task: Task
     recipe: Recipe
+    lent: bool = False
 
     @property
     def updates_per_epoch(self) -> int:

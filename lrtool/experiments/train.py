@@ -22,7 +22,8 @@ from lrtool.errors import LrtoolError
 from lrtool.experiments.final import final_and_best
 from lrtool.experiments.observers import ObserverFactory, Observers
 from lrtool.experiments.recording import MetricsRecorder, known_rows
-from lrtool.experiments.resuming.going_on import MADE_WITH, Resumed, accept, resumed
+from lrtool.experiments.resuming.extending import Extension
+from lrtool.experiments.resuming.going_on import KEPT_FOLDER, MADE_WITH, Resumed, accept, resumed
 from lrtool.experiments.resuming.made_with import made_with
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.setup import Setup
@@ -36,7 +37,7 @@ from lrtool.tasks.base import Task
 
 #: Updates of a smoke run: enough for an evaluation, a checkpoint and a resume on the way.
 SMOKE_STEPS = 6
-#: Checkpoints that are kept besides the best weights.
+#: The newest checkpoints that are kept, besides the best weights and those of `KEPT_FOLDER`.
 KEPT = 2
 #: What `checkpoint_every: auto` may take of a run's time.
 _SAVING = 0.02
@@ -79,6 +80,15 @@ def resume_training(setup: Setup, folder: RunFolder, watch: ObserverFactory, for
         found = resumed(setup, plan.trial, plan.recipe, folder, force)
         run = _train(plan, folder, watch, accept(found, setup) if found is not None else None)
     return run if found is not None else replace(run, notes=(_BEGUN_AGAIN, *run.notes))
+
+
+def extend_training(extension: Extension, output: Path, watch: ObserverFactory) -> TrainingRun:
+    """Go on from another run's checkpoint in a new run folder, which holds all of it; that run stays as it is."""
+    plan = _Plan.of(extension.setup)
+    folder = RunFolder.create(output, extension.setup.config.name, "train")
+    with folder.held():
+        checkpoint.save(folder.checkpoints, extension.start.checkpoint, KEPT)
+        return _train(plan, folder, watch, extension.start)
 
 
 def run_smoke(setup: Setup, output: Path, watch: ObserverFactory) -> TrainingRun:
@@ -143,6 +153,11 @@ class _Plan:
             *["grad_norm"] * self.recipe.record_grad_norm,
         )
 
+    @property
+    def stable(self) -> int | None:
+        """Updates after which the LR begins to fall, where it was constant: that checkpoint is kept, to branch off."""
+        return self.trial.curves["lr"].stable
+
     def known(self, found: Resumed | None) -> list[dict[str, float]] | None:
         """The rows that the metrics of a run that goes on have already; None of a new one."""
         if found is None:
@@ -176,7 +191,8 @@ def _train(plan: _Plan, folder: RunFolder, watch: ObserverFactory, found: Resume
                 _so_far(plan, run)
                 raise
         run.results = {"continued": found.continued if found else []}
-        notes = (*(found.notes if found else ()), *_mended(writer), *new, *_concluded(plan, run, trace))
+        mended = [] if found and found.elsewhere else _mended(writer)
+        notes = (*(found.notes if found else ()), *mended, *new, *_concluded(plan, run, trace))
         for note in notes:
             _LOG.info(note)
     return TrainingRun(run, trace, notes)
@@ -194,11 +210,15 @@ def _engine(
         recorder.settle()
         if not made:
             made.update(made_with(plan.setup))
-        checkpoint.save(folder.checkpoints, replace(state, details={**state.details, MADE_WITH: made}), KEPT)
+        state = replace(state, details={**state.details, MADE_WITH: made})
+        checkpoint.save(folder.checkpoints, state, KEPT)
+        if state.step == plan.stable:
+            checkpoint.save(folder.checkpoints / KEPT_FOLDER, state, keep=None)
 
     return LoopEngine(
         checkpoint=keep,
         checkpoint_every=plan.checkpoint_every,
+        checkpoint_at=[plan.stable] if plan.stable is not None else [],
         save_budget=SaveBudget(_SAVING, small_file) if plan.sparing else None,
         resume={0: found.checkpoint} if found else {},
         best=lambda _, best: _save_best(folder, best),

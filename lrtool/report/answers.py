@@ -17,7 +17,9 @@ def answer(summary: Mapping[str, Any]) -> str:
     'No LR is suggested: too short.'
     """
     command = str(summary.get("command", ""))
-    says = {"range-test": _range_test, "tune": _tune, "train": _train, "sweep": _sweep}.get(command)
+    says = {"range-test": _range_test, "tune": _tune, "transfer": _transfer, "train": _train, "sweep": _sweep}.get(
+        command
+    )
     return says(summary) if says is not None else f"The run {summary.get('status', 'has no summary yet')}."
 
 
@@ -32,6 +34,11 @@ def _tune(summary: Mapping[str, Any]) -> str:
     return _suggested(
         "Best peak LR", 95, summary, (f" under {kind}" if kind else "") + (f"; expected loss {loss}" if loss else "")
     )
+
+
+def _transfer(summary: Mapping[str, Any]) -> str:
+    at = ", ".join(f"{key} {_value(value)}" for key, value in (summary.get("target") or {}).items())
+    return _suggested("LR", 95, summary, f", for {at}" if at else "")
 
 
 def _suggested(what: str, percent: int, summary: Mapping[str, Any], more: str) -> str:

@@ -37,7 +37,7 @@ class Summary(BaseModel):
 
 
 class SuggestionSummary(Summary):
-    """What `range-test` and `tune` add: an LR or null (then `reason` says why), its interval, the bounds."""
+    """What `range-test`, `tune` and `transfer` add: an LR, or null and the `reason`; its interval, the bounds."""
 
     suggested_lr: float | None = None
     interval: list[float | None] | None = None
@@ -65,7 +65,12 @@ class TrainSummary(Summary):
     validation_share: float | None = None
 
 
-_MODELS: dict[str, type[Summary]] = {"range-test": SuggestionSummary, "tune": SuggestionSummary, "train": TrainSummary}
+_MODELS: dict[str, type[Summary]] = {
+    "range-test": SuggestionSummary,
+    "tune": SuggestionSummary,
+    "transfer": SuggestionSummary,
+    "train": TrainSummary,
+}
 
 
 def summary(

@@ -28,6 +28,8 @@ class Binding:
         return dataclasses.replace(self, steps=steps)
 
 
+#: Values that differ by no more than this part are one.
+_ALIKE = 1e-12
 #: Steps evaluated at once: a formula's intermediate arrays then stay in the processor's cache.
 _BLOCK = 1 << 14
 
@@ -70,6 +72,18 @@ class Curve:
     def scaled(self, by: float) -> Curve:
         """The same curve times a number."""
         return Curve(lambda t: self.values(t) * by, self.steps, self.peak * by)
+
+    @property
+    def stable(self) -> int | None:
+        """Updates up to the end of the constant phase at the highest value, after which the curve falls.
+
+        None where there is no such phase of at least 3 updates and a tenth of the run, or it lasts to the end.
+        """
+        values = self.table()
+        at_top = values >= values.max() * (1 - _ALIKE)
+        end = int(np.flatnonzero(at_top)[-1]) + 1
+        begin = end - int(np.argmin(np.append(at_top[:end][::-1], False)))
+        return end if end < self.steps and end - begin >= max(3, self.steps / 10) else None
 
     def table(self) -> Array:
         """The values of updates 0 … steps−1, shape (steps,)."""

@@ -123,6 +123,12 @@ def allows(target: str, context: BuildContext) -> bool:
     return code == "torch.optim" or any(f"{code}.".startswith(f"{entry}.") for entry in context.allow_import)
 
 
+def allowing(path: Path, context: BuildContext) -> Path | None:
+    """The folder by which the code of a file may run; None where it may not."""
+    there = path.resolve()
+    return next((folder for folder in _folders(context) if _is_within(there, folder)), None)
+
+
 def needed(target: str, context: BuildContext) -> str:
     """What `--allow-import` has to name for a target: the folder of its file, or its package."""
     code = target.rpartition(":")[0] or target

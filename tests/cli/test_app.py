@@ -136,7 +136,9 @@ def test_a_full_disk_is_told_with_its_own_exit_code():
     assert done.stderr == "error: output could not be written: No space left on device; make room on the disk\n"
 
 
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+@pytest.mark.parametrize(
+    ("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGUSR1, 143)]
+)
 def test_a_signal_stops_a_run_resumably(config, sent, code):
     path = config([("duration: 3ep", "duration: 200000, eval_every: 0, checkpoint_every: 0")])
     process = subprocess.Popen(

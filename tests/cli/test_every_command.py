@@ -35,6 +35,7 @@ TRIED = {
     ("schema",): [],
     ("sweep",): ["s.yaml", "--dry-run"],
     ("theory", "bound"): ["cosine", "linear", "--steps", "10"],
+    ("transfer",): ["--points", "p.csv", "--to", "batch=512", "-o", "out"],
     ("train",): ["c.yaml", "-o", "out"],
     ("tune",): ["c.yaml", "-o", "out", "--budget", "30"],
 }
@@ -55,6 +56,8 @@ def trained(tmp_path_factory):
         "name: small\nmodel: {kind: linear}\ndata: {kind: spirals, samples: 240, batch_size: 24}\n"
         "optimizer: {kind: sgd, lr: 0.1}\nrange_test: {steps: 20, seeds: 1}\ntrain: {duration: 10}\n"
     )
+    rows = [f"{batch},{lr},{1 + lr * batch}" for batch in (1, 2, 4) for lr in (0.1, 0.2, 0.4)]
+    (folder / "p.csv").write_text("\n".join(["batch,lr,loss", *rows]))
     (folder / "s.yaml").write_text("base: c.yaml\ngrid: {schedule: [cosine, constant]}\nseeds: 2\n")
     assert run(["train", str(folder / "c.yaml"), "--output", str(folder / "out"), "--quiet"]) == 0
     return folder

@@ -21,7 +21,7 @@ from lrtool.config.sweep.twins import MOST, KindsOfKeys, Twins, said_of_idle, sa
 #: Different problems that are worth showing at once, and combinations that are looked at for them.
 _SHOWN, _LOOKED = 20, 500
 #: Keys of a config that are the same for all trials, or have a section of their own in a sweep.
-_FIXED = ("extends", "seed", "name", "device", "logging")
+_FIXED = ("extends", "seed", "name", "device", "logging", "cluster")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator, m
 
 from lrtool.analysis.pruning import PRUNERS, Pruner
 from lrtool.config.document import write_yaml
-from lrtool.config.schema import AnyLoggers, json_schema, without_logging
+from lrtool.config.schema import AnyLoggers, computed, json_schema
 from lrtool.config.settings import InFolder, Settings, digest
 
 #: What a variant, or one combination of values, sets: dotted keys of the base's config, with their values.
@@ -222,7 +222,7 @@ class SweepConfig(InFolder):
     def hash(self) -> str:
         """Twelve hex digits that are the same for sweeps that compute the same."""
         data = self.model_dump(mode="json", exclude={"name", "logging"})
-        return digest({**data, "base": without_logging(data["base"])})
+        return digest({**data, "base": computed(data["base"])})
 
 
 def sweep_schema() -> dict[str, Any]:

@@ -7,6 +7,7 @@ stands in a journal beside them, to which each checkpoint appends what is new; i
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
@@ -56,8 +57,8 @@ class Checkpoint:
         return {name.removeprefix(f"{prefix}/"): t for name, t in self.tensors.items() if name.startswith(f"{prefix}/")}
 
 
-def save(folder: Path, checkpoint: Checkpoint, keep: int = 1) -> Path:
-    """Write a checkpoint into a folder, then remove all but the newest `keep`; gives the path of its JSON file.
+def save(folder: Path, checkpoint: Checkpoint, keep: int | None = 1) -> Path:
+    """Write a checkpoint into a folder, then remove all but the newest `keep` (None: none); gives its JSON file's path.
 
     Raises OutputError where the folder cannot be written, UsageError where it is a link; the older checkpoints are then
     still there.
@@ -79,7 +80,7 @@ def save(folder: Path, checkpoint: Checkpoint, keep: int = 1) -> Path:
     }
     # The manifest last: where it is, all is there.
     write_together(folder, {**files, f"{stem}.sha256": manifest_of(files)})
-    for old in _all(folder)[:-keep]:
+    for old in _all(folder)[: -keep if keep else 0]:
         _remove(old)
     return folder / f"{stem}.json"
 
@@ -93,6 +94,15 @@ def amend(path: Path, details: Mapping[str, Any]) -> None:
     }
     if document["schema"] != _WHOLE:
         write_together(path.parent, {path.name: files[path.name], f"{path.stem}.sha256": manifest_of(files)})
+
+
+def found(folder: Path) -> list[Checkpoint]:
+    """Every checkpoint of a folder that is not damaged, the newest first."""
+    usable = []
+    for path in reversed(_all(folder)):
+        with contextlib.suppress(DamagedError):
+            usable.append(load(path))
+    return usable
 
 
 def latest(folder: Path) -> Path | None:

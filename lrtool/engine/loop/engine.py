@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -32,8 +32,8 @@ class LoopEngine:
 
     Hooks get the trial's number first. `checkpoint` receives the state every `checkpoint_every` updates
     (0: never on the way), when a signal stops the run, and at the end. `save_budget` leaves out those on the way for
-    which there is no time. `resume` holds the checkpoints that trials go on from. `best` receives the best weights when
-    a trial ends.
+    which there is no time, but none of those after `checkpoint_at` updates. `resume` holds the checkpoints that trials
+    go on from. `best` receives the best weights when a trial ends.
 
     Several workers are processes with one thread each (one worker does where processes cannot be forked); they share
     the task's data, and there are no hooks then: ValueError if there are.
@@ -44,6 +44,7 @@ class LoopEngine:
 
     checkpoint: Callable[[int, Checkpoint], None] | None = None
     checkpoint_every: int = 0
+    checkpoint_at: Collection[int] = ()
     save_budget: SaveBudget | None = None
     resume: Mapping[int, Checkpoint] = field(default_factory=dict)
     best: Callable[[int, Best], None] | None = None
@@ -96,7 +97,8 @@ class LoopEngine:
         while training.step < training.trial.steps:
             self._stop_if_asked(number, training, check)
             start, known = trace.steps, len(trace.evaluations)
-            alive = training.advance(self.checkpoint_every if self._may_save(training, _AHEAD) else 0)
+            every = self.checkpoint_every if self._may_save(training, _AHEAD) else 0
+            alive = training.advance(every, self.checkpoint_at)
             queue.recorded(number, trace, start)
             if not alive:
                 return
@@ -114,9 +116,9 @@ class LoopEngine:
             raise
 
     def _checkpoint_if_due(self, number: int, training: Training) -> None:
-        at_end = training.step == training.trial.steps
+        surely = training.step == training.trial.steps or training.step in self.checkpoint_at
         due = self.checkpoint_every and training.step % self.checkpoint_every == 0
-        if at_end or (due and self._may_save(training)):
+        if surely or (due and self._may_save(training)):
             self._save(number, training)
 
     def _may_save(self, training: Training, ahead: float = 0.0) -> bool:

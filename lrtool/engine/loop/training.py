@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Any
@@ -78,16 +78,17 @@ class Training:
         """Bytes of a snapshot, roughly: the model, and twice as much of the optimizer and the best weights."""
         return 3 * sum(t.numel() * t.element_size() for t in (*self.model.parameters(), *self.model.buffers()))
 
-    def advance(self, stop_every: int = 0) -> bool:
+    def advance(self, stop_every: int = 0, stop_at: Iterable[int] = ()) -> bool:
         """Do a chunk of updates; False if the trial diverged in it.
 
-        A chunk ends at the next evaluation, at the next multiple of `stop_every` (0: none) and at the end, at
-        the latest; where else depends on the speed, and no result depends on that.
+        A chunk ends at the next evaluation, at the next multiple of `stop_every` (0: none), at the next of `stop_at`
+        and at the end, at the latest; where else depends on the speed, and no result depends on that.
         """
         end = min(self.step + self._recorder.chunk, self.trial.steps)
         for every in (self.recipe.eval_every, stop_every):
             if every:
                 end = min(end, (self.step // every + 1) * every)
+        end = min([end, *(at for at in stop_at if at > self.step)])
         columns = self._columns(self.step, end)
         self._recorder.begin(columns)
         fits = all(self._timed_update(lr, values) for lr, values in _rows(columns, self._fixed))

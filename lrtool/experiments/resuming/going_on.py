@@ -16,6 +16,8 @@ from lrtool.experiments.setup import Setup
 from lrtool.runs.folder import RunFolder
 from lrtool.status import Status
 
+#: The folder, among a run's checkpoints, of those that stay: where an LR that was constant begins to fall.
+KEPT_FOLDER = "kept"
 #: What is kept of what a checkpoint was made with, among its details.
 MADE_WITH = "made_with"
 
@@ -24,13 +26,15 @@ MADE_WITH = "made_with"
 class Resumed:
     """A training that goes on: from which checkpoint, and what is to be said of it.
 
-    `continued`: what was said each time it went on on another curve; `new`: the last of it. `notes`: what was damaged.
+    `elsewhere`: in another folder than that of the checkpoint, where nothing is yet. `continued`: what was said each
+    time it went on on another curve; `new`: the last of it. `notes`: what was damaged.
     """
 
     path: Path
     checkpoint: Checkpoint
     continued: list[str]
     notes: tuple[str, ...]
+    elsewhere: bool = False
 
     @property
     def new(self) -> list[str]:
@@ -57,16 +61,14 @@ def resumed(setup: Setup, trial: Trial, recipe: Recipe, folder: RunFolder, force
     if checkpoint.latest(folder.checkpoints) is None and not finished:
         return None
     path, found, damaged = checkpoint.newest_usable(folder.checkpoints)
-    changed = _changed(setup, folder, found)
-    if changed and not force:
-        raise refusal(changed, str(folder.path))
+    changed = unchanged(setup, folder, found, force)
     if force:
         found = _adopted(found, setup, trial, recipe)
     continued = _continued(setup, trial, recipe, found)
     notes = [f"{error}" for error in damaged]
     if damaged:
         notes.append(f"{path.name}, after {found.step} updates, is used instead; what came after it is trained again")
-    notes += [f"gone on with --force though changed: {each}" for each in changed]
+    notes += changed
     return Resumed(path, found, continued, tuple(notes))
 
 
@@ -83,12 +85,18 @@ def accept(resumed: Resumed, setup: Setup) -> Resumed:
     return replace(resumed, checkpoint=replace(resumed.checkpoint, details=details))
 
 
-def _changed(setup: Setup, folder: RunFolder, found: Checkpoint) -> list[str]:
-    """What was changed behind the run's back; checkpoints of older versions do not say what they were made with."""
+def unchanged(setup: Setup, folder: RunFolder, found: Checkpoint, force: bool) -> list[str]:
+    """Raise UsageError where config, code or data were changed behind the run's back; with `force` give it in words.
+
+    Checkpoints of older versions do not say what they were made with.
+    """
     then = found.details.get(MADE_WITH)
     if then is None:
         return []
-    return changes(then, setup, load_config(folder.config, code_beside=False))
+    changed = changes(then, setup, load_config(folder.config, code_beside=False))
+    if changed and not force:
+        raise refusal(changed, str(folder.path))
+    return [f"gone on with --force though changed: {each}" for each in changed]
 
 
 def _adopted(found: Checkpoint, setup: Setup, trial: Trial, recipe: Recipe) -> Checkpoint:

@@ -27,7 +27,7 @@ def made_with(setup: Setup, free: Sequence[str] = _FREE) -> dict[str, Any]:
         "lrtool": __version__,
         "configs": [plain(setup.config, free)],
         "code": code_digests(setup.config),
-        "data": data_digest(setup.task),
+        "data": {} if setup.lent else data_digest(setup.task),
     }
 
 

@@ -39,7 +39,8 @@ class SearchMemory:
         self._traces: dict[int, tuple[dict[str, Any], dict[str, Any]]] = {}
         self._asked: Counter[str] = Counter()
         self.begun: dict[str, Any] | None = None
-        self.spent, self.clock = 0.0, lambda: 0.0
+        self.spent = 0.0
+        self.clock: Callable[[], float] = float
         for record in records:
             self._take(record)
 
@@ -122,9 +123,7 @@ class SearchMemory:
         if self._journal is None:
             return
         text = json.dumps({**document, "spent": self.clock()}).encode()
-        self._journal.append(
-            safetensors.numpy.save({**(columns or {}), _DOCUMENT: np.frombuffer(text, dtype=np.uint8)})
-        )
+        self._journal.append(_record({**(columns or {}), _DOCUMENT: np.frombuffer(text, dtype=np.uint8)}))
 
     def _take(self, record: bytes) -> None:
         columns = safetensors.numpy.load(record)
@@ -148,6 +147,10 @@ class TraceKeeper(Observer):
         """Remember it, unless it was stopped or failed."""
         if trace.status.is_measured:
             self._memory.keep(trial, trace)
+
+
+def _record(columns: dict[str, Any]) -> bytes:
+    return bytes(safetensors.numpy.save(columns))
 
 
 def _identity(trial: Trial) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from lrtool.config.sweep.load import Sweep
 from lrtool.config.sweep.planner import PlannedTrial
 from lrtool.config.sweep.schema import SweepConfig, drawable
 from lrtool.errors import UsageError
+from lrtool.executors import Executor
 from lrtool.experiments.observers import ObserverFactory
 from lrtool.experiments.sweep.decision import Outlook
 from lrtool.experiments.sweep.jobs import WHOLE
@@ -35,11 +36,18 @@ class Arrivals:
     """Carries out a sweep once: every variant arrives, is given its LR where that is tuned, and is trained."""
 
     def __init__(
-        self, sweep: Sweep, folder: RunFolder, options: Options, store: SweepStore, board: Board, watch: ObserverFactory
+        self,
+        sweep: Sweep,
+        folder: RunFolder,
+        options: Options,
+        executor: Executor | None,
+        store: SweepStore,
+        board: Board,
+        watch: ObserverFactory,
     ) -> None:
         self._sweep, self._store, self._board = sweep, store, board
         config = sweep.config
-        self.trainer = Trainer(options, sweep.base.device, store, board, outlook(sweep))
+        self.trainer = Trainer(options, executor, sweep.base.device, store, board, outlook(sweep))
         self._rungs = RungTrainer(config.prune, self.trainer, store) if config.prune is not None else None
         self._lrs = None
         if config.tune is not None:

@@ -14,7 +14,7 @@ from lrtool.engine.cost.work import work_of
 from lrtool.engine.trials import EngineName, Recipe, Trial
 from lrtool.engine.vector.costs import stack_budget
 from lrtool.errors import LrtoolError
-from lrtool.executors import asked_for, unasked
+from lrtool.executors import AUTO, EXECUTORS, Requirements, unasked
 from lrtool.experiments.setup import Setup
 from lrtool.experiments.sweep.grouping import Group
 from lrtool.experiments.sweep.jobs import recipe_of, setup_of, trace_bytes, trial_of
@@ -82,9 +82,16 @@ def _costs(setup: Setup, recipe: Recipe, trials: list[Trial], choice: Choice, op
     if choice.name is EngineName.VECTOR:
         stacks = min(stack_budget(recipe.device), work.held * len(trials))
         return choice.costs.seconds.likely, _bytes(task) + stacks + traces
-    executor = asked_for(options.executor, options.workers) or unasked(math.inf, options.workers)
-    workers = min(len(trials), executor.workers)
+    workers = min(len(trials), _workers(options))
     return choice.costs.one_by_one / workers, workers * (_bytes(task) + work.held) + traces
+
+
+def _workers(options: Options) -> int:
+    """How many trials would be trained at once; a cluster is not joined only to look."""
+    if options.executor == AUTO:
+        return unasked(math.inf, options.workers).workers
+    cls = EXECUTORS[options.executor]
+    return options.workers or 1 if cls.elsewhere else cls.start(options.workers, Requirements()).workers
 
 
 def _bytes(task: Task) -> int:

@@ -10,7 +10,7 @@ from lrtool.config.settings import digest
 from lrtool.config.sweep.planner import PlannedTrial
 
 #: What trials of one group may differ in, besides the optimizer's LR and scheduled hyperparameters.
-_FREE = frozenset({"name", "logging", "seed", "schedule", "schedules", "range_test"})
+_FREE = frozenset({"name", "logging", "seed", "schedule", "schedules", "range_test", "cluster"})
 
 
 @dataclass(frozen=True)

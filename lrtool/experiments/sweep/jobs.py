@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lrtool.config.schema import Config
@@ -14,6 +14,7 @@ from lrtool.engine.trials import EngineName, Recipe, Trace, Trial
 from lrtool.engine.vector.engine import VectorEngine
 from lrtool.errors import LrtoolError, OutputError
 from lrtool.experiments.setup import Setup, prepare
+from lrtool.experiments.spread.travel import elsewhere, moved_folder
 from lrtool.experiments.sweep.grouping import Group
 from lrtool.experiments.sweep.outcome import failed, stored
 from lrtool.runs.sweep.store import Progress, StoredTrial
@@ -78,6 +79,32 @@ class Job:
     allow_import: frozenset[str]
     company: tuple[PlannedTrial, ...] = ()
     part: Part = WHOLE
+
+    def moved(self, places: Mapping[str, str]) -> Job:
+        """The same job where the user's files are at other places, as on a machine to which they travelled."""
+
+        def there(trials: tuple[PlannedTrial, ...]) -> tuple[PlannedTrial, ...]:
+            return tuple(replace(trial, config=elsewhere(trial.config, places)) for trial in trials)
+
+        return replace(
+            self,
+            config=elsewhere(self.config, places),
+            trials=there(self.trials),
+            company=there(self.company),
+            allow_import=frozenset(moved_folder(entry, places) for entry in self.allow_import),
+        )
+
+
+def left(job: Job, reports: Sequence[object]) -> Job | None:
+    """What of a job is not done, given what it has reported: the trials that it said nothing of."""
+    ended = {report.number for report in reports if isinstance(report, StoredTrial)}
+    trials = tuple(trial for trial in job.trials if trial.number not in ended)
+    if len(trials) == len(job.trials):
+        return job
+    # A stack that is left with one trial needs the company of another, as it had.
+    alone = len(trials) == 1 and job.engine is EngineName.VECTOR and not job.company
+    company = tuple(trial for trial in job.trials if trial.number in ended)[:1] if alone else job.company
+    return replace(job, trials=trials, company=company) if trials else None
 
 
 class _Setups:

@@ -6,19 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from lrtool.experiments.spread.placing import Placing
 from lrtool.runs.sweep.store import StoredTrial
 
 
 @dataclass(frozen=True)
-class Options:
-    """Options of a sweep: how it is carried out, not what it trains.
-
-    `executor`: auto, or a name; `workers`: how many, unsaid: as it likes.
-    """
+class Options(Placing):
+    """Options of a sweep: where and how it is carried out, not what it trains."""
 
     allow_import: frozenset[str] = frozenset()
-    executor: str = "auto"
-    workers: int | None = None
     retry_failed: bool = False
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from lrtool.config.sweep.load import Sweep, load_sweep
 from lrtool.errors import UsageError
+from lrtool.executors import Executor
 from lrtool.experiments.observers import ObserverFactory
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.sweep.arrivals import Arrivals
@@ -40,10 +42,11 @@ def run_sweep(sweep: Sweep, output: Path, options: Options, board: Board, watch:
     if sweep.config.sampler == "tpe":
         require_optuna()
     loggers = wanted(sweep.loggers)
-    folder = RunFolder.create(output, sweep.config.name, "sweep")
-    # Before anything else: with it the run can be resumed.
-    folder.write_text("config.yaml", sweep.config.to_yaml())
-    return _carry_out(sweep, folder, options, board, watch, loggers)
+    with _started(sweep, options, output) as executor:
+        folder = RunFolder.create(output, sweep.config.name, "sweep")
+        # Before anything else: with it the run can be resumed.
+        folder.write_text("config.yaml", sweep.config.to_yaml())
+        return _carry_out(sweep, folder, options, executor, board, watch, loggers)
 
 
 def resume_sweep(folder: RunFolder, options: Options, board: Board, watch: ObserverFactory, most: int) -> Session:
@@ -54,11 +57,27 @@ def resume_sweep(folder: RunFolder, options: Options, board: Board, watch: Obser
     sweep = load_sweep(folder.config, most=most, code_beside=False)
     if sweep.config.sampler == "tpe":
         require_optuna()
-    return _carry_out(sweep, folder, options, board, watch, wanted(sweep.loggers))
+    loggers = wanted(sweep.loggers)
+    with _started(sweep, options, folder.path.parent) as executor:
+        return _carry_out(sweep, folder, options, executor, board, watch, loggers)
+
+
+@contextmanager
+def _started(sweep: Sweep, options: Options, output: Path) -> Iterator[Executor | None]:
+    """The executor that is asked for, if any, until the sweep is over."""
+    executor = options.start(sweep.config, sweep.base, options.allow_import, output)
+    with executor or nullcontext():
+        yield executor
 
 
 def _carry_out(
-    sweep: Sweep, folder: RunFolder, options: Options, board: Board, watch: ObserverFactory, loggers: Sequence[Logger]
+    sweep: Sweep,
+    folder: RunFolder,
+    options: Options,
+    executor: Executor | None,
+    board: Board,
+    watch: ObserverFactory,
+    loggers: Sequence[Logger],
 ) -> Session:
     folder.check()
     with (
@@ -69,7 +88,7 @@ def _carry_out(
         _check_plan(store, sweep, folder)
         _check_damage(store, sweep, board)
         tracked = TrackedBoard(board, run.tracker.trial)
-        arrivals = Arrivals(sweep, folder, options, store, tracked, watch)
+        arrivals = Arrivals(sweep, folder, options, executor, store, tracked, watch)
         try:
             arrivals.train()
         except KeyboardInterrupt as stop:

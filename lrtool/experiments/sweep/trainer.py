@@ -10,11 +10,11 @@ from typing import Any
 from lrtool.config.sweep.planner import PlannedTrial
 from lrtool.engine.trials import EngineName
 from lrtool.errors import LrtoolError
-from lrtool.executors import Executor, asked_for, unasked
+from lrtool.executors import Executor, unasked
 from lrtool.executors.inprocess import InProcess
 from lrtool.experiments.sweep.decision import Decision, Outlook, decide, directions, share
 from lrtool.experiments.sweep.grouping import Group, group_trials
-from lrtool.experiments.sweep.jobs import Advance, HowTrained, Job, Part, most_trials, setup_of, train
+from lrtool.experiments.sweep.jobs import Advance, HowTrained, Job, Part, left, most_trials, setup_of, train
 from lrtool.experiments.sweep.options import Board, Options
 from lrtool.experiments.sweep.outcome import failed
 from lrtool.runs.sweep.store import HIGHER_IS_BETTER, StoredTrial, SweepStore
@@ -26,12 +26,21 @@ _LOG = logging.getLogger("lrtool")
 class Trainer:
     """Trains trials of a sweep: decides for each group, makes jobs, records what they report.
 
-    `device`: where all train; `outlook`: what the groups of trials known so far will grow to.
+    `executor`: the one that is asked for; None: whichever is worth it. `device`: where all train; `outlook`: what the
+    groups of trials known so far will grow to.
     """
 
-    def __init__(self, options: Options, device: str, store: SweepStore, board: Board, outlook: Outlook) -> None:
+    def __init__(
+        self,
+        options: Options,
+        executor: Executor | None,
+        device: str,
+        store: SweepStore,
+        board: Board,
+        outlook: Outlook,
+    ) -> None:
         self._options, self._device, self._store, self._board = options, device, store, board
-        self._asked = asked_for(options.executor, options.workers)
+        self._asked = executor
         spread = self._asked is not None and not self._asked.in_this_process
         self._outlook = replace(outlook, workers=self._asked.workers if self._asked and spread else None)
         self._groups: dict[str, Group] = {}
@@ -123,7 +132,7 @@ class Trainer:
         return unasked(updates, self._options.workers)
 
     def _do(self, executor: Executor, jobs: Sequence[Job]) -> None:
-        executor.run(train, jobs, self._heard, self._lost)
+        executor.run(train, jobs, self._heard, self._lost, left)
 
     def _heard(self, report: StoredTrial | Advance | HowTrained) -> None:
         match report:

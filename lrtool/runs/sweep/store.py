@@ -20,6 +20,7 @@ from lrtool.runs.atomic import check_there, output_error
 from lrtool.runs.links import check_file, opened
 from lrtool.runs.lock import FolderLock
 from lrtool.runs.sweep.facts import fact_of, fact_row, unreadable_facts, with_checksums
+from lrtool.runs.sweep.journal import choose_journal
 from lrtool.runs.sweep.salvage import filled_up, moved_aside, readable, salvaged
 from lrtool.runs.sweep.stored_trial import COLUMNS, Progress, StoredTrial, row_of, trial_of
 
@@ -174,13 +175,13 @@ class SweepStore:
     def _ready(self, warn: Callable[[str], None]) -> sqlite3.Connection:
         """The open database, with tables; what is readable of a damaged one is moved into a new one."""
         try:
-            return self._connected()
+            return self._connected(warn)
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError):
                 raise _unwritable(self.file, error) from None
         trials, facts, damage = salvaged(self.file)
         aside = moved_aside(self.file)
-        database = self._connected()
+        database = self._connected(warn)
         with database:
             database.execute("BEGIN")
             database.executemany(_INSERT, [row_of(trial) for trial in trials])
@@ -188,7 +189,7 @@ class SweepStore:
         warn(f"{self.file}: {damage}; what is lost is trained again (the damaged file is kept as {aside.name})")
         return database
 
-    def _connected(self) -> sqlite3.Connection:
+    def _connected(self, warn: Callable[[str], None]) -> sqlite3.Connection:
         _check_files(self.file, in_place=True)
         try:
             os.close(opened(self.file, os.O_RDWR | os.O_CREAT))
@@ -202,9 +203,7 @@ class SweepStore:
                 raise UsageError("this is not a sweep's database: it has no schema number", where=str(self.file))
             # Views and triggers that somebody put there may call nothing.
             database.execute("PRAGMA trusted_schema = OFF")
-            database.execute("PRAGMA journal_mode = WAL")
-            # What is committed survives the death of the process; `close` makes it survive a power cut.
-            database.execute("PRAGMA synchronous = NORMAL")
+            choose_journal(database, self.file, warn)
             if version == 0:
                 with database:
                     database.execute("BEGIN")

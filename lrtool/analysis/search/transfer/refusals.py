@@ -1,0 +1,155 @@
+"""Why points say nothing of a target: each check gives the reason in words, or an empty text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrtool.analysis.search.transfer.law import FittedLaw
+from lrtool.analysis.search.transfer.optima import Optima
+from lrtool.analysis.search.transfer.points import Cell, Points, levels
+from lrtool.analysis.search.transfer.selftest import SelfTest
+
+Array = NDArray[np.float64]
+
+#: Fewer values of a key prove no law beyond them.
+_FEWEST = 3
+#: The least part of a key's movement that must be its own, not that of the other keys (1 − R²).
+_OWN = 0.02
+#: Parts of all cells, and of those of the largest scale, whose best LR may lie at an end of those that were tried.
+_AT_EDGE, _LARGEST_AT_EDGE = 1 / 3, 1 / 2
+#: The factor within which most cells must know their best LR.
+_KNOWN = 3.0
+
+
+def of_points(points: Points, target: Mapping[str, float], beyond: Sequence[str]) -> str:
+    """What the values of keys and losses show before anything is fitted."""
+    if not np.isfinite(points.loss).any():
+        return "every point diverged or has no finite loss; measure smaller LRs"
+    for key in points.keys:
+        value = points.of(key)[0]
+        if key not in points.moving and not math.isclose(target[key], value, rel_tol=1e-6):
+            return (
+                f"{key} does not move in these points (it is always {value:g}): nothing shows how the best LR moves"
+                f" with it; measure three values of {key}"
+            )
+    cells = points.only(points.moving).cells()
+    if not cells:
+        return (
+            "no values of the keys have three LRs with a finite loss, so none has a best LR; measure more LRs at each"
+        )
+    for key in points.moving:
+        found = levels(np.exp([cell.at[points.moving.index(key)] for cell in cells]))
+        if len(found) < 2 or (key in beyond and len(found) < _FEWEST):
+            return (
+                f"{key} has {len(found)} value{'s' * (len(found) != 1)} with a best LR"
+                f" ({', '.join(f'{value:g}' for value in found)}): through so few points goes any law;"
+                f" measure {key} at {_FEWEST} values, each with three LRs at least that train"
+            )
+    return _together(points.moving, np.array([cell.at for cell in cells]))
+
+
+def of_optima(points: Points, cells: Sequence[Cell], optima: Optima, beyond: Sequence[str]) -> str:
+    """What the best LRs of the cells show."""
+    if optima.flat:
+        return (
+            "the losses show no difference between LRs beyond their noise: no best LR can be told;"
+            " measure LRs further apart, or more seeds"
+        )
+    for key in beyond:
+        column = optima.at[:, points.keys.index(key)]
+        largest = np.abs(column - column.max()) < 1e-5
+        if optima.edge[largest].mean() > _LARGEST_AT_EDGE:
+            return _edge(points, cells, optima, largest)
+    if optima.edge.mean() > _AT_EDGE:
+        return _edge(points, cells, optima, np.ones(len(cells), bool))
+    if float(np.median(optima.error)) > math.log(_KNOWN):
+        if any(np.isfinite(cell.spread) for cell in cells):
+            return (
+                "the seeds disagree: at most cells the best LR is known only within a factor of"
+                f" {math.exp(float(np.median(optima.error))):.2g} either way; measure more seeds"
+            )
+        return (
+            "the losses are too noisy: at most cells the best LR is known only within a factor of"
+            f" {math.exp(float(np.median(optima.error))):.2g} either way; measure several seeds, or more LRs"
+        )
+    return ""
+
+
+def of_law(law: FittedLaw, tests: Sequence[SelfTest], beyond: Sequence[str]) -> str:
+    """What the law shows, and its test on the largest scale."""
+    if law.law.curved_in is not None and law.law.keys[law.law.curved_in] in beyond:
+        key = law.law.keys[law.law.curved_in]
+        return (
+            f"the best LR follows no power of {key}: its exponent changes along what was measured (curvature), and"
+            f" nothing says how it goes on; {_up_to(law, key)}"
+        )
+    for test in tests:
+        if not test.passed:
+            return (
+                f"the law fails its test: from the other values of {test.key}, the best LR at {test.value:g} is"
+                f" predicted {_times(test.off)} what was measured there, outside its interval;"
+                f" {_up_to(law, test.key)}"
+            )
+    return ""
+
+
+def of_width(
+    law: FittedLaw, logs: Array, reach: Mapping[str, float], target: Mapping[str, float], widest: float
+) -> str:
+    """Whether the interval is too wide to be of use."""
+    _, half = law.predict(logs)
+    if half <= math.log(widest):
+        return ""
+    said = "; ".join(
+        f"{key} = {value:.4g} is as far as one may go (asked for: {target[key]:g})" for key, value in reach.items()
+    )
+    return (
+        f"the interval at the target is too wide to be of use, a factor of {_short(half)} either way;"
+        f" {said or 'measure more cells, or more seeds'}"
+    )
+
+
+def _short(half: float) -> str:
+    return f"{math.exp(half):.2g}" if half < 20 else "more than a million"
+
+
+def _times(off: float) -> str:
+    return f"{off:.2g} times" if off >= 1 else f"1/{1 / off:.2g} of"
+
+
+def _up_to(law: FittedLaw, key: str) -> str:
+    place = law.law.keys.index(key)
+    low, high = np.exp(law.low[place]), np.exp(law.high[place])
+    return f"one may go no further than what was measured ({key} from {low:g} to {high:g}), or measure a larger scale"
+
+
+def _edge(points: Points, cells: Sequence[Cell], optima: Optima, inside: NDArray[np.bool_]) -> str:
+    found = np.flatnonzero(optima.edge & inside)
+    cell = cells[found[0]]
+    where = ", ".join(f"{key} {np.exp(value):g}" for key, value in zip(points.keys, cell.at, strict=True))
+    low = optima.x[found[0]] <= cell.x[0] + 1e-9
+    end = f"the {'smallest' if low else 'largest'} LR, {np.exp(cell.x[0 if low else -1]):.3g}"
+    of = f"{len(found)} of {int(inside.sum())} cells have their best LR at the edge of those that were tried"
+    return f"{of} (at {where or 'the only cell'}: {end}); measure {'smaller' if low else 'larger'} LRs"
+
+
+def _together(keys: Sequence[str], at: Array) -> str:
+    """Keys of which one is all but a power law of the others."""
+    if len(keys) < 2:
+        return ""
+    own = []
+    for place in range(len(keys)):
+        others = np.c_[np.ones(len(at)), np.delete(at, place, axis=1)]
+        rest = at[:, place] - others @ np.linalg.lstsq(others, at[:, place], rcond=None)[0]
+        own.append(float(np.square(rest).mean() / at[:, place].var()))
+    joined = [key for key, part in zip(keys, own, strict=True) if part < _OWN]
+    if not joined:
+        return ""
+    return (
+        f"{' and '.join(joined)} move together in these points, so which of them moves the best LR cannot be told;"
+        " measure one of them with the other as it is, or leave one out"
+    )

@@ -1,0 +1,184 @@
+"""All that is said to Slurm, through submitit, and what it means where it cannot be done."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from lrtool.errors import MissingExtraError, OutputError, UsageError
+from lrtool.executors.base import Requirements
+from lrtool.executors.local import environment, thread_settings
+from lrtool.executors.outbox import Outbox
+from lrtool.executors.parcel import Parcel, Serve
+from lrtool.runs.file_system import is_memory, kind_of
+
+#: Elements of an array: Slurm's own limit is 1,001 unless an administrator changed it.
+_ARRAY = 1000
+#: Minutes that an element may take where the config does not say; it is requeued when they are over.
+_MINUTES = 240
+
+
+class SlurmCluster:
+    """The scheduler, and what each element of an array needs."""
+
+    def __init__(self, needs: Requirements, workers: int) -> None:
+        """Raises UsageError where submitit or Slurm is missing, or nodes cannot see the results' folder."""
+        if find_spec("submitit") is None:
+            raise MissingExtraError("submitit", extra="slurm", where="--executor slurm")
+        self._submitit: Any = import_module("submitit")
+        self._needs, self._workers = needs, workers
+        if needs.imitation:
+            _check_gpus_here(needs.gpus)
+            return
+        if shutil.which("sbatch") is None:
+            raise UsageError(
+                "there is no Slurm on this machine: sbatch is not found",
+                where="--executor slurm",
+                remedy="run lrtool on a login node, or try it out with --slurm-cluster local",
+            )
+        if needs.gpus != int(needs.gpus):
+            raise UsageError(
+                f"Slurm gives whole GPUs, but got {needs.gpus:g}",
+                where="cluster.gpus",
+                remedy="write 1; trials that are stacked share one by themselves",
+            )
+        kind = kind_of(needs.folder)
+        if is_memory(kind):
+            raise UsageError(
+                f"other machines cannot see this folder: it lies in this one's memory ({kind})",
+                where=f"--output {needs.folder}",
+                remedy="give a folder on the file system that all nodes share",
+            )
+
+    @property
+    def most_submitted(self) -> int:
+        """Elements that are submitted at a time; the imitation would start all of them at once."""
+        return self._workers if self._needs.imitation else _ARRAY
+
+    @contextmanager
+    def spool(self) -> Iterator[Spool]:
+        """A folder for what goes to the nodes and comes back, in that of the results; removed at the end."""
+        try:
+            self._needs.folder.mkdir(parents=True, exist_ok=True)
+            folder = Path(tempfile.mkdtemp(prefix=".slurm-", dir=self._needs.folder)).resolve()
+        except OSError as error:
+            raise OutputError(
+                f"cannot write here: {error.strerror}", where=str(self._needs.folder), remedy="choose another --output"
+            ) from None
+        try:
+            yield Spool(folder, self._executor(folder), math.ceil(self._needs.cpus))
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def ended(self, job: Any) -> bool:
+        """Whether the scheduler is through with an element."""
+        return bool(job.done())
+
+    def cancel(self, jobs: Sequence[Any]) -> None:
+        """End elements that nobody waits for any more."""
+        for job in jobs:
+            with suppress(Exception):
+                job.cancel()
+        for job in jobs:
+            process = getattr(job, "_process", None)
+            if process is not None:
+                with suppress(Exception):
+                    process.wait(timeout=30)
+
+    def unfit(self, why: str) -> UsageError:
+        """The error of a node that cannot do the work."""
+        return UsageError(why, where="cluster")
+
+    def unseen(self, job: Any) -> UsageError:
+        """The error of an element that ended without a word, when none had said anything."""
+        said = ""
+        with suppress(Exception):
+            said = f" ({(job.stderr() or '').strip().splitlines()[-1]})"
+        return UsageError(
+            f"the Slurm job {job.job_id} ended before it could write a word into this folder{said}",
+            where=f"--output {self._needs.folder}",
+            remedy="give a folder that all nodes see, and see to it that this Python is there too; `sacct -j"
+            f" {job.job_id}` says how it ended",
+        )
+
+    def _executor(self, folder: Path) -> Any:
+        needs = self._needs
+        name = "local" if needs.imitation else "slurm"
+        # A time limit is no fault of the job: what it has not done goes on.
+        limits = {} if needs.imitation else {"slurm_max_num_timeout": 1_000_000}
+        made = self._submitit.AutoExecutor(folder / "submitit", cluster=name, **limits)
+        options = dict(needs.slurm)
+        minutes = options.pop("time", _MINUTES)
+        try:
+            made.update_parameters(
+                name="lrtool", timeout_min=int(minutes), cpus_per_task=math.ceil(needs.cpus),
+                gpus_per_node=int(needs.gpus), slurm_array_parallelism=self._workers,
+                **{f"slurm_{key}": value for key, value in options.items()},
+            )  # fmt: skip
+        except (NameError, AssertionError, TypeError, ValueError) as error:
+            what = str(error).splitlines()[0]
+            remedy = "see what submitit takes in docs/cluster.md; time is in minutes"
+            raise UsageError(f"Slurm is not asked like this: {what}", where="cluster.slurm", remedy=remedy) from None
+        return made
+
+
+class Spool:
+    """What a run's driver and its array elements share."""
+
+    def __init__(self, folder: Path, executor: Any, threads: int) -> None:
+        self._folder, self._executor, self._threads = folder, executor, threads
+        self._count, self._seen = 0, False
+        self.alive = folder / "alive"
+        self.show_alive()
+
+    def show_alive(self) -> None:
+        """Show the elements that somebody waits for them."""
+        self.alive.touch()
+
+    def submit(self, serve: Serve, parcels: Sequence[Parcel]) -> list[Any]:
+        """Submit parcels, as one array."""
+        if not parcels:
+            return []
+        folders = []
+        for parcel in parcels:
+            self._count += 1
+            folder = self._folder / str(self._count)
+            folder.mkdir()
+            parcel.outbox = Outbox(folder)
+            folders.append(folder)
+        try:
+            with environment(thread_settings(self._threads)):
+                return list(self._executor.map_array(serve, [parcel.jobs for parcel in parcels], folders))
+        except Exception as error:
+            if type(error).__module__.partition(".")[0] != "submitit":
+                raise
+            said = str(error).strip().splitlines()[-1]
+            remedy = "see what submitit takes in docs/cluster.md"
+            raise UsageError(f"sbatch refused the jobs: {said}", where="cluster.slurm", remedy=remedy) from error
+
+    def was_seen(self, parcel: Parcel) -> bool:
+        """Whether any element, by now, has said anything."""
+        self._seen = self._seen or bool(parcel.outbox is not None and any(parcel.outbox.folder.glob("*.message")))
+        return self._seen
+
+
+def _check_gpus_here(wanted: float) -> None:
+    """The imitation has this machine's GPUs."""
+    if wanted <= 0:
+        return
+    from lrtool.engine.device import available_devices
+
+    there = sum(name.startswith("cuda") for name in available_devices())
+    if wanted > there:
+        raise UsageError(
+            f"each trial asks for {wanted:g} GPUs, but this machine has {there}",
+            where="cluster.gpus",
+            remedy=f"write cluster: {{gpus: {there}}}, or run it under Slurm",
+        )

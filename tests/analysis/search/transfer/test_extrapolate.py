@@ -1,0 +1,122 @@
+"""What points say of a target: laws that are known are found, and where there is none it is said."""
+
+import numpy as np
+import pytest
+
+from lrtool.analysis.search.transfer.extrapolate import extrapolate
+from lrtool.analysis.search.transfer.points import Points
+from tests.analysis.search.transfer.support import LRS, points
+
+BATCHES = (16, 32, 64, 128)
+
+
+def root(batch):
+    return 0.01 * batch**0.5
+
+
+def flat_beyond(batch):
+    return 0.004 * min(batch, 128) ** 0.8
+
+
+def two(width, batch):
+    return 0.2 * batch**0.4 / width
+
+
+def test_a_power_law_is_found_and_extrapolated():
+    found = extrapolate(points(root, {"batch": BATCHES}), {"batch": 1024})
+    assert found.beyond == ("batch",) and found.reason == ""
+    value, half = found.law.exponent(0)
+    assert value - half < 0.5 < value + half and abs(value - 0.5) < 0.06
+    assert found.interval[0] < root(1024) < found.interval[1] and found.interval[1] / found.interval[0] < 5
+    assert found.alike[0] < found.interval[0] and found.alike[1] > found.interval[1]
+    assert found.reach["batch"] > 1024 and found.tests[0].passed
+
+
+def test_the_interval_holds_the_truth_as_often_as_it_says():
+    held = [
+        found.interval[0] < root(512) < found.interval[1]
+        for seed in range(25)
+        if (found := extrapolate(points(root, {"batch": BATCHES}, noise=0.005, rng=seed), {"batch": 512})).lr
+    ]
+    assert len(held) >= 20 and np.mean(held) >= 0.9
+
+
+def test_a_law_of_two_keys_has_both_exponents():
+    found = extrapolate(points(two, {"width": (64, 128, 256), "batch": BATCHES}), {"width": 1024, "batch": 512})
+    assert found.law.exponent(0)[0] == pytest.approx(-1, abs=0.1)
+    assert found.law.exponent(1)[0] == pytest.approx(0.4, abs=0.1)
+    assert found.interval[0] < two(1024, 512) < found.interval[1] and len(found.tests) == 2
+
+
+def test_a_law_that_turns_flat_is_seen_where_the_points_show_it():
+    found = extrapolate(points(flat_beyond, {"batch": tuple(2**k for k in range(2, 12))}), {"batch": 8192})
+    assert found.law.law.flat_in == 0 and 60 < found.law.law.bend(np.log([8192.0])) < 260
+    assert found.lr == pytest.approx(flat_beyond(8192), rel=0.2)
+
+
+def test_inside_the_range_it_is_interpolated_and_two_values_are_enough():
+    found = extrapolate(points(root, {"batch": (16, 256)}), {"batch": 64})
+    assert found.beyond == () and found.lr == pytest.approx(root(64), rel=0.2) and found.tests == ()
+
+
+def test_a_key_that_stands_still_may_be_named_with_its_value():
+    found = extrapolate(points(lambda batch, depth: root(batch), {"batch": BATCHES, "depth": (4,)}),
+                        {"batch": 512, "depth": 4})  # fmt: skip
+    assert found.lr is not None and found.keys == ("batch",)
+
+
+def bent(batch):
+    return 0.1 * np.exp(-0.25 * np.log(batch / 45) ** 2)
+
+
+@pytest.mark.parametrize(
+    ("made", "target", "words"),
+    [
+        (lambda: points(root, {"batch": (16, 32)}), {"batch": 512}, "2 values"),
+        (lambda: points(lambda batch, depth: root(batch), {"batch": BATCHES, "depth": (4,)}),
+         {"batch": 64, "depth": 8}, "depth does not move"),
+        (lambda: points(lambda batch, width: root(batch), {"batch": BATCHES, "width": BATCHES},
+                        cells=[(b, 2 * b) for b in BATCHES]), {"batch": 512, "width": 1024}, "move together"),
+        (lambda: points(root, {"batch": BATCHES}, curvature=0.0), {"batch": 512}, "no difference between LRs"),
+        (lambda: points(lambda batch: 1e-9, {"batch": BATCHES}), {"batch": 512}, "diverged"),
+        (lambda: points(root, {"batch": BATCHES}, lrs=(0.2, 0.24, 0.28, 0.32)), {"batch": 512}, "edge"),
+        (lambda: points(root, {"batch": BATCHES}, lrs=(0.05, 0.1)), {"batch": 512}, "three LRs"),
+        (lambda: points(bent, {"batch": tuple(4**k for k in range(1, 7))}), {"batch": 4**9}, "batch"),
+        (lambda: points(root, {"batch": BATCHES}), {"batch": 1e30}, "as far as one may go"),
+    ],
+)  # fmt: skip
+def test_where_nothing_follows_it_is_refused(made, target, words):
+    found = extrapolate(made(), target)
+    assert found.lr is None and found.interval is None and words in found.reason
+
+
+def test_a_law_that_breaks_at_the_largest_scale_fails_its_test():
+    found = extrapolate(points(lambda batch: root(batch) if batch < 128 else root(batch) / 12, {"batch": BATCHES}),
+                        {"batch": 1024})  # fmt: skip
+    assert found.lr is None and ("fails its test" in found.reason or "curvature" in found.reason)
+    assert "no further than what was measured" in found.reason
+
+
+def test_seeds_that_disagree_are_named():
+    rng = np.random.default_rng(0)
+    rows = [(batch, lr, 1 + 0.02 * np.log(lr / best) ** 2)
+            for batch in BATCHES for best in (0.0005, 0.5) for lr in LRS]  # fmt: skip
+    batch, lr, loss = np.array(rows).T
+    found = extrapolate(Points(("batch",), batch[:, None], lr, loss + 1e-4 * rng.normal(size=len(loss))),
+                        {"batch": 1024})  # fmt: skip
+    assert found.lr is None and "seeds disagree" in found.reason
+
+
+def test_losses_below_zero_are_compared_too():
+    made = points(root, {"batch": BATCHES})
+    below = Points(made.keys, made.values, made.lr, made.loss - 2)
+    found = extrapolate(below, {"batch": 512})
+    assert found.interval[0] < root(512) < found.interval[1] and found.loss is None
+
+
+def test_the_order_of_the_rows_makes_no_difference():
+    made = points(two, {"width": (64, 128, 256), "batch": BATCHES})
+    order = np.random.default_rng(1).permutation(len(made.lr))
+    mixed = Points(made.keys, made.values[order], made.lr[order], made.loss[order])
+    target = {"width": 1024, "batch": 512}
+    assert extrapolate(mixed, target).lr == pytest.approx(extrapolate(made, target).lr, rel=1e-9)
