@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
@@ -102,6 +102,7 @@ def command(
         needs_resume(force)
         path = needed_config(config, config_option, "tune")
         runs, kinds = budget_runs(budget), _kinds(schedules)
+        places = _Places(executor=executor, workers=workers, ray_address=ray_address, slurm_cluster=slurm_cluster)
         checked = load(path, overrides, seed, methods)
         remember(checked, allowed(allow_import))
         answer = tune(
@@ -110,25 +111,30 @@ def command(
             budget=runs,
             allow_import=allowed(allow_import),
             engine=engine,
-            executor=executor,
-            workers=workers,
-            ray_address=ray_address,
-            slurm_cluster=slurm_cluster,
+            **places,
             progress=not (quiet or as_json),
             output=output,
         )
     run, result = answer.made()
     given = Given(path, overrides, seed, allow_import, output)
-    if write is not None and result.best.response.lr is not None:
-        _write(write, given, checked, result.best)
+    written = _written(write, given, checked, result.best)
     add_run(checked.name, run.folder.path, run.summary())
     if as_json:
         print_json({**run.summary(), "folder": str(run.folder.path)})
     else:
         notes = [f"note: {note}" for note in answer.said] if resume is not None else []
-        _show([_answer(run, result), *notes, *_what_next(given, run, checked, result.best, write)])
+        _show([_answer(run, result), *notes, *(written or _next(given, run.folder.path, checked, result.best))])
     if run.status is Status.DIVERGED:
         raise typer.Exit(ExitCode.DIVERGED)
+
+
+class _Places(TypedDict):
+    """Who trains the trials, and where."""
+
+    executor: str
+    workers: int | None
+    ray_address: str | None
+    slurm_cluster: str
 
 
 def _show(parts: Iterable[str]) -> None:
@@ -136,13 +142,13 @@ def _show(parts: Iterable[str]) -> None:
         say(part)
 
 
-def _what_next(given: Given, run: Session, checked: Config, best: Tuned, write: Path | None) -> list[str]:
-    """What was written, and the command to go on with."""
-    found = best.response.lr is not None
+def _written(write: Path | None, given: Given, checked: Config, best: Tuned) -> list[str]:
+    """Write the config that was asked for, if there is an LR to write; what is said of it."""
     if write is None:
-        return [_next(given, run.folder.path, checked, best)] if found else []
-    if not found:
+        return []
+    if best.response.lr is None:
         return [f"not written: {write}, as there is no LR to write"]
+    _write(write, given, checked, best)
     return [f"written: {write}", given.training_of(write)]
 
 
@@ -178,11 +184,14 @@ def _write(write: Path, given: Given, checked: Config, best: Tuned) -> None:
     write_text(write, edited(given.config, write, wanted, changes))
 
 
-def _next(given: Given, run: Path, checked: Config, best: Tuned) -> str:
+def _next(given: Given, run: Path, checked: Config, best: Tuned) -> list[str]:
+    """The command to go on with; nothing where there is no LR."""
+    if best.response.lr is None:
+        return []
     from lrtool.config.writing.edit import in_short, inline
 
     other = best.schedule != checked.schedule
-    return given.training(run, [f"schedule={inline(in_short(best.schedule))}"] if other else [])
+    return [given.training(run, [f"schedule={inline(in_short(best.schedule))}"] if other else [])]
 
 
 def _answer(run: Session, result: TuneResult) -> str:
