@@ -1,4 +1,4 @@
-"""When a loss has exploded: a rule that knows no unit and no zero of the loss."""
+"""When a training has diverged: soon after the loss of a range test explodes, or where a whole training breaks down."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ import math
 from bisect import bisect_left, insort
 from collections import deque
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from lrtool.analysis.breakdown import breakdown
+from lrtool.analysis.history import History
 
 Array = NDArray[np.float64]
 
@@ -20,6 +24,41 @@ _WEIGHT = 0.1
 _WINDOW = 128
 #: Losses this near to the threshold, as a part of the levels it is made of, are looked at one by one.
 _ROUNDING = 1e-9
+
+
+#: Updates between two looks at a whole training: a sixteenth of it, but within these.
+_LOOKS = (4, 256)
+
+
+class Monitor(Protocol):
+    """Interface of what watches a loss, piece by piece, for the step at which it has diverged."""
+
+    reason: str
+
+    def update(self, losses: ArrayLike) -> int | None:
+        """Take the next losses, shape (chunk,); the index of the step that settled it, or None so far.
+
+        The index counts from the first loss ever given. Once diverged, later losses change nothing.
+        """
+
+    def finish(self) -> int | None:
+        """There will be no more losses: as `update`, now that nothing can come back any more."""
+
+
+class Rule(Protocol):
+    """Interface of what says when a loss has diverged."""
+
+    def monitor(self) -> Monitor:
+        """A watch over one loss."""
+
+
+@dataclass(frozen=True)
+class TrainingRule:
+    """A training has diverged where the shape of its whole loss says that it broke down (`breakdown`)."""
+
+    def monitor(self) -> BreakdownMonitor:
+        """A watch over one training."""
+        return BreakdownMonitor()
 
 
 @dataclass(frozen=True)
@@ -42,15 +81,64 @@ class DivergenceRule:
             if not (math.isfinite(value) and value >= least):
                 raise ValueError(f"`{name} >= {least}` must hold, but got {value!r}")
 
+    def monitor(self) -> DivergenceMonitor:
+        """A watch over one loss."""
+        return DivergenceMonitor(self)
+
 
 #: Stops soon after the explosion: half as far above the starting level as the loss had come down.
 RANGE_TEST = DivergenceRule(factor=1.5, noise=10.0, patience=5)
-#: Lets a run recover from spikes and from the rise that a large first LR causes.
-TRAINING = DivergenceRule(factor=3.0, noise=30.0, patience=100)
+#: Lets a run recover from spikes and from the rise that a large first LR causes, and take on harder data.
+TRAINING = TrainingRule()
+
+
+class BreakdownMonitor:
+    """Watches the loss of a training: a non-finite one diverges at once, others by the shape of the whole loss.
+
+    It looks at the whole every few updates, at steps that depend on nothing but their number, so the verdict does not
+    depend on how the losses are cut into pieces. Memory is bounded, and so is the time for an update.
+
+    >>> monitor = BreakdownMonitor()
+    >>> monitor.update([2.0, 1.5, 1.2] * 20), monitor.update([1.0, float("nan"), 1.0]), monitor.reason
+    (None, 61, 'the loss became nan')
+    """
+
+    def __init__(self) -> None:
+        self.reason = ""
+        self.diverged_at: int | None = None
+        self._history = History()
+
+    def update(self, losses: ArrayLike) -> int | None:
+        """As `Monitor.update`."""
+        values = np.asarray(losses, dtype=np.float64).ravel()
+        bad = np.flatnonzero(~np.isfinite(values))
+        waiting = values[: bad[0]].tolist() if len(bad) else values.tolist()
+        while waiting and self.diverged_at is None:
+            steps = self._history.steps
+            every = int(np.clip(2 ** max(steps // 16, 1).bit_length() // 2, *_LOOKS))
+            taken = waiting[: every - steps % every]
+            waiting = waiting[len(taken) :]
+            self._history.add(taken)
+            if self._history.steps % every == 0:
+                self._look(ended=False)
+        if self.diverged_at is None and len(bad):
+            self.reason, self.diverged_at = f"the loss became {values[bad[0]]:g}", self._history.steps
+        return self.diverged_at
+
+    def finish(self) -> int | None:
+        """As `Monitor.finish`."""
+        if self.diverged_at is None:
+            self._look(ended=True)
+        return self.diverged_at
+
+    def _look(self, ended: bool) -> None:
+        found = breakdown(self._history.levels(), self._history.tail, ended)
+        if found is not None:
+            self.reason, self.diverged_at = found, self._history.steps - 1
 
 
 class DivergenceMonitor:
-    """Watches a loss, chunk by chunk, for the step at which it has diverged.
+    """Watches a loss, chunk by chunk, for the step at which it has exploded; the rule knows no unit and no zero of it.
 
     A non-finite loss diverges at once. Otherwise, with y the losses and m their smoothed values,
 
@@ -74,7 +162,9 @@ class DivergenceMonitor:
     (None, None, 7)
     """
 
-    def __init__(self, rule: DivergenceRule = TRAINING) -> None:
+    reason = "the loss exploded"
+
+    def __init__(self, rule: DivergenceRule = RANGE_TEST) -> None:
         self.rule = rule
         self.steps = 0
         self.diverged_at: int | None = None
@@ -99,6 +189,10 @@ class DivergenceMonitor:
             if not math.isfinite(loss) or self._exploded(loss):
                 self.diverged_at = self.steps
             self.steps += 1
+        return self.diverged_at
+
+    def finish(self) -> int | None:
+        """As `Monitor.finish`: an end changes nothing here."""
         return self.diverged_at
 
     def _calm(self, values: Array) -> bool:
@@ -206,6 +300,8 @@ class _Noise:
         return (self._sorted[(n - 1) // 2] + self._sorted[n // 2]) / 2 / _MEDIAN_DIFFERENCE if n else 0.0
 
 
-def first_divergence(losses: ArrayLike, rule: DivergenceRule = TRAINING) -> int | None:
+def first_divergence(losses: ArrayLike, rule: Rule = TRAINING) -> int | None:
     """The index at which one whole curve, shape (steps,), has diverged, or None."""
-    return DivergenceMonitor(rule).update(np.asarray(losses))
+    monitor = rule.monitor()
+    monitor.update(losses)
+    return monitor.finish()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lrtool.api.asked import Overrides, read_config
+from lrtool.api.asked import Overrides, as_texts, read_config
 from lrtool.api.results.transfer import TransferAnswer
-from lrtool.api.running import working
+from lrtool.api.running import shown, working
 from lrtool.errors import UsageError
+
+if TYPE_CHECKING:
+    from lrtool.config.schema import Config
 
 
 def transfer(
@@ -30,7 +33,7 @@ def transfer(
     config: what is trained; not needed with `points`.
     to: the target, {"train.duration": "50ep"}, texts KEY=VALUE, or the path of a second config.
     points: a CSV file of points that are there already, with columns for the keys, `lr` and `loss`: nothing is trained.
-    budget: cost at most, in times of the target run; unsaid, a quarter of it.
+    budget: cost at most, in times of the target run; unsaid, a quarter of it, or about 20 seconds if that is more.
 
     The LR is None, with the `reason`, where the measurements support no law.
 
@@ -46,15 +49,65 @@ def transfer(
     from lrtool.experiments.transfer.target import texts_of
 
     texts = texts_of(to)
-    if points is None:
-        raise UsageError("no points are given", where="--points", remedy="write --points FILE")
+    temporary = output is None
+    if points is not None:
+        with working(output) as folder:
+            return _of_points(config, Path(points), texts, budget, read_options=(overrides, seed), folder=folder,
+                              temporary=temporary)  # fmt: skip
+    if config is None:
+        raise UsageError("there is nothing to train", where="CONFIG", remedy="give a config, or --points FILE")
     with working(output) as folder:
-        from lrtool.experiments.transfer.measured import transfer_points
+        return _trained(
+            config, texts, budget, (overrides, seed), frozenset(allow_import), engine, progress, folder, temporary
+        )
 
-        checked = read_config(config, overrides, seed) if config is not None else None
-        if budget is not None:
-            raise UsageError("points cost nothing", where="--budget", remedy="leave it out, or leave out --points")
-        run = transfer_points(Path(points), texts, folder, checked)
-    answer = TransferAnswer(run.folder.path, folder if output is None else None, None, run.found)
+
+def _of_points(
+    config: Any,
+    points: Path,
+    texts: Sequence[str],
+    budget: float | None,
+    read_options: tuple[Overrides, int | None],
+    folder: Path,
+    temporary: bool,
+) -> TransferAnswer:
+    from lrtool.experiments.transfer.measured import transfer_points
+
+    if budget is not None:
+        raise UsageError("points cost nothing", where="--budget", remedy="leave it out, or leave out --points")
+    checked = read_config(config, *read_options) if config is not None else None
+    run = transfer_points(points, texts, folder, checked)
+    answer = TransferAnswer(run.folder.path, folder if temporary else None, None, run.found)
     answer.settings = [text for text in texts if "=" in text] if checked is not None else ()
+    return answer
+
+
+def _trained(
+    config: Any,
+    texts: Sequence[str],
+    budget: float | None,
+    read_options: tuple[Overrides, int | None],
+    allow_import: frozenset[str],
+    engine: str,
+    progress: bool,
+    folder: Path,
+    temporary: bool,
+) -> TransferAnswer:
+    overrides, seed = as_texts(read_options[0]), read_options[1]
+
+    def configs(more: Sequence[str]) -> Config:
+        return read_config(config, [*overrides, *more], seed)
+
+    configs(())
+    from lrtool.engine.trials import EngineName
+    from lrtool.experiments.engines import Engines
+    from lrtool.experiments.transfer.keys import settings
+    from lrtool.experiments.transfer.training import TransferRequest, run_transfer
+
+    with shown("transfer", progress) as watch:
+        watch.say("measuring how fast the target trains")
+        asked = TransferRequest.of(texts, configs, allow_import)
+        session, found = run_transfer(asked, folder, watch, budget, Engines(EngineName.parse(engine)))
+    answer = TransferAnswer(session.folder.path, folder if temporary else None, session, found)
+    answer.settings = settings(asked.target, {})
     return answer

@@ -66,10 +66,10 @@ def _loaded(path: Path, overrides: list[str] | None, seed: int | None) -> tuple[
     from lrtool.config.sweep.load import load_sweep
 
     sweep = load_sweep(path, overrides or (), seed)
+    trials = sweep.trials()
     if sweep.config.tune is not None or sweep.config.sampler == "tpe":
         # What is tuned or drawn follows from what was trained before.
         return sweep.base, {"sweep": sweep.config.name, "trials": "as `lrtool sweep --dry-run` predicts"}
-    trials = sweep.trials()
     variants, notes = len({trial.variant for trial in trials}), sweep.planner.notes
     facts: dict[str, object] = {"sweep": sweep.config.name, "trials": len(trials), "variants": variants}
     return sweep.base, {**facts, "note": "; ".join(notes)} if notes else facts

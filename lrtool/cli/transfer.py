@@ -51,7 +51,10 @@ def command(
     ] = None,
     budget: Annotated[
         str | None,
-        typer.Option(metavar="N[x]", help="Cost at most, in times of the target run; unsaid: 0.25x."),
+        typer.Option(
+            metavar="N[x]",
+            help="Cost at most, in times of the target run; unsaid: 0.25x or about 20 s, whichever is more.",
+        ),
     ] = None,
     engine: EngineOption = "auto",
     overrides: SetOption = None,

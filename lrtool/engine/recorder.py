@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from lrtool.analysis.divergence import DivergenceMonitor, DivergenceRule
-from lrtool.engine.trials import Array, Trace, Trial
+from lrtool.analysis.divergence import Rule
+from lrtool.engine.trials import Array, Fault, Trace, Trial
 from lrtool.status import Status
 
 #: Updates per chunk at most, and the seconds that a chunk should take.
@@ -21,18 +23,23 @@ _CHUNK_SECONDS = 0.25
 class DivergenceWatch:
     """The first update at which a trial counts as diverged: a pure function of its losses, however they are cut."""
 
-    def __init__(self, rule: DivergenceRule | None) -> None:
-        self._monitor = DivergenceMonitor(rule) if rule is not None else None
+    def __init__(self, rule: Rule | None) -> None:
+        self._monitor = rule.monitor() if rule is not None else None
         self._seen = 0
 
-    def first(self, losses: Array) -> tuple[int, str] | None:
-        """The index (from the trial's start) and the reason, given the losses that follow those seen so far."""
+    def first(self, losses: Array, last: bool = False) -> tuple[int, str] | None:
+        """The index (from the trial's start) and the reason, given the losses that follow those seen so far.
+
+        `last`: there will be no more.
+        """
         bad = np.flatnonzero(~np.isfinite(losses))
         finite = losses[: bad[0]] if len(bad) else losses
         exploded = self._monitor.update(finite) if self._monitor is not None else None
+        if last and not len(bad) and self._monitor is not None:
+            exploded = self._monitor.finish()
         start, self._seen = self._seen, self._seen + len(losses)
-        if exploded is not None:
-            return exploded, f"the loss exploded at update {exploded}"
+        if exploded is not None and self._monitor is not None:
+            return exploded, f"{self._monitor.reason} at update {exploded}"
         if len(bad):
             return start + int(bad[0]), f"the loss became {losses[bad[0]]:g} at update {start + int(bad[0])}"
         return None
@@ -44,7 +51,7 @@ class Recorder:
     `names` are the columns besides loss, LR and seconds; `rule` None ends a trial at a non-finite loss only.
     """
 
-    def __init__(self, trial: Trial, names: Sequence[str], rule: DivergenceRule | None, device: torch.device) -> None:
+    def __init__(self, trial: Trial, names: Sequence[str], rule: Rule | None, device: torch.device) -> None:
         self._columns = {name: np.full(trial.steps, np.nan) for name in ("train_loss", "lr", "seconds", *names)}
         self._watch = DivergenceWatch(rule)
         self._device = device
@@ -105,7 +112,8 @@ class Recorder:
     def _settle(self, count: int) -> bool:
         """Show the newest `count` updates in the trace, or cut it where they diverged."""
         start = self.trace.steps
-        found = self._watch.first(self._columns["train_loss"][start : start + count])
+        last = start + count == self.trace.trial.steps
+        found = self._watch.first(self._columns["train_loss"][start : start + count], last)
         if found is None:
             self._expose(start + count)
             return False
@@ -117,6 +125,30 @@ class Recorder:
         self.trace.status, self.trace.reason = Status.DIVERGED, reason
         self.trace.evaluations[:] = [each for each in self.trace.evaluations if each.step < steps]
         self._expose(steps)
+        self._fault()
+
+    def found(self, layer: str) -> None:
+        """What was first not finite where the trial diverged."""
+        if layer and self.trace.fault is not None:
+            self.trace.fault = replace(self.trace.fault, layer=layer)
+            self.trace.reason += f"; the first that was not finite is {layer}"
+
+    def judge(self, val_loss: float | None) -> bool:
+        """Whether a validation loss ends the trial: one that is no number, or is infinite at the end of it."""
+        steps = self.trace.steps
+        if val_loss is None or math.isfinite(val_loss) or (math.isinf(val_loss) and steps < self.trace.trial.steps):
+            return False
+        self.trace.status = Status.DIVERGED
+        self.trace.reason = (
+            f"the validation loss became {val_loss:g} after {steps} updates, though the training loss is finite; look"
+            " for such values in the validation data, and in what the model does in evaluation mode"
+        )
+        self._fault()
+        return True
+
+    def _fault(self) -> None:
+        at = self.trace.steps - 1
+        self.trace.fault = Fault(at, float(self.trace.lr[at])) if at >= 0 else None
 
     def _time(self, start: int, count: int) -> None:
         """Seconds per update; an asynchronous device only says how long the chunk took, so updates share it."""

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lrtool.analysis.divergence import TRAINING, DivergenceRule
+from lrtool.analysis.divergence import TRAINING, Rule
 from lrtool.engine.observer import Observer
 from lrtool.errors import UsageError
 from lrtool.optimizers import Optimizer
@@ -75,7 +75,7 @@ class Recipe:
     eval_every: int = 0
     record_grad_norm: bool = False
     stop_on_divergence: bool = True
-    divergence_rule: DivergenceRule = TRAINING
+    divergence_rule: Rule = TRAINING
     plateau: Plateau | None = None
     best: str = "val_loss"
 
@@ -97,12 +97,21 @@ class Evaluation:
     seconds: float = field(default=0.0, compare=False)
 
 
+@dataclass(frozen=True)
+class Fault:
+    """Where a trial diverged: the update, the LR it used, and what was first not finite, where that is known."""
+
+    step: int
+    lr: float
+    layer: str | None = None
+
+
 @dataclass
 class Trace:
     """What a trial produced. Arrays have one entry per update that was done.
 
     `recorded` holds further per-step columns (`momentum`, `weight_decay`, `grad_norm`). `reason` says
-    why a trial did not finish. `seconds[t]` is what update t took.
+    why a trial did not finish, `fault` where it diverged. `seconds[t]` is what update t took.
     """
 
     trial: Trial
@@ -111,6 +120,7 @@ class Trace:
     lr: Array
     seconds: Array
     reason: str = ""
+    fault: Fault | None = None
     recorded: dict[str, Array] = field(default_factory=dict)
     evaluations: list[Evaluation] = field(default_factory=list)
 

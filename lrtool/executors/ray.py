@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import time
@@ -20,6 +21,8 @@ from lrtool.executors.ray_cluster import RayCluster
 _AHEAD = 2
 #: Seconds between two looks at what has come, and at how large the cluster is.
 _LOOK, _COUNT = 1.0, 10.0
+
+_LOG = logging.getLogger("lrtool")
 
 
 class RayTasks(Executor):
@@ -124,6 +127,7 @@ def _again(
     if left is None:
         return
     losses = attempt.losses + 1 if left is attempt.job else 1
+    _LOG.info("%s; what it had not reported is done by another", why)
     if losses > retries:
         lost(left, f"{why}; {losses} workers in a row were lost with it")
     else:

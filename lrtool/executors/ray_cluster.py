@@ -120,6 +120,7 @@ class RayCluster:
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             raise _unreachable(address, str(error)) from error
         self._own = True
+        _keep_quiet()
 
     def _nodes(self) -> list[Mapping[str, Any]]:
         return [node for node in self._ray.nodes() if node["Alive"]]
@@ -223,6 +224,16 @@ def _unreachable(address: str, why: str) -> UsageError:
     if address == "auto":
         return UsageError("no Ray cluster runs on this machine", where="--executor ray", remedy=_START)
     return UsageError(f"there is no Ray cluster at {address} ({first})", where="--ray-address", remedy=_START)
+
+
+def _keep_quiet() -> None:
+    """Ray would print pages on stdout, in colours, for every node that goes; lrtool's log has a line.
+
+    There is no public switch; where the private one is not there, the pages come.
+    """
+    worker: Any = import_module("ray._private.worker")
+    if hasattr(worker, "_worker_logs_enabled"):
+        worker._worker_logs_enabled = False
 
 
 @contextmanager

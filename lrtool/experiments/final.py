@@ -31,11 +31,18 @@ def final_loss(trace: Trace) -> float:
     return values.get("val_loss", values.get("train_loss", float("nan")))
 
 
-def final_and_best(folder: RunFolder, best: str, higher_is_better: bool) -> dict[str, Any]:
-    """`final` and `best` of the summary, from the metrics on disk (so a resumed run counts whole)."""
+def final_and_best(folder: RunFolder, best: str, higher_is_better: bool, trace: Trace | None = None) -> dict[str, Any]:
+    """`final` and `best` of the summary, from the metrics on disk (so a resumed run counts whole).
+
+    `final` is what the last evaluation of the trace measured, whether or not that is a number; without a trace, as of a
+    run that was stopped, the last that is one.
+    """
     table = read_metrics(folder.path / "metrics.csv")
     names = [name for name in table if name == "train_loss" or name.startswith("val_")]
-    measured = np.flatnonzero(np.isfinite(table.get("val_loss", table["train_loss"])))
+    if trace is not None and trace.evaluations:
+        measured = np.array([each.step - 1 for each in trace.evaluations if each.step <= len(table["step"])], np.intp)
+    else:
+        measured = np.flatnonzero(np.isfinite(table.get("val_loss", table["train_loss"])))
     if not len(measured):
         return {"final": None, "best": None}
 
@@ -44,7 +51,8 @@ def final_and_best(folder: RunFolder, best: str, higher_is_better: bool) -> dict
 
     judged = _judged(table, best, measured)
     worse = np.where(np.isfinite(judged), -judged if higher_is_better else judged, np.inf)
-    return {"final": at(int(measured[-1])), "best": at(int(measured[np.argmin(worse)]))}
+    best_one = at(int(measured[np.argmin(worse)])) if np.isfinite(judged).any() else None
+    return {"final": at(int(measured[-1])), "best": best_one}
 
 
 def _judged(table: Mapping[str, Array], best: str, measured: NDArray[np.intp]) -> Array:

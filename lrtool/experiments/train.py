@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -252,9 +252,11 @@ def _concluded(plan: _Plan, run: Session, trace: Trace) -> tuple[str, ...]:
     run.status, run.reason = trace.status, trace.reason
     validation = ValidationTime.of(trace, plan.recipe.eval_every)
     higher = setup.task.higher_is_better
-    found = final_and_best(folder, plan.recipe.best, higher.get(plan.recipe.best, False))
+    found = final_and_best(folder, plan.recipe.best, higher.get(plan.recipe.best, False), trace)
     run.results = {**found, "higher_is_better": higher, "units": setup.task.units, **run.results}
     run.results["validation_share"] = validation.share
+    if trace.fault is not None:
+        run.results["diverged_at"] = asdict(trace.fault)
     _draw(plan, folder)
     return (*_in_units(setup.task), *validation.notes(setup.config.train.eval_every))
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lrtool.analysis.divergence import DivergenceMonitor, DivergenceRule
+from lrtool.analysis.divergence import Rule
 from lrtool.api.asked import Asked
 from lrtool.api.range_test import tested
 from lrtool.api.results.range_test import RangeTestAnswer
@@ -56,13 +56,13 @@ class Updates:
     Whoever trains calls `prepare` before each update, `record` with its loss after it, and stops when `over`.
     """
 
-    def __init__(self, trial: Trial, optimizer: torch.optim.Optimizer, rule: DivergenceRule | None = None) -> None:
+    def __init__(self, trial: Trial, optimizer: torch.optim.Optimizer, rule: Rule | None = None) -> None:
         self.trial, self.optimizer = trial, optimizer
         self.scales = group_scales(optimizer)
         self.losses, self.seconds, self.reason = list[float](), list[float](), ""
         self.told: Callable[[Trace, int], None] = lambda *_: None
         self._lrs = trial.curves["lr"].table()
-        self._monitor = DivergenceMonitor(rule) if rule is not None else None
+        self._monitor = rule.monitor() if rule is not None else None
         self._diverged, self._began = False, time.perf_counter()
 
     @property
@@ -242,7 +242,7 @@ class ForeignEngines(Engines):
             self._speed = LoopSpeed(update, 0.0, max(0.0, whole - float(trace.seconds[1:].sum())))
         return self._speed
 
-    def _one(self, trial: Trial, rule: DivergenceRule | None, watch: Observer, number: int) -> Trace:
+    def _one(self, trial: Trial, rule: Rule | None, watch: Observer, number: int) -> Trace:
         """One training from the state that there was, with a seed of its own."""
         foreign = self.foreign
         foreign.state.rewind_all()

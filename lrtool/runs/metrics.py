@@ -55,7 +55,7 @@ class MetricsWriter:
             raise output_error(path, error) from None
 
     def write(self, rows: Iterable[Mapping[str, float]]) -> None:
-        """Append rows; a value that is missing or NaN in an optional column is an empty cell."""
+        """Append rows; a value that is missing is an empty cell, one that is no number is `nan`."""
         data = self._lines(rows)
         if not data:
             return
@@ -195,14 +195,10 @@ def _whole(value: float | None) -> str:
     return "" if value is None else str(int(value))
 
 
-def _loss(value: float | None) -> str:
-    # A diverged loss is a measurement, so it is written as it is.
+def _measured(value: float | None) -> str:
+    # What is no number is a measurement, too.
     return "" if value is None else repr(float(value))
 
 
-def _measured(value: float | None) -> str:
-    return "" if value is None or math.isnan(value) else repr(float(value))
-
-
 #: How a column is written, where it is not a number that may be missing.
-_CELLS = {"trial": _whole, "step": _whole, "epoch": _whole, "train_loss": _loss}
+_CELLS = {"trial": _whole, "step": _whole, "epoch": _whole}

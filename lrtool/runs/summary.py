@@ -52,7 +52,8 @@ class TrainSummary(Summary):
     `lr`: the peak that it trained with; `lr_from`: where that comes from, in words.
     `higher_is_better`: of each metric, whether more of it is better. `units`: what the values of a metric are measured
     in, where the data set standardises its target. `continued`: what was said each time the run went on on another
-    curve. `validation_share`: the part of the time that validation took.
+    curve. `validation_share`: the part of the time that validation took. `diverged_at`: of a run that did, the `step`,
+    the `lr` it used, and the `layer` that was first not finite, where that is known.
     """
 
     lr: float | None = None
@@ -63,6 +64,7 @@ class TrainSummary(Summary):
     units: dict[str, str] | None = None
     continued: list[str] | None = None
     validation_share: float | None = None
+    diverged_at: dict[str, Any] | None = None
 
 
 _MODELS: dict[str, type[Summary]] = {

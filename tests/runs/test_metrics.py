@@ -38,7 +38,7 @@ def test_numbers_read_back_exactly(tmp_path):
 def test_what_was_not_measured_is_an_empty_cell_and_reads_as_nan(tmp_path):
     path = tmp_path / "m.csv"
     with MetricsWriter(path, ("val_loss", "val_accuracy", "momentum")) as writer:
-        writer.write([row(0), {**row(1, val_loss=0.5), "momentum": math.nan}])
+        writer.write([row(0), {**row(1, val_loss=0.5), "momentum": None}])
         writer.write([{name: value for name, value in row(2).items() if name not in ("momentum", "seconds")}])
     lines = path.read_text().splitlines()
     assert lines[1].split(",")[5:7] == ["", ""]

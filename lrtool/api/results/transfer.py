@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class TransferAnswer(LrResult["Transferred"]):
     """What a transfer found: `suggested_lr` at the target with its 95% `interval`, the law, and every cell's best LR.
 
-    `settings`: the target, as a training of it sets it (`KEY=VALUE`). `found`: everything as data, of a transfer made
+    `settings`: the target, as a training of it takes it (`KEY=VALUE`). `found`: everything as data, of a transfer made
     in this process.
     """
 

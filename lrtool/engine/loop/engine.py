@@ -105,6 +105,8 @@ class LoopEngine:
             training.evaluate_if_due()
             if len(trace.evaluations) > known:
                 queue.evaluated(number, trace.evaluations[-1])
+            if trace.status is Status.DIVERGED:
+                return
             self._checkpoint_if_due(number, training)
         trace.status = Status.FINISHED
 
@@ -126,7 +128,8 @@ class LoopEngine:
         return self.save_budget is None or self.save_budget.allows(training.size, ahead)
 
     def _save(self, number: int, training: Training) -> None:
-        if self.checkpoint is None:
+        # One that cannot be gone on with is none: the one before stays the newest.
+        if self.checkpoint is None or not training.sound:
             return
         with self.save_budget.spending() if self.save_budget is not None else contextlib.nullcontext():
             self.checkpoint(number, training.snapshot())

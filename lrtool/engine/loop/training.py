@@ -18,6 +18,7 @@ from lrtool.engine.evaluate import evaluate
 from lrtool.engine.loop import continuing, state
 from lrtool.engine.loop.checkpoint import Checkpoint
 from lrtool.engine.loop.clipping import clipped_norm
+from lrtool.engine.loop.faults import Moment, finite, first_fault
 from lrtool.engine.loop.precision import MAX_SKIPS, Precision
 from lrtool.engine.recorder import Recorder
 from lrtool.engine.trials import Array, Evaluation, Recipe, Trace, Trial
@@ -89,10 +90,31 @@ class Training:
             if every:
                 end = min(end, (self.step // every + 1) * every)
         end = min([end, *(at for at in stop_at if at > self.step)])
+        before = Moment.of(self.step, self.size, self.model, self._optimizer, self._precision)
         columns = self._columns(self.step, end)
         self._recorder.begin(columns)
         fits = all(self._timed_update(lr, values) for lr, values in _rows(columns, self._fixed))
-        return not self._recorder.flush() and fits
+        alive = not self._recorder.flush() and fits
+        if alive and self.step == self.trial.steps and not finite(self.model):
+            self._recorder.diverged(self.step, f"the weights are not finite after update {self.step - 1}")
+            alive = False
+        if not alive and before is not None:
+            self._recorder.found(self._first_fault(before, columns))
+        return alive
+
+    def _first_fault(self, before: Moment, columns: Mapping[str, Array]) -> str:
+        """What was first not finite since a moment, by doing the updates since then again; empty where nothing was."""
+        if np.isfinite(self.trace.train_loss[-1:]).all() and finite(self.model):
+            return ""
+        before.back(self.model, self._optimizer, self._precision)
+        rows, self.step = _rows(columns, self._fixed), before.step
+
+        def again() -> None:
+            self.recipe.optimizer.apply(self._optimizer, *next(rows))
+            self._update()
+            self.step += 1
+
+        return first_fault(self.model, again, self.trace.steps - before.step)
 
     def evaluate_if_due(self) -> None:
         """After every `eval_every` updates and after the last: validate, keep the best weights, ease the plateau."""
@@ -127,6 +149,8 @@ class Training:
             measured = evaluate(self.task, self.model, self.task.val, self.recipe.device, self._precision.autocast)
             self.trace.evaluations.append(Evaluation(self.step, measured, time.perf_counter() - began))
             values |= measured
+            if self._recorder.judge(measured.get("val_loss")):
+                return
         value = values.get(self.recipe.best, values["train_loss"])
         if self._keep_best and self._improves(value):
             self.best = Best(self.step, value, state.weights(self.model))
@@ -146,6 +170,11 @@ class Training:
         with contextlib.suppress(RuntimeError):
             self._recorder.flush()
         self.trace.status, self.trace.reason = status, reason
+
+    @property
+    def sound(self) -> bool:
+        """Whether its weights are finite, so that a checkpoint of them is worth having."""
+        return finite(self.model)
 
     def snapshot(self) -> Checkpoint:
         """The whole state; valid between two chunks."""

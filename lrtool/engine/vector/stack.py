@@ -91,6 +91,10 @@ class Stack:
     def state(self, after: StackState) -> None:
         self.parameters, self.buffers, self.optimizer, self.steps, self.keys = after
 
+    def finite(self, slot: int) -> bool:
+        """Whether every trained weight of a slot is; one wait for the device."""
+        return bool(torch.stack([param[slot].isfinite().all() for param in self.parameters.values()]).all())
+
     def load(self, slot: int, model: nn.Module, seed: int) -> None:
         """Put a fresh model into a slot, its optimizer state as before the first update."""
         self.keys[slot] = key_of(seed)

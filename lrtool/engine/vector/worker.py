@@ -140,7 +140,9 @@ class Worker:
             measured.update({name: columns[name][:, index] for name in slot.curves})
             diverged = slot.recorder.deliver(measured, seconds)
             slot.step += len(losses)
-            if not diverged and slot.step == slot.trial.steps:
+            if not diverged and slot.step == slot.trial.steps and not self._stack.finite(index):
+                slot.recorder.diverged(slot.step, f"the weights are not finite after update {slot.step - 1}")
+            elif not diverged and slot.step == slot.trial.steps:
                 slot.trace.status = Status.FINISHED
             self._queue.recorded(slot.number, slot.trace, start)
 
@@ -153,6 +155,7 @@ class Worker:
         values = self._validate(self._stack)
         for index, slot in due:
             slot.trace.evaluations.append(Evaluation(slot.step, values[index]))
+            slot.recorder.judge(values[index].get("val_loss"))
             self._queue.evaluated(slot.number, slot.trace.evaluations[-1])
 
     def _end(self, index: int, slot: Slot) -> None:

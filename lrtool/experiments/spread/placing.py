@@ -31,6 +31,11 @@ class Placing:
     ray_address: str | None = None
     slurm_cluster: str = _SLURM
 
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether trials are trained on other machines, which it takes some seconds to reach."""
+        return self.executor != AUTO and EXECUTORS[self.executor].elsewhere
+
     def check(self) -> None:
         """Raise UsageError where the options do not go together."""
         check(self.executor, "--executor")

@@ -51,7 +51,7 @@ class Arrivals:
         self._rungs = RungTrainer(config.prune, self.trainer, store) if config.prune is not None else None
         self._lrs = None
         if config.tune is not None:
-            self._lrs = TunedLRs(config.tune, store, folder.path, watch, options.allow_import)
+            self._lrs = TunedLRs(config.tune, store, folder.path, watch, options.allow_import, executor)
         self.planned = 0
         self._labels: set[str] = set()
 

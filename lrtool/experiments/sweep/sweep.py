@@ -42,7 +42,7 @@ def run_sweep(sweep: Sweep, output: Path, options: Options, board: Board, watch:
     if sweep.config.sampler == "tpe":
         require_optuna()
     loggers = wanted(sweep.loggers)
-    with _started(sweep, options, output) as executor:
+    with _started(sweep, options, output, board) as executor:
         folder = RunFolder.create(output, sweep.config.name, "sweep")
         # Before anything else: with it the run can be resumed.
         folder.write_text("config.yaml", sweep.config.to_yaml())
@@ -58,13 +58,15 @@ def resume_sweep(folder: RunFolder, options: Options, board: Board, watch: Obser
     if sweep.config.sampler == "tpe":
         require_optuna()
     loggers = wanted(sweep.loggers)
-    with _started(sweep, options, folder.path.parent) as executor:
+    with _started(sweep, options, folder.path.parent, board) as executor:
         return _carry_out(sweep, folder, options, executor, board, watch, loggers)
 
 
 @contextmanager
-def _started(sweep: Sweep, options: Options, output: Path) -> Iterator[Executor | None]:
+def _started(sweep: Sweep, options: Options, output: Path, board: Board) -> Iterator[Executor | None]:
     """The executor that is asked for, if any, until the sweep is over."""
+    if options.is_elsewhere:
+        board.note(f"{options.executor}: asking what is there")
     executor = options.start(sweep.config, sweep.base, options.allow_import, output)
     with executor or nullcontext():
         yield executor

@@ -11,8 +11,10 @@ from lrtool.config.sweep.combinations import Combination
 from lrtool.config.sweep.planner import SweepPlanner
 from lrtool.config.sweep.schema import Assignments, Tune
 from lrtool.errors import LrtoolError, OutputError
+from lrtool.executors import Executor
 from lrtool.experiments.observers import ObserverFactory
 from lrtool.experiments.setup import prepare
+from lrtool.experiments.spread.engines import SpreadEngines
 from lrtool.experiments.tune import run_tune
 from lrtool.runs.sweep.store import SweepStore
 
@@ -21,8 +23,16 @@ class TunedLRs:
     """Searches LRs and remembers them; `found` has the LR of each variant, or None, `untuned` why there is none."""
 
     def __init__(
-        self, tune: Tune, store: SweepStore, folder: Path, watch: ObserverFactory, allow_import: frozenset[str]
+        self,
+        tune: Tune,
+        store: SweepStore,
+        folder: Path,
+        watch: ObserverFactory,
+        allow_import: frozenset[str],
+        executor: Executor | None = None,
     ) -> None:
+        """`executor`: where the searches train, if it has other machines."""
+        self._executor = executor if executor is not None and executor.elsewhere else None
         self._tune, self._store, self._folder = tune, store, folder
         self._watch, self._allow_import = watch, allow_import
         self.found: dict[str, float | None] = {}
@@ -48,7 +58,10 @@ class TunedLRs:
         """Find one variant's best LR; its run folder is kept below `tune/`."""
         try:
             setup = prepare(config, self._allow_import)
-            _, result = run_tune(setup, self._folder / "tune", self._watch, self._tune.budget, loggers=())
+            engines = SpreadEngines(self._executor, setup, self._allow_import) if self._executor is not None else None
+            _, result = run_tune(
+                setup, self._folder / "tune", self._watch, self._tune.budget, engines=engines, loggers=()
+            )
         except OutputError:
             raise
         except LrtoolError as error:

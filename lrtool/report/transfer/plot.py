@@ -191,8 +191,9 @@ def _draw_losses(axes: Axes, panel: LossPanel) -> None:
     axes.plot(panel.grid, panel.shape, "-", lw=1.6, color=_LAW, zorder=3)
     axes.plot(panel.ratio[inside], panel.above[inside], "o", ms=3, color=_MEASURED, alpha=0.35, zorder=2)
     off = ~inside
-    axes.plot(panel.ratio[off], np.full(int(off.sum()), most), "^", ms=4, color=_MEASURED, alpha=0.35, zorder=2,
-              clip_on=False)  # fmt: skip
+    if off.any():  # an empty line that is not clipped would count in the layout, at the figure's corner
+        at = np.full(int(off.sum()), most)
+        axes.plot(panel.ratio[off], at, "^", ms=4, color=_MEASURED, alpha=0.35, zorder=2, clip_on=False)
     least = float(panel.above[inside].min()) if inside.any() else 0.0
     axes.set_ylim(min(0.0, least) - 0.05 * most, most)
     axes.set_xlabel("LR ÷ best LR of its cell" + (" (▲: above, or diverged)" if off.any() else ""))

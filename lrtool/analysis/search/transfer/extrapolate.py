@@ -21,6 +21,8 @@ Interval = tuple[float, float]
 
 #: An interval that reaches further than this factor either way from the LR is no answer.
 WIDEST = 3.0
+#: Beyond so much (in log loss) the shape says nothing of the loss.
+_MOST = 1.0
 #: How far beyond the measured range one may go is looked for up to this factor.
 _FURTHEST = 1e4
 
@@ -106,7 +108,7 @@ def _answered(found: Transferred, middle: float, half: float, logs: Array) -> Tr
         lr=math.exp(middle),
         interval=(math.exp(middle - half), math.exp(middle + half)),
         alike=(math.exp(middle - half - below), math.exp(middle + half + above)),
-        excess=math.expm1(worst) if found.points.scale.logarithmic else None,
+        excess=math.expm1(worst) if found.points.scale.logarithmic and worst < _MOST else None,
         loss=expected_loss(found.points, optima, logs),
     )
 

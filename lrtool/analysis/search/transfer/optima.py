@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lrtool.analysis.search.transfer.flat import chance, is_flat
 from lrtool.analysis.search.transfer.points import Cell
 
 Array = NDArray[np.float64]
@@ -25,8 +26,6 @@ _ROBUST = 2.0
 _SKEW, _MOVES = 1.0, 0.3
 #: With few points to judge the noise by, this part of the shape's depth counts as so many further ones.
 _NOISE, _FURTHER = 0.04, 2.0
-#: Losses that do not depend on the LR pass for others about this often; losses that differ by less are alike.
-_RARE, _ROUNDING = 0.01, 1e-6
 
 
 @dataclass(frozen=True)
@@ -222,42 +221,10 @@ def _between_seeds(cells: Sequence[Cell]) -> float:
 
 
 def _is_flat(cells: Sequence[Cell], fits: Sequence[_Fit]) -> bool:
-    """Whether losses depend on the LR no more than noise does: by the common shape, and by parabolas through ranks.
-
-    F tests over all cells at once. The shape is close to the losses near their minimum, of which there may be few;
-    a parabola through the ranks of all losses of a cell is rough, but cannot be misled by their size.
-    """
-    highest = max(1.0, max(float(np.abs(fit.y).max()) for fit in fits))
-    if max(float(np.ptp(cell.y[cell.known])) for cell in cells) <= _ROUNDING * highest:
-        return True
     rest = sum(float(fit.misfits.min()) for fit in fits)
     total = sum(_about_mean(fit.y, fit.weights) for fit in fits)
     used = sum(int((fit.weights > 0).sum()) for fit in fits)
-    shaped = _chance(total, rest, len(fits) + 1, used - 2 * len(fits) - 1)
-    return min(shaped, _chance_of_ranks(cells)) > _RARE
-
-
-def _chance_of_ranks(cells: Sequence[Cell]) -> float:
-    total = rest = 0.0
-    terms = spare = 0
-    for cell in cells:
-        x, y = cell.x[cell.known], cell.y[cell.known]
-        ranks = np.argsort(np.argsort(y, kind="stable"), kind="stable").astype(np.float64)
-        if len(x) < 4:
-            continue
-        total += float(np.square(ranks - ranks.mean()).sum())
-        rest += float(np.square(ranks - np.polyval(np.polyfit(x, ranks, 2), x)).sum())
-        terms, spare = terms + 2, spare + len(x) - 3
-    return _chance(total, rest, terms, spare)
-
-
-def _chance(total: float, rest: float, terms: int, spare: int) -> float:
-    """How likely so many terms leave so little of the squares by chance; 1 where nothing can be judged."""
-    from scipy import special
-
-    if spare < 1 or terms < 1:
-        return 1.0
-    return float(special.fdtrc(terms, spare, max(0.0, total - rest) / terms / max(rest / spare, 1e-300)))
+    return is_flat(cells, chance(total, rest, len(fits) + 1, used - 2 * len(fits) - 1))
 
 
 def _about_mean(y: Array, weights: Array) -> float:

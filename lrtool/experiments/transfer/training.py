@@ -1,0 +1,249 @@
+"""`transfer` with training: short and small runs, a law through their best LRs, and the LR of the target."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lrtool.analysis.search.transfer.extrapolate import Transferred, extrapolate
+from lrtool.analysis.search.transfer.points import Points
+from lrtool.analysis.search.transfer.search import DURATION, LRS, Design, TransferSearch, Values, plan, usual
+from lrtool.engine.cost.amount import Amount
+from lrtool.errors import UsageError
+from lrtool.experiments.budget import Budget, Usual
+from lrtool.experiments.engines import Engines
+from lrtool.experiments.final import final_loss
+from lrtool.experiments.runner import TrialRunner
+from lrtool.experiments.session import Session, session
+from lrtool.experiments.setup import Setup
+from lrtool.experiments.transfer import keys
+from lrtool.experiments.transfer.summary import summarise
+from lrtool.experiments.transfer.target import amount
+from lrtool.loggers import Logger, wanted
+from lrtool.report.plots.style import number, save
+from lrtool.report.terminal.progress import ProgressObservers
+from lrtool.report.transfer.plot import TransferPlot, draw_transfer
+from lrtool.report.transfer.words import short
+from lrtool.runs.folder import RunFolder
+from lrtool.runs.metrics import MetricsWriter
+from lrtool.status import Status
+
+#: Cost at most where the user says nothing: a quarter of the target run, or about 20 seconds if that is more.
+TRANSFER = Usual(0.25, 20.0)
+
+
+@dataclass(frozen=True)
+class TransferRequest:
+    """A transfer that is asked for: the target, built, and what makes the smaller runs."""
+
+    whole: Setup
+    target: Mapping[str, str]
+    configs: keys.Configs
+    allow_import: Collection[str] = ()
+
+    @classmethod
+    def of(cls, texts: Sequence[str], configs: keys.Configs, allow_import: Collection[str] = ()) -> TransferRequest:
+        """Read the target and build it; raises UsageError and ConfigError where it cannot be."""
+        target = keys.targets(texts, configs)
+        whole = keys.built(configs(keys.settings(target, {})), allow_import)
+        return cls(whole, target, configs, allow_import)
+
+    def setup(self, values: Mapping[str, float]) -> Setup:
+        """The target with smaller values of keys, at the target's length."""
+        smaller = {key: value for key, value in values.items() if key != DURATION}
+        if not smaller:
+            return self.whole
+        return keys.built(self.configs(keys.settings(self.target, smaller)), self.allow_import)
+
+
+def run_transfer(
+    asked: TransferRequest,
+    output: Path,
+    watch: ProgressObservers,
+    budget: float | None = None,
+    engines: Engines | None = None,
+    loggers: Sequence[Logger] | None = None,
+    command: str = "transfer",
+) -> tuple[Session, Transferred]:
+    """Train smaller runs, fit a law through their best LRs and extrapolate it, into a new run folder.
+
+    `budget`: cost at most, in the time that one run of the target takes; unsaid, a quarter of it, or about 20
+    seconds if that is more. Raises UsageError
+    where it holds no comparison of LRs.
+    """
+    whole, engines = asked.whole, engines or Engines()
+    config = whole.config
+    loggers = wanted(config.logging) if loggers is None else loggers
+    folder = RunFolder.create(output, config.name, command)
+    with folder.held(), session(folder, command, config, str(whole.recipe.device), loggers) as run:
+        with folder.metrics(("val_loss", *(f"val_{name}" for name in whole.task.metrics))) as writer:
+            trainer = _Trainer(asked, writer, watch, engines, run)
+            found = trainer.transfer(budget)
+        run.steps = trainer.steps
+        run.results = {**summarise(found), "cost": trainer.cost(), "engine": engines.summary()}
+        run.results["details"] += [trainer.said()]
+        run.reason = found.reason
+        if found.diverged:
+            run.status = Status.DIVERGED
+        folder.write_text("points.csv", points_csv(found.points))
+        save(draw_transfer(TransferPlot.of(found, config.name)), folder, "transfer")
+    return run, found
+
+
+class _Trainer:
+    """The state of one transfer: its budget, its setups, and the trials so far."""
+
+    def __init__(
+        self, asked: TransferRequest, writer: MetricsWriter, watch: ProgressObservers, engines: Engines, run: Session
+    ) -> None:
+        self.asked, self._writer, self._watch, self._engines, self._run = asked, writer, watch, engines, run
+        self._setups: dict[Values, Setup] = {}
+        self._weights: dict[Values, float] = {}
+        self.steps = self.trials = self.validations = 0
+        self.work = 0.0
+
+    def transfer(self, runs: float | None) -> Transferred:
+        """Plan, train, fit."""
+        asked, whole = self.asked, self.asked.whole
+        levels = keys.levels(asked.target, whole, asked.configs)
+        self._build(levels)
+        self._runner = self._new_runner(whole)
+        self.budget = Budget(whole, self._runner, self._engines, runs, TRANSFER)
+        self._takes = self.budget.scaled(lambda limit: self._calls(self._plan(levels, limit)))
+        design = self._plan(levels, self.budget.limit)
+        if design is None:
+            raise self._too_small(levels)
+        self.design = design
+        self._watch.note(self.announcement())
+        self._watch.expect(self._updates(design))
+        search = TransferSearch(design, whole.config.optimizer.lr)
+        seeds = [whole.config.seed + number for number in range(design.seeds)]
+        self._train(search, design.cells[0], search.wide(), seeds[:1])
+        for cell in design.cells:
+            wanted = search.grid(cell)
+            while wanted:
+                self._train(search, cell, wanted, seeds)
+                wanted = search.beyond(cell) if self.work < self.budget.limit else []
+        self._watch.finished()
+        return _extrapolated(search.points(), asked)
+
+    def announcement(self) -> str:
+        """What it will cost, before it starts."""
+        design, one = self.design, self.budget.one
+        lengths = sorted({design.steps(cell) for cell in design.cells})
+        takes = self._takes
+        return (
+            f"cost: about {design.cost:.2g} of the target's {design.updates:,} updates, in {takes.written}"
+            f" ({takes.low / one:.2g} to {takes.high / one:.2g} of its time): {len(design.cells)} cells of"
+            f" {lengths[0]:,} to {lengths[-1]:,} updates, {LRS} LRs or more, {design.seeds}"
+            f" seed{'s' * (design.seeds != 1)}"
+        )
+
+    def cost(self) -> dict[str, Any]:
+        """What it took, in parts of the target run."""
+        return {
+            "target_runs": round(self.work, 4),
+            "target_seconds": self.budget.one,
+            "time_in_target_runs": round(self.budget.spent_runs, 4),
+            "seconds": round(self.budget.elapsed, 3),
+            "trials": self.trials,
+            "target_updates": self.design.updates,
+            "planned_target_runs": round(self.design.cost, 4),
+            "announced_seconds": [self._takes.low, self._takes.high],
+        }
+
+    def said(self) -> str:
+        """The cost in a sentence."""
+        return (
+            f"cost: {number(self.work)} of the target run's training, in {number(self.budget.spent_runs)} of its time"
+            f" ({self.budget.elapsed:.1f} s); {self.trials} trials, {self.steps:,} updates"
+        )
+
+    def _build(self, levels: Mapping[str, Sequence[float]]) -> None:
+        """Every combination of values but the length, and what an update of it costs of one of the target."""
+        least = {key: values[0] for key, values in levels.items()}
+        single: dict[str, dict[float, Setup]] = {key: {} for key in levels}
+        whole = self.asked.whole
+        size, names = keys.parameters(whole), tuple(levels)
+        for key in names or ("",):
+            for value in levels.get(key, ()) or (0.0,):
+                values = {**least, key: value} if key else {}
+                place = tuple(values[name] for name in names)
+                if place not in self._setups:
+                    setup = self._setups[place] = self.asked.setup(values)
+                    batch = setup.task.batch_size / whole.task.batch_size
+                    self._weights[place] = min(1.0, batch) * keys.parameters(setup) / size
+                if key:
+                    single[key][value] = self._setups[place]
+        keys.check_sizes(levels, single)
+
+    def _plan(self, levels: Mapping[str, Sequence[float]], limit: float) -> Design | None:
+        updates = self.asked.whole.steps
+        return plan(
+            levels, updates, limit, lambda values: self._cost(levels, values, updates), DURATION in self.asked.target
+        )
+
+    def _cost(self, levels: Mapping[str, Sequence[float]], values: Mapping[str, float], updates: int) -> float:
+        return values[DURATION] / updates * self._weights[tuple(values[name] for name in levels)]
+
+    def _calls(self, design: Design | None) -> list[Amount]:
+        """What the engine would be asked for, in updates that cost as much as the target's."""
+        if design is None:
+            return []
+        return [
+            Amount(LRS * design.seeds, max(1.0, design.steps(cell) * self._weights[cell[1:]]), 1)
+            for cell in design.cells
+        ]
+
+    def _updates(self, design: Design) -> int:
+        return round(1.2 * sum(LRS * design.seeds * design.steps(cell) for cell in design.cells))
+
+    def _too_small(self, levels: Mapping[str, Sequence[float]]) -> UsageError:
+        least = next((runs for k in range(1, 400) if self._plan(levels, runs := 0.01 * 1.1**k) is not None), None)
+        steps = self.asked.whole.steps
+        remedy = f"write at least --budget {least:.2g}x" if least is not None else "choose a longer target, or use tune"
+        return UsageError(
+            f"{self.budget.runs:.3g} of a target run of {steps:,} updates holds no runs to learn from",
+            where="--budget" if least is not None else "--to",
+            remedy=remedy,
+        )
+
+    def _train(self, search: TransferSearch, cell: Values, lrs: Sequence[float], seeds: Sequence[int]) -> None:
+        """Train these LRs of a cell with all seeds in one call of the engine."""
+        setup, steps = self._setups[cell[1:]], search.design.steps(cell)
+        runner = self._new_runner(setup)
+        planned = [(lr, seed) for lr in lrs for seed in seeds]
+        trials = [setup.trial(seed, lr, f"{_label(search.design, cell)} lr {lr:.3g}", steps=steps)
+                  for lr, seed in planned]  # fmt: skip
+        with runner:
+            traces = runner.run(trials, setup.task, setup.recipe)
+        for (lr, seed), trace in zip(planned, traces, strict=True):
+            search.tell(cell, lr, seed, final_loss(trace))
+        self.work += len(trials) * steps / search.design.updates * self._weights[cell[1:]]
+        self.steps, self.trials, self.validations = runner.steps, runner.trials, runner.validations
+
+    def _new_runner(self, setup: Setup) -> TrialRunner:
+        """A runner for trials of this setup, which numbers them on."""
+        runner = TrialRunner(setup, self._writer, self._watch, self._engines, self._run.tracker.observers())
+        runner.trials, runner.steps, runner.validations = self.trials, self.steps, self.validations
+        return runner
+
+
+def _extrapolated(points: Points, asked: TransferRequest) -> Transferred:
+    target = {DURATION: float(asked.whole.steps)}
+    target |= {key: amount(key, text) for key, text in asked.target.items() if key != DURATION}
+    return extrapolate(points, target, usual(points.keys))
+
+
+def _label(design: Design, cell: Values) -> str:
+    return ", ".join(f"{short(key)} {value:g}" for key, value in zip(design.keys, cell, strict=True))
+
+
+def points_csv(points: Points) -> str:
+    """Points as `transfer --points` reads them."""
+    rows = [",".join((*points.keys, "lr", "loss"))]
+    for values, lr, loss in zip(points.values.tolist(), points.lr.tolist(), points.loss.tolist(), strict=True):
+        rows.append(",".join(repr(each) for each in (*values, lr, loss)))
+    return "\n".join([*rows, ""])

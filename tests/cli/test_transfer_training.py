@@ -1,0 +1,75 @@
+"""`lrtool transfer CONFIG`: smaller runs, a law, and the LR of the target; what cannot be transferred along is said."""
+
+import json
+
+import pytest
+
+CHEAP = [("duration: 3ep", "duration: 80"), ("{kind: one_cycle}", "{kind: cosine}")]
+
+
+def test_the_lr_of_a_longer_run_from_shorter_ones(cli, config, tmp_path):
+    code, out, err = cli("transfer", config(CHEAP), "--to", "train.duration=800", "--budget", "3x", "--json", "-o", "o")
+    document = json.loads(out)
+    assert code == 0 and document["command"] == "transfer" and document["target"] == {"train.duration": 800.0}, err
+    assert document["suggested_lr"] is not None or document["reason"]
+    if document["suggested_lr"] is not None:
+        assert document["interval"][0] < document["suggested_lr"] < document["interval"][1]
+    lengths = {each["train.duration"] for each in document["cells"]}
+    assert len(lengths) >= 3 and max(lengths) <= 200
+    cost = document["cost"]
+    assert cost["target_updates"] == 800 and cost["target_runs"] == pytest.approx(document["steps"] / 800, rel=0.3)
+    folder = tmp_path / document["folder"]
+    assert {"metrics.csv", "points.csv", "transfer.png", "config.yaml", "summary.json"} <= {
+        path.name for path in folder.iterdir()
+    }
+    again = json.loads(cli("transfer", "--points", folder / "points.csv", "--to", "train.duration=800", "--json")[1])
+    assert (again["suggested_lr"] is None) == (document["suggested_lr"] is None)
+
+
+def test_several_keys_and_a_second_config(cli, config, tmp_path):
+    small = config(CHEAP)
+    (tmp_path / "big.yaml").write_text("extends: c.yaml\nname: big\ndata: {batch_size: 64}\noptimizer: {lr: 0.1}\n")
+    code, out, err = cli("transfer", small, "--to", "big.yaml", "--budget", "20x", "--json", "-o", "o")
+    document = json.loads(out)
+    assert code == 0 and document["target"]["data.batch_size"] == 64, err
+    assert {each.get("data.batch_size") for each in document["cells"]} >= {4.0, 8.0, 16.0} or document["reason"]
+
+
+@pytest.mark.parametrize(
+    ("to", "words"),
+    [
+        (["optimizer.lr=1"], ["looked for"]),
+        (["data.val_fraction=0.5"], ["data mean"]),
+        (["schedule.kind=cosine"], ["how large"]),
+        (["model.kind=cnn"], ["'cnn'", "numbers"]),
+        (["model.depth=4"], ["model.depth"]),
+        (["data.batch_size=2"], ["three smaller values"]),
+        (["data.batch_size=100000"], ["training samples"]),
+        (["train.duration=40"], ["holds no runs"]),
+        (["nowhere.yaml"], ["nowhere.yaml"]),
+        (["same.yaml"], ["same run"]),
+        (["other.yaml"], ["optimizer.kind", "no number"]),
+        ([], ["no target"]),
+    ],
+)
+def test_what_an_lr_cannot_be_transferred_along(cli, config, tmp_path, to, words):
+    path = config(CHEAP)
+    (tmp_path / "same.yaml").write_text("extends: c.yaml\n")
+    (tmp_path / "other.yaml").write_text("extends: c.yaml\noptimizer: {kind: adam, lr: 0.1}\n")
+    code, _, err = cli("transfer", path, *(word for each in to for word in ("--to", each)), "-q")
+    assert code == 2 and all(word in err for word in words), err
+
+
+def test_without_config_and_points_there_is_nothing_to_train(cli):
+    code, _, err = cli("transfer", "--to", "train.duration=100")
+    assert code == 2 and "--points" in err
+
+
+def test_a_model_key_that_is_no_size(cli, config):
+    model = (
+        "from torch import nn\ndef net(width, unused=1):\n"
+        "    return nn.Sequential(nn.Linear(2, width), nn.Tanh(), nn.Linear(width, 2))\n"
+    )
+    own = ("model: {kind: mlp, hidden: [16]}", "model: {use: 'm.py:net', args: {width: 8, unused: 1}}")
+    code, _, err = cli("transfer", config([own, *CHEAP], m__py=model), "--to", "model.args.unused=64", "-q")
+    assert code == 2 and "no size" in err
