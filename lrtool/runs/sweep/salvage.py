@@ -75,7 +75,7 @@ def salvaged(file: Path) -> tuple[list[StoredTrial], dict[str, Any], str]:
                 facts, lost = {}, ["facts"]
     except sqlite3.DatabaseError:
         return [], {}, nothing
-    if lost:
+    if lost and trials:
         return (
             [],
             {},
