@@ -144,8 +144,11 @@ class Interrupted(KeyboardInterrupt):
     SIGINT, SIGTERM or SIGHUP; SIGUSR1, by which schedulers say that time is nearly up, counts as SIGTERM.
     """
 
+    #: Why lrtool itself sent a signal, by its number: a time limit.
+    reasons: ClassVar[dict[int, str]] = {}
+
     def __init__(self, signum: int) -> None:
-        super().__init__(f"stopped by signal {signum}")
+        super().__init__(self.reasons.get(signum, f"stopped by signal {signum}"))
         self.signum = signum
         early = signum == getattr(signal, "SIGUSR1", None)
         self.exit_code = ExitCode.TERMINATED if early else ExitCode(128 + signum)

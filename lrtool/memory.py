@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+#: Bytes that are held of an update: its loss, LR, seconds and the LR's table, at least.
+_PER_UPDATE = 4 * 8
 #: glibc's names of its settings (malloc.h), and what they are set to, in bytes.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _KEPT = 512 * 2**20
@@ -28,6 +31,20 @@ def keep_freed_memory() -> bool:
     except (OSError, TypeError, AttributeError):
         return False  # not glibc
     return bool(mallopt(_MMAP_THRESHOLD, _LARGEST) and mallopt(_TRIM_THRESHOLD, _KEPT))
+
+
+def physical_memory() -> int | None:
+    """Bytes of memory in this machine; None where it does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def most_updates() -> int | None:
+    """Updates of which this machine's memory holds what is recorded; None where it does not say how much it has."""
+    room = physical_memory()
+    return room // _PER_UPDATE if room is not None else None
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lrtool.api.asked import Asked, Objects
@@ -97,7 +98,7 @@ def _ready(objects: Objects, engine: str, model: LiveModel, chosen: Any, example
     scales = tuple(group_scales(optimizer)) if optimizer is not None else ()
     # Nothing of a user's own is shared with other processes: they could not tell him what they did to it.
     engines = Engines(EngineName.parse(engine), forks=False)
-    return Asked(prepare(config), engines, scales, lambda: model.latest, optimizer, data.notes)
+    return Asked(replace(prepare(config), lent=True), engines, scales, lambda: model.latest, optimizer, data.notes)
 
 
 def _instance(objects: Objects, model: Any) -> Any:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from lrtool.analysis.range_test_result import RangeTestResult
     from lrtool.config.specs import ScheduleLike
     from lrtool.experiments.session import Session
+    from lrtool.experiments.setup import Setup
+    from lrtool.runs.folder import RunFolder
 
 
 def range_test(
@@ -84,6 +86,17 @@ def range_test(
         asked(given, overrides, allow_import, engine) as ready,
     ):
         return tested(ready, folder, budget, quick, progress, temporary=output is None)
+
+
+def resumed_range_test(setup: Setup, folder: RunFolder, progress: bool, force: bool) -> RangeTestAnswer:
+    """Go on with a range test that was stopped, as `lrtool range-test --resume` does."""
+    from lrtool.experiments.range_test.range_test import resume_range_test
+
+    with shown(f"{setup.config.name}: LR range test", progress) as watch:
+        listener = listening(watch) if progress else None
+        session, found, notes = resume_range_test(setup, folder, watch, listener, force)
+        watch.finished()
+    return RangeTestAnswer(folder.path, None, session, found, (), notes)
 
 
 def tested(

@@ -15,7 +15,9 @@ from lrtool.api.together import answered, together
 if TYPE_CHECKING:
     from lrtool.config.specs import ScheduleLike
     from lrtool.experiments.session import Session
+    from lrtool.experiments.setup import Setup
     from lrtool.experiments.tune_result import TuneResult
+    from lrtool.runs.folder import RunFolder
 
 
 def tune(
@@ -71,6 +73,18 @@ def tune(
         spread(ready, Placing(executor, workers, ray_address, slurm_cluster), allow_import, folder) as placed,
     ):
         return _tuned(placed, folder, budget, schedules, progress, temporary=output is None)
+
+
+def resumed_tune(setup: Setup, folder: RunFolder, progress: bool, force: bool) -> TuneAnswer | TransferAnswer:
+    """Go on with a tune that was stopped, as `lrtool tune --resume` does."""
+    from lrtool.analysis.search.transfer.extrapolate import Transferred
+    from lrtool.experiments.tune import resume_tune
+
+    with shown(f"{setup.config.name}: tuning the LR", progress) as watch:
+        session, found, notes = resume_tune(setup, folder, watch, watch.say, force)
+    if isinstance(found, Transferred):
+        return TransferAnswer(folder.path, None, session, found, (), notes)
+    return TuneAnswer(folder.path, None, session, found, (), notes)
 
 
 def _tuned(

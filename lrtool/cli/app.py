@@ -23,6 +23,8 @@ from lrtool.safe_path import make_children_safe
 
 #: What the system says where a disk, or a user's share of it, has no room left.
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+#: What it says of a disk, a file system or rights that fail.
+_FAILING = (errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.ESTALE, errno.EMFILE, errno.ENFILE)
 #: What asks to end: a stop from outside, a terminal that is closed, and a scheduler's early warning.
 _ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, name))
 #: Set by a shell that asks for completions.
@@ -107,7 +109,8 @@ def run(arguments: list[str]) -> int:
         return leave.exit_code
     except KeyboardInterrupt as stop:
         notes = getattr(stop, "__notes__", [])
-        return _say("; ".join(["interrupted", *notes]), getattr(stop, "exit_code", ExitCode.INTERRUPTED), prefix="")
+        why = str(stop) if str(stop) in Interrupted.reasons.values() else "interrupted"
+        return _say("; ".join([why, *notes]), getattr(stop, "exit_code", ExitCode.INTERRUPTED), prefix="")
     except BrokenPipeError:
         # The reader went away (`lrtool … | head`); there is nobody left to write to.
         _close_stdout()
@@ -122,15 +125,19 @@ def run(arguments: list[str]) -> int:
 
 
 def _failed(error: Exception, debug: bool) -> int:
-    """What the system, or a value that nothing can be made of, ended."""
+    """What the system, or a value that nothing can be made of, ended; a bug of ours where it is none of them."""
     match error:
         case MemoryError():
-            return _say(f"memory ran out: {error or 'no more is free'}; write smaller numbers", ExitCode.TASK)
+            what = f"memory ran out: {brief(str(error))}" if str(error) else "memory ran out"
+            return _say(f"{what}; train with less at a time: a smaller model, fewer updates or samples", ExitCode.TASK)
         case OSError(errno=errno.ENAMETOOLONG | errno.ELOOP):
             return _say(f"{error.filename}: {error.strerror}; give another path", ExitCode.USAGE)
         case OSError() if error.errno in _FULL:
             _close_stdout()
             return _say(f"output could not be written: {error.strerror}; make room on the disk", ExitCode.OUTPUT)
+        case OSError() if error.errno in _FAILING:
+            place = f"{error.filename}: " if error.filename else ""
+            return _say(f"{place}cannot be read or written: {error.strerror}", ExitCode.OUTPUT)
         case ValueError() if "embedded null" in str(error):
             return _say("a path has a NUL in it, as no file can have; write another", ExitCode.USAGE)
     return _unexpected(error, debug)

@@ -89,6 +89,30 @@ MethodsOption = Annotated[
     bool,
     typer.Option("--methods", help="Also say what other tools' methods suggest (range_test.methods)."),
 ]
+
+
+def _begin_to_count(context: typer.Context, text: str | None) -> str | None:
+    """The time counts from here on, loading included, until the command ends."""
+    if text is not None and not context.resilient_parsing:
+        from lrtool.engine.deadline import Deadline
+
+        context.call_on_close(Deadline(text).call_off)
+    return text
+
+
+TimeLimitOption = Annotated[
+    str | None,
+    typer.Option(
+        "--time-limit",
+        metavar="TIME",
+        callback=_begin_to_count,
+        help="Stop after this time (55m, 1h30m, 90s) as after SIGTERM: saved, resumable, exit code 143.",
+        show_default=False,
+    ),
+]
+ResumeOption = Annotated[
+    Path | None, typer.Option("--resume", metavar="RUN", help="Go on with a run that was interrupted.")
+]
 ForceOption = Annotated[
     bool, typer.Option("--force", help="With --resume: go on though the config, the code or the data were changed.")
 ]

@@ -13,20 +13,26 @@ from lrtool.cli.common import (
     ConfigArgument,
     ConfigOption,
     EngineOption,
+    ForceOption,
     JsonOption,
     MethodsOption,
     OutputOption,
     QuietOption,
+    ResumeOption,
     SeedOption,
     SetOption,
+    TimeLimitOption,
     add_run,
     allowed,
     budget_runs,
     engine_line,
+    load,
+    needs_resume,
     one_config,
     print_json,
     say,
 )
+from lrtool.cli.resuming import resumed
 from lrtool.errors import ExitCode
 from lrtool.status import Status
 
@@ -48,6 +54,9 @@ def command(
     quick: Annotated[bool, typer.Option("--quick", help="The ramp alone, without the short trainings.")] = False,
     methods: MethodsOption = False,
     engine: EngineOption = "auto",
+    resume: ResumeOption = None,
+    force: ForceOption = False,
+    time_limit: TimeLimitOption = None,
     overrides: SetOption = None,
     output: OutputOption = Path("outputs"),
     seed: SeedOption = None,
@@ -59,27 +68,33 @@ def command(
 
     Without a config it tests a small network on handwritten digits.
     """
-    path = one_config(config, config_option)
+    from lrtool.api.range_test import range_test, resumed_range_test
+    from lrtool.config.started import remember
 
-    from lrtool.api.range_test import range_test
-
-    answer = range_test(
-        path,
-        budget=budget_runs(budget),
-        quick=quick,
-        overrides=[*(overrides or ()), *(["range_test.methods=true"] if methods else [])],
-        seed=seed,
-        allow_import=allowed(allow_import),
-        engine=engine,
-        progress=not (quiet or as_json),
-        output=output,
-    )
+    path, progress = one_config(config, config_option), not (quiet or as_json)
+    if resume is not None:
+        others = (path, budget, quick, methods, overrides, seed is not None, engine != "auto")
+        folder, setup = resumed(resume, "range-test", others, allowed(allow_import), force, as_json)
+        answer, path = resumed_range_test(setup, folder, progress, force), folder.config
+    else:
+        needs_resume(force)
+        runs, checked = budget_runs(budget), load(path, overrides, seed, methods)
+        remember(checked, allowed(allow_import))
+        answer = range_test(
+            checked,
+            budget=runs,
+            quick=quick,
+            allow_import=allowed(allow_import),
+            engine=engine,
+            progress=progress,
+            output=output,
+        )
     run, result = answer.made()
     add_run(run.config.name, run.folder.path, run.summary())
     if as_json:
         print_json({**run.summary(), "folder": str(run.folder.path)})
     else:
-        say(_answer(run, result))
+        say("\n".join([_answer(run, result), *(f"note: {note}" for note in answer.said if resume is not None)]))
         if result.above_limit:
             say("no command to go on with: measure this LR with `lrtool tune` before you train at it")
         elif result.suggestion is not None:

@@ -18,8 +18,10 @@ from lrtool.cli.common import (
     JsonOption,
     OutputOption,
     QuietOption,
+    ResumeOption,
     SeedOption,
     SetOption,
+    TimeLimitOption,
     add_run,
     allowed,
     load,
@@ -28,6 +30,7 @@ from lrtool.cli.common import (
     print_json,
     say,
 )
+from lrtool.cli.resuming import opened_training
 from lrtool.errors import ExitCode, UsageError
 from lrtool.status import Status
 
@@ -50,9 +53,7 @@ def command(
         Path | None,
         typer.Option("--lr-from", metavar="RUN", help="Take the LR that this range-test or tune run suggests."),
     ] = None,
-    resume: Annotated[
-        Path | None, typer.Option("--resume", metavar="RUN", help="Go on with a run that was interrupted.")
-    ] = None,
+    resume: ResumeOption = None,
     force: ForceOption = False,
     extend: Annotated[
         str | None,
@@ -80,6 +81,7 @@ def command(
         bool, typer.Option("--smoke", help="A handful of updates through every stage, for CI; fails if any fails.")
     ] = False,
     fsdp: FsdpOption = False,
+    time_limit: TimeLimitOption = None,
     overrides: SetOption = None,
     output: OutputOption = Path("outputs"),
     seed: SeedOption = None,
@@ -95,7 +97,7 @@ def command(
     with ExitStack() as held:
         if resume is not None:
             _alone(config or config_option, lr_from, init_from, seed, smoke)
-            folder = _opened(resume)
+            folder = opened_training(resume)
             # Before the model and the data are built: that may take a while, and a refusal should not.
             held.enter_context(folder.held())
             setup = _resumed(folder, overrides, allowed(allow_import), force)
@@ -150,22 +152,6 @@ def _fresh(
     setup = prepare(checked, allowed)
     remember(setup.config, allowed)
     return setup
-
-
-def _opened(path: Path) -> RunFolder:
-    """The run to go on with; UsageError where it is none that can be."""
-    from lrtool.runs.folder import RunFolder
-
-    folder = RunFolder.open(path)
-    made_by = folder.command
-    if made_by in ("", "train", "smoke"):
-        return folder
-    remedy = f"write: lrtool {made_by} CONFIG to do it again"
-    if made_by == "sweep":
-        remedy = f"write: lrtool sweep --resume {path}"
-    elif made_by in ("range-test", "tune", "transfer"):
-        remedy = f"write: lrtool train CONFIG --lr-from {path} to train with the LR that it suggests"
-    raise UsageError(f"this is a {made_by} run; train goes on with runs of train", where=str(path), remedy=remedy)
 
 
 def _begins_with(path: Path | None, partial: bool) -> list[str]:
@@ -230,7 +216,7 @@ def _extension(
         raise UsageError(
             "--extend goes on with a run", where=str(path), remedy="give its folder, as outputs/NAME/latest"
         )
-    folder = _opened(path)
+    folder = opened_training(path)
     config, known = _as_started(folder, overrides, allowed, force)
 
     from lrtool.experiments.resuming.extending import branched, extended

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
@@ -15,14 +16,17 @@ from lrtool.cli.common import (
     ConfigOption,
     EngineOption,
     ExecutorOption,
+    ForceOption,
     JsonOption,
     MethodsOption,
     OutputOption,
     QuietOption,
     RayAddressOption,
+    ResumeOption,
     SeedOption,
     SetOption,
     SlurmClusterOption,
+    TimeLimitOption,
     WorkersOption,
     add_run,
     allowed,
@@ -30,9 +34,11 @@ from lrtool.cli.common import (
     engine_line,
     load,
     needed_config,
+    needs_resume,
     print_json,
     say,
 )
+from lrtool.cli.resuming import resumed
 from lrtool.errors import ExitCode, UsageError
 from lrtool.status import Status
 
@@ -71,6 +77,9 @@ def command(
     ray_address: RayAddressOption = None,
     slurm_cluster: SlurmClusterOption = "slurm",
     methods: MethodsOption = False,
+    resume: ResumeOption = None,
+    force: ForceOption = False,
+    time_limit: TimeLimitOption = None,
     overrides: SetOption = None,
     output: OutputOption = Path("outputs"),
     seed: SeedOption = None,
@@ -79,46 +88,74 @@ def command(
     quiet: QuietOption = False,
 ) -> None:
     """Find the best peak LR for this task, optimizer, schedule and length of training."""
-    path = needed_config(config, config_option, "tune")
-    runs = budget_runs(budget)
-    kinds = _kinds(schedules)
     executors.check(executor, "--executor")
-    checked = load(path, overrides, seed, methods)
     _target(write)
 
     from lrtool.analysis.search.transfer.extrapolate import Transferred
-    from lrtool.api.tune import tune
+    from lrtool.api.tune import resumed_tune, tune
+    from lrtool.config.started import remember
 
-    answer = tune(
-        checked,
-        schedules=kinds,
-        budget=runs,
-        allow_import=allowed(allow_import),
-        engine=engine,
-        executor=executor,
-        workers=workers,
-        ray_address=ray_address,
-        slurm_cluster=slurm_cluster,
-        progress=not (quiet or as_json),
-        output=output,
-    )
+    if resume is not None:
+        new = (config, config_option, budget, schedules, methods, overrides, seed is not None, engine != "auto")
+        asked = (*new, executor != executors.AUTO)
+        folder, setup = resumed(resume, "tune", asked, allowed(allow_import), force, as_json)
+        path, checked = folder.config, setup.config
+        answer = resumed_tune(setup, folder, not (quiet or as_json), force)
+    else:
+        needs_resume(force)
+        path = needed_config(config, config_option, "tune")
+        runs, kinds = budget_runs(budget), _kinds(schedules)
+        places = _Places(executor=executor, workers=workers, ray_address=ray_address, slurm_cluster=slurm_cluster)
+        checked = load(path, overrides, seed, methods)
+        remember(checked, allowed(allow_import))
+        answer = tune(
+            checked,
+            schedules=kinds,
+            budget=runs,
+            allow_import=allowed(allow_import),
+            engine=engine,
+            **places,
+            progress=not (quiet or as_json),
+            output=output,
+        )
     run, result = answer.made()
     given = Given(path, overrides, seed, allow_import, output)
-    found = answer.suggested_lr is not None
     schedule = checked.schedule if isinstance(result, Transferred) else result.best.schedule
-    if write is not None and answer.suggested_lr is not None:
-        _write(write, given, checked, answer.suggested_lr, schedule)
+    written = _written(write, given, checked, answer.suggested_lr, schedule)
     add_run(checked.name, run.folder.path, run.summary())
     if as_json:
         print_json({**run.summary(), "folder": str(run.folder.path)})
     else:
-        say(_shorter(run, answer) if isinstance(result, Transferred) else _answer(run, result))
-        if write is not None:
-            say(f"written: {write}" if found else f"not written: {write}, as there is no LR to write")
-        if found:
-            say(given.training_of(write) if write else _next(given, run.folder.path, checked, schedule))
+        notes = [f"note: {note}" for note in answer.said] if resume is not None else []
+        said = _shorter(run, answer) if isinstance(result, Transferred) else _answer(run, result)
+        after = written or _next(given, run.folder.path, checked, answer.suggested_lr, schedule)
+        _show([said, *notes, *after])
     if run.status is Status.DIVERGED:
         raise typer.Exit(ExitCode.DIVERGED)
+
+
+class _Places(TypedDict):
+    """Who trains the trials, and where."""
+
+    executor: str
+    workers: int | None
+    ray_address: str | None
+    slurm_cluster: str
+
+
+def _show(parts: Iterable[str]) -> None:
+    for part in parts:
+        say(part)
+
+
+def _written(write: Path | None, given: Given, checked: Config, lr: float | None, schedule: Schedule) -> list[str]:
+    """Write the config that was asked for, if there is an LR to write; what is said of it."""
+    if write is None:
+        return []
+    if lr is None:
+        return [f"not written: {write}, as there is no LR to write"]
+    _write(write, given, checked, lr, schedule)
+    return [f"written: {write}", given.training_of(write)]
 
 
 def _kinds(schedules: str | None) -> tuple[str, ...]:
@@ -153,11 +190,14 @@ def _write(write: Path, given: Given, checked: Config, found: float, schedule: S
     write_text(write, edited(given.config, write, wanted, changes))
 
 
-def _next(given: Given, run: Path, checked: Config, schedule: Schedule) -> str:
+def _next(given: Given, run: Path, checked: Config, lr: float | None, schedule: Schedule) -> list[str]:
+    """The command to go on with; nothing where there is no LR."""
+    if lr is None:
+        return []
     from lrtool.config.writing.edit import in_short, inline
 
     other = schedule != checked.schedule
-    return given.training(run, [f"schedule={inline(in_short(schedule))}"] if other else [])
+    return [given.training(run, [f"schedule={inline(in_short(schedule))}"] if other else [])]
 
 
 def _shorter(run: Session, answer: Result) -> str:

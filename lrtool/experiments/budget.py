@@ -9,12 +9,15 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from lrtool.engine import clock
+from lrtool.engine.choice import Chooser
 from lrtool.engine.cost import calibration
 from lrtool.engine.cost.amount import Amount, validations
 from lrtool.engine.cost.calibration import Seconds
+from lrtool.engine.loop.speeds import LoopSpeed
 from lrtool.engine.parallel.joining import current
 from lrtool.engine.trials import EngineName
 from lrtool.experiments.engines import Engines
+from lrtool.experiments.resuming.search_memory import SearchMemory
 from lrtool.experiments.runner import TrialRunner
 from lrtool.experiments.setup import Setup
 
@@ -66,7 +69,10 @@ class Budget:
         self._began, self._clock = clock.worked(), time.perf_counter()
         self._example = setup.trial(setup.config.seed, setup.config.optimizer.lr)
         chooser = engines.chooser(setup.task, self._example, setup.recipe)
-        self._key, speed = chooser.key, chooser.speed
+        self._memory: SearchMemory = getattr(runner, "memory", None) or SearchMemory()
+        self._before = self._memory.spent
+        self._key, speed = chooser.key, self._speed(chooser)
+        self._memory.clock = lambda: self.spent_seconds
         every = setup.config.train.eval_every
         self._validations = validations(
             setup.task, setup.steps, setup.updates(every, "train.eval_every") if every.amount else 0
@@ -77,11 +83,25 @@ class Budget:
         self.limit = self.runs
         self.cut = False
 
+    def _speed(self, chooser: Chooser) -> LoopSpeed:
+        """Measured once: what goes on plans with the speed that it began with."""
+        before = self._memory.recall("speed")
+        if before is not None:
+            return LoopSpeed(**before)
+        speed = chooser.speed
+        self._memory.remember("speed", dict(vars(speed)))
+        return speed
+
     def scaled(self, calls: Callable[[float], Sequence[Amount]], part: float = 1.0) -> Seconds:
         """Set `limit`, so that what it holds (`calls`) takes no longer than a part of the budget; how long that is."""
+        self.limit = float(self._memory.decide("limit", lambda: self._scaled(calls, part)))
+        return self._takes(calls(self.limit))
+
+    def _scaled(self, calls: Callable[[float], Sequence[Amount]], part: float) -> float:
+        """What may be trained, in runs, in a part of the budget's time."""
         if self._engines.wanted is EngineName.LOOP:
             # Of the same budget come the same trials, whatever the number of cores.
-            return self._takes(calls(self.limit))
+            return self.limit
         memory, key = (
             calibration.Memory(),
             f"scale {self._key} {self.runs:g} {self._usual.runs:g} {self._engines.wanted}",
@@ -94,8 +114,7 @@ class Budget:
             fits = [n for n in range(1, _MOST + 1) if parts[n] <= 1]
             power = max(fits, default=0)
             memory.put(key, power)
-        self.limit = self.runs * 2.0**power
-        return self._takes(calls(self.limit))
+        return self.runs * 2.0**power
 
     def begin(self) -> None:
         """Count from now on: what measuring took is left out."""
@@ -116,7 +135,7 @@ class Budget:
     @property
     def spent_seconds(self) -> float:
         """All that was done so far: measuring, planning, compiling, training, validating."""
-        return clock.since(self._began)
+        return self._before + clock.since(self._began)
 
     @property
     def elapsed(self) -> float:
@@ -155,12 +174,16 @@ class Budget:
         """
         if not current().alone:
             return 1.0
+        part = float(self._memory.decide("allows", lambda: self._allows(ahead)))
+        self.cut |= part < 1.0
+        return part
+
+    def _allows(self, ahead: Sequence[Amount]) -> float:
         takes = self._expected(ahead).likely
         beyond = self.spent_seconds + takes - max(self._usual.over * self.seconds, self.seconds + _SLACK)
         if beyond <= 0:
             return 1.0
-        self.cut = True
-        return max(0.0, self.seconds - self.spent_seconds) / max(1e-9, takes)
+        return min(max(0.0, self.seconds - self.spent_seconds) / max(1e-9, takes), 1.0 - 1e-9)
 
     def _takes(self, calls: Sequence[Amount]) -> Seconds:
         return self._expected(calls).plus(Seconds.around(self.spent_seconds, 0.0))

@@ -5,21 +5,25 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from lrtool.engine import clock
-from lrtool.engine.choice import Choice, Chooser, choose_engine
+from lrtool.engine.choice import Choice, Chooser, Costs, choose_engine
 from lrtool.engine.cost.amount import Amount
+from lrtool.engine.cost.calibration import Seconds
 from lrtool.engine.loop.engine import LoopEngine
 from lrtool.engine.observer import Observer
 from lrtool.engine.parallel.joining import current
 from lrtool.engine.trials import Engine, EngineName, Recipe, Trace, Trial
+from lrtool.engine.vector.engine import VectorEngine
 from lrtool.engine.vector.obstacles import NotStackableError
 from lrtool.engine.vector.plan import FEW, Plan
-from lrtool.experiments.observers import Offset
+from lrtool.experiments.observers import Offset, Renumbered
 from lrtool.experiments.parallel.conducting import conducted, speed_together
+from lrtool.experiments.resuming.search_memory import SearchMemory
 from lrtool.experiments.setup import Setup
 from lrtool.status import Status
 from lrtool.tasks.base import Task
@@ -53,32 +57,84 @@ class Engines:
         self._proven: set[EngineName] = set()
         self._plan: tuple[float, bool] | None = None
         self._together: dict[tuple[bool, int], bool] = {}
+        self._memory = SearchMemory()
         self._trained: Counter[tuple[EngineName, str]] = Counter()
 
     def of(self, setup: Setup) -> Engines:
         """The same for trials of a setup: those that train elsewhere build it there."""
         return self
 
-    def run(self, task: Task, trials: Sequence[Trial], recipe: Recipe, observer: Observer | None = None) -> list[Trace]:
+    def run(
+        self,
+        task: Task,
+        trials: Sequence[Trial],
+        recipe: Recipe,
+        observer: Observer | None = None,
+        memory: SearchMemory | None = None,
+        first: int = 0,
+    ) -> list[Trace]:
         """Train every trial; traces in the order of the trials.
 
         The first trials of a long call show whether their engine is as fast as was thought; where it is not, the rest
-        goes to the other one if that is then faster.
+        goes to the other one if that is then faster. What `memory` knows, of trials numbered from `first` on, is
+        neither decided nor trained again.
         """
+        self._memory = memory or SearchMemory()
         traces: list[Trace] = []
         while len(traces) < len(trials):
             rest = trials[len(traces) :]
-            choice = self.choose(task, rest, recipe)
-            part = rest[: self._part(choice, len(rest))]
+            choice, size = self._next_part(task, rest, recipe)
+            part = rest[:size]
             self._trained[choice.name, choice.reason] += sum(trial.steps for trial in part)
+            known = [self._memory.known(first + len(traces) + number, trial) for number, trial in enumerate(part)]
             watching = observer if observer is None or not traces else Offset(observer, len(traces))
             began, self._plan = clock.worked(), None
-            done = self._with_others(choice, task, part, recipe).run(task, part, recipe, watching)
-            if len(trials) > 1:
+            done = self._trained_rest(choice, task, part, known, recipe, watching)
+            if len(trials) > 1 and not any(known):
                 chooser = self.chooser(task, part[0], recipe)
                 self._heard(choice.name, chooser, Amount.of(task, part, recipe), done, began)
             traces += done
         return traces
+
+    def _next_part(self, task: Task, rest: Sequence[Trial], recipe: Recipe) -> tuple[Choice, int]:
+        """Who trains the next trials, and how many of them; as it was decided before, where it was."""
+        before = self._memory.recall("engine")
+        if before is not None:
+            return _as_before(before, self._planned), int(before["trials"])
+        choice = self.choose(task, rest, recipe)
+        size = self._part(choice, len(rest))
+        workers = getattr(choice.engine, "workers", None)
+        self._memory.remember(
+            "engine", {"name": choice.name, "reason": choice.reason, "trials": size, "workers": workers}
+        )
+        return choice, size
+
+    def _trained_rest(
+        self,
+        choice: Choice,
+        task: Task,
+        part: Sequence[Trial],
+        known: Sequence[Trace | None],
+        recipe: Recipe,
+        observer: Observer | None,
+    ) -> list[Trace]:
+        """The traces of all trials of a part; those that are not known are trained."""
+        missing = [number for number, trace in enumerate(known) if trace is None]
+        engine = self._with_others(choice, task, part, recipe)
+        if isinstance(engine, VectorEngine):
+            compiled = self._memory.recall("compiled")
+            engine = replace(engine, compile=compiled) if compiled is not None else engine
+        if not missing:
+            return [trace for trace in known if trace is not None]
+        if len(missing) == len(part):
+            return engine.run(task, part, recipe, observer)
+        # A stack of one is computed by other kernels than a larger one, and rounds otherwise.
+        company = [number for number in range(len(part)) if number not in missing][: 1 if len(missing) == 1 else 0]
+        company = company if choice.name is EngineName.VECTOR else []
+        watching = Renumbered(observer, missing) if observer is not None else None
+        done = engine.run(task, [part[number] for number in (*missing, *company)], recipe, watching)
+        trained = dict(zip(missing, done, strict=False))
+        return [trained[number] if trace is None else trace for number, trace in enumerate(known)]
 
     def choose(self, task: Task, trials: Sequence[Trial], recipe: Recipe) -> Choice:
         """The engine for these trials."""
@@ -138,6 +194,7 @@ class Engines:
     def _planned(self, plan: Plan) -> None:
         _LOG.info("stack: %s", plan.reason)
         self._plan = (clock.worked(), plan.compiled is not None)
+        self._memory.remember("compiled", plan.compiled is not None)
 
     def _heard(self, name: EngineName, chooser: Chooser, amount: Amount, done: list[Trace], began: float) -> None:
         """Compare what was measured with what was thought; where they differ much, it is chosen anew."""
@@ -185,3 +242,11 @@ class Engines:
                 if chooser.obstacle is not None:
                     raise NotStackableError(chooser.obstacle)
                 return chooser.stacked(amount)._replace(reason="asked for")
+
+
+def _as_before(known: Mapping[str, Any], planned: Callable[[Plan], None]) -> Choice:
+    """An engine that was chosen before; what it costs plays no part any more."""
+    name, costs = EngineName(known["name"]), Costs(Seconds(0.0, 0.0, 0.0), 0.0, 1)
+    if name is EngineName.VECTOR:
+        return Choice(name, VectorEngine(planned=planned), known["reason"], costs)
+    return Choice(name, LoopEngine(workers=known["workers"] or 1), known["reason"], costs)

@@ -54,6 +54,33 @@ class Observers(Observer):
                 stack.callback(observer.close)
 
 
+class Renumbered(Observer):
+    """An observer whose trials have these numbers; of those beyond it hears nothing."""
+
+    def __init__(self, observer: Observer, numbers: Sequence[int]) -> None:
+        self._observer, self._numbers = observer, numbers
+
+    def begin(self, trials: Sequence[Trial], first: int = 0) -> None:
+        """Pass on which trials are to be trained."""
+        for number, trial in zip(self._numbers, trials, strict=False):
+            self._observer.begin([trial], number)
+
+    def recorded(self, trial: int, trace: Trace, start: int) -> None:
+        """Pass on new entries."""
+        if trial < len(self._numbers):
+            self._observer.recorded(self._numbers[trial], trace, start)
+
+    def evaluated(self, trial: int, evaluation: Evaluation) -> None:
+        """Pass on an evaluation."""
+        if trial < len(self._numbers):
+            self._observer.evaluated(self._numbers[trial], evaluation)
+
+    def ended(self, trial: int, trace: Trace) -> None:
+        """Pass on the end of a trial."""
+        if trial < len(self._numbers):
+            self._observer.ended(self._numbers[trial], trace)
+
+
 class Offset(Observer):
     """An observer whose trials are numbered on from those of earlier calls."""
 

@@ -10,6 +10,7 @@ from lrtool.engine.trials import Recipe, Trace, Trial
 from lrtool.experiments.engines import Engines
 from lrtool.experiments.observers import ObserverFactory, Observers, Offset
 from lrtool.experiments.recording import MetricsRecorder
+from lrtool.experiments.resuming.search_memory import SearchMemory, TraceKeeper
 from lrtool.experiments.setup import Setup
 from lrtool.runs.metrics import MetricsWriter
 from lrtool.tasks.base import Task
@@ -18,7 +19,8 @@ from lrtool.tasks.base import Task
 class TrialRunner:
     """Trains trials, call after call, into one `metrics.csv`; counts `trials`, their `steps` and `validations`.
 
-    `loggers` hear of every call, as the metrics do. Used as a context manager, it closes all observers at its end.
+    `loggers` hear of every call, as the metrics do. What `memory` knows is not trained again.
+    Used as a context manager, it closes all observers at its end.
     """
 
     def __init__(
@@ -28,9 +30,12 @@ class TrialRunner:
         watch: ObserverFactory,
         engines: Engines,
         loggers: Sequence[Observer] = (),
+        memory: SearchMemory | None = None,
     ) -> None:
         recorder = MetricsRecorder(writer, setup.task.batches_per_epoch, setup.recipe.accumulate)
-        self._throughout, self._watched = (recorder, *loggers), list[Observer]()
+        self.memory = memory or SearchMemory()
+        # What is remembered has its rows.
+        self._throughout, self._watched = (recorder, TraceKeeper(self.memory), *loggers), list[Observer]()
         self._watch, self._engines = watch, engines
         self.trials, self.steps, self.validations = 0, 0, 0
 
@@ -44,7 +49,7 @@ class TrialRunner:
         """Train every trial; traces in the order of the trials."""
         self._watched.append(self._watch(len(trials), max(trial.steps for trial in trials)))
         observer = Observers(Offset(Observers(*self._throughout), self.trials), self._watched[-1])
-        traces = self._engines.run(task, trials, recipe, observer)
+        traces = self._engines.run(task, trials, recipe, observer, self.memory, self.trials)
         self.trials += len(trials)
         self.steps += sum(trace.steps for trace in traces)
         self.validations += sum(len(trace.evaluations) for trace in traces)

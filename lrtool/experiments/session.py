@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,9 +12,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lrtool.config.schema import Config
-from lrtool.errors import LrtoolError
+from lrtool.errors import LrtoolError, OutputError, TaskError
 from lrtool.experiments.tracking.tracker import Tracker
 from lrtool.loggers import Logger
+from lrtool.runs.atomic import output_error
 from lrtool.runs.environment import environment
 from lrtool.runs.folder import RunFolder
 from lrtool.runs.log import logged
@@ -76,6 +78,31 @@ class Session:
 
 
 @contextmanager
+def _explained(folder: RunFolder) -> Iterator[None]:
+    """What the system refuses inside becomes an error that says what it means.
+
+    The user's code has been dealt with where it was called: what fails here is the folder, or memory.
+    """
+    try:
+        yield
+    except BrokenPipeError:  # who read along has gone; that is no failure of the folder
+        raise
+    except MemoryError as error:
+        raise TaskError(
+            f"memory ran out{f': {error}' if str(error) else ''}",
+            remedy="train with less at a time: a smaller model, fewer updates, a smaller data.batch_size",
+        ) from error
+    except sqlite3.Error as error:
+        raise OutputError(
+            f"the database cannot be read or written: {error}",
+            where=str(folder.path),
+            remedy="make room on the disk, then go on with --resume",
+        ) from error
+    except OSError as error:
+        raise output_error(Path(error.filename) if isinstance(error.filename, str) else folder.path, error) from error
+
+
+@contextmanager
 def session(
     folder: RunFolder, command: str, config: Resolved, device: str, loggers: Sequence[Logger] = ()
 ) -> Iterator[Session]:
@@ -92,7 +119,8 @@ def session(
         run = Session(folder, command, config, Tracker(loggers, folder.path, config.name, command, config.to_yaml()))
         _LOG.info("%s started on %s", command, device)
         try:
-            yield run
+            with _explained(folder):
+                yield run
         except KeyboardInterrupt as stop:
             run.status, run.reason = Status.INTERRUPTED, str(stop) or "stopped by the keyboard"
             raise

@@ -14,7 +14,8 @@ from lrtool.engine.device import resolve_device
 from lrtool.engine.loop import checkpoint
 from lrtool.engine.parallel.joining import current
 from lrtool.engine.trials import Recipe, Trial
-from lrtool.errors import UsageError, nearest
+from lrtool.errors import TaskError, UsageError, nearest
+from lrtool.memory import most_updates
 from lrtool.runs.folder import RunFolder
 from lrtool.schedules import Curve, Schedule
 from lrtool.tasks import custom
@@ -26,11 +27,15 @@ from lrtool.units import Duration, PerUpdate
 
 @dataclass(frozen=True)
 class Setup:
-    """A config, built: everything that is the same for all trials of a command."""
+    """A config, built: everything that is the same for all trials of a command.
+
+    `lent`: it stands for objects of the user's own, which nobody can make again to go on with.
+    """
 
     config: Config
     task: Task
     recipe: Recipe
+    lent: bool = False
 
     @property
     def updates_per_epoch(self) -> int:
@@ -50,6 +55,7 @@ class Setup:
         except ValueError as error:
             what, _, remedy = str(error).partition("; ")
             raise UsageError(what, where=key, remedy=remedy or None) from None
+        check_room(steps, key)
         if steps < least:
             raise UsageError(
                 f"{duration.written()!r} comes to {steps} updates ({self.updates_per_epoch} updates make an epoch)",
@@ -125,6 +131,17 @@ def prepare(config: Config, allow_import: Collection[str] = ()) -> Setup:
         # The others build it too, once it is trained together.
         current().prepared = setup.config, frozenset(allow_import)
     return setup
+
+
+def check_room(updates: int, where: str) -> None:
+    """Raise TaskError where what is recorded of so many updates cannot be held in this machine's memory."""
+    most = most_updates()
+    if most is not None and updates > most:
+        raise TaskError(
+            f"memory would run out: it does not hold what is recorded of {updates:,} updates",
+            where=where,
+            remedy=f"write at most {most:,}",
+        )
 
 
 def _weights(path: Path) -> Path:

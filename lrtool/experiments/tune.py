@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,22 +17,25 @@ from lrtool.analysis.range_test_result import RangeTestResult
 from lrtool.analysis.search.best_lr import LEAST_LRS, MAX_SEEDS, SHORTEST, SHORTEST_SHARE, Rung, Search, plan
 from lrtool.analysis.search.transfer.extrapolate import Transferred
 from lrtool.engine.cost.amount import Amount
-from lrtool.engine.trials import Trial
+from lrtool.engine.cost.calibration import Seconds
+from lrtool.engine.trials import EngineName, Trial
 from lrtool.errors import UsageError
 from lrtool.experiments.budget import Budget
 from lrtool.experiments.engines import Engines
 from lrtool.experiments.final import final_loss
 from lrtool.experiments.observers import ObserverFactory
 from lrtool.experiments.range_test.ramp import losses_of, range_test_trials
+from lrtool.experiments.resuming.searches import Begun, begin, found, told_how_to_go_on
 from lrtool.experiments.runner import TrialRunner
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.setup import Setup
 from lrtool.experiments.transfer.training import TransferRequest, holds_shorter, transferred
-from lrtool.experiments.tune_result import Tuned, TuneResult, Warning_, answer, no_answer, summarise
+from lrtool.experiments.tune_result import Tuned, TuneResult, Warning_, no_answer, plot_of, summarise
 from lrtool.loggers import Logger, wanted
 from lrtool.report.plots.style import save
-from lrtool.report.plots.tune import TunedCurve, TunePlot, draw_tune
+from lrtool.report.plots.tune import draw_tune
 from lrtool.runs.folder import RunFolder
+from lrtool.runs.metrics import sort_metrics
 from lrtool.schedules import Schedule
 from lrtool.status import Status
 
@@ -61,21 +65,56 @@ def run_tune(
     runs are trained, and their best LRs extrapolated. Raises UsageError where the budget is too small for any
     comparison, TaskError where the user's code fails.
     """
-    config, engines = setup.config, engines or Engines()
-    loggers = wanted(config.logging) if loggers is None else loggers
-    folder = RunFolder.create(output, config.name, "tune")
-    with folder.held(), session(folder, "tune", config, str(setup.recipe.device), loggers) as run:
+    engines = engines or Engines()
+    loggers = wanted(setup.config.logging) if loggers is None else loggers
+    folder = RunFolder.create(output, setup.config.name, "tune")
+    with folder.held():
+        asked = {"budget": budget, "schedules": [*schedules], "engine": engines.wanted, "short": short}
+        return _carried_out(setup, folder, watch, engines, Begun(begin(folder, setup, asked), asked, ()), say, loggers)
+
+
+def resume_tune(
+    setup: Setup,
+    folder: RunFolder,
+    watch: ObserverFactory,
+    say: Callable[[str], None] | None = None,
+    force: bool = False,
+) -> tuple[Session, TuneResult | Transferred, tuple[str, ...]]:
+    """Go on with a tune that was stopped, in its own folder, to the same result; gives what is to be said of it, too.
+
+    Raises UsageError, and changes nothing, where its config, code or data were changed (`force`: all is trained again).
+    """
+    with folder.held():
+        search = found(folder, setup, force)
+        engines = Engines(EngineName(search.asked.get("engine", EngineName.AUTO)))
+        return *_carried_out(setup, folder, watch, engines, search, say, wanted(setup.config.logging)), search.notes
+
+
+def _carried_out(
+    setup: Setup,
+    folder: RunFolder,
+    watch: ObserverFactory,
+    engines: Engines,
+    search: Begun,
+    say: Callable[[str], None] | None,
+    loggers: Sequence[Logger],
+) -> tuple[Session, TuneResult | Transferred]:
+    config, budget, schedules = setup.config, search.asked.get("budget"), search.asked.get("schedules", ())
+    with closing(search.memory), session(folder, "tune", config, str(setup.recipe.device), loggers) as run:
+        columns = ("val_loss", *(f"val_{name}" for name in setup.task.metrics))
         with (
-            folder.metrics(("val_loss", *(f"val_{name}" for name in setup.task.metrics))) as writer,
-            TrialRunner(setup, writer, watch, engines, run.tracker.observers()) as runner,
+            told_how_to_go_on("tune", folder),
+            folder.metrics(columns, search.rows(setup)) as writer,
+            TrialRunner(setup, writer, watch, engines, run.tracker.observers(), search.memory) as runner,
         ):
             kinds = _schedules(setup, schedules)
             tuner = _Tuner(setup, runner, Budget(setup, runner, engines, budget), len(kinds))
-            if short and len(kinds) == 1 and tuner.only_shorter():
+            if search.asked.get("short") and len(kinds) == 1 and tuner.only_shorter():
                 return run, transferred(TransferRequest.of_length(setup), run, writer, watch, budget, engines)
             if say is not None:
-                say(_announcement(tuner))
+                say(_announcement(tuner.announced, tuner.budget.one))
             result = tuner.tune(kinds)
+        sort_metrics(folder.path / "metrics.csv")
         run.steps = tuner.runner.steps
         _tell(run, result, engines)
     return run, result
@@ -100,31 +139,8 @@ def _schedules(setup: Setup, kinds: Sequence[str]) -> dict[str, Schedule]:
     return {kind: own if kind == own.kind else KINDS[kind].model_validate({"warmup": own.warmup}) for kind in kinds}
 
 
-def _announcement(tuner: _Tuner) -> str:
-    one, takes = tuner.budget.one, tuner.announced
+def _announcement(takes: Seconds, one: float) -> str:
     return f"will take {takes.written}, as long as {takes.low / one:.2g} to {takes.high / one:.2g} training runs"
-
-
-def plot_of(result: TuneResult, name: str) -> TunePlot:
-    """Every trial of each schedule's last rung, with its fit."""
-    curves = []
-    for each in result.ranking:
-        lrs, losses = each.search.table()
-        response = each.response
-        curves.append(
-            TunedCurve(
-                each.name,
-                np.repeat(lrs, losses.shape[1]),
-                losses.reshape(-1),
-                response.grid,
-                response.fit,
-                response.lr,
-                response.interval,
-                response.within_noise,
-            )
-        )
-    peers = {kind: said.lr for kind, said in result.range_test.methods.items() if said.lr is not None}
-    return TunePlot(f"{name}: final loss against peak LR", answer(result), curves, peers)
 
 
 class _Tuner:

@@ -15,6 +15,7 @@ from lrtool.analysis.search.best_lr import Search
 from lrtool.analysis.statistics.comparison import Difference, difference
 from lrtool.report.plots.marks import between
 from lrtool.report.plots.style import number
+from lrtool.report.plots.tune import TunedCurve, TunePlot
 from lrtool.schedules import Schedule
 
 
@@ -164,3 +165,25 @@ def answer(result: TuneResult) -> str:
         f"best peak LR {number(best.lr)} (95% interval {between(best.interval)})"
         f" under {result.best.name}, expected loss {number(best.expected)}"
     )
+
+
+def plot_of(result: TuneResult, name: str) -> TunePlot:
+    """Every trial of each schedule's last rung, with its fit."""
+    curves = []
+    for each in result.ranking:
+        lrs, losses = each.search.table()
+        response = each.response
+        curves.append(
+            TunedCurve(
+                each.name,
+                np.repeat(lrs, losses.shape[1]),
+                losses.reshape(-1),
+                response.grid,
+                response.fit,
+                response.lr,
+                response.interval,
+                response.within_noise,
+            )
+        )
+    peers = {kind: said.lr for kind, said in result.range_test.methods.items() if said.lr is not None}
+    return TunePlot(f"{name}: final loss against peak LR", answer(result), curves, peers)

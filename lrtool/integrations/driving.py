@@ -29,6 +29,7 @@ from lrtool.engine.observer import Observer
 from lrtool.engine.trials import EngineName, Recipe, Trace, Trial
 from lrtool.errors import TaskError
 from lrtool.experiments.engines import Engines
+from lrtool.experiments.resuming.search_memory import SearchMemory
 from lrtool.experiments.setup import Setup
 from lrtool.live.config import live_config, sorted_settings
 from lrtool.live.optimizer import LiveOptimizer, group_scales, set_lrs
@@ -173,7 +174,7 @@ def _setup(foreign: Foreign) -> Setup:
     config = live_config(model, data, optimizer, None, foreign.schedule, device, settings)
     # Updates stand for samples: what an epoch's batches are is known to the other loop alone.
     task = Task(config.name, lambda: foreign.model, CountedSource(foreign.steps_per_epoch), None, 1, None)
-    return Setup(config, task, Recipe(optimizer=optimizer, device=torch.device(device)))
+    return Setup(config, task, Recipe(optimizer=optimizer, device=torch.device(device)), lent=True)
 
 
 class CountedSource:
@@ -202,8 +203,16 @@ class ForeignEngines(Engines):
         self.foreign = foreign
         self._speed: LoopSpeed | None = None
 
-    def run(self, task: Task, trials: Sequence[Trial], recipe: Recipe, observer: Observer | None = None) -> list[Trace]:
-        """Train every trial; traces in the order of the trials."""
+    def run(
+        self,
+        task: Task,
+        trials: Sequence[Trial],
+        recipe: Recipe,
+        observer: Observer | None = None,
+        memory: SearchMemory | None = None,
+        first: int = 0,
+    ) -> list[Trace]:
+        """Train every trial; traces in the order of the trials. A loop that is there cannot be gone on with."""
         watch, traces = observer or Observer(), list[Trace]()
         watch.begin(trials)
         rule = recipe.divergence_rule if recipe.stop_on_divergence else None

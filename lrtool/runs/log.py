@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
@@ -17,7 +18,22 @@ _FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
 
 class _OwnFile(logging.FileHandler):
-    """Appends to a file that is no link."""
+    """Appends to a file that is no link; `failed` is what first kept it from that."""
+
+    failed: OSError | None = None
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        error = sys.exception()
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif self.failed is None:
+            self.failed = error
+
+    def close(self) -> None:
+        try:
+            super().close()
+        except OSError as error:
+            self.failed = self.failed or error
 
     def _open(self) -> TextIOWrapper:
         handle = opened(Path(self.baseFilename), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
@@ -40,7 +56,8 @@ class _OneLine(logging.Formatter):
 def logged(path: Path) -> Iterator[None]:
     """Messages of the logger `lrtool` and those below it are appended to a file while this lasts.
 
-    Raises OutputError where the file cannot be opened, UsageError where it would lead out of its folder.
+    Raises OutputError where the file cannot be opened or, at the end, something could not be written to it; UsageError
+    where it would lead out of its folder.
     """
     logger = logging.getLogger("lrtool")
     try:
@@ -57,3 +74,5 @@ def logged(path: Path) -> Iterator[None]:
         logger.removeHandler(handler)
         logger.setLevel(level)
         handler.close()
+    if handler.failed is not None:
+        raise output_error(path, handler.failed)

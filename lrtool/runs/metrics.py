@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import errno
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -140,6 +141,20 @@ def read_metrics(path: Path) -> dict[str, NDArray[np.float64]]:
     if gap := _gap(table["trial"], table["step"]):
         raise UsageError(f"damaged: {gap}", where=str(path), remedy="resume the run, or start it again")
     return table
+
+
+def sort_metrics(path: Path) -> None:
+    """Put the rows in the order of trials and updates, in which they come whenever the trials were trained.
+
+    Trials that train side by side are written as they go. Raises OutputError.
+    """
+    try:
+        header, *rows = path.read_bytes().splitlines(keepends=True)
+    except (OSError, ValueError) as error:
+        raise output_error(path, error if isinstance(error, OSError) else OSError(errno.EIO, "it is empty")) from None
+    ordered = sorted(rows, key=lambda row: tuple(map(int, row.split(b",", 2)[:2])))
+    if ordered != rows:
+        write_bytes(path, b"".join([header, *ordered]))
 
 
 def final_train_loss(losses: NDArray[np.float64]) -> float:

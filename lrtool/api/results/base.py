@@ -137,7 +137,7 @@ class LrResult(Result, Generic[F]):
         said: Sequence[str] = (),
     ) -> None:
         super().__init__(folder, temporary)
-        self.session, self.found, self.scales, self._said = session, found, scales, tuple(said)
+        self.session, self.found, self.scales, self.said = session, found, scales, tuple(said)
 
     def made(self) -> tuple[Session, F]:
         """The command and all that it found, in this process; UsageError for a result that was loaded."""

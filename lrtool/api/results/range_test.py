@@ -49,7 +49,7 @@ class RangeTestAnswer(LrResult["RangeTestResult"]):
         """What to know about the suggestion, and about how the data were read."""
         left_out = self.summary.get("left_out") or ()
         cut = [f"left out to stay within the budget: {'; '.join(left_out)}"] * bool(left_out)
-        return (*super().notes, *cut, *self._said)
+        return (*super().notes, *cut, *self.said)
 
     @property
     def stability_limit(self) -> float | None:

@@ -33,7 +33,7 @@ class TrainAnswer(Result):
         said: Sequence[str] = (),
     ) -> None:
         super().__init__(folder, temporary)
-        self.run, self.model, self._said = run, model, tuple(said)
+        self.run, self.model, self.said = run, model, tuple(said)
 
     @property
     def answer(self) -> str:
@@ -50,7 +50,7 @@ class TrainAnswer(Result):
     @property
     def notes(self) -> tuple[str, ...]:
         """What to know besides."""
-        return (*(self.run.notes if self.run is not None else ()), *self._said)
+        return (*(self.run.notes if self.run is not None else ()), *self.said)
 
     @property
     def final(self) -> dict[str, float]:

@@ -33,7 +33,7 @@ class TransferAnswer(LrResult["Transferred"]):
     @property
     def notes(self) -> tuple[str, ...]:
         """The law, its test on the largest measured scale, the loss to expect, and the cost."""
-        return (*map(str, self.summary.get("details", ())), *self._said)
+        return (*map(str, self.summary.get("details", ())), *self.said)
 
     @property
     def law(self) -> str:

@@ -24,7 +24,7 @@ class TuneAnswer(LrResult["TuneResult"]):
     @property
     def notes(self) -> tuple[str, ...]:
         """What to know about the LR, and about how the data were read."""
-        return (*super().notes, *self._said)
+        return (*super().notes, *self.said)
 
     @property
     def answer(self) -> str:
@@ -74,7 +74,7 @@ class TuneAnswer(LrResult["TuneResult"]):
         from lrtool.report.plots.tune import TunedCurve, TunePlot
 
         if self.found is not None:
-            from lrtool.experiments.tune import plot_of
+            from lrtool.experiments.tune_result import plot_of
 
             return plot_of(self.found, title_of(self._folder))
         trials = trained(self._folder)

@@ -12,6 +12,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -106,9 +107,8 @@ def found(folder: Path) -> list[Checkpoint]:
 
 
 def latest(folder: Path) -> Path | None:
-    """The JSON file of the newest checkpoint in a folder, if there is one."""
-    found = _all(folder)
-    return found[-1] if found else None
+    """The JSON file of the newest checkpoint in a folder, if there is one; none that was only half written."""
+    return next((path for path in reversed(_all(folder)) if _is_whole(path)), None)
 
 
 def newest_usable(folder: Path) -> tuple[Path, Checkpoint, list[UsageError]]:
@@ -234,6 +234,15 @@ def _all(folder: Path) -> list[Path]:
         return []
     steps = {int(match[1]) for path in folder.iterdir() if (match := _NAME.fullmatch(path.name))}
     return [folder / f"step-{step:08d}.json" for step in sorted(steps)]
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether all of a checkpoint was written: its manifest comes last. Those of lrtool 0.1.0 have none."""
+    if path.with_suffix(".sha256").is_file():
+        return True
+    with suppress(OSError, ValueError, RecursionError, AttributeError):
+        return bool(json.loads(path.read_bytes()).get("schema") == _WHOLE)
+    return False
 
 
 def _step(path: Path) -> int:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from lrtool.config.settings import RangeTestSettings
 from lrtool.engine.trials import Trace, Trial
-from lrtool.experiments.setup import Setup
+from lrtool.experiments.setup import Setup, check_room
 from lrtool.schedules import Curve
 
 Array = NDArray[np.float64]
@@ -25,6 +25,7 @@ def ramp(settings: RangeTestSettings) -> Curve:
 def range_test_trials(setup: Setup, steps: int | None = None) -> list[Trial]:
     """One trial per seed, all on the same ramp; of so many updates, or as many as the config says."""
     settings = setup.config.range_test
+    check_room((steps or settings.steps) * settings.seeds, "range_test.steps")
     first, curves = setup.config.seed, {"lr": ramp(settings.model_copy(update={"steps": steps or settings.steps}))}
     seeds = range(first, first + setup.config.range_test.seeds)
     return [setup.following(curves, seed, f"seed {seed}") for seed in seeds]

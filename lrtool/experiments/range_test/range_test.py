@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from lrtool.analysis.divergence import RANGE_TEST
 from lrtool.analysis.range_test import analyse
 from lrtool.analysis.range_test_result import Caveat, RangeTestResult, Reason
 from lrtool.config.settings import RangeTestSettings
-from lrtool.engine.trials import Trace
+from lrtool.engine.trials import EngineName, Trace
 from lrtool.experiments.budget import RANGE_TEST as USUAL
 from lrtool.experiments.budget import Budget
 from lrtool.experiments.engines import Engines
@@ -23,6 +24,7 @@ from lrtool.experiments.range_test.measuring import measured
 from lrtool.experiments.range_test.probes import most_seeds
 from lrtool.experiments.range_test.ramp import losses_of, range_test_trials, validation_of
 from lrtool.experiments.range_test.spending import Spending
+from lrtool.experiments.resuming.searches import Begun, begin, found, told_how_to_go_on
 from lrtool.experiments.runner import TrialRunner
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.setup import Setup
@@ -30,6 +32,7 @@ from lrtool.loggers import wanted
 from lrtool.report.plots.range_test import RangeTestPlot, draw_range_test
 from lrtool.report.plots.style import save
 from lrtool.runs.folder import RunFolder
+from lrtool.runs.metrics import sort_metrics
 from lrtool.status import Status
 
 #: The reason in the summary as long as more is measured; it stays there if the command is killed.
@@ -53,17 +56,49 @@ def run_range_test(
     says: by then that is on disk, too. Raises TaskError where the user's code fails and OutputError where the folder
     cannot be written; what was measured by then is on disk.
     """
-    config = setup.config
+    engines = engines or Engines()
+    folder = RunFolder.create(output, setup.config.name, "range-test")
+    with folder.held():
+        memory = begin(folder, setup, {"budget": budget, "quick": quick, "engine": engines.wanted})
+        return _carried_out(setup, folder, watch, engines, listener, Begun(memory, {}, ()), (budget, quick))
+
+
+def resume_range_test(
+    setup: Setup, folder: RunFolder, watch: ObserverFactory, listener: Listener | None = None, force: bool = False
+) -> tuple[Session, RangeTestResult, tuple[str, ...]]:
+    """Go on with a range test that was stopped, in its own folder; gives what is to be said of it, too.
+
+    The result is that of never having stopped. Raises UsageError, and changes nothing, where its config, code or data
+    were changed (unless `force`, which trains everything again).
+    """
+    with folder.held():
+        search = found(folder, setup, force)
+        engines = Engines(EngineName(search.asked.get("engine", EngineName.AUTO)))
+        asked = search.asked.get("budget"), bool(search.asked.get("quick", False))
+        return *_carried_out(setup, folder, watch, engines, listener, search, asked), search.notes
+
+
+def _carried_out(
+    setup: Setup,
+    folder: RunFolder,
+    watch: ObserverFactory,
+    engines: Engines,
+    listener: Listener | None,
+    search: Begun,
+    asked: tuple[float | None, bool],
+) -> tuple[Session, RangeTestResult]:
+    config, (budget, quick) = setup.config, asked
     loggers = wanted(config.logging)
-    folder = RunFolder.create(output, config.name, "range-test")
-    with folder.held(), session(folder, "range-test", config, str(setup.recipe.device), loggers) as run:
-        test = _RangeTest(setup, run, engines or Engines(), listener or Listener())
+    with closing(search.memory), session(folder, "range-test", config, str(setup.recipe.device), loggers) as run:
+        test = _RangeTest(setup, run, engines, listener or Listener())
         columns = (*_val_columns(setup),) if config.range_test.val_every.amount or config.range_test.probe_steps else ()
         with (
-            folder.metrics(columns) as writer,
-            TrialRunner(setup, writer, watch, test.engines, run.tracker.observers()) as runner,
+            told_how_to_go_on("range-test", folder),
+            folder.metrics(columns, search.rows(setup)) as writer,
+            TrialRunner(setup, writer, watch, engines, run.tracker.observers(), search.memory) as runner,
         ):
-            result = test.measure(runner, Budget(setup, runner, test.engines, budget, USUAL), quick)
+            result = test.measure(runner, Budget(setup, runner, engines, budget, USUAL), quick)
+        sort_metrics(folder.path / "metrics.csv")
         test.tell(result)
         test.draw(result)
     return run, result

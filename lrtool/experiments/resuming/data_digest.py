@@ -16,7 +16,7 @@ from lrtool.tasks.base import Task
 from lrtool.tasks.sources import DatasetSource, Source, TensorSource
 
 #: Samples of a data set that are looked at: as many as this takes, in an order in which any part of them is spread out.
-_SECONDS, _MOST = 1.0, 4096
+_SECONDS, _MOST = 0.5, 4096
 #: The golden ratio's fraction, whose multiples are spread evenly.
 _SPREAD = 0.6180339887498949
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lrtool import __version__
@@ -18,26 +18,29 @@ _FREE = ("name", "device", "logging", "range_test", "train.checkpoint_every")
 _SHOWN = 60
 
 
-def made_with(setup: Setup) -> dict[str, Any]:
-    """All of it, as plain data for a checkpoint. `configs`: those that may be found in the folder."""
+def made_with(setup: Setup, free: Sequence[str] = _FREE) -> dict[str, Any]:
+    """All of it, as plain data for a checkpoint. `configs`: those that may be found in the folder.
+
+    `free`: keys that decide nothing, by what they begin with.
+    """
     return {
         "lrtool": __version__,
-        "configs": [plain(setup.config)],
+        "configs": [plain(setup.config, free)],
         "code": code_digests(setup.config),
-        "data": data_digest(setup.task),
+        "data": {} if setup.lent else data_digest(setup.task),
     }
 
 
-def plain(config: Config) -> dict[str, Any]:
+def plain(config: Config, free: Sequence[str] = _FREE) -> dict[str, Any]:
     """A config's values by their dotted keys, without those that decide nothing of what is computed."""
     flat = dict(_flat(config.model_dump(mode="json")))
-    return {key: value for key, value in flat.items() if not any(f"{key}.".startswith(f"{free}.") for free in _FREE)}
+    return {key: value for key, value in flat.items() if not any(f"{key}.".startswith(f"{each}.") for each in free)}
 
 
-def changes(then: Mapping[str, Any], setup: Setup, config: Config) -> list[str]:
+def changes(then: Mapping[str, Any], setup: Setup, config: Config, free: Sequence[str] = _FREE) -> list[str]:
     """What is not as it was, in words. `config`: the one in the run folder; `setup`: what is to be trained."""
     known = then.get("lrtool") == __version__
-    found = [_changed_keys(before, plain(config), known) for before in then["configs"]]
+    found = [_changed_keys(before, plain(config, free), known) for before in then["configs"]]
     keys = min(found, key=len, default=[])
     files = [f"the code in {name}" for name in changed_code(then["code"], setup.config)]
     return [*keys, *files, *changed_data(then["data"], setup.task)]

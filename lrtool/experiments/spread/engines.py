@@ -13,6 +13,7 @@ from lrtool.engine.trials import EngineName, Recipe, Trace, Trial
 from lrtool.errors import TaskError
 from lrtool.executors import Executor
 from lrtool.experiments.engines import Engines
+from lrtool.experiments.resuming.search_memory import SearchMemory
 from lrtool.experiments.setup import Setup
 from lrtool.experiments.spread.trials import Ended, Failure, TrialsJob, changes_of, left, sendable, train
 from lrtool.tasks.base import Task
@@ -44,15 +45,24 @@ class SpreadEngines(Engines):
         other._setup = setup
         return other
 
-    def run(self, task: Task, trials: Sequence[Trial], recipe: Recipe, observer: Observer | None = None) -> list[Trace]:
-        """Train every trial; traces in the order of the trials."""
+    def run(
+        self,
+        task: Task,
+        trials: Sequence[Trial],
+        recipe: Recipe,
+        observer: Observer | None = None,
+        memory: SearchMemory | None = None,
+        first: int = 0,
+    ) -> list[Trace]:
+        """Train every trial that `memory` does not know; traces in the order of the trials."""
         if not trials:
             return []
-        choice = self.choose(task, trials, recipe)
-        self._trained[choice.name, choice.reason] += sum(trial.steps for trial in trials)
+        self._memory = memory or SearchMemory()
+        name = self._engine_for(task, trials, recipe)
         watching = observer or Observer()
         watching.begin(trials)
-        traces: dict[int, Trace] = {}
+        known = {number: self._memory.known(first + number, trial) for number, trial in enumerate(trials)}
+        traces = {number: trace for number, trace in known.items() if trace is not None}
 
         def heard(report: Ended | Failure) -> None:
             if isinstance(report, Failure):
@@ -61,22 +71,38 @@ class SpreadEngines(Engines):
             replay(watching, report.number, trace)
 
         began = time.perf_counter()
-        self._executor.run(train, list(self._jobs(task, trials, recipe, choice.name)), heard, _lost, left)
-        worked = sum(float(trace.seconds.sum()) for trace in traces.values()) / self._executor.workers
+        before = set(traces)
+        self._executor.run(train, list(self._jobs(task, trials, recipe, name, traces)), heard, _lost, left)
+        done = (trace for number, trace in traces.items() if number not in before)
+        worked = sum(float(trace.seconds.sum()) for trace in done) / self._executor.workers
         clock.waited_for([(time.perf_counter() - began, worked)])
         return [traces[number] for number in range(len(trials))]
 
-    def _jobs(self, task: Task, trials: Sequence[Trial], recipe: Recipe, engine: EngineName) -> Iterator[TrialsJob]:
-        most = 1
+    def _engine_for(self, task: Task, trials: Sequence[Trial], recipe: Recipe) -> EngineName:
+        """Which engine trains them, as it was decided before, where it was."""
+        before = self._memory.recall("engine")
+        if before is None:
+            choice = self.choose(task, trials, recipe)
+            before = {"name": choice.name, "reason": choice.reason, "trials": len(trials), "workers": None}
+            self._memory.remember("engine", before)
+        name = EngineName(before["name"])
+        self._trained[name, before["reason"]] += sum(trial.steps for trial in trials)
+        return name
+
+    def _jobs(
+        self, task: Task, trials: Sequence[Trial], recipe: Recipe, engine: EngineName, known: Collection[int]
+    ) -> Iterator[TrialsJob]:
+        numbered = [(number, sendable(trial)) for number, trial in enumerate(trials) if number not in known]
+        most, company = 1, tuple[Trial, ...]()
         if engine is EngineName.VECTOR:
-            most = max(_LEAST, -(-len(trials) // self._executor.workers))
-        parts = -(-len(trials) // most)
-        numbered = [(number, sendable(trial)) for number, trial in enumerate(trials)]
+            most = max(_LEAST, -(-len(numbered) // self._executor.workers))
+            if len(numbered) == 1 and known:
+                company = (sendable(trials[min(known)]),)
+        parts = -(-len(numbered) // most)
+        allowed, changed = self._allow_import, changes_of(recipe)
         for at in range(parts):
-            some = numbered[len(trials) * at // parts : len(trials) * (at + 1) // parts]
-            yield TrialsJob(
-                self._setup.config, self._allow_import, tuple(some), engine, changes_of(recipe), task.val is not None
-            )
+            some = tuple(numbered[len(numbered) * at // parts : len(numbered) * (at + 1) // parts])
+            yield TrialsJob(self._setup.config, allowed, some, engine, changed, task.val is not None, company)
 
 
 def _lost(job: TrialsJob, why: str) -> None:

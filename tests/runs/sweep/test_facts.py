@@ -6,6 +6,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lrtool.errors import OutputError, UsageError
@@ -41,12 +42,13 @@ def test_a_changed_fact_is_noticed_and_no_trial_kept_that_came_of_it(store, colu
 def test_sweeps_of_released_versions_are_read_and_go_on(tmp_path, released):
     shutil.copytree(RELEASED / released / "sweep", tmp_path / "s")
     before = read_trials(tmp_path / "s")
-    assert len(before) == 4 and read_fact(tmp_path / "s", "plan")
+    plan = read_fact(tmp_path / "s", "plan")
+    assert len(before) == 4 and plan
     with SweepStore(tmp_path / "s") as again:
-        assert again.fact("plan") == read_fact(RELEASED / released / "sweep", "plan")
+        assert again.fact("plan") == plan
         again.remember("more", 1)
-    # As text: a value that was not measured equals nothing, itself neither.
-    assert repr(read_trials(tmp_path / "s")) == repr(before) and read_fact(tmp_path / "s", "more") == 1
+    np.testing.assert_equal([vars(trial) for trial in read_trials(tmp_path / "s")], [vars(trial) for trial in before])
+    assert read_fact(tmp_path / "s", "more") == 1
     with closing(sqlite3.connect(tmp_path / "s" / FILE)) as database, database:
         database.execute("UPDATE facts SET value = ? WHERE key = 'plan'", (json.dumps("x"),))
     with pytest.raises(UsageError, match="damaged"):

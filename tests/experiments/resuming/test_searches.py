@@ -1,0 +1,87 @@
+"""A range test and a tune that were killed at any trial go on to the very same answer."""
+
+import json
+
+import pytest
+
+from lrtool.config.load import load_config
+from lrtool.engine.observer import Observer
+from lrtool.engine.trials import EngineName
+from lrtool.errors import UsageError
+from lrtool.experiments import tune
+from lrtool.experiments.engines import Engines
+from lrtool.experiments.range_test.range_test import resume_range_test, run_range_test
+from lrtool.experiments.setup import prepare
+from lrtool.experiments.tune import resume_tune, run_tune
+from lrtool.runs.folder import RunFolder
+from tests.experiments.test_train import bytes_without_seconds
+
+TIMES = ("seconds", "cost", "runs", "engine", "budget", "estimate")
+
+
+class Killed(BaseException):
+    """As if the process had ended: nothing handles it, and nothing is told."""
+
+
+class KillAt(Observer):
+    def __init__(self, left):
+        self.left = left
+
+    @classmethod
+    def after(cls, trials):
+        left = [trials]
+        return lambda *_: cls(left)
+
+    def ended(self, trial, trace):
+        self.left[0] -= 1
+        if self.left[0] < 0:
+            raise Killed
+
+
+def answer(folder):
+    summary = json.loads((folder.path / "summary.json").read_text())
+    return {key: value for key, value in summary.items() if key not in TIMES}
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch, undrawn):
+    monkeypatch.setattr(tune, "save", lambda *_: None)
+    monkeypatch.setattr(tune, "draw_tune", lambda *_: None)
+
+
+@pytest.mark.parametrize(
+    ("command", "engine"),
+    [
+        ("range-test", EngineName.VECTOR),
+        ("tune", EngineName.LOOP),
+        pytest.param("range-test", EngineName.LOOP, marks=pytest.mark.deep),
+        pytest.param("tune", EngineName.VECTOR, marks=pytest.mark.deep),
+    ],
+)
+def test_what_was_killed_goes_on_to_the_same_answer(configured, silent, tmp_path, command, engine):
+    setup = configured(train__duration="2ep", range_test__probe_steps=20, range_test__steps=40)
+    run, resume = (run_range_test, resume_range_test) if command == "range-test" else (run_tune, resume_tune)
+    more = {"budget": 30.0, "engines": Engines(engine)}
+    whole = run(setup, tmp_path / "whole", silent, **more)[0].folder
+    with pytest.raises(Killed):
+        run(setup, tmp_path / "cut", KillAt.after(0), **more)
+    folder = RunFolder.open(tmp_path / "cut" / "small")
+    for trials in (1, 7):
+        with pytest.raises(Killed):
+            resume(prepare(load_config(folder.config)), folder, KillAt.after(trials))
+    resume(prepare(load_config(folder.config)), folder, silent)
+    assert answer(folder) == answer(whole)
+    assert bytes_without_seconds(folder.path) == bytes_without_seconds(whole.path)
+
+
+def test_a_search_that_was_changed_is_refused_unless_forced(configured, silent, tmp_path):
+    setup = configured(train__duration="2ep", range_test__probe_steps=0, range_test__steps=30)
+    folder = run_range_test(setup, tmp_path, silent, engines=Engines(EngineName.LOOP))[0].folder
+    folder.config.write_text(folder.config.read_text().replace("start: 0.0001", "start: 0.001"))
+    before = {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file() and path.suffix != ".lock"}
+    changed = prepare(load_config(folder.config))
+    with pytest.raises(UsageError, match=r"range_test\.start \(0\.0001 → 0\.001\)"):
+        resume_range_test(changed, folder, silent)
+    assert before == {path: path.read_bytes() for path in before}
+    notes = resume_range_test(changed, folder, silent, force=True)[2]
+    assert "everything is trained again: range_test.start" in notes[0]
