@@ -11,6 +11,9 @@ from collections.abc import Iterable
 from enum import IntEnum
 from typing import ClassVar
 
+#: Letters of a word that it is compared by.
+_LONGEST_WORD = 60
+
 
 class ExitCode(IntEnum):
     """What the process returns to the shell (a contract that scripts rely on)."""
@@ -89,18 +92,50 @@ class MissingExtraError(UsageError):
         )
 
 
+def closest(word: str, names: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """The name that was probably meant: the same but for dashes and capitals, one slip away, or alike enough.
+
+    A slip is a letter too many, too few, another, or two in the wrong order.
+
+    >>> closest("Weight-Decay", ["weight_decay"]), closest("rl", ["lr", "kind"]), closest("x" * 10**6, ["lr"])
+    ('weight_decay', 'lr', None)
+    """
+    import difflib
+
+    # No name is so long, and comparing takes longer the longer they are.
+    word = word[:_LONGEST_WORD].lower().replace("-", "_").replace(" ", "_")
+    alike = {name.lower().replace("-", "_"): name for name in names}
+    if word in alike:
+        return alike[word]
+    for name in alike:
+        if _one_slip(word, name):
+            return alike[name]
+    near = difflib.get_close_matches(word, alike, n=1, cutoff=cutoff)
+    return alike[near[0]] if near else None
+
+
+def _one_slip(one: str, other: str) -> bool:
+    """Whether one letter, or the order of two neighbours, is all that differs."""
+    if len(one) > len(other):
+        one, other = other, one
+    if len(other) - len(one) > 1 or len(other) < 2:
+        return False
+    same = next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), len(one))
+    if len(one) < len(other):
+        return one[same:] == other[same + 1 :]
+    swapped = one[same : same + 2] == other[same : same + 2][::-1] and one[same + 2 :] == other[same + 2 :]
+    return swapped or one[same + 1 :] == other[same + 1 :]
+
+
 def nearest(word: str, names: Iterable[str]) -> str:
     """The remedy for a name that is not there: the one that was probably meant, or all there are.
 
     >>> nearest("Coisne", ["cosine", "constant"]), nearest("ray", ["local"])
     ("did you mean 'cosine'?", 'choose one of: local')
     """
-    import difflib
-
-    # What is written with another dash, or in capitals, is the same name.
-    alike = {name.lower().replace("-", "_"): name for name in names}
-    near = difflib.get_close_matches(word.lower().replace("-", "_"), alike, n=1)
-    return f"did you mean {alike[near[0]]!r}?" if near else f"choose one of: {', '.join(alike.values())}"
+    listed = list(names)
+    near = closest(word, listed)
+    return f"did you mean {near!r}?" if near else f"choose one of: {', '.join(listed)}"
 
 
 class Interrupted(KeyboardInterrupt):

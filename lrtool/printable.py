@@ -8,6 +8,9 @@ import re
 #: Control characters, line separators, marks that change the direction of writing, halves of surrogate pairs.
 _HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
+#: What spreadsheets begin a formula with.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
 
 def printable(text: str, keep: str = "") -> str:
     r"""The text with every control character written as an escape, but for those to `keep`.
@@ -38,3 +41,18 @@ def brief(text: str, most: int = 300) -> str:
         return line
     head = line[: most - 1]
     return f"{head.rpartition(' ')[0] if ' ' in head[most // 2 :] else head.rstrip()} …"
+
+
+def cell(value: object) -> object:
+    """A value of a CSV table: text that a spreadsheet would take for a formula gets an apostrophe before it.
+
+    >>> cell("=HYPERLINK(1)"), cell("-1e-3"), cell("cosine"), cell(-1.5)
+    ("'=HYPERLINK(1)", '-1e-3', 'cosine', -1.5)
+    """
+    if not isinstance(value, str) or not value.startswith(_FORMULA):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    return value

@@ -16,7 +16,7 @@ ROOT = Path(lrtool.__file__).parent
 #: From the bottom to the top: a layer may import those before it. What stands on one line knows nothing of each other.
 LAYERS = (
     ("errors", "status", "printable", "safe_path", "memory", "streams"),
-    ("scanning",),
+    ("scanning", "reading"),
     # A run folder is read and written without knowing what is trained; what was started is remembered beside configs.
     ("units", "registry", "runs", "children"),
     ("counting",),

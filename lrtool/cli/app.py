@@ -112,18 +112,28 @@ def run(arguments: list[str]) -> int:
         # The reader went away (`lrtool … | head`); there is nobody left to write to.
         _close_stdout()
         return ExitCode.DONE
-    except OSError as error:
-        if error.errno not in _FULL:
-            return _unexpected(error, debug)
-        _close_stdout()
-        return _say(f"output could not be written: {error.strerror}; make room on the disk", ExitCode.OUTPUT)
     except Exception as error:
-        return _unexpected(error, debug)
+        return _failed(error, debug)
     finally:
         streams.release_stdout()
         for number, handler in previous.items():
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)
     return ExitCode.DONE
+
+
+def _failed(error: Exception, debug: bool) -> int:
+    """What the system, or a value that nothing can be made of, ended."""
+    match error:
+        case MemoryError():
+            return _say(f"memory ran out: {error or 'no more is free'}; write smaller numbers", ExitCode.TASK)
+        case OSError(errno=errno.ENAMETOOLONG | errno.ELOOP):
+            return _say(f"{error.filename}: {error.strerror}; give another path", ExitCode.USAGE)
+        case OSError() if error.errno in _FULL:
+            _close_stdout()
+            return _say(f"output could not be written: {error.strerror}; make room on the disk", ExitCode.OUTPUT)
+        case ValueError() if "embedded null" in str(error):
+            return _say("a path has a NUL in it, as no file can have; write another", ExitCode.USAGE)
+    return _unexpected(error, debug)
 
 
 def _close_stdout() -> None:

@@ -60,10 +60,10 @@ def command(
 def _loaded(path: Path, overrides: list[str] | None, seed: int | None) -> tuple[Config, dict[str, object]]:
     """The config, and of a sweep (a file with a `base`) that base and what would be trained."""
     from lrtool.config.document import read_document
+    from lrtool.config.sweep.load import is_sweep, load_sweep
 
-    if "base" not in read_document(path).data:
+    if not is_sweep(read_document(path).data):
         return load(path, overrides, seed), {}
-    from lrtool.config.sweep.load import load_sweep
 
     sweep = load_sweep(path, overrides or (), seed)
     trials = sweep.trials()

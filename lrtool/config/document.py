@@ -5,12 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from lrtool.config.problems import ConfigError, Problem
+from lrtool.config.yaml_text import FastLoader, Loader, write_yaml
+from lrtool.errors import UsageError
+from lrtool.reading import MEBI, read_file
+
+__all__ = ["Document", "Path_", "Place", "parse_document", "parse_node", "parse_value", "read_document", "write_yaml"]
 
 Path_ = tuple[str | int, ...]
 
@@ -21,8 +27,13 @@ _SYNTAX = (
     ("could not find expected ':'", "this is no key with a value", "write key: value, with a space after the colon"),
 )
 _KEYS = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge")
-#: Aliases can make a short text expand without end; no config comes near this.
-_MOST_NODES = 100_000
+#: Bytes of a file, values of it (aliases can make a short text expand without end) and brackets within brackets: no
+#: config comes near.
+_MOST_BYTES, _MOST_NODES, _DEEPEST = 2 * MEBI, 100_000, 100
+#: Characters up to which the slower reader says what is wrong.
+_SAID_WELL = 20_000
+#: Problems after which no more are looked for.
+_MOST_PROBLEMS = 100
 
 
 @dataclass(frozen=True)
@@ -40,10 +51,11 @@ class Place:
 
 @dataclass
 class Document:
-    """Plain data and the place of each key and item in it, by path."""
+    """Plain data and the place of each key and item in it, by path; `keys`: of keys whose values stand elsewhere."""
 
     data: dict[str, Any]
     places: dict[Path_, Place] = field(default_factory=dict)
+    keys: dict[Path_, Place] = field(default_factory=dict)
 
     def place(self, path: Path_) -> Place | None:
         """The place of a path, or of the nearest thing around it that was written."""
@@ -58,69 +70,21 @@ class Document:
             del self.places[each]
 
 
-class _Loader(yaml.SafeLoader):
-    """Safe YAML whose plain scalars follow YAML 1.2: 1e-3 is a number; no, on and 12:30 are strings."""
-
-
-_Loader.yaml_implicit_resolvers = {}
-for _tag, _pattern, _first in (
-    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
-    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
-    ("int", r"[-+]?[0-9]+|0x[0-9a-fA-F]+", list("-+0123456789")),
-    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", list("-+.0123456789")),
-    ("float", r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", list("-+.")),
-    ("merge", r"<<", ["<"]),
-):
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), _first)
-
-
-def _integer(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
-    text = str(loader.construct_scalar(node))
-    try:
-        value = int(text, 16) if text.lower().startswith("0x") else int(text)
-        str(value)  # Python reads any hexadecimal number, but does not show all
-        return value
-    except ValueError:
-        problem = f"a number of {len(text)} digits is too long"
-        raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None
-
-
-# Dates, sets and the like are not for configs: what is not listed here is refused as a tag.
-_Loader.yaml_constructors = {
-    tag: construct
-    for tag, construct in yaml.SafeLoader.yaml_constructors.items()
-    if tag is None or tag.rpartition(":")[2] in ("null", "bool", "float", "str", "seq", "map")
-}
-_Loader.add_constructor("tag:yaml.org,2002:int", _integer)
-
-
-class _Dumper(yaml.SafeDumper):
-    """Safe YAML that quotes what this loader or a YAML 1.1 reader would take for something else than text."""
-
-
-_Dumper.yaml_implicit_resolvers = {
-    first: [*yaml.SafeDumper.yaml_implicit_resolvers.get(first, ()), *_Loader.yaml_implicit_resolvers.get(first, ())]
-    for first in {*yaml.SafeDumper.yaml_implicit_resolvers, *_Loader.yaml_implicit_resolvers}
-}
-
-
-def write_yaml(data: Any, *, flow: bool = False, width: float = 110) -> str:
-    """Data as YAML that reads back as the same data, here and in other YAML readers."""
-    return yaml.dump(
-        data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=width, default_flow_style=flow or None
-    )
-
-
 def read_document(path: Path) -> Document:
     """Read a config file; raises ConfigError with line and column where it cannot be read as a mapping."""
     if path.is_dir():
         raise ConfigError.one(str(path), "", *_a_folder(path))
     try:
-        text = path.read_bytes().decode("utf-8")
+        data = read_file(path, _MOST_BYTES)
+        text = data.decode("utf-8")
     except UnicodeDecodeError as error:
+        before = data[: error.start].decode("utf-8")
+        place = _at(str(path), before, len(before))
         raise ConfigError.one(
-            str(path), "", f"this is not UTF-8 text (byte {error.start})", "save it as UTF-8"
+            str(place), "", f"this is not UTF-8 text (byte {error.start})", "save it as UTF-8"
         ) from None
+    except UsageError as error:
+        raise ConfigError.one(str(path), "", error.what, "give the path of a config") from None
     except OSError as error:
         what = "there is no such file" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
         raise ConfigError.one(
@@ -165,23 +129,61 @@ def parse_value(text: str, source: str) -> Any:
 
 def _parsed(text: str, source: str) -> tuple[yaml.Node | None, Any]:
     """The syntax tree and the data; raises ConfigError with every repeated or odd key."""
+    loader: Any
+    hidden = yaml.reader.Reader.NON_PRINTABLE.search(text)
+    if hidden is not None:
+        what = f"character {hidden.start() + 1} cannot be shown (code {ord(hidden[0])})"
+        place = str(_at(source, text, hidden.start()))
+        raise ConfigError.one(place, "", what, "remove it, or write it as an escape in double quotes")
     try:
-        loader = _Loader(text)
+        loader = FastLoader(text) if _fits(text, source) else Loader(text)
         node = loader.get_single_node()
         if node is None:
             return None, None
         _check_aliases(node, source)
-        wrong = list(_wrong_keys(node, source, ()))
+        wrong = list(islice(_wrong_keys(node, source, ()), _MOST_PROBLEMS))
         if wrong:
             raise ConfigError(wrong)
         return node, _unshared(loader.construct_document(node))
-    except yaml.reader.ReaderError as error:
-        what = f"character {error.position + 1} cannot be shown (code {error.character})"
-        raise ConfigError.one(source, "", what, "remove it, or write it as an escape in double quotes") from None
     except yaml.YAMLError as error:
         raise _syntax_error(error, source) from None
-    except RecursionError:
-        raise ConfigError.one(source, "", "brackets are nested too deeply", "write it flatter") from None
+    except (OverflowError, ValueError):
+        # The one number that YAML itself cannot take.
+        found = re.search(r"\\U[0-9a-fA-F]{8}", text)
+        place = str(_at(source, text, found.start() if found else 0))
+        raise ConfigError.one(place, "", "there is no such character", "write its code in eight digits") from None
+
+
+def _fits(text: str, source: str) -> bool:
+    """Whether it is YAML, as far as the fast reader can tell; ConfigError where it is too much of it, or too deep."""
+    depth = values = 0
+    try:
+        for event in yaml.parse(text, Loader=FastLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            values += isinstance(event, yaml.NodeEvent)
+            if depth > _DEEPEST or values > _MOST_NODES:
+                mark = event.start_mark
+                assert mark is not None  # every event has one
+                place = str(Place(source, mark.line + 1, mark.column + 1))
+                if depth > _DEEPEST:
+                    raise ConfigError.one(place, "", "brackets are nested too deeply", "write it flatter")
+                raise ConfigError.one(place, "", f"the config has over {_MOST_NODES:,} values", "write fewer")
+    except (yaml.YAMLError, RecursionError) as error:
+        # What is wrong is said better by the other reader, if that takes no time.
+        mark = getattr(error, "problem_mark", None)
+        # A list or mapping within a thousand others is too deep for the fast reader itself.
+        if isinstance(error, RecursionError) or len(text) > _SAID_WELL:
+            place = str(Place(source, mark.line + 1, mark.column + 1)) if mark else source
+            problem = getattr(error, "problem", None) or "it is nested too deeply"
+            raise ConfigError.one(place, "", f"this is not YAML: {problem}", "check the indentation") from None
+        return False
+    return True
+
+
+def _at(source: str, text: str, position: int) -> Place:
+    """The place of a character of a text."""
+    line = text.count("\n", 0, position)
+    return Place(source, line + 1, position - (text.rfind("\n", 0, position) + 1) + 1)
 
 
 def _unshared(data: Any) -> Any:

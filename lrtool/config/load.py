@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -16,6 +15,8 @@ from lrtool.config.messages import config_error, in_order, shown
 from lrtool.config.override import absolute, override
 from lrtool.config.problems import ConfigError, Problem
 from lrtool.config.schema import Config
+from lrtool.errors import closest
+from lrtool.reading import at_home, exists
 
 __all__ = ["config_error", "load_config", "overridden", "validate", "with_bases"]
 
@@ -115,14 +116,28 @@ def _base(document: Document, here: Path, chain: tuple[Path, ...]) -> Path:
     base, place = document.data["extends"], str(document.place(("extends",)))
     if not isinstance(base, str):
         raise ConfigError.one(place, "extends", f"expected a path, but got {shown(base)}", "write extends: base.yaml")
-    target = (here.parent / Path(base).expanduser()).resolve()
+    target = _resolved(here.parent / at_home(base))
     if target in (*chain, here):
         raise ConfigError.one(place, "extends", f"{base} inherits from this file in turn", "break the circle")
-    if not target.is_file():
-        near = difflib.get_close_matches(target.name, [p.name for p in target.parent.glob("*.y*ml")], n=1)
-        remedy = f"did you mean {near[0]!r}?" if near else "paths start from this config's folder"
+    if not exists(target):
+        near = closest(target.name, _configs_in(target.parent))
+        remedy = f"did you mean {near!r}?" if near else "paths start from this config's folder"
         raise ConfigError.one(place, "extends", f"there is no file {target}", remedy)
     return target
+
+
+def _resolved(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, ValueError):  # too long, a NUL, links in a circle: `exists` says that there is none
+        return path
+
+
+def _configs_in(folder: Path) -> list[str]:
+    try:
+        return [path.name for path in folder.glob("*.y*ml")]
+    except (OSError, ValueError):
+        return []
 
 
 def _from_here(path: Path) -> Path:

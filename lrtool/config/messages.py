@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from pydantic import ValidationError
@@ -14,12 +14,15 @@ from lrtool.config.document import Document, Path_, Place
 from lrtool.config.fields import child, classes_at, field_at, keys_of, kind_of, registry_of, value_at
 from lrtool.config.problems import ConfigError, Problem
 from lrtool.config.schema import Config
+from lrtool.errors import closest
 
 _EXAMPLES = {
     "lr": "write for example 0.1",
     "milestones": "write for example [30%, 60%]",
     "use": "write 'file.py:Name'",
 }
+#: Problems after which no more are looked for: nobody reads them all, and finding each takes its time.
+_MOST_PROBLEMS = 100
 #: What other libraries call a key, and what it is called here.
 _SYNONYMS = {
     "learning_rate": "lr",
@@ -59,10 +62,18 @@ _BOUNDS = {
 
 def config_error(error: ValidationError, document: Document) -> ConfigError:
     """What pydantic found in a document (or a part that stands under its key), in plain words with places."""
+    if isinstance(several := document.data.get("schedules"), Mapping) and "kind" in several:
+        what = "this holds a schedule for each hyperparameter, by its name, but got one schedule"
+        return ConfigError([problem_at(("schedules",), document, what, "did you mean 'schedule'?")[1]])
     details = error.errors(include_url=False)
     paths = [_written_path(each["loc"], document.data) for each in details]
-    found = set()
+    found = set[tuple[Place, Problem]]()
+    misspelt = _misspelt(details, paths, document.data)
     for each, path in zip(details, paths, strict=True):
+        if each["type"] == "missing" and path in misspelt:
+            continue
+        if len(found) >= _MOST_PROBLEMS:
+            break
         if each["type"] == "unschedulable":
             found |= set(_unschedulable(each.get("ctx", {}), path, document))
             continue
@@ -102,10 +113,35 @@ def _written_path(loc: Sequence[int | str], data: Any) -> Path_:
     return tuple(path)
 
 
+def _misspelt(details: Sequence[ErrorDetails], paths: Sequence[Path_], data: Any) -> set[Path_]:
+    """Keys that are missing as they stand there under another spelling, which is what is to be said."""
+    missing: dict[Path_, set[str]] = {}
+    for each, path in zip(details, paths, strict=True):
+        if each["type"] == "missing":
+            missing.setdefault(path[:-1], set()).add(str(path[-1]))
+    found: set[Path_] = set()
+    for each, path in islice(zip(details, paths, strict=True), 10 * _MOST_PROBLEMS):
+        if each["type"] == "extra_forbidden" and path[:-1] in missing:
+            meant = closest(str(path[-1]), missing[path[:-1]])
+            if meant is not None:
+                found.add((*path[:-1], meant))
+    return found
+
+
 def _problem(details: ErrorDetails, path: Path_, document: Document) -> tuple[Place, Problem]:
+    got = details.get("input")
+    if details["type"] == "union_tag_not_found" and isinstance(got, Mapping):
+        for key in got:
+            meant = closest(str(key), ["kind", "use"], cutoff=0.7)
+            if meant is not None and key != meant:
+                return problem_at((*path, key), document, "there is no such key", f"did you mean {meant!r}?")
     what, remedy = _words(details, path, document.data)
-    if details["type"] == "union_tag_invalid" and (*path, "kind") in document.places:
-        path = (*path, "kind")
+    if details["type"] == "union_tag_invalid":
+        # Where the kind itself was written, in either way.
+        path = next((at for name in ("kind", "use") if (at := (*path, name)) in document.places), path)
+    path = (*path, *details.get("ctx", {}).get("below", ()))
+    if details["type"] == "extra_forbidden" and path in document.keys:
+        return document.keys[path], Problem(str(document.keys[path]), dotted(path), what, remedy)
     return problem_at(path, document, what, remedy)
 
 
@@ -119,8 +155,8 @@ def _words(details: ErrorDetails, path: Path_, data: Any) -> tuple[str, str]:
             return "there is no such key", _other_key(path, data)
         case "union_tag_invalid" | "union_tag_not_found":
             return _bad_kind(path, got, context, data)
-        case "value_error":
-            what, _, remedy = str(context.get("error", details["msg"])).partition("; ")
+        case "value_error" | "range":
+            what, _, remedy = str(context.get("error") or context.get("said") or details["msg"]).partition("; ")
             return what, remedy
         case "literal_error":
             options = str(context.get("expected", "")).replace("'", "").replace(" or ", ", ")
@@ -191,7 +227,7 @@ def _other_key(path: Path_, data: Any) -> str:
     called = _SYNONYMS.get(_plain(key), key)
     if called != key and called in names:
         return f"did you mean {called!r}?"
-    if not difflib.get_close_matches(key, names, n=1, cutoff=0.8):
+    if closest(key, names, cutoff=0.8) is None:
         # A run's own length comes before a schedule's.
         order = ["train", *Config.model_fields]
         sections = [name for name in order if name not in above and called in keys_of(name, data)]
@@ -201,10 +237,10 @@ def _other_key(path: Path_, data: Any) -> str:
 
 
 def _did_you_mean(word: str, names: Sequence[str], always: bool = False) -> str:
-    near = difflib.get_close_matches(_plain(word), names, n=1, cutoff=0.6)
+    near = closest(word, names)
     listed = f"choose one of: {', '.join(names)}" if names else ""
     if near:
-        return f"did you mean {near[0]!r}?" + (f" {listed}" if always else "")
+        return f"did you mean {near!r}?" + (f" {listed}" if always else "")
     return listed
 
 
@@ -218,8 +254,8 @@ def _unschedulable(context: Mapping[str, Any], path: Path_, document: Document) 
     kind, known, unknown = context["kind"], context["known"], context["unknown"]
     for name in unknown:
         what = f"{kind} has no hyperparameter {name!r} to schedule"
-        near = difflib.get_close_matches(_plain(name), known, n=1, cutoff=0.6)
-        remedy = f"did you mean {near[0]!r}?" if near else f"it has: {', '.join(known)}"
+        near = closest(name, known)
+        remedy = f"did you mean {near!r}?" if near else f"it has: {', '.join(known)}"
         yield problem_at((*path, name), document, what, remedy)
     for name in context["zero"]:
         what = f"a schedule scales optimizer.{name}, which is 0"

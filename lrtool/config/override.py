@@ -13,6 +13,7 @@ from lrtool.config.messages import dotted, shown
 from lrtool.config.problems import ConfigError
 from lrtool.loggers.addresses import is_address
 from lrtool.loggers.names import shows_secret
+from lrtool.reading import at_home
 
 
 def override(document: Document, text: str, folder: Path) -> None:
@@ -70,10 +71,10 @@ def absolute(data: Any, folder: Path) -> None:
             if key == "args":
                 continue
             if isinstance(value, str) and (key in ("path", "file") or (key == "uri" and not is_address(value))):
-                data[key] = str(folder / Path(value).expanduser())
+                data[key] = str(folder / at_home(value))
             elif key == "use" and isinstance(value, str) and re.search(r"\.py:[^/\\]*$", value):
                 code, _, name = value.rpartition(":")
-                data[key] = f"{folder / Path(code).expanduser()}:{name}"
+                data[key] = f"{folder / at_home(code)}:{name}"
             else:
                 absolute(value, folder)
 

@@ -124,8 +124,8 @@ class RangeTestSettings(Settings):
 
     start: float = Field(1e-6, gt=0, allow_inf_nan=False, description="LR of the first update.")
     end: float = Field(10.0, gt=0, allow_inf_nan=False, description="LR of the last update, unless it stops before.")
-    steps: int = Field(100, ge=2, description="Updates from start to end.")
-    seeds: int = Field(5, ge=1, description="Seeds, each a ramp of its own.")
+    steps: int = Field(100, ge=2, le=10_000_000, description="Updates from start to end.")
+    seeds: int = Field(5, ge=1, le=10_000, description="Seeds, each a ramp of its own.")
     ramp: Literal["exponential", "linear"] = Field("exponential", description="Equal steps in log LR, or in LR.")
     smoothing: float = Field(0.9, ge=0, lt=1, description="β of the bias-corrected smoothed loss that is drawn.")
     val_every: Duration = Field(Duration(0), description="Validate this often along the ramp; 0: never.")

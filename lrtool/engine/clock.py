@@ -40,13 +40,18 @@ def worked() -> float:
     return now - queued - getattr(_ELSEWHERE, "seconds", 0.0)
 
 
+def since(moment: float) -> float:
+    """Seconds of `worked` since a moment, at least 0: on a crowded machine more may be left out than passed."""
+    return max(0.0, worked() - moment)
+
+
 def timed(once: Callable[[], object], device: torch.device) -> float:
     """Seconds of one call, the device's work included."""
     settle(device)
     began = worked()
     once()
     settle(device)
-    return max(0.0, worked() - began)
+    return since(began)
 
 
 def best_time(once: Callable[[], object], device: torch.device) -> float:
@@ -75,7 +80,7 @@ def programs() -> Iterator[None]:
     """Inside, other programs (a compiler) are run: they work for no longer than they, and this process, compute."""
     began, computed = worked(), _computed()
     yield
-    _leave_out(worked() - began - (_computed() - computed))
+    _leave_out(since(began) - (_computed() - computed))
 
 
 def waited_for(children: Sequence[tuple[float, float]]) -> None:

@@ -226,7 +226,7 @@ def _train_share(connection: Connection, trials: Sequence[Trial], watched: bool,
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
         train(_Far(connection, trials, watched), halt.check)
-        connection.send(("worked", time.perf_counter() - began, clock.worked() - busy))
+        connection.send(("worked", time.perf_counter() - began, clock.since(busy)))
     except (BrokenPipeError, EOFError):
         return
     except BaseException as error:

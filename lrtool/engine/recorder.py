@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import repeat
 
 import numpy as np
 import torch
@@ -138,6 +139,12 @@ class Recorder:
         self._expose(steps)
         self._fault()
 
+    def ended_with(self, finite_weights: bool) -> bool:
+        """After the last update: whether the weights are worth anything; if not, the trial diverged in it."""
+        if not finite_weights:
+            self.diverged(self.trace.steps, f"the weights are not finite after update {self.trace.steps - 1}")
+        return finite_weights
+
     def found(self, layer: str) -> None:
         """What was first not finite where the trial diverged."""
         if layer and self.trace.fault is not None:
@@ -174,3 +181,13 @@ class Recorder:
         trace, columns = self.trace, {name: values[:steps] for name, values in self._columns.items()}
         trace.train_loss, trace.lr, trace.seconds = (columns.pop(name) for name in ("train_loss", "lr", "seconds"))
         trace.recorded.update(columns)
+
+
+def rows_of(columns: Mapping[str, Array], fixed: Mapping[str, float]) -> Iterator[tuple[float, Mapping[str, float]]]:
+    """LR and hyperparameters of each update, as floats; made before the updates start, so they wait for nothing."""
+    lrs = columns["lr"].tolist()
+    names = [name for name in columns if name != "lr"]
+    if not names:
+        return zip(lrs, repeat(fixed))
+    values = zip(*(columns[name].tolist() for name in names), strict=True)
+    return zip(lrs, [{**fixed, **dict(zip(names, row, strict=True))} for row in values], strict=True)

@@ -2,17 +2,14 @@
 
 A snapshot: what a node runs is what stood on the driver when the command began. Left out of folders are hidden files,
 caches, environments of installed packages and run folders.
+
+Imports stand in functions here and beside, as `lrtool --help` reads every file of this package.
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
 import os
-import shutil
 import stat
-import tempfile
-import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +58,8 @@ def pack(wanted: Iterable[Path], also: Iterable[Path] = ()) -> Baggage | None:
     _check_size([path for _, path in files])
     found.update({str(path): path.resolve() for path in also})
     places = {written: _place(roots, path) for written, path in found.items()}
+    import hashlib
+
     archive = _zipped(files)
     names = {written: place for written, place in places.items() if place is not None}
     return Baggage(archive, Manifest(hashlib.sha256(archive).hexdigest(), names))
@@ -71,6 +70,11 @@ def unpacked(digest: str, archive: Callable[[], bytes]) -> Path:
 
     Raises OutputError where somebody else could have put something there.
     """
+    import io
+    import shutil
+    import tempfile
+    import zipfile
+
     parent = own_folder()
     there = parent / digest
     if there.is_dir():
@@ -91,6 +95,8 @@ def unpacked(digest: str, archive: Callable[[], bytes]) -> Path:
 
 def own_folder() -> Path:
     """The folder for what travelled here; of this user, and nobody else gets into it."""
+    import tempfile
+
     folder = Path(tempfile.gettempdir()) / f"lrtool-{os.getuid() if hasattr(os, 'getuid') else 'files'}"
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()
@@ -161,6 +167,9 @@ def _check_size(files: Sequence[Path]) -> None:
 
 
 def _zipped(files: Iterable[tuple[str, Path]]) -> bytes:
+    import io
+    import zipfile
+
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for name, path in files:

@@ -115,6 +115,14 @@ class WorkError(RuntimeError):
     """What a job raised in another process: its traceback, as text."""
 
 
+def logged(text: str, *values: object) -> None:
+    """Say something in the log of the run."""
+    # `lrtool --help`, which imports this file, needs no log.
+    import logging
+
+    logging.getLogger("lrtool").info(text, *values)
+
+
 def moved(job: Any, places: Mapping[str, str]) -> Any:
     """A job with the files that it names where they are now; a job that names none is what it was."""
     return job.moved(places) if places and hasattr(job, "moved") else job

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,8 @@ class Outbox:
 
     def put(self, message: Any) -> None:
         """Say something; it is there as a whole, or not at all."""
+        import pickle
+
         if not self._next:
             self._next = max((int(path.stem) for path in self.folder.glob("*.message")), default=0)
         self._next += 1
@@ -34,6 +35,8 @@ class Outbox:
 
     def new(self) -> Iterator[Any]:
         """What was said since this was last asked, in order."""
+        import pickle
+
         while True:
             try:
                 data = (self.folder / f"{self._next + 1}.message").read_bytes()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 import time
@@ -14,15 +13,13 @@ from typing import Any, ClassVar, Self
 
 from lrtool.executors import versions
 from lrtool.executors.baggage import Manifest, unpacked
-from lrtool.executors.base import Executor, J, R, Requirements, Rest, Work, WorkError, moved, whole
+from lrtool.executors.base import Executor, J, R, Requirements, Rest, Work, WorkError, logged, moved, whole
 from lrtool.executors.ray_cluster import RayCluster
 
 #: Tasks that wait in the cluster for each one that runs, so that no worker waits for the driver.
 _AHEAD = 2
 #: Seconds between two looks at what has come, and at how large the cluster is.
 _LOOK, _COUNT = 1.0, 10.0
-
-_LOG = logging.getLogger("lrtool")
 
 
 class RayTasks(Executor):
@@ -127,7 +124,7 @@ def _again(
     if left is None:
         return
     losses = attempt.losses + 1 if left is attempt.job else 1
-    _LOG.info("%s; what it had not reported is done by another", why)
+    logged("%s; what it had not reported is done by another", why)
     if losses > retries:
         lost(left, f"{why}; {losses} workers in a row were lost with it")
     else:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -204,6 +202,9 @@ def _check_answers(address: str) -> None:
     """UsageError where nothing answers: Ray itself would try for minutes, and then end this process."""
     if address == "auto":
         return
+    import socket
+    import subprocess
+
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), _ANSWERS).close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import time
 from collections import deque
@@ -10,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, Self
 
 from lrtool.executors import versions
-from lrtool.executors.base import Executor, J, R, Requirements, Rest, Work, WorkError, whole
+from lrtool.executors.base import Executor, J, R, Requirements, Rest, Work, WorkError, logged, whole
 from lrtool.executors.local import cores
 from lrtool.executors.parcel import Parcel, Serve
 from lrtool.executors.slurm_cluster import SlurmCluster
@@ -20,8 +19,6 @@ from lrtool.executors.slurm_cluster import SlurmCluster
 _USUAL, _PARCELS = 16, 4
 #: Seconds between two looks at what has come.
 _LOOK = 0.5
-
-_LOG = logging.getLogger("lrtool")
 
 
 class SlurmArrays(Executor):
@@ -107,7 +104,7 @@ def _again(parcel: Parcel, retries: int, lost: Callable[[Any, str], None], rest:
     if not jobs:
         return
     losses = 1 if progressed else parcel.losses + 1
-    _LOG.info("a Slurm job ended before it was done; %d of its jobs are submitted again", len(jobs))
+    logged("a Slurm job ended before it was done; %d of its jobs are submitted again", len(jobs))
     if losses > retries:
         lost(jobs[0], f"its Slurm job ended {losses} times without getting on: memory or time may have run out")
         jobs, losses = jobs[1:], 0

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
@@ -37,6 +35,8 @@ class SlurmCluster:
         if needs.imitation:
             _check_gpus_here(needs.gpus)
             return
+        import shutil
+
         if shutil.which("sbatch") is None:
             raise UsageError(
                 "there is no Slurm on this machine: sbatch is not found",
@@ -65,6 +65,9 @@ class SlurmCluster:
     @contextmanager
     def spool(self) -> Iterator[Spool]:
         """A folder for what goes to the nodes and comes back, in that of the results; removed at the end."""
+        import shutil
+        import tempfile
+
         try:
             self._needs.folder.mkdir(parents=True, exist_ok=True)
             folder = Path(tempfile.mkdtemp(prefix=".slurm-", dir=self._needs.folder)).resolve()

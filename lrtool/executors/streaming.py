@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import queue
 import threading
 import time
 import traceback
@@ -22,6 +20,9 @@ def streamed(work: Work[Any, Any], job: Any) -> Iterator[tuple[str, Any]]:
     The job has no main thread, so signals stay with whoever runs this process. It may start no processes, as in
     lrtool's own: whoever shares out cores has given it its part.
     """
+    import multiprocessing
+    import queue
+
     multiprocessing.current_process().daemon = True
     box: queue.Queue[tuple[str, Any]] = queue.Queue()
 

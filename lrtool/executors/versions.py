@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from importlib import metadata
 
 from lrtool import __version__
 from lrtool.errors import UsageError
@@ -19,6 +17,8 @@ Found = Mapping[str, str | None]
 
 def here() -> dict[str, str | None]:
     """The versions that this process has; torch is not imported for it."""
+    from importlib import metadata
+
     try:
         torch = metadata.version("torch")
     except metadata.PackageNotFoundError:
@@ -79,6 +79,8 @@ def check(expected: Found, node: str, found: Found) -> None:
 
 def unfit(expected: Found, packages: Sequence[str]) -> str:
     """Why this process may not do jobs of a driver with those versions; empty where it may."""
+    import socket
+
     try:
         check(expected, socket.gethostname(), look(packages)())
     except UsageError as error:

@@ -106,7 +106,7 @@ class Budget:
         """What is done inside (a plot) does not count."""
         before = clock.worked()
         yield
-        self._began += clock.worked() - before
+        self._began += clock.since(before)
 
     @property
     def seconds(self) -> float:
@@ -116,7 +116,7 @@ class Budget:
     @property
     def spent_seconds(self) -> float:
         """All that was done so far: measuring, planning, compiling, training, validating."""
-        return clock.worked() - self._began
+        return clock.since(self._began)
 
     @property
     def elapsed(self) -> float:

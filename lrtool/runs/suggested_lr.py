@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from lrtool.errors import UsageError
 from lrtool.runs.folder import RunFolder
@@ -69,5 +70,14 @@ def _suggesting(path: Path) -> RunFolder:
 
 def _tuned(summary: Mapping[str, Any]) -> dict[str, float]:
     """The LRs that a tune found, by kind of schedule, the best one first; none of a range test."""
-    found = {each["name"]: each["suggested_lr"] for each in summary.get("schedules", ())}
-    return {kind: lr for kind, lr in found.items() if lr is not None}
+    each = summary.get("schedules", ())
+    found = (
+        {part.get("name"): part.get("suggested_lr") for part in each if isinstance(part, dict)}
+        if isinstance(each, list)
+        else {}
+    )
+    return {kind: lr for kind, lr in found.items() if isinstance(kind, str) and _is_lr(lr)}
+
+
+def _is_lr(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value > 0

@@ -9,12 +9,15 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lrtool.errors import UsageError
+from lrtool.reading import MEBI, read_file
 from lrtool.runs.atomic import finite
 from lrtool.runs.manifest import check_file
 from lrtool.status import Status
 
 #: Raised whenever a key changes its meaning or goes away.
 SCHEMA = 1
+#: No summary is larger.
+_MOST_BYTES = 64 * MEBI
 
 
 class Summary(BaseModel):
@@ -98,7 +101,7 @@ def summary(
 def read_summary(path: Path) -> dict[str, Any]:
     """A summary as a dictionary; raises UsageError where it is missing, damaged or from a newer lrtool."""
     try:
-        data = path.read_bytes()
+        data = read_file(path, _MOST_BYTES)
     except OSError:
         raise UsageError(
             "there is no summary; the run may still be going on", where=str(path), remedy="wait, or run again"

@@ -45,6 +45,7 @@ class Sequence(Schedule):
     segments: tuple[AnySchedule, ...] = Field(
         written(({"kind": "constant", "duration": "50%"}, {"kind": "cosine"})),
         min_length=1,
+        max_length=1000,
         description="Schedules, each with a `duration`; the last may do without.",
     )
 

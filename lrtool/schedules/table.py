@@ -12,7 +12,8 @@ import numpy as np
 from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo
 
 from lrtool import units
-from lrtool.errors import ScheduleError
+from lrtool.errors import ScheduleError, UsageError
+from lrtool.reading import MEBI, check_regular
 from lrtool.schedules.base import Schedule
 from lrtool.schedules.curve import Array, Binding
 
@@ -90,9 +91,14 @@ class Table(Schedule):
         return out
 
 
+#: No table of LRs is larger: 10 million rows.
+_MOST_BYTES = 256 * MEBI
+
+
 def _read(file: Path) -> tuple[Array, Array, str]:
     """Steps, values and the name of the value column; every problem is an error with its line."""
     try:
+        check_regular(file, _MOST_BYTES)
         with file.open(newline="", encoding="utf-8-sig") as stream:
             reader = csv.DictReader(stream)
             columns = reader.fieldnames or []
@@ -104,7 +110,7 @@ def _read(file: Path) -> tuple[Array, Array, str]:
                     remedy="write a first line: step,lr",
                 )
             rows = [_row(row, column, f"{file}:{reader.line_num}") for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, ValueError, csv.Error, UsageError) as error:
         raise ScheduleError(f"cannot read the table: {error}", where=str(file), remedy="check the path") from None
     if not rows:
         raise ScheduleError("the table has no rows", where=str(file), remedy="write a row for each update: 0,0.1")

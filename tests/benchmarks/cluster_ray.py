@@ -2,8 +2,8 @@
 
 Wanted: results equal to the local executor's, trial by trial and bit by bit; after 10 random node kills no trial lost
 or recorded twice; after 10 kills of the driver, each time resumed, the same, and no recorded trial trained again.
-Printed besides: what a group of trials costs on top of its training. Usage: cluster_ray.py [KILLS [SEED]]. Without Ray
-it says so and does nothing.
+Printed besides: what a group of trials costs on top of its training. Usage: cluster_ray.py [KILLS [SEED
+[nodes|driver]]]. Without Ray it says so and does nothing.
 """
 
 from __future__ import annotations
@@ -17,6 +17,10 @@ import tempfile
 import time
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lrtool.runs.sweep.store import StoredTrial
 
 HERE = Path(__file__).parent
 for needed in (HERE / "support", HERE.parent / "executors", HERE.parents[1]):
@@ -87,8 +91,29 @@ def counted(run: Path) -> int:
         return 0
 
 
-def main(kills: int = 10, seed: int = 0) -> None:
-    """Everything, one after the other."""
+def killed_nodes(folder: Path, file: Path, nodes: Any, kills: int, draw: random.Random) -> list[StoredTrial]:
+    """One sweep whose nodes are killed so often, at random moments; others join in their place."""
+    from cluster_sweep import Counting, swept
+
+    moments, killed = sorted(draw.sample(range(2, 4 * LRS * SEEDS - 5), kills)), []
+
+    def kill(count: int) -> None:
+        if moments and count >= moments[0]:
+            moments.pop(0)
+            killed.append(count)
+            nodes.replace(draw.randrange(2))
+
+    began = time.perf_counter()
+    trials = swept(file, folder / "nodes", Counting(kill), executor="ray", ray_address=nodes.address)
+    took = time.perf_counter() - began
+    print(
+        f"{len(killed)} nodes killed, after {', '.join(map(str, killed))} trials: {took:.0f} s, none lost, none twice"
+    )
+    return trials
+
+
+def main(kills: int = 10, seed: int = 0, part: str = "all") -> None:
+    """Everything, one after the other, or of what is killed only the nodes or the driver."""
     from cluster_sweep import Counting, equal, swept, write
     from ray_nodes import Nodes
 
@@ -97,43 +122,27 @@ def main(kills: int = 10, seed: int = 0) -> None:
     draw = random.Random(seed)
     with tempfile.TemporaryDirectory() as made, Nodes() as nodes:
         folder = Path(made)
-        file, on_ray = write(folder, LRS, SEEDS), {"executor": "ray", "ray_address": nodes.address}
+        file = write(folder, LRS, SEEDS)
         overhead(nodes.address)
-        took = {}
-        for name, options in (("local", {"executor": "local", "workers": 2}), ("ray", on_ray)):
-            began = time.perf_counter()
-            trials = swept(file, folder / name, Counting(), **options)
-            took[name] = time.perf_counter() - began
-            if name == "local":
-                whole = trials
-        equal(trials, whole)
+        began = time.perf_counter()
+        whole = swept(file, folder / "local", Counting(), executor="local", workers=2)
+        local, began = time.perf_counter() - began, time.perf_counter()
+        equal(swept(file, folder / "ray", Counting(), executor="ray", ray_address=nodes.address), whole)
         trained = sum(trial.seconds for trial in whole)
-        print(
-            f"{len(whole)} trials ({trained:.0f} s of training): local {took['local']:.1f} s,"
-            f" Ray {took['ray']:.1f} s; equal trial by trial",
-            flush=True,
-        )
-        moments = sorted(draw.sample(range(2, len(whole) - 5), kills))
-        killed = []
-
-        def kill(count: int) -> None:
-            if moments and count >= moments[0]:
-                moments.pop(0)
-                killed.append(count)
-                nodes.replace(draw.randrange(2))
-
-        began = time.perf_counter()
-        equal(swept(file, folder / "nodes", Counting(kill), **on_ray), whole)
-        print(f"{len(killed)} nodes killed (after {', '.join(map(str, killed))} trials) in"
-              f" {time.perf_counter() - began:.0f} s: none lost, none twice, equal", flush=True)  # fmt: skip
-        began = time.perf_counter()
-        run, midway = killed_driver(folder, file, nodes.address, kills, draw)
-        equal(read_trials(run), whole)
-        print(f"driver killed {midway} times and resumed in {time.perf_counter() - began:.0f} s: no recorded trial"
-              " trained again, equal", flush=True)  # fmt: skip
+        print(f"{len(whole)} trials ({trained:.0f} s of training): local {local:.0f} s, Ray"
+              f" {time.perf_counter() - began:.0f} s; equal trial by trial", flush=True)  # fmt: skip
+        if part in ("all", "nodes"):
+            equal(killed_nodes(folder, file, nodes, kills, draw), whole)
+            print("equal after the nodes' deaths", flush=True)
+        if part in ("all", "driver"):
+            began = time.perf_counter()
+            run, midway = killed_driver(folder, file, nodes.address, kills, draw)
+            equal(read_trials(run), whole)
+            print(f"driver killed {midway} times and resumed: {time.perf_counter() - began:.0f} s, no recorded trial"
+                  " trained again, equal", flush=True)  # fmt: skip
 
 
 if __name__ == "__main__":
     if find_spec("ray") is None:
         sys.exit(print("not run: Ray is not installed (pip install 'lrtool[ray]')"))
-    main(*map(int, sys.argv[1:]))
+    main(*map(int, sys.argv[1:3]), *sys.argv[3:4])

@@ -195,3 +195,10 @@ class Numbers(Observer):
 
     def ended(self, trial, trace):
         self.ended_.append(trial)
+
+
+def test_a_crowded_machine_whose_clock_stands_still_says_nothing_of_an_engine(trials, timed):
+    setup, several = trials
+    trained = timed(0.02, 0.01, {"loop": -0.02, "vector": -0.01})
+    Engines().run(setup.task, [several[number % 3] for number in range(40)], setup.recipe)
+    assert {name for name, _ in trained} == {"vector"}

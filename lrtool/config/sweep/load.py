@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +19,15 @@ from lrtool.config.schema import Config
 from lrtool.config.sweep.combinations import MOST_TRIALS, count
 from lrtool.config.sweep.planner import PlannedTrial, SweepPlanner
 from lrtool.config.sweep.schema import Range, SweepConfig, Tune
-from lrtool.errors import UsageError
+from lrtool.errors import UsageError, closest
 from lrtool.loggers import Logger
 
 #: What other programs call a sweep's sections.
 _SYNONYMS = {"parameters": "grid", "params": "grid", "config": "base", "trials": "samples", "n_trials": "samples"}
+
+
+#: Sections that no config has.
+_SECTIONS = frozenset({"variants", "grid", "random", "samples", "sampler", "seeds", "where", "tune", "prune"})
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,11 @@ class Sweep:
     def trials(self) -> list[PlannedTrial]:
         """Every trial; where TPE is to draw, with random samples in their place."""
         return self.planner.trials(self.planner.combinations())
+
+
+def is_sweep(data: Mapping[str, Any]) -> bool:
+    """Whether the data of a file are a sweep's: they have a base, or what only a sweep has."""
+    return "base" in data or (not {"model", "optimizer"} & data.keys() and bool(_SECTIONS & data.keys()))
 
 
 def load_sweep(
@@ -126,8 +134,8 @@ def _unknown(document: Document, path: Path_, names: Iterable[str]) -> Iterator[
     for key in here:
         if key in listed:
             continue
-        near = [_SYNONYMS[key]] if not path and key in _SYNONYMS else difflib.get_close_matches(str(key), listed, n=1)
-        remedy = f"did you mean {near[0]!r}?" if near else f"choose one of: {', '.join(listed)}"
+        near = _SYNONYMS[key] if not path and key in _SYNONYMS else closest(str(key), listed)
+        remedy = f"did you mean {near!r}?" if near else f"choose one of: {', '.join(listed)}"
         whole = (*path, key)
         yield Problem(str(document.place(whole)), ".".join(map(str, whole)), "there is no such key", remedy)
 

@@ -141,7 +141,7 @@ class SweepPlanner:
             config = validate(Document(data, self._base.places))
         except ConfigError:
             # Once more, with the places of what the sweep sets: only errors need them.
-            config = validate(Document(data, self._places(settings, combination.origins)))
+            config = validate(self._placed(data, settings, combination.origins))
         return config.beside(self._sweep.folder, self._sweep.code_beside)
 
     def _seeded(
@@ -174,8 +174,8 @@ class SweepPlanner:
                 )
         return expanded(self._base.data, settings, place)
 
-    def _places(self, settings: Assignments, origins: Mapping[str, Path_]) -> dict[Path_, Place]:
-        document = Document({}, dict(self._base.places))
+    def _placed(self, data: dict[str, Any], settings: Assignments, origins: Mapping[str, Path_]) -> Document:
+        document = Document(data, dict(self._base.places))
         for key in in_order(settings):
             origin, path = origins.get(key, ()), key_path(key)
             document.forget(path)
@@ -183,10 +183,13 @@ class SweepPlanner:
             for depth in range(1, len(path)):
                 document.places.setdefault(path[:depth], place)
             document.places[path] = place
+            # The values of a grid stand below their key.
+            key_at = origin[:2] if origin[:1] == ("grid",) else origin
+            document.keys[path] = self._document.place(key_at) or place
             for at, each in self._document.places.items():
                 if origin and at[: len(origin)] == origin != at:
                     document.places[(*path, *at[len(origin) :])] = each
-        return document.places
+        return document
 
 
 def _written(data: Any, path: Path_) -> Any:

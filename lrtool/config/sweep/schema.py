@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from lrtool.analysis.pruning import PRUNERS, Pruner
 from lrtool.config.document import write_yaml
 from lrtool.config.schema import AnyLoggers, computed, json_schema
 from lrtool.config.settings import InFolder, Settings, digest
+from lrtool.units import shown
 
 #: What a variant, or one combination of values, sets: dotted keys of the base's config, with their values.
 Assignments = dict[str, Any]
@@ -91,14 +93,17 @@ def _as_values(value: object) -> object:
             # One sentence: pydantic would nest its own report in ours.
             first = error.errors(include_url=False)[0]
             where = ".".join(str(part) for part in first["loc"])
-            said = str(first.get("ctx", {}).get("error", "")) or f"{where}: {first['msg'].lower()}, but got {value!r}"
-            raise ValueError(said) from None
+            said = (
+                str(first.get("ctx", {}).get("error", "")) or f"{where}: {first['msg'].lower()}, but got {shown(value)}"
+            )
+            # Its place is below that of the range.
+            raise PydanticCustomError("range", "{said}", {"said": said, "below": first["loc"]}) from None
     if isinstance(value, list):
         if not value:
             raise ValueError("the list is empty, so no trial would be left; write at least one value")
         return value
     raise ValueError(
-        f"expected a list or a range, but got {value!r};"
+        f"expected a list or a range, but got {shown(value)};"
         " write for example [0.01, 0.1] or {log: [1e-4, 1], points: 12}"
     )
 

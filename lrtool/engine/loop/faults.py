@@ -32,7 +32,7 @@ def first_weight(model: nn.Module) -> str:
 
 
 @dataclass(frozen=True)
-class Moment:
+class Instant:
     """A trial between two updates, kept in memory."""
 
     step: int
@@ -44,7 +44,7 @@ class Moment:
     @classmethod
     def of(
         cls, step: int, size: int, model: nn.Module, optimizer: torch.optim.Optimizer, precision: Precision
-    ) -> Moment | None:
+    ) -> Instant | None:
         """The moment after `step` updates; None where it is too large to be kept, or cannot be."""
         if size > _MOST_BYTES:
             return None

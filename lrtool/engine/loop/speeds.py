@@ -52,7 +52,7 @@ def loop_speed(task: Task, trial: Trial, recipe: Recipe) -> LoopSpeed:
     quiet = replace(recipe, eval_every=0, stop_on_divergence=False, plateau=None)
     began = clock.worked()
     training = Training(task, short, quiet)
-    begin = clock.worked() - began
+    begin = clock.since(began)
     with intra_threads(worthwhile_threads(task, training.model, recipe.device)):
         update = _updates(training, recipe.device)
         # What it learned does not matter, only that it is validated as after its last update.

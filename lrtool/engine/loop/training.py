@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -17,14 +16,14 @@ from lrtool.engine.evaluate import evaluate
 from lrtool.engine.loop import continuing, state
 from lrtool.engine.loop.checkpoint import Checkpoint
 from lrtool.engine.loop.clipping import clipped_norm
-from lrtool.engine.loop.faults import Moment, finite, first_fault
+from lrtool.engine.loop.faults import Instant, finite, first_fault
 from lrtool.engine.loop.judging import Best, improves, plateau_value
 from lrtool.engine.loop.precision import MAX_SKIPS, Precision
 from lrtool.engine.parallel.dividing import check_divides
 from lrtool.engine.parallel.ranks import ALONE, Ranks
 from lrtool.engine.parallel.replica import placed, replica
 from lrtool.engine.parallel.sharding import whole
-from lrtool.engine.recorder import Recorder
+from lrtool.engine.recorder import Recorder, rows_of
 from lrtool.engine.trials import Array, Evaluation, Recipe, Trace, Trial
 from lrtool.errors import LrtoolError
 from lrtool.schedules.plateau import PlateauState
@@ -86,24 +85,20 @@ class Training:
         end = self._ranks.first(min([end, *(at for at in stop_at if at > self.step)]))
         # To look for a fault again is for a process by itself: it could not tell the others when it has found one.
         alone = self._ranks.alone
-        before = Moment.of(self.step, self.size, self.model, self._optimizer, self._precision) if alone else None
+        before = Instant.of(self.step, self.size, self.model, self._optimizer, self._precision) if alone else None
         columns = self._columns(self.step, end)
         self._recorder.begin(columns)
-        fits = all(self._timed_update(lr, values) for lr, values in _rows(columns, self._fixed))
+        fits = all(self._timed_update(lr, values) for lr, values in rows_of(columns, self._fixed))
         alive = not self._recorder.flush() and fits
-        if alive and self.step == self.trial.steps and not self.sound:
-            self._recorder.diverged(self.step, f"the weights are not finite after update {self.step - 1}")
-            alive = False
+        alive = alive and (self.step < self.trial.steps or self._recorder.ended_with(self.sound))
         if not alive and before is not None:
             self._recorder.found(self._first_fault(before, columns))
         return alive
 
-    def _first_fault(self, before: Moment, columns: Mapping[str, Array]) -> str:
+    def _first_fault(self, before: Instant, columns: Mapping[str, Array]) -> str:
         """What was first not finite since a moment, by doing the updates since then again; empty where nothing was."""
-        if np.isfinite(self.trace.train_loss[-1:]).all() and finite(self.model):
-            return ""
         before.back(self.model, self._optimizer, self._precision)
-        rows, self.step = _rows(columns, self._fixed), before.step
+        rows, self.step = rows_of(columns, self._fixed), before.step
 
         def again() -> None:
             self.recipe.optimizer.apply(self._optimizer, *next(rows))
@@ -283,13 +278,3 @@ class Training:
         self._precision.unscale()
         norm = clipped_norm(self._parameters, limit)
         return whole(norm) if wanted else None
-
-
-def _rows(columns: Mapping[str, Array], fixed: Mapping[str, float]) -> Iterator[tuple[float, Mapping[str, float]]]:
-    """LR and hyperparameters of each update, as floats; made before the updates start, so they wait for nothing."""
-    lrs = columns["lr"].tolist()
-    names = [name for name in columns if name != "lr"]
-    if not names:
-        return zip(lrs, repeat(fixed))
-    values = zip(*(columns[name].tolist() for name in names), strict=True)
-    return zip(lrs, [{**fixed, **dict(zip(names, row, strict=True))} for row in values], strict=True)

@@ -134,7 +134,7 @@ def _compile(graph: Graph) -> Compiled:
     with torch.no_grad(), plain_instructions(), clock.programs():
         whole, pieces = inductor_compiled(graph.module, graph.example)
         function = _innermost(graph, whole, pieces)
-    return Compiled(function, graph.size, clock.worked() - began)
+    return Compiled(function, graph.size, clock.since(began))
 
 
 def _innermost(graph: Graph, whole: Function, pieces: Sequence[tuple[Any, Sequence[Tensor]]]) -> Function:

@@ -177,7 +177,7 @@ class StackPlanner:
         rows = first_rows(task, recipe, size)
         began = clock.worked()
         graph = traced(self.costs.update, stack, task.train, recipe.per_update, rows)
-        tracing = clock.worked() - began
+        tracing = clock.since(began)
         with intra_threads(self.costs.compiled_threads):
             known = graph.known
             takes = self.costs.compile_seconds(graph)

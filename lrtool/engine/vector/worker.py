@@ -140,9 +140,8 @@ class Worker:
             measured.update({name: columns[name][:, index] for name in slot.curves})
             diverged = slot.recorder.deliver(measured, seconds)
             slot.step += len(losses)
-            if not diverged and slot.step == slot.trial.steps and not self._stack.finite(index):
-                slot.recorder.diverged(slot.step, f"the weights are not finite after update {slot.step - 1}")
-            elif not diverged and slot.step == slot.trial.steps:
+            at_end = not diverged and slot.step == slot.trial.steps
+            if at_end and slot.recorder.ended_with(self._stack.finite(index)):
                 slot.trace.status = Status.FINISHED
             self._queue.recorded(slot.number, slot.trace, start)
 

@@ -97,14 +97,14 @@ class Job:
 
 def left(job: Job, reports: Sequence[object]) -> Job | None:
     """What of a job is not done, given what it has reported: the trials that it said nothing of."""
-    ended = {report.number for report in reports if isinstance(report, StoredTrial)}
+    ended = {report.number: report.status for report in reports if isinstance(report, StoredTrial)}
     trials = tuple(trial for trial in job.trials if trial.number not in ended)
     if len(trials) == len(job.trials):
         return job
     # A stack that is left with one trial needs the company of another, as it had.
     alone = len(trials) == 1 and job.engine is EngineName.VECTOR and not job.company
-    company = tuple(trial for trial in job.trials if trial.number in ended)[:1] if alone else job.company
-    return replace(job, trials=trials, company=company) if trials else None
+    able = tuple(trial for trial in job.trials if ended.get(trial.number, Status.FAILED) is not Status.FAILED)
+    return replace(job, trials=trials, company=able[:1] if alone else job.company) if trials else None
 
 
 class _Setups:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 
+from lrtool.printable import printable
 from lrtool.runs.atomic import write_bytes
 from lrtool.runs.folder import RunFolder
 
@@ -121,12 +122,27 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
 @styled
 def render(figure: Figure, file_format: Literal["png", "svg"]) -> bytes:
     """The figure as a PNG or SVG file; the same figure gives the same bytes."""
-    _settle(figure)
+    _make_printable(figure)
     buffer = io.BytesIO()
     # No date and no version: equal results shall be equal files.
     metadata = {"Date": None, "Creator": "lrtool"} if file_format == "svg" else {"Software": "lrtool"}
-    figure.savefig(buffer, format=file_format, metadata=metadata)
+    with warnings.catch_warnings():
+        # What a font lacks is a box in the plot: there is nothing that a user could do here.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        _settle(figure)
+        figure.savefig(buffer, format=file_format, metadata=metadata)
     return buffer.getvalue()
+
+
+def _make_printable(figure: Figure) -> None:
+    """Names come from configs and files: control characters would make an SVG invalid."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        assert isinstance(text, Text)
+        shown = printable(text.get_text(), keep="\n")
+        if shown != text.get_text():
+            text.set_text(shown)
 
 
 def _settle(figure: Figure) -> None:

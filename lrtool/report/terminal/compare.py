@@ -12,7 +12,7 @@ from unicodedata import east_asian_width
 from lrtool.analysis.statistics.look import Look
 from lrtool.analysis.statistics.student import Interval
 from lrtool.comparison.result import ComparisonResult
-from lrtool.printable import printable
+from lrtool.printable import cell, printable
 from lrtool.report.plots.style import number, shortened_apart
 
 #: Rows that a terminal's table shows; `--csv` and `--json` have all.
@@ -167,7 +167,7 @@ def to_csv(result: ComparisonResult) -> str:
     for row in rows:
         row["chosen"] = "; ".join(f"{key}={value}" for key, value in row["chosen"].items())
         row["outliers"] = "; ".join(map(str, row["outliers"]))
-        writer.writerow(row)
+        writer.writerow({name: cell(value) for name, value in row.items()})
     return text.getvalue()
 
 

@@ -75,12 +75,9 @@ def salvaged(file: Path) -> tuple[list[StoredTrial], dict[str, Any], str]:
                 facts, lost = {}, ["facts"]
     except sqlite3.DatabaseError:
         return [], {}, nothing
-    if lost:
-        return (
-            [],
-            {},
-            f"the file is damaged: what was decided cannot be read ({', '.join(lost[:3])}), so no trial counts",
-        )
+    if lost and trials:
+        what = f"what was decided cannot be read ({', '.join(lost[:3])}), so no trial counts"
+        return [], {}, f"the file is damaged: {what}"
     return trials, facts, damage if trials else nothing
 
 

@@ -21,6 +21,7 @@ from lrtool.runs.links import check_file, opened
 from lrtool.runs.lock import FolderLock
 from lrtool.runs.sweep.facts import fact_of, fact_row, unreadable_facts, with_checksums
 from lrtool.runs.sweep.journal import choose_journal
+from lrtool.runs.sweep.plain import check_plain
 from lrtool.runs.sweep.salvage import filled_up, moved_aside, readable, salvaged
 from lrtool.runs.sweep.stored_trial import COLUMNS, Progress, StoredTrial, row_of, trial_of
 
@@ -203,6 +204,7 @@ class SweepStore:
                 raise UsageError("this is not a sweep's database: it has no schema number", where=str(self.file))
             # Views and triggers that somebody put there may call nothing.
             database.execute("PRAGMA trusted_schema = OFF")
+            check_plain(database, self.file)
             choose_journal(database, self.file, warn)
             if version == 0:
                 with database:
@@ -243,6 +245,7 @@ def _opened(file: Path) -> Iterator[sqlite3.Connection]:
         with closing(_read_only(file)) as database:
             if _version(database, file) == 0:
                 raise UsageError("this is not a sweep's database: it has no schema number", where=str(file))
+            check_plain(database, file)
             yield database
     except sqlite3.DatabaseError as error:
         raise UsageError(

@@ -13,6 +13,9 @@ import numpy as np
 
 from lrtool.status import Status
 
+#: Bytes that a curve inflates to at most: 200 points of some columns are far fewer.
+_MOST_BYTES = 16 * 2**20
+
 #: The columns of the table `trials`, in order.
 COLUMNS = "number, variant, settings, seed, status, steps, seconds, final, columns, curve, message, checksum"
 #: What is written of a trial that waits, before the number of the rung.
@@ -84,13 +87,25 @@ def _checksum(row: Sequence[Any]) -> int:
     return zlib.crc32(repr(tuple(row)).encode("utf-8", "surrogatepass"))
 
 
+def _inflated(data: bytes) -> bytes:
+    """What was compressed; raises ValueError where it is more than any curve."""
+    inflating = zlib.decompressobj()
+    try:
+        found = inflating.decompress(data, _MOST_BYTES)
+    except zlib.error:
+        raise ValueError("the curve is damaged") from None
+    if not inflating.eof:
+        raise ValueError("the curve is too long")
+    return found
+
+
 def trial_of(row: Sequence[Any]) -> StoredTrial:
     """The trial of a row; raises ValueError where the row was damaged."""
     if _checksum(row[:-1]) != row[-1]:
         raise ValueError("the checksum is wrong")
     number, variant, settings, seed, status, steps, seconds, final, columns, curve, message, _ = row
     names = json.loads(columns)
-    table = np.frombuffer(zlib.decompress(curve), dtype="<f8").reshape(len(names), -1 if names else 0).tolist()
+    table = np.frombuffer(_inflated(curve), dtype="<f8").reshape(len(names), -1 if names else 0).tolist()
     curves = dict(zip(names, table, strict=True))
     status, rung = Progress.parse(status)
     return StoredTrial(

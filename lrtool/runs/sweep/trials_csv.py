@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from lrtool.printable import cell
 from lrtool.runs.folder import RunFolder
 from lrtool.runs.sweep.store import StoredTrial
 
@@ -20,12 +21,14 @@ def write_trials(folder: RunFolder, trials: Sequence[StoredTrial]) -> None:
     values = list(dict.fromkeys(name for trial in trials for name in trial.values))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["trial", "variant", "seed", *settings, "status", "steps", "seconds", *values, "message"])
+    names = ["trial", "variant", "seed", *settings, "status", "steps", "seconds", *values, "message"]
+    writer.writerow(map(cell, names))
     for trial in trials:
         varied = [_cell(trial.settings.get(key)) for key in settings]
         final = [_cell(trial.values.get(name)) for name in values]
         cost = [trial.progress.text, trial.steps, round(trial.seconds, 6)]
-        writer.writerow([trial.number, trial.variant, _cell(trial.seed), *varied, *cost, *final, trial.message])
+        row = [trial.number, trial.variant, _cell(trial.seed), *varied, *cost, *final, trial.message]
+        writer.writerow(map(cell, row))
     folder.write_text(FILE, text.getvalue())
 
 

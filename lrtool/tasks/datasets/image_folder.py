@@ -14,6 +14,9 @@ from lrtool.tasks.base import Arrays, BuildContext, Data, DataShape
 from lrtool.tasks.datasets._files import find
 from lrtool.tasks.memory import InMemory
 
+#: Pixels of an image at most: a small file may hold very many.
+_MOST_PIXELS = 100_000_000
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -86,8 +89,12 @@ class _Images:
         path = self.files[number][0]
         try:
             with Image.open(path) as image:
+                if image.width * image.height > _MOST_PIXELS:
+                    raise ValueError(
+                        f"it has {image.width} × {image.height} pixels, and at most {_MOST_PIXELS:,} are read"
+                    )
                 resized = image.convert(self.mode).resize((self.size, self.size))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise TaskError(f"the image {path} cannot be read ({error})", remedy="repair or remove it") from None
         values = np.asarray(resized, dtype=np.float32) / 127.5 - 1.0
         return np.ascontiguousarray(values.transpose(2, 0, 1) if values.ndim == 3 else values[None])

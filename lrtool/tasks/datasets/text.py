@@ -64,7 +64,7 @@ class Text(Dataset):
                 where="data.path",
                 remedy="write the file's encoding, such as encoding: latin-1",
             ) from None
-        except LookupError:
+        except (LookupError, UnicodeError):
             raise UsageError(
                 f"there is no encoding {self.encoding!r}", where="data.encoding", remedy="try utf-8"
             ) from None

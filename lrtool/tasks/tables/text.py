@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lrtool.errors import TaskError
+from lrtool.errors import TaskError, UsageError
 from lrtool.tasks.tables.numbers import is_number
 
 #: What separates columns, the likeliest first.
@@ -113,19 +113,25 @@ def _decoded(path: Path, encoding: str | None, notes: list[str]) -> str:
     found = encoding or next((name for mark, name in _MARKS.items() if data.startswith(mark)), "utf-8")
     try:
         return data.decode(found)
-    except LookupError:
-        raise TaskError(
-            f"there is no encoding {encoding!r}", where="data.encoding", remedy="write utf-8, latin-1, cp1252 or utf-16"
-        ) from None
-    except UnicodeDecodeError as error:
+    except UnicodeError as error:
+        if not isinstance(error, UnicodeDecodeError):
+            raise _no_encoding(encoding) from None
         if encoding is not None or b"\0" in data:
             raise TaskError(
                 f"{path} is not a table in {found} ({error.reason} at byte {error.start})",
                 where="data.path",
                 remedy="save it as UTF-8, or write its `encoding`",
             ) from None
+    except (LookupError, ValueError):
+        raise _no_encoding(encoding) from None
     notes.append("read as cp1252, for it is not UTF-8; write `encoding` if letters come out wrong")
     return data.decode("cp1252", errors="replace")
+
+
+def _no_encoding(name: str | None) -> UsageError:
+    return UsageError(
+        f"there is no encoding {name!r}", where="data.encoding", remedy="write utf-8, latin-1, cp1252 or utf-16"
+    )
 
 
 def _delimiter(text: str) -> str:

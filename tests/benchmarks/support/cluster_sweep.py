@@ -18,7 +18,7 @@ from lrtool.runs.sweep.store import StoredTrial, read_trials
 BASE = Path(__file__).parents[3] / "configs" / "digits-mlp.yaml"
 #: Two schedules × so many LRs × so many seeds, of which one half trains stacked, the other one by one.
 SWEEP = """\
-base: {{extends: {base}, name: cluster, device: cpu, train: {{duration: 60, eval_every: 20}}}}
+base: {{extends: {base}, name: cluster, device: cpu, train: {{duration: 30, eval_every: 10}}}}
 variants: {{stacked: {{}}, one-by-one: {{plateau: {{metric: val_loss, patience: 1}}}}}}
 grid: {{schedule: [cosine, constant], optimizer.lr: {{log: [0.01, 1], points: {lrs}}}, seed: {seeds}}}
 """

@@ -11,7 +11,7 @@ import yaml
 from lrtool.config.document import parse_node, read_document
 from lrtool.config.load import load_config
 from lrtool.config.problems import ConfigError
-from lrtool.config.sweep.load import load_sweep
+from lrtool.config.sweep.load import is_sweep, load_sweep
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def said_of(slip: Slip, path: Path) -> Said:
     """Check a slip, written in place of the file `path`."""
     path.write_text(slip.text)
     try:
-        if "base" in read_document(path).data:
+        if is_sweep(read_document(path).data):
             load_sweep(path).trials()
         else:
             load_config(path)

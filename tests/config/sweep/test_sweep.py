@@ -138,7 +138,7 @@ def test_the_resolved_sweep_gives_the_same_trials(sweep, tmp_path):
         ("base: base.yaml\ngird: {}\n", ("s.yaml:2:1", "gird", "there is no such key", "did you mean 'grid'?")),
         (
             "base: base.yaml\ngrid: {optimizer.lrr: [1]}\n",
-            ("s.yaml:2:24", "optimizer.lrr", "there is no such key", "did you mean 'lr'?"),
+            ("s.yaml:2:8", "optimizer.lrr", "there is no such key", "did you mean 'lr'?"),
         ),
         (
             "base: base.yaml\ngrid:\n  schedule: [cosine, cosin]\n",

@@ -45,7 +45,8 @@ def test_sweeps_of_released_versions_are_read_and_go_on(tmp_path, released):
     with SweepStore(tmp_path / "s") as again:
         assert again.fact("plan") == read_fact(RELEASED / released / "sweep", "plan")
         again.remember("more", 1)
-    assert read_trials(tmp_path / "s") == before and read_fact(tmp_path / "s", "more") == 1
+    # As text: a value that was not measured equals nothing, itself neither.
+    assert repr(read_trials(tmp_path / "s")) == repr(before) and read_fact(tmp_path / "s", "more") == 1
     with closing(sqlite3.connect(tmp_path / "s" / FILE)) as database, database:
         database.execute("UPDATE facts SET value = ? WHERE key = 'plan'", (json.dumps("x"),))
     with pytest.raises(UsageError, match="damaged"):

@@ -89,7 +89,7 @@ def test_a_model_learns_a_table(table: Path, context: BuildContext, train) -> No
         (TABLE, {"split_by": "sold"}, UsageError, "a random split goes by no column"),
         (TABLE, {"split": "time", "split_by": "colour"}, UsageError, "cannot be put in order by 'colour'"),
         (TABLE, {"delimiter": ";;"}, UsageError, "a delimiter is one sign"),
-        (TABLE, {"encoding": "utf-9"}, TaskError, "there is no encoding 'utf-9'"),
+        (TABLE, {"encoding": "utf-9"}, UsageError, "there is no encoding 'utf-9'"),
         ("size,price\na,b\nc,d\n", {"task": "regression"}, TaskError, r"t\.csv:2: .*'b' is not a number"),
         ("size,price\n1,2\n2,3\n", {"val_fraction": 0.1}, UsageError, "leaves none for validation"),
         ("size,price\n1,2\n2,3\n", {"val_fraction": 0.1, "split": "time"}, UsageError, "leaves none for validation"),
