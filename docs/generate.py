@@ -25,7 +25,7 @@ from lrtool.analysis.pruning import PRUNERS, Pruner
 from lrtool.analysis.suggest import METHODS
 from lrtool.api.results.compare import CompareAnswer, SweepAnswer
 from lrtool.api.results.range_test import RangeTestAnswer
-from lrtool.api.results.theory import BoundAnswer
+from lrtool.api.results.theory import TheoryAnswer
 from lrtool.api.results.train import TrainAnswer
 from lrtool.api.results.transfer import TransferAnswer
 from lrtool.api.results.tune import TuneAnswer
@@ -279,7 +279,7 @@ def api() -> str:
         parts += [f"## `lrtool.{name}`\n", f"```text\n{_signature(name, function)}\n```\n", _told(function)]
     parts.append("## Results\n")
     answers = (RangeTestAnswer, TuneAnswer, TransferAnswer, TrainAnswer, CompareAnswer, SweepAnswer, ScheduleView)
-    for cls in (*answers, BoundAnswer):
+    for cls in (*answers, TheoryAnswer):
         parts += [f"### `{cls.__name__}`\n", _told(cls), rows(("has", "which is"), _members(cls))]
     return "\n".join(parts)
 

@@ -12,15 +12,27 @@ if TYPE_CHECKING:
     from lrtool.api.load import load
     from lrtool.api.range_test import range_test
     from lrtool.api.schedule import schedule
-    from lrtool.api.theory import bound
+    from lrtool.api.theory import backtest, bound, predict, refine
     from lrtool.api.train import train
     from lrtool.api.transfer import transfer
     from lrtool.api.tune import tune
 
-__all__ = ["bound", "compare", "load", "range_test", "schedule", "train", "transfer", "tune"]
+__all__ = [
+    "backtest",
+    "bound",
+    "compare",
+    "load",
+    "predict",
+    "range_test",
+    "refine",
+    "schedule",
+    "train",
+    "transfer",
+    "tune",
+]
 
 #: Functions that stand in a file of another name than theirs.
-_PLACES = {"bound": "theory"}
+_PLACES = dict.fromkeys(("backtest", "bound", "predict", "refine"), "theory")
 
 
 def __getattr__(name: str) -> object:

@@ -43,4 +43,6 @@ def load(run: str | Path) -> Result:
         raise UsageError(
             f"there is no result of a {command} run", where=str(run), remedy="give that of another command"
         )
+    if command == "tune" and "target" in folder.summary():
+        command = "transfer"  # by shorter runs
     return _COMMANDS[command](folder.path)

@@ -15,7 +15,9 @@ from lrtool.errors import UsageError
 if TYPE_CHECKING:
     from lrtool.analysis.range_test_result import RangeTestResult
     from lrtool.api.asked import Asked
+    from lrtool.experiments.engines import Engines
     from lrtool.experiments.range_test.listener import Listener
+    from lrtool.experiments.setup import Setup
     from lrtool.experiments.spread.placing import Placing
     from lrtool.report.terminal.progress import ProgressObservers
 
@@ -41,22 +43,32 @@ def spread(ready: Asked, placing: Placing, allow_import: Iterable[str], output: 
     Raises UsageError where a user's own objects are to travel, or the executor cannot be had.
     """
     placing.check()
-    if placing.executor in ("auto", "in-process"):
-        yield ready
-        return
-    if not ready.of_config:
+    if placing.is_elsewhere_or_several and not ready.of_config:
         raise UsageError(
             "objects of this process cannot be trained in another one",
             where="executor",
             remedy="pass a config whose model and data are `use: file.py:Name`",
         )
+    with spread_engines(ready.engines, ready.setup, placing, allow_import, output) as engines:
+        yield replace(ready, engines=engines)
+
+
+@contextmanager
+def spread_engines(
+    engines: Engines, setup: Setup, placing: Placing, allow_import: Iterable[str], output: Path
+) -> Iterator[Engines]:
+    """These engines, or others that train where that is asked for; `setup` names the files that all trials need."""
+    placing.check()
+    if not placing.is_elsewhere_or_several:
+        yield engines
+        return
     from lrtool.experiments.spread.engines import SpreadEngines
 
-    config, allowed = ready.setup.config, frozenset(allow_import)
-    executor = placing.start(config, config, allowed, output)
+    allowed = frozenset(allow_import)
+    executor = placing.start(setup.config, setup.config, allowed, output)
     assert executor is not None
     with executor:
-        yield replace(ready, engines=SpreadEngines(executor, ready.setup, allowed, ready.engines.wanted))
+        yield SpreadEngines(executor, setup, allowed, engines.wanted)
 
 
 @contextmanager

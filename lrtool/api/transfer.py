@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from lrtool.api.asked import Overrides, as_texts, read_config
 from lrtool.api.results.transfer import TransferAnswer
-from lrtool.api.running import shown, working
+from lrtool.api.running import shown, spread_engines, working
 from lrtool.errors import UsageError
 
 if TYPE_CHECKING:
     from lrtool.config.schema import Config
+    from lrtool.experiments.spread.placing import Placing
 
 
 def transfer(
@@ -25,6 +26,10 @@ def transfer(
     overrides: Overrides = (),
     allow_import: Iterable[str] = (),
     engine: str = "auto",
+    executor: str = "auto",
+    workers: int | None = None,
+    ray_address: str | None = None,
+    slurm_cluster: str = "slurm",
     progress: bool = True,
     output: str | Path | None = None,
 ) -> TransferAnswer:
@@ -34,6 +39,7 @@ def transfer(
     to: the target, {"train.duration": "50ep"}, texts KEY=VALUE, or the path of a second config.
     points: a CSV file of points that are there already, with columns for the keys, `lr` and `loss`: nothing is trained.
     budget: cost at most, in times of the target run; unsaid, a quarter of it, or about 20 seconds if that is more.
+    executor: where trials are trained, with `workers`, `ray_address` and `slurm_cluster`, as in `tune`.
 
     The LR is None, with the `reason`, where the measurements support no law.
 
@@ -46,9 +52,11 @@ def transfer(
     >>> abs(result.exponents["batch_size"] - 0.5) < 0.05, result.interval[0] < 0.16 < result.interval[1]
     (True, True)
     """
+    from lrtool.experiments.spread.placing import Placing
     from lrtool.experiments.transfer.target import texts_of
 
-    texts = texts_of(to)
+    texts, placing = texts_of(to), Placing(executor, workers, ray_address, slurm_cluster)
+    placing.check()
     temporary = output is None
     if points is not None:
         with working(output) as folder:
@@ -58,7 +66,16 @@ def transfer(
         raise UsageError("there is nothing to train", where="CONFIG", remedy="give a config, or --points FILE")
     with working(output) as folder:
         return _trained(
-            config, texts, budget, (overrides, seed), frozenset(allow_import), engine, progress, folder, temporary
+            config,
+            texts,
+            budget,
+            (overrides, seed),
+            frozenset(allow_import),
+            engine,
+            placing,
+            progress,
+            folder,
+            temporary,
         )
 
 
@@ -89,6 +106,7 @@ def _trained(
     read_options: tuple[Overrides, int | None],
     allow_import: frozenset[str],
     engine: str,
+    placing: Placing,
     progress: bool,
     folder: Path,
     temporary: bool,
@@ -107,7 +125,9 @@ def _trained(
     with shown("transfer", progress) as watch:
         watch.say("measuring how fast the target trains")
         asked = TransferRequest.of(texts, configs, allow_import)
-        session, found = run_transfer(asked, folder, watch, budget, Engines(EngineName.parse(engine)))
+        here = Engines(EngineName.parse(engine))
+        with spread_engines(here, asked.whole, placing, allow_import, folder) as engines:
+            session, found = run_transfer(asked, folder, watch, budget, engines)
     answer = TransferAnswer(session.folder.path, folder if temporary else None, session, found)
     answer.settings = settings(asked.target, {})
     return answer

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrtool.api.asked import Asked, Objects, Overrides, asked
+from lrtool.api.results.transfer import TransferAnswer
 from lrtool.api.results.tune import TuneAnswer
 from lrtool.api.running import shown, spread, working
 from lrtool.api.together import answered, together
@@ -40,12 +41,13 @@ def tune(
     progress: bool = True,
     output: str | Path | None = None,
     **settings: Any,
-) -> TuneAnswer:
+) -> TuneAnswer | TransferAnswer:
     """Find the best peak LR for a model, data, optimizer, schedule and length of training, by training.
 
     model: a function (or class) that makes a model, called for every training; an `nn.Module`, whose present weights
         every training begins at; or a config.
     budget: cost at most, in times of one training by itself; unsaid, 3 or about 20 seconds, whichever is more.
+        Below one training, shorter ones are made and their best LRs extrapolated, as by `transfer`.
     schedules: kinds to tune and rank, each at its own best LR; none: the one of `schedule`.
     executor: of a config, where its trials are trained: `local`, `ray`, `slurm`; with `workers`, `ray_address` and
         `slurm_cluster` as the options of `lrtool tune`.
@@ -73,14 +75,18 @@ def tune(
 
 def _tuned(
     ready: Asked, folder: Path, budget: float | None, schedules: Sequence[str], progress: bool, temporary: bool
-) -> TuneAnswer:
+) -> TuneAnswer | TransferAnswer:
+    from lrtool.analysis.search.transfer.extrapolate import Transferred
     from lrtool.experiments.tune import run_tune
 
-    def lead() -> tuple[Session, TuneResult]:
+    def lead() -> tuple[Session, TuneResult | Transferred]:
         with shown(f"{ready.setup.config.name}: tuning the LR", progress) as watch:
             watch.say("measuring how fast this model trains")
-            return run_tune(ready.setup, folder, watch, budget, schedules, ready.engines, watch.say)
+            return run_tune(ready.setup, folder, watch, budget, schedules, ready.engines, watch.say, short=True)
 
     session, found = answered(ready, "tune", lead)
     path = session.folder.path
-    return TuneAnswer(path, folder if temporary else None, session, found, ready.scales, ready.said)
+    aside = folder if temporary else None
+    if isinstance(found, Transferred):
+        return TransferAnswer(path, aside, session, found, ready.scales, ready.said)
+    return TuneAnswer(path, aside, session, found, ready.scales, ready.said)

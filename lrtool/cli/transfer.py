@@ -7,17 +7,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lrtool import executors
 from lrtool.cli.advice import Given
 from lrtool.cli.common import (
     AllowImportOption,
     ConfigArgument,
     ConfigOption,
     EngineOption,
+    ExecutorOption,
     JsonOption,
     OutputOption,
     QuietOption,
+    RayAddressOption,
     SeedOption,
     SetOption,
+    SlurmClusterOption,
+    WorkersOption,
     add_run,
     allowed,
     budget_runs,
@@ -57,6 +62,10 @@ def command(
         ),
     ] = None,
     engine: EngineOption = "auto",
+    executor: ExecutorOption = executors.AUTO,
+    workers: WorkersOption = None,
+    ray_address: RayAddressOption = None,
+    slurm_cluster: SlurmClusterOption = "slurm",
     overrides: SetOption = None,
     output: OutputOption = Path("outputs"),
     seed: SeedOption = None,
@@ -82,6 +91,10 @@ def command(
         overrides=overrides or (),
         allow_import=allowed(allow_import),
         engine=engine,
+        executor=executor,
+        workers=workers,
+        ray_address=ray_address,
+        slurm_cluster=slurm_cluster,
         progress=not (quiet or as_json),
         output=output,
     )

@@ -37,9 +37,11 @@ from lrtool.errors import ExitCode, UsageError
 from lrtool.status import Status
 
 if TYPE_CHECKING:
+    from lrtool.api.results.base import Result
     from lrtool.config.schema import Config
     from lrtool.experiments.session import Session
-    from lrtool.experiments.tune_result import Tuned, TuneResult
+    from lrtool.experiments.tune_result import TuneResult
+    from lrtool.schedules import Schedule
 
 
 def command(
@@ -84,6 +86,7 @@ def command(
     checked = load(path, overrides, seed, methods)
     _target(write)
 
+    from lrtool.analysis.search.transfer.extrapolate import Transferred
     from lrtool.api.tune import tune
 
     answer = tune(
@@ -101,19 +104,19 @@ def command(
     )
     run, result = answer.made()
     given = Given(path, overrides, seed, allow_import, output)
-    found = result.best.response.lr is not None
-    if write is not None and found:
-        _write(write, given, checked, result.best)
+    found = answer.suggested_lr is not None
+    schedule = checked.schedule if isinstance(result, Transferred) else result.best.schedule
+    if write is not None and answer.suggested_lr is not None:
+        _write(write, given, checked, answer.suggested_lr, schedule)
     add_run(checked.name, run.folder.path, run.summary())
     if as_json:
         print_json({**run.summary(), "folder": str(run.folder.path)})
     else:
-        say(_answer(run, result))
+        say(_shorter(run, answer) if isinstance(result, Transferred) else _answer(run, result))
         if write is not None:
             say(f"written: {write}" if found else f"not written: {write}, as there is no LR to write")
         if found:
-            next_ = _next(given, run.folder.path, checked, result.best) if write is None else given.training_of(write)
-            say(next_)
+            say(given.training_of(write) if write else _next(given, run.folder.path, checked, schedule))
     if run.status is Status.DIVERGED:
         raise typer.Exit(ExitCode.DIVERGED)
 
@@ -134,27 +137,37 @@ def _target(write: Path | None) -> None:
         raise UsageError(what, where=f"--write {write}", remedy="give the path of a file in a folder that exists")
 
 
-def _write(write: Path, given: Given, checked: Config, best: Tuned) -> None:
+def _write(write: Path, given: Given, checked: Config, found: float, schedule: Schedule) -> None:
     """Write the config with the LR, and the schedule, that were found."""
     from lrtool.config.writing.edit import as_changes, edited, in_short
     from lrtool.report.plots.style import number
     from lrtool.runs.atomic import write_text
 
-    assert best.response.lr is not None and given.config is not None
+    assert given.config is not None
     # As many digits as are shown, which is as many as it deserves.
-    lr = float(number(best.response.lr))
+    lr = float(number(found))
     changes = {**as_changes(given.overrides or (), given.seed), "optimizer.lr": lr}
-    if best.schedule != checked.schedule:
-        changes["schedule"] = in_short(best.schedule)
-    wanted = checked.with_lr(lr).model_copy(update={"schedule": best.schedule})
+    if schedule != checked.schedule:
+        changes["schedule"] = in_short(schedule)
+    wanted = checked.with_lr(lr).model_copy(update={"schedule": schedule})
     write_text(write, edited(given.config, write, wanted, changes))
 
 
-def _next(given: Given, run: Path, checked: Config, best: Tuned) -> str:
+def _next(given: Given, run: Path, checked: Config, schedule: Schedule) -> str:
     from lrtool.config.writing.edit import in_short, inline
 
-    other = best.schedule != checked.schedule
-    return given.training(run, [f"schedule={inline(in_short(best.schedule))}"] if other else [])
+    other = schedule != checked.schedule
+    return given.training(run, [f"schedule={inline(in_short(schedule))}"] if other else [])
+
+
+def _shorter(run: Session, answer: Result) -> str:
+    """The result of shorter runs in a few lines."""
+    lines = [
+        "the budget holds no comparison at full length: shorter runs, and a law through their best LRs",
+        answer.answer,
+    ]
+    return "\n".join([*lines, *(f"  {note}" for note in answer.notes), engine_line(run.results),
+                      f"plot and data: {run.folder.path / 'transfer.png'}"])  # fmt: skip
 
 
 def _answer(run: Session, result: TuneResult) -> str:

@@ -147,6 +147,10 @@ def _parsed(text: str, source: str) -> tuple[yaml.Node | None, Any]:
         return node, _unshared(loader.construct_document(node))
     except yaml.YAMLError as error:
         raise _syntax_error(error, source) from None
+    except RecursionError:
+        line = max(range(text.count("\n") + 1), key=lambda each: sum(map(text.split("\n")[each].count, "[{")))
+        place = str(Place(source, line + 1, 1))
+        raise ConfigError.one(place, "", "brackets are nested too deeply", "write it flatter") from None
     except (OverflowError, ValueError):
         # The one number that YAML itself cannot take.
         found = re.search(r"\\U[0-9a-fA-F]{8}", text)

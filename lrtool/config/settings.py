@@ -96,7 +96,9 @@ class TrainSettings(Settings):
     )
     accumulate: int = Field(1, ge=1, description="Batches whose gradients make one update.")
     precision: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="Autocast precision; weights stay fp32.")
-    grad_norm: bool = Field(False, description="Record the gradient's norm at every update.")
+    grad_norm: bool = Field(
+        False, description="Record the norms of the gradient at every update: `grad_norm` (L2) and `grad_norm_l1`."
+    )
 
     @field_validator("checkpoint_every", mode="wrap")
     @classmethod

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from lrtool.analysis.divergence import Rule
-from lrtool.engine.trials import Array, Fault, Trace, Trial
+from lrtool.engine.trials import GRAD_NORMS, Array, Fault, Trace, Trial
 from lrtool.status import Status
 
 #: Updates per chunk at most, and the seconds that a chunk should take.
@@ -65,7 +65,8 @@ class Recorder:
         self._columns = {name: np.full(trial.steps, np.nan) for name in ("train_loss", "lr", "seconds", *names)}
         self._watch = DivergenceWatch(rule)
         self._device = device
-        self._pending: dict[str, list[Tensor]] = {"train_loss": [], "grad_norm": []}
+        self._losses: list[Tensor] = []
+        self._norms: list[Tensor] = []
         self._seconds: list[float] = []
         self._chunk_began = 0.0
         self.chunk = 1
@@ -92,11 +93,11 @@ class Recorder:
             self._columns[name][start : start + len(values)] = values
         self._chunk_began = time.perf_counter()
 
-    def add(self, loss: Tensor, grad_norm: Tensor | None, seconds: float) -> None:
-        """An update is done; the tensors stay on the device."""
-        self._pending["train_loss"].append(loss)
-        if grad_norm is not None:
-            self._pending["grad_norm"].append(grad_norm)
+    def add(self, loss: Tensor, norms: Tensor | None, seconds: float) -> None:
+        """An update is done; the tensors stay on the device. `norms`: of the gradient, as `GRAD_NORMS`, (2,)."""
+        self._losses.append(loss)
+        if norms is not None:
+            self._norms.append(norms)
         self._seconds.append(seconds)
 
     def flush(self) -> bool:
@@ -104,12 +105,14 @@ class Recorder:
         start, count = self.trace.steps, len(self._seconds)
         if not count:
             return False
-        for name, tensors in self._pending.items():
-            if tensors and name in self._columns:
-                values = torch.stack(tensors[:count])
-                values = self._mean(values) if name == "train_loss" else values
-                self._columns[name][start : start + count] = values.cpu().double().numpy()
-            tensors.clear()
+        self._columns["train_loss"][start : start + count] = _on_host([self._mean(torch.stack(self._losses[:count]))])[
+            0
+        ]
+        if self._norms and set(GRAD_NORMS) <= self._columns.keys():
+            for name, values in zip(GRAD_NORMS, _on_host(self._norms[:count]).T, strict=True):
+                self._columns[name][start : start + count] = values
+        self._losses.clear()
+        self._norms.clear()
         self._time(start, count)
         return self._settle(count)
 
@@ -181,6 +184,10 @@ class Recorder:
         trace, columns = self.trace, {name: values[:steps] for name, values in self._columns.items()}
         trace.train_loss, trace.lr, trace.seconds = (columns.pop(name) for name in ("train_loss", "lr", "seconds"))
         trace.recorded.update(columns)
+
+
+def _on_host(tensors: Sequence[Tensor]) -> Array:
+    return torch.stack(list(tensors)).cpu().double().numpy()
 
 
 def rows_of(columns: Mapping[str, Array], fixed: Mapping[str, float]) -> Iterator[tuple[float, Mapping[str, float]]]:

@@ -56,6 +56,10 @@ class Trial:
     label: str = ""
 
 
+#: Columns of a trace with the norms of an update's gradient before clipping, where they are recorded: L2 and L1.
+GRAD_NORMS = ("grad_norm", "grad_norm_l1")
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How trials are trained: everything that all trials of one call share. Durations are in updates.
@@ -110,7 +114,7 @@ class Fault:
 class Trace:
     """What a trial produced. Arrays have one entry per update that was done.
 
-    `recorded` holds further per-step columns (`momentum`, `weight_decay`, `grad_norm`). `reason` says
+    `recorded` holds further per-step columns (`momentum`, `weight_decay`, those of `GRAD_NORMS`). `reason` says
     why a trial did not finish, `fault` where it diverged. `seconds[t]` is what update t took.
     """
 

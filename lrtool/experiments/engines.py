@@ -20,6 +20,7 @@ from lrtool.engine.vector.obstacles import NotStackableError
 from lrtool.engine.vector.plan import FEW, Plan
 from lrtool.experiments.observers import Offset
 from lrtool.experiments.parallel.conducting import conducted, speed_together
+from lrtool.experiments.setup import Setup
 from lrtool.status import Status
 from lrtool.tasks.base import Task
 
@@ -53,6 +54,10 @@ class Engines:
         self._plan: tuple[float, bool] | None = None
         self._together: dict[tuple[bool, int], bool] = {}
         self._trained: Counter[tuple[EngineName, str]] = Counter()
+
+    def of(self, setup: Setup) -> Engines:
+        """The same for trials of a setup: those that train elsewhere build it there."""
+        return self
 
     def run(self, task: Task, trials: Sequence[Trial], recipe: Recipe, observer: Observer | None = None) -> list[Trace]:
         """Train every trial; traces in the order of the trials.

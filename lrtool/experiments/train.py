@@ -17,7 +17,7 @@ from lrtool.engine.loop.engine import LoopEngine
 from lrtool.engine.loop.saving import SaveBudget
 from lrtool.engine.loop.training import Best
 from lrtool.engine.observer import Observer
-from lrtool.engine.trials import Recipe, Trace, Trial
+from lrtool.engine.trials import GRAD_NORMS, Recipe, Trace, Trial
 from lrtool.errors import LrtoolError
 from lrtool.experiments.final import final_and_best
 from lrtool.experiments.observers import ObserverFactory, Observers
@@ -151,7 +151,7 @@ class _Plan:
         return (
             *val,
             *(name for name in self.trial.curves if name != "lr"),
-            *["grad_norm"] * self.recipe.record_grad_norm,
+            *GRAD_NORMS * self.recipe.record_grad_norm,
         )
 
     @property

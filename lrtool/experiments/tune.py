@@ -14,6 +14,7 @@ from lrtool.analysis.lr_fit import NoAnswer, Response
 from lrtool.analysis.range_test import analyse
 from lrtool.analysis.range_test_result import RangeTestResult
 from lrtool.analysis.search.best_lr import LEAST_LRS, MAX_SEEDS, SHORTEST, SHORTEST_SHARE, Rung, Search, plan
+from lrtool.analysis.search.transfer.extrapolate import Transferred
 from lrtool.engine.cost.amount import Amount
 from lrtool.engine.trials import Trial
 from lrtool.errors import UsageError
@@ -25,6 +26,7 @@ from lrtool.experiments.range_test.ramp import losses_of, range_test_trials
 from lrtool.experiments.runner import TrialRunner
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.setup import Setup
+from lrtool.experiments.transfer.training import TransferRequest, holds_shorter, transferred
 from lrtool.experiments.tune_result import Tuned, TuneResult, Warning_, answer, no_answer, summarise
 from lrtool.loggers import Logger, wanted
 from lrtool.report.plots.style import save
@@ -48,14 +50,16 @@ def run_tune(
     engines: Engines | None = None,
     say: Callable[[str], None] | None = None,
     loggers: Sequence[Logger] | None = None,
-) -> tuple[Session, TuneResult]:
+    short: bool = False,
+) -> tuple[Session, TuneResult | Transferred]:
     """Find the best peak LR by training, into a new run folder.
 
     `budget`: cost at most, in the time that one training run by itself takes, its validations included; None: 3 runs
     or about 20 seconds, whichever is more. Where trials are stacked, the same time holds more of them. `schedules`:
     kinds to tune and rank; none: the config's own. `say` hears what it will cost before it begins. `loggers` hear of
-    all trials; None: the config's. Raises UsageError where the budget is too small for any comparison, TaskError where
-    the user's code fails.
+    all trials; None: the config's. `short`: where the budget is below one run and holds no comparison of LRs, shorter
+    runs are trained, and their best LRs extrapolated. Raises UsageError where the budget is too small for any
+    comparison, TaskError where the user's code fails.
     """
     config, engines = setup.config, engines or Engines()
     loggers = wanted(config.logging) if loggers is None else loggers
@@ -67,16 +71,23 @@ def run_tune(
         ):
             kinds = _schedules(setup, schedules)
             tuner = _Tuner(setup, runner, Budget(setup, runner, engines, budget), len(kinds))
+            if short and len(kinds) == 1 and tuner.only_shorter():
+                return run, transferred(TransferRequest.of_length(setup), run, writer, watch, budget, engines)
             if say is not None:
                 say(_announcement(tuner))
             result = tuner.tune(kinds)
         run.steps = tuner.runner.steps
-        run.results = {**summarise(result), "engine": engines.summary()}
-        run.reason = no_answer(result)
-        if result.best.response.reason is NoAnswer.ALL_DIVERGED:
-            run.status = Status.DIVERGED
-        save(draw_tune(plot_of(result, config.name)), folder, "tune")
+        _tell(run, result, engines)
     return run, result
+
+
+def _tell(run: Session, result: TuneResult, engines: Engines) -> None:
+    """Put the result into the summary that is to be written, and draw it."""
+    run.results = {**summarise(result), "engine": engines.summary()}
+    run.reason = no_answer(result)
+    if result.best.response.reason is NoAnswer.ALL_DIVERGED:
+        run.status = Status.DIVERGED
+    save(draw_tune(plot_of(result, run.config.name)), run.folder, "tune")
 
 
 def _schedules(setup: Setup, kinds: Sequence[str]) -> dict[str, Schedule]:
@@ -123,6 +134,11 @@ class _Tuner:
         self.setup, self.runner, self.budget = setup, runner, budget
         self._schedules = schedules
         self.announced = self.budget.scaled(self._calls)
+
+    def only_shorter(self) -> bool:
+        """Whether the budget, below one run, holds no comparison of LRs, but shorter runs to learn from."""
+        limit = self.budget.limit
+        return self.budget.runs < 1 and len(self._calls(limit)) == 1 and holds_shorter(self.setup.steps, limit)
 
     def tune(self, schedules: Mapping[str, Schedule]) -> TuneResult:
         """Range test, rungs, fits."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -29,6 +29,9 @@ class Optimizer(BaseModel, ABC):
     scheduled: ClassVar[tuple[str, ...]] = ("weight_decay",)
     #: Which hyperparameter a schedule's momentum cycle drives ("momentum" or "beta1"), if any.
     momentum_key: ClassVar[str | None] = None
+    #: The norm of the gradients that its refined schedule follows (lrtool.theory.refine): L1 where updates are as large
+    #: as the LR whatever the gradient's size, as Adam's.
+    refined_by: ClassVar[Literal["l2", "l1"]] = "l1"
     #: Whether there is a pure update of stacked parameters (`init_state`, `update`).
     stackable: ClassVar[bool] = True
     #: Names of the rules that update parameters, where there is more than one: the first is that of all others.

@@ -24,6 +24,7 @@ class Sgd(Optimizer):
     η `lr`, λ `weight_decay`, μ `momentum`, τ `dampening`. Source: torch.optim.SGD; Sutskever et al. 2013.
     """
 
+    refined_by: ClassVar[Literal["l2", "l1"]] = "l2"
     scheduled: ClassVar[tuple[str, ...]] = ("momentum", "weight_decay")
     momentum_key: ClassVar[str | None] = "momentum"
     starting: ClassVar[Mapping[str, Any]] = {"lr": 0.1, "momentum": 0.9}

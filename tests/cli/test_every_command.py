@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import sys
 
 import pytest
@@ -34,7 +35,10 @@ TRIED = {
     ("schedule", "show"): ["cosine", "linear"],
     ("schema",): [],
     ("sweep",): ["s.yaml", "--dry-run"],
+    ("theory", "backtest"): ["r0.csv", "r1.csv"],
     ("theory", "bound"): ["cosine", "linear", "--steps", "10"],
+    ("theory", "predict"): ["r0.csv", "r1.csv", "--config", "linear", "--steps", "100"],
+    ("theory", "refine"): ["trained"],
     ("transfer",): ["--points", "p.csv", "--to", "batch=512", "-o", "out"],
     ("train",): ["c.yaml", "-o", "out"],
     ("tune",): ["c.yaml", "-o", "out", "--budget", "30"],
@@ -54,12 +58,20 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
     (folder / "c.yaml").write_text(
         "name: small\nmodel: {kind: linear}\ndata: {kind: spirals, samples: 240, batch_size: 24}\n"
-        "optimizer: {kind: sgd, lr: 0.1}\nrange_test: {steps: 20, seeds: 1}\ntrain: {duration: 10}\n"
+        "optimizer: {kind: sgd, lr: 0.1}\nrange_test: {steps: 20, seeds: 1}\ntrain: {duration: 20, grad_norm: true}\n"
     )
     rows = [f"{batch},{lr},{1 + lr * batch}" for batch in (1, 2, 4) for lr in (0.1, 0.2, 0.4)]
     (folder / "p.csv").write_text("\n".join(["batch,lr,loss", *rows]))
     (folder / "s.yaml").write_text("base: c.yaml\ngrid: {schedule: [cosine, constant]}\nseeds: 2\n")
+    for number, (start, end) in enumerate(((0.1, 0.0), (0.1, 0.1))):
+        rows = (
+            f"{t},{start + (end - start) * t / 100},{2 + 1 / (1 + t) - 0.5 * (start - end) * t / 100}"
+            for t in range(101)
+        )
+        (folder / f"r{number}.csv").write_text("\n".join(["step,lr,loss", *rows]) + "\n")
     assert run(["train", str(folder / "c.yaml"), "--output", str(folder / "out"), "--quiet"]) == 0
+    # Its name stays, whatever else is run into `out`.
+    shutil.copytree(folder / "out/small/latest", folder / "trained")
     return folder
 
 

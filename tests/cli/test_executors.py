@@ -29,7 +29,7 @@ def without_clusters(monkeypatch):
         monkeypatch.setattr(f"lrtool.executors.{name}_cluster.find_spec", lambda package: None)
 
 
-@pytest.mark.parametrize("command", ["sweep", "tune"])
+@pytest.mark.parametrize("command", ["sweep", "tune", "transfer"])
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -48,7 +48,8 @@ def without_clusters(monkeypatch):
 )
 def test_what_cannot_be_done_leaves_no_run_behind(cli, sweep, without_clusters, tmp_path, command, options, said):
     file = sweep if command == "sweep" else "c.yaml"
-    code, out, err = cli(command, file, *options, "--output", "out")
+    more = ["--to", "train.duration=40"] if command == "transfer" else []
+    code, out, err = cli(command, file, *options, *more, "--output", "out")
     assert code == 2 and said in err and out == ""
     assert not (tmp_path / "out").exists()
 

@@ -73,3 +73,15 @@ def test_a_model_key_that_is_no_size(cli, config):
     own = ("model: {kind: mlp, hidden: [16]}", "model: {use: 'm.py:net', args: {width: 8, unused: 1}}")
     code, _, err = cli("transfer", config([own, *CHEAP], m__py=model), "--to", "model.args.unused=64", "-q")
     assert code == 2 and "no size" in err
+
+
+def test_a_tune_below_one_run_trains_shorter_ones(cli, config):
+    long = config([("duration: 3ep", "duration: 5000")])
+    code, out, err = cli("tune", long, "--budget", "0.3x", "--engine", "loop", "--json", "-o", "o")
+    document = json.loads(out)
+    assert code == 0 and document["command"] == "tune" and document["target"] == {"train.duration": 5000.0}, err
+    assert document["suggested_lr"] is not None or document["reason"]
+    assert document["steps"] <= 0.35 * 5000 and document["cost"]["target_runs"] <= 0.35
+    import lrtool
+
+    assert lrtool.load(document["folder"]).rows() == document["cells"]

@@ -83,6 +83,7 @@ class Reference:
 
     loss: list[float] = field(default_factory=list)
     grad_norm: list[float] = field(default_factory=list)
+    grad_norm_l1: list[float] = field(default_factory=list)
     evaluations: list[Evaluation] = field(default_factory=list)
 
 
@@ -111,6 +112,7 @@ def reference(
             loss.backward()
             losses.append(loss.item())
         limit = float("inf") if recipe.clip_norm is None else recipe.clip_norm
+        out.grad_norm_l1.append(sum(p.grad.abs().sum().item() for p in model.parameters() if p.grad is not None))
         out.grad_norm.append(nn.utils.clip_grad_norm_(model.parameters(), limit).item())
         optimizer.step()
         out.loss.append(sum(losses))
@@ -188,6 +190,7 @@ class EngineContract:
         expected = reference(task, one, recipe, build)
         agrees(trace, expected, 1e-9)
         np.testing.assert_allclose(trace.recorded["grad_norm"], expected.grad_norm, rtol=1e-9)
+        np.testing.assert_allclose(trace.recorded["grad_norm_l1"], expected.grad_norm_l1, rtol=1e-9)
         assert max(expected.grad_norm) > 0.4 > min(expected.grad_norm)
 
     def test_accumulates_batches_in_order(self, engine: Engine) -> None:

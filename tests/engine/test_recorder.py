@@ -48,11 +48,11 @@ def test_an_explosion_before_a_nan_comes_first() -> None:
 
 
 def recorded(losses: list[float], rule: DivergenceRule | None = None) -> Recorder:
-    recorder = Recorder(trial(0, 10, 0.1), ["momentum", "grad_norm"], rule, CPU)
+    recorder = Recorder(trial(0, 10, 0.1), ["momentum", "grad_norm", "grad_norm_l1"], rule, CPU)
     recorder.trace.evaluations += [Evaluation(1, {"val_loss": 1.0}), Evaluation(3, {"val_loss": 1.0})]
     recorder.begin({"lr": np.arange(1.0, 1 + len(losses)), "momentum": np.full(len(losses), 0.9)})
     for loss in losses:
-        recorder.add(torch.tensor(loss), torch.tensor(2 * loss), 0.5)
+        recorder.add(torch.tensor(loss), torch.tensor([2 * loss, 5 * loss]), 0.5)
     return recorder
 
 
@@ -67,6 +67,7 @@ def test_columns_arrive_with_the_flush() -> None:
     assert {name: column.tolist() for name, column in trace.recorded.items()} == {
         "momentum": [0.9, 0.9],
         "grad_norm": [6, 4],
+        "grad_norm_l1": [15, 10],
     }
     assert recorder.flush() is False and trace.steps == 2
 

@@ -3,45 +3,66 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from lrtool.api.results.base import Row, Shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from lrtool.report.theory.bound import BoundRanking
+
+class Found(Protocol):
+    """Interface of what a command of `lrtool theory` found."""
+
+    @property
+    def answer(self) -> str:
+        """In a sentence."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to know besides."""
+
+    def rows(self) -> list[dict[str, Any]]:
+        """As a table."""
+
+    def document(self) -> dict[str, Any]:
+        """As JSON."""
+
+    def plot(self) -> Figure:
+        """As a figure."""
+
+    def write(self, folder: Path) -> Any:
+        """As files."""
 
 
-class BoundAnswer(Shown):
-    """Schedules ranked by their convergence bound; `found`: everything as data."""
+class TheoryAnswer(Shown):
+    """What `bound`, `predict`, `backtest` or `refine` found; `found`: everything as data."""
 
-    def __init__(self, found: BoundRanking) -> None:
+    def __init__(self, found: Found) -> None:
         self.found = found
 
     @property
     def answer(self) -> str:
-        """Which schedule has the least bound, and how its best LR compares."""
+        """What was found, in a sentence."""
         return self.found.answer
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What was assumed."""
-        return self.found.notes
+        return tuple(self.found.notes)
 
     def rows(self) -> list[Row]:
-        """A row for each schedule, the least bound first, with ratios to the one that was given first."""
+        """The numbers: a row a schedule, a prediction, a run left out, or an update."""
         return self.found.rows()
 
     def document(self) -> dict[str, Any]:
-        """Everything, as `lrtool theory bound --json` prints it."""
+        """Everything, as the command prints it with `--json`."""
         return self.found.document()
 
     def plot(self) -> Figure:
-        """The curves at their best peaks, and the bound over time."""
+        """A matplotlib figure."""
         return self.found.plot()
 
-    def save(self, folder: str | Path) -> Path:
-        """Write bound.png, .svg and .csv into a folder; gives its path."""
+    def save(self, folder: str | Path) -> None:
+        """Write tables, plots and schedules below a folder, as the command does with `--output`."""
         self.found.write(Path(folder))
-        return Path(folder)

@@ -1,9 +1,10 @@
-"""The norm of all gradients, and clipping by it, sparse gradients included."""
+"""Norms of all gradients, and clipping by them, sparse gradients included."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 
@@ -21,6 +22,15 @@ def clipped_norm(parameters: Sequence[nn.Parameter], limit: float | None) -> Ten
             if parameter.grad is not None:
                 parameter.grad = parameter.grad * scale
     return norm
+
+
+def gradient_norms(parameters: Sequence[nn.Parameter], limit: float | None, wanted: bool = True) -> Tensor | None:
+    """Clip to `limit` (None: not at all); gives the L2 and L1 norm before, (2,), on their device, where `wanted`."""
+    if not wanted:
+        clipped_norm(parameters, limit)
+        return None
+    absolute = nn.utils.get_total_norm([_values(p.grad) for p in parameters if p.grad is not None], norm_type=1.0)
+    return torch.stack([clipped_norm(parameters, limit), absolute])
 
 
 def _values(gradient: Tensor) -> Tensor:

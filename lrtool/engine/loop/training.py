@@ -15,7 +15,7 @@ from lrtool.engine.batches import Batches, take
 from lrtool.engine.evaluate import evaluate
 from lrtool.engine.loop import continuing, state
 from lrtool.engine.loop.checkpoint import Checkpoint
-from lrtool.engine.loop.clipping import clipped_norm
+from lrtool.engine.loop.clipping import gradient_norms
 from lrtool.engine.loop.faults import Instant, finite, first_fault
 from lrtool.engine.loop.judging import Best, improves, plateau_value
 from lrtool.engine.loop.precision import MAX_SKIPS, Precision
@@ -24,7 +24,7 @@ from lrtool.engine.parallel.ranks import ALONE, Ranks
 from lrtool.engine.parallel.replica import placed, replica
 from lrtool.engine.parallel.sharding import whole
 from lrtool.engine.recorder import Recorder, rows_of
-from lrtool.engine.trials import Array, Evaluation, Recipe, Trace, Trial
+from lrtool.engine.trials import GRAD_NORMS, Array, Evaluation, Recipe, Trace, Trial
 from lrtool.errors import LrtoolError
 from lrtool.schedules.plateau import PlateauState
 from lrtool.status import Status
@@ -58,7 +58,7 @@ class Training:
         self._plateau = None
         if recipe.plateau is not None:
             self._plateau = PlateauState(recipe.plateau.following(task.higher_is_better), trial.curves["lr"].peak)
-        names = [*(name for name in self._tables if name != "lr"), *["grad_norm"] * recipe.record_grad_norm]
+        names = [*(name for name in self._tables if name != "lr"), *GRAD_NORMS * recipe.record_grad_norm]
         rule = recipe.divergence_rule if recipe.stop_on_divergence else None
         self._recorder = Recorder(trial, names, rule, recipe.device, ranks.mean)
 
@@ -234,7 +234,7 @@ class Training:
         return False
 
     def _update(self) -> tuple[Tensor, Tensor | None, bool]:
-        """The loss and gradient norm of update `step`, on the device, and whether the parameters moved."""
+        """The loss and gradient norms of update `step`, on the device, and whether the parameters moved."""
         try:
             loss = self._gradients()
             norm = self._clip()
@@ -271,10 +271,10 @@ class Training:
         return total
 
     def _clip(self) -> Tensor | None:
-        """Clip the gradient's global norm; gives the norm before, where it is recorded."""
+        """Clip the gradient's global norm; gives the norms before, as `GRAD_NORMS`, where they are recorded."""
         limit, wanted = self.recipe.clip_norm, self.recipe.record_grad_norm
         if limit is None and not wanted:
             return None
         self._precision.unscale()
-        norm = clipped_norm(self._parameters, limit)
-        return whole(norm) if wanted else None
+        norms = gradient_norms(self._parameters, limit, wanted)
+        return norms if norms is None else whole(norms)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lrtool.engine.batches import Batches
 from lrtool.engine.recorder import Recorder
-from lrtool.engine.trials import Recipe, Trace, Trial
+from lrtool.engine.trials import GRAD_NORMS, Recipe, Trace, Trial
 from lrtool.status import Status
 
 
@@ -23,7 +23,7 @@ class Slot:
         self.tables: dict[str, Any] = {name: np.full(trial.steps, value) for name, value in fixed.items()}
         self.curves = {name: curve(np.arange(trial.steps)) for name, curve in trial.curves.items()}
         self.tables.update(self.curves)
-        names = [*(name for name in self.curves if name != "lr"), *["grad_norm"] * recipe.record_grad_norm]
+        names = [*(name for name in self.curves if name != "lr"), *GRAD_NORMS * recipe.record_grad_norm]
         rule = recipe.divergence_rule if recipe.stop_on_divergence else None
         self.recorder = Recorder(trial, names, rule, recipe.device)
 

@@ -38,7 +38,7 @@ class Update:
     def __call__(
         self, source: TensorSource, state: StackState, rows: Tensor, hyperparameters: Mapping[str, Tensor]
     ) -> tuple[StackState, Tensor, Tensor]:
-        """The state after the update, losses (size,) and gradient norms before clipping (size,).
+        """The state after the update, losses (size,) and gradient norms before clipping, as `GRAD_NORMS`, (2, size).
 
         rows: indices of `source`, (accumulate, size, batch). hyperparameters: `lr` and the scheduled ones, (size,).
         """
@@ -76,17 +76,24 @@ class Update:
         return loss, {name: model.tensors[name] for name in buffers}
 
     def _clipped(self, gradients: Tensors) -> tuple[Tensors, Tensor]:
-        """Gradients within `clip_norm` over all of a model's parameters, and the norms before, (size,)."""
+        """Gradients within `clip_norm` over all of a model's parameters, and the norms before, (2, size)."""
         limit = self._recipe.clip_norm
         first = next(iter(gradients.values()))
         if limit is None and not self._recipe.record_grad_norm:
-            return gradients, first.new_zeros(len(first))
+            return gradients, first.new_zeros(2, len(first))
         squares = torch.stack([grad.flatten(1).square().sum(1) for grad in gradients.values()])
-        norms = squares.sum(0).sqrt()
+        norm = squares.sum(0).sqrt()
+        norms = torch.stack([norm, self._absolute(gradients, norm)])
         if limit is None:
             return gradients, norms
-        scale = (limit / (norms + 1e-6)).clamp(max=1.0)
+        scale = (limit / (norm + 1e-6)).clamp(max=1.0)
         return {name: grad * _along(scale, grad) for name, grad in gradients.items()}, norms
+
+    def _absolute(self, gradients: Tensors, like: Tensor) -> Tensor:
+        """The L1 norms, (size,); zeros where none are recorded."""
+        if not self._recipe.record_grad_norm:
+            return torch.zeros_like(like)
+        return torch.stack([grad.flatten(1).abs().sum(1) for grad in gradients.values()]).sum(0)
 
     def _updated(
         self, state: StackState, gradients: Tensors, hyperparameters: Mapping[str, Tensor]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from lrtool.engine.batches import Batches
 from lrtool.engine.device import flushed_denormals
 from lrtool.engine.queue import WorkQueue
-from lrtool.engine.trials import Array, Evaluation, Recipe
+from lrtool.engine.trials import GRAD_NORMS, Array, Evaluation, Recipe
 from lrtool.engine.vector.compiling import Compiled
 from lrtool.engine.vector.obstacles import NotStackableError
 from lrtool.engine.vector.proof.memories import Memories
@@ -122,7 +122,7 @@ class Worker:
         return torch.stack([nobody if slot is None else slot.rows(count) for slot in self._slots], 2)
 
     def _updates(self, columns: Mapping[str, Array], rows: Tensor) -> tuple[Array, Array]:
-        """Do the updates; losses and gradient norms, both (count, size), on the host."""
+        """Do the updates; losses (count, size) and gradient norms (count, 2, size), on the host."""
         h = torch.from_numpy(np.stack(list(columns.values()), 1)).to(self._stack.hyperparameter_type).to(rows.device)
         with flushed_denormals(), torch.no_grad():
             done = [self._step(*given) for given in zip(rows.unbind(), h.unbind(), strict=True)]
@@ -136,7 +136,7 @@ class Worker:
             start = slot.trace.steps
             measured = {"train_loss": losses[:, index]}
             if self._recipe.record_grad_norm:
-                measured["grad_norm"] = norms[:, index]
+                measured.update(zip(GRAD_NORMS, norms[:, :, index].swapaxes(0, 1), strict=True))
             measured.update({name: columns[name][:, index] for name in slot.curves})
             diverged = slot.recorder.deliver(measured, seconds)
             slot.step += len(losses)

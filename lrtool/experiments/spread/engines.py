@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator, Sequence
+from copy import copy
 from dataclasses import replace
 
 from lrtool.engine import clock
@@ -36,6 +37,12 @@ class SpreadEngines(Engines):
     ) -> None:
         super().__init__(wanted)
         self._executor, self._setup, self._allow_import = executor, setup, frozenset(allow_import)
+
+    def of(self, setup: Setup) -> SpreadEngines:
+        """The same for another setup, with all that is known of speeds; its files are among those that travelled."""
+        other = copy(self)
+        other._setup = setup
+        return other
 
     def run(self, task: Task, trials: Sequence[Trial], recipe: Recipe, observer: Observer | None = None) -> list[Trace]:
         """Train every trial; traces in the order of the trials."""

@@ -36,6 +36,11 @@ class Placing:
         """Whether trials are trained on other machines, which it takes some seconds to reach."""
         return self.executor != AUTO and EXECUTORS[self.executor].elsewhere
 
+    @property
+    def is_elsewhere_or_several(self) -> bool:
+        """Whether trials leave this process, as was asked for."""
+        return self.executor != AUTO and not EXECUTORS[self.executor].in_this_process
+
     def check(self) -> None:
         """Raise UsageError where the options do not go together."""
         check(self.executor, "--executor")

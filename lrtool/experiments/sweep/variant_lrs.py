@@ -16,6 +16,7 @@ from lrtool.experiments.observers import ObserverFactory
 from lrtool.experiments.setup import prepare
 from lrtool.experiments.spread.engines import SpreadEngines
 from lrtool.experiments.tune import run_tune
+from lrtool.experiments.tune_result import TuneResult
 from lrtool.runs.sweep.store import SweepStore
 
 
@@ -62,6 +63,7 @@ class TunedLRs:
             _, result = run_tune(
                 setup, self._folder / "tune", self._watch, self._tune.budget, engines=engines, loggers=()
             )
+            assert isinstance(result, TuneResult)
         except OutputError:
             raise
         except LrtoolError as error:

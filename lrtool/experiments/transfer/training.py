@@ -15,6 +15,7 @@ from lrtool.errors import UsageError
 from lrtool.experiments.budget import Budget, Usual
 from lrtool.experiments.engines import Engines
 from lrtool.experiments.final import final_loss
+from lrtool.experiments.observers import ObserverFactory
 from lrtool.experiments.runner import TrialRunner
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.setup import Setup
@@ -50,6 +51,11 @@ class TransferRequest:
         whole = keys.built(configs(keys.settings(target, {})), allow_import)
         return cls(whole, target, configs, allow_import)
 
+    @classmethod
+    def of_length(cls, whole: Setup) -> TransferRequest:
+        """A training as it is, its LR to be found by shorter ones."""
+        return cls(whole, {DURATION: str(whole.config.train.duration.written())}, lambda _: whole.config)
+
     def setup(self, values: Mapping[str, float]) -> Setup:
         """The target with smaller values of keys, at the target's length."""
         smaller = {key: value for key, value in values.items() if key != DURATION}
@@ -65,7 +71,6 @@ def run_transfer(
     budget: float | None = None,
     engines: Engines | None = None,
     loggers: Sequence[Logger] | None = None,
-    command: str = "transfer",
 ) -> tuple[Session, Transferred]:
     """Train smaller runs, fit a law through their best LRs and extrapolate it, into a new run folder.
 
@@ -76,27 +81,48 @@ def run_transfer(
     whole, engines = asked.whole, engines or Engines()
     config = whole.config
     loggers = wanted(config.logging) if loggers is None else loggers
-    folder = RunFolder.create(output, config.name, command)
-    with folder.held(), session(folder, command, config, str(whole.recipe.device), loggers) as run:
-        with folder.metrics(("val_loss", *(f"val_{name}" for name in whole.task.metrics))) as writer:
-            trainer = _Trainer(asked, writer, watch, engines, run)
-            found = trainer.transfer(budget)
-        run.steps = trainer.steps
-        run.results = {**summarise(found), "cost": trainer.cost(), "engine": engines.summary()}
-        run.results["details"] += [trainer.said()]
-        run.reason = found.reason
-        if found.diverged:
-            run.status = Status.DIVERGED
-        folder.write_text("points.csv", points_csv(found.points))
-        save(draw_transfer(TransferPlot.of(found, config.name)), folder, "transfer")
-    return run, found
+    folder = RunFolder.create(output, config.name, "transfer")
+    columns = ("val_loss", *(f"val_{name}" for name in whole.task.metrics))
+    with (
+        folder.held(),
+        session(folder, "transfer", config, str(whole.recipe.device), loggers) as run,
+        folder.metrics(columns) as writer,
+    ):
+        return run, transferred(asked, run, writer, watch, budget, engines)
+
+
+def transferred(
+    asked: TransferRequest,
+    run: Session,
+    writer: MetricsWriter,
+    watch: ObserverFactory,
+    budget: float | None,
+    engines: Engines,
+) -> Transferred:
+    """A transfer inside a command that has begun: its results, plot and points go into that one's run folder."""
+    trainer = _Trainer(asked, writer, watch, engines, run)
+    found = trainer.transfer(budget)
+    run.steps = trainer.steps
+    run.results = {**summarise(found), "cost": trainer.cost(), "engine": engines.summary()}
+    run.results["details"] += [trainer.said()]
+    run.reason = found.reason
+    if found.diverged:
+        run.status = Status.DIVERGED
+    run.folder.write_text("points.csv", points_csv(found.points))
+    save(draw_transfer(TransferPlot.of(found, asked.whole.config.name)), run.folder, "transfer")
+    return found
+
+
+def holds_shorter(updates: int, runs: float) -> bool:
+    """Whether so many runs of so many updates hold enough shorter ones to learn from."""
+    return plan({}, updates, runs, lambda values: values[DURATION] / updates) is not None
 
 
 class _Trainer:
     """The state of one transfer: its budget, its setups, and the trials so far."""
 
     def __init__(
-        self, asked: TransferRequest, writer: MetricsWriter, watch: ProgressObservers, engines: Engines, run: Session
+        self, asked: TransferRequest, writer: MetricsWriter, watch: ObserverFactory, engines: Engines, run: Session
     ) -> None:
         self.asked, self._writer, self._watch, self._engines, self._run = asked, writer, watch, engines, run
         self._setups: dict[Values, Setup] = {}
@@ -116,8 +142,10 @@ class _Trainer:
         if design is None:
             raise self._too_small(levels)
         self.design = design
-        self._watch.note(self.announcement())
-        self._watch.expect(self._updates(design))
+        bar = self._watch if isinstance(self._watch, ProgressObservers) else None
+        if bar is not None:
+            bar.note(self.announcement())
+            bar.expect(self._updates(design))
         search = TransferSearch(design, whole.config.optimizer.lr)
         seeds = [whole.config.seed + number for number in range(design.seeds)]
         self._train(search, design.cells[0], search.wide(), seeds[:1])
@@ -126,7 +154,8 @@ class _Trainer:
             while wanted:
                 self._train(search, cell, wanted, seeds)
                 wanted = search.beyond(cell) if self.work < self.budget.limit else []
-        self._watch.finished()
+        if bar is not None:
+            bar.finished()
         return _extrapolated(search.points(), asked)
 
     def announcement(self) -> str:
@@ -226,7 +255,7 @@ class _Trainer:
 
     def _new_runner(self, setup: Setup) -> TrialRunner:
         """A runner for trials of this setup, which numbers them on."""
-        runner = TrialRunner(setup, self._writer, self._watch, self._engines, self._run.tracker.observers())
+        runner = TrialRunner(setup, self._writer, self._watch, self._engines.of(setup), self._run.tracker.observers())
         runner.trials, runner.steps, runner.validations = self.trials, self.steps, self.validations
         return runner
 

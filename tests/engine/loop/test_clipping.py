@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from lrtool.engine.loop.clipping import clipped_norm
+from lrtool.engine.loop.clipping import clipped_norm, gradient_norms
 
 
 def parameters(sparse: bool) -> list[nn.Parameter]:
@@ -33,3 +33,12 @@ def test_dense_gradients_are_clipped_as_torch_does() -> None:
     ours, theirs = parameters(False), parameters(False)
     assert clipped_norm(ours, 0.1) == nn.utils.clip_grad_norm_(theirs, 0.1)
     assert all(a.grad is None or torch.equal(a.grad, b.grad) for a, b in zip(ours, theirs, strict=True))
+
+
+@pytest.mark.parametrize("limit", [None, 0.1])
+def test_norms_are_those_before_clipping(limit: float | None) -> None:
+    ours = parameters(True)
+    dense = [p.grad.to_dense() for p in ours if p.grad is not None]
+    expected = torch.stack([torch.cat([g.flatten() for g in dense]).norm(p) for p in (2, 1)])
+    assert gradient_norms(parameters(True), limit, wanted=False) is None
+    torch.testing.assert_close(gradient_norms(ours, limit), expected)

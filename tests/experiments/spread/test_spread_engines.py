@@ -100,3 +100,12 @@ def test_a_job_that_is_lost_for_good_ends_the_search(setup):
 
     with pytest.raises(TaskError, match="1 trials could not be trained: its worker died"):
         SpreadEngines(Losing(), setup, wanted=EngineName.LOOP).run(setup.task, [setup.trial(0, 0.1)], setup.recipe)
+
+
+def test_another_setup_is_built_there(setup, configured):
+    other = configured(train__duration=12, train__eval_every=5, data__batch_size=12)
+    engines = SpreadEngines(Sent(), setup, wanted=EngineName.LOOP)
+    (there,) = engines.of(other).run(other.task, [other.trial(0, 0.1)], other.recipe)
+    (here,) = Engines(EngineName.LOOP).run(other.task, [other.trial(0, 0.1)], other.recipe)
+    np.testing.assert_array_equal(here.train_loss, there.train_loss)
+    assert engines.summary()["name"] is EngineName.LOOP
