@@ -105,11 +105,10 @@ class Recorder:
         start, count = self.trace.steps, len(self._seconds)
         if not count:
             return False
-        self._columns["train_loss"][start : start + count] = _on_host([self._mean(torch.stack(self._losses[:count]))])[
-            0
-        ]
+        losses = self._mean(torch.stack(self._losses[:count]))
+        self._columns["train_loss"][start : start + count] = _on_host(losses)
         if self._norms and set(GRAD_NORMS) <= self._columns.keys():
-            for name, values in zip(GRAD_NORMS, _on_host(self._norms[:count]).T, strict=True):
+            for name, values in zip(GRAD_NORMS, _on_host(torch.stack(self._norms[:count])).T, strict=True):
                 self._columns[name][start : start + count] = values
         self._losses.clear()
         self._norms.clear()
@@ -186,8 +185,8 @@ class Recorder:
         trace.recorded.update(columns)
 
 
-def _on_host(tensors: Sequence[Tensor]) -> Array:
-    return torch.stack(list(tensors)).cpu().double().numpy()
+def _on_host(tensor: Tensor) -> Array:
+    return tensor.cpu().double().numpy()
 
 
 def rows_of(columns: Mapping[str, Array], fixed: Mapping[str, float]) -> Iterator[tuple[float, Mapping[str, float]]]:

@@ -14,8 +14,8 @@ import safetensors.torch
 from lrtool.engine.loop import checkpoint
 from lrtool.engine.loop.checkpoint import Checkpoint
 from lrtool.engine.loop.engine import LoopEngine
+from lrtool.engine.loop.judging import Best
 from lrtool.engine.loop.saving import SaveBudget
-from lrtool.engine.loop.training import Best
 from lrtool.engine.observer import Observer
 from lrtool.engine.trials import GRAD_NORMS, Recipe, Trace, Trial
 from lrtool.errors import LrtoolError

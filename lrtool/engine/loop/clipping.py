@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from lrtool.engine.parallel.sharding import whole
+
 
 def clipped_norm(parameters: Sequence[nn.Parameter], limit: float | None) -> Tensor:
     """The gradients' global norm before they are clipped to `limit` (None: they stay)."""
@@ -30,7 +32,8 @@ def gradient_norms(parameters: Sequence[nn.Parameter], limit: float | None, want
         clipped_norm(parameters, limit)
         return None
     absolute = nn.utils.get_total_norm([_values(p.grad) for p in parameters if p.grad is not None], norm_type=1.0)
-    return torch.stack([clipped_norm(parameters, limit), absolute])
+    # Where a process has only its part of the parameters, norms are of all.
+    return torch.stack([whole(clipped_norm(parameters, limit)), whole(absolute)])
 
 
 def _values(gradient: Tensor) -> Tensor:

@@ -12,9 +12,10 @@ from lrtool.engine import rng
 from lrtool.engine.device import intra_threads, repeatable
 from lrtool.engine.interrupts import deferred_interrupts
 from lrtool.engine.loop.checkpoint import Checkpoint
+from lrtool.engine.loop.judging import Best
 from lrtool.engine.loop.saving import SaveBudget
 from lrtool.engine.loop.threads import worthwhile_threads
-from lrtool.engine.loop.training import Best, Training
+from lrtool.engine.loop.training import Training
 from lrtool.engine.observer import Observer
 from lrtool.engine.parallel.ranks import ALONE, Ranks
 from lrtool.engine.processes import Train, can_fork, train_in_processes

@@ -22,7 +22,6 @@ from lrtool.engine.loop.precision import MAX_SKIPS, Precision
 from lrtool.engine.parallel.dividing import check_divides
 from lrtool.engine.parallel.ranks import ALONE, Ranks
 from lrtool.engine.parallel.replica import placed, replica
-from lrtool.engine.parallel.sharding import whole
 from lrtool.engine.recorder import Recorder, rows_of
 from lrtool.engine.trials import GRAD_NORMS, Array, Evaluation, Recipe, Trace, Trial
 from lrtool.errors import LrtoolError
@@ -276,5 +275,4 @@ class Training:
         if limit is None and not wanted:
             return None
         self._precision.unscale()
-        norms = gradient_norms(self._parameters, limit, wanted)
-        return norms if norms is None else whole(norms)
+        return gradient_norms(self._parameters, limit, wanted)

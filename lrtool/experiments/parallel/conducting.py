@@ -141,7 +141,8 @@ def _share_setup(ranks: Ranks) -> None:
     """
     wanted, ranks.prepared = ranks.prepared, None
     if wanted is not None and not ranks.scripted:
-        announce(ranks, Prepare(*wanted, ranks.sharded))
+        config, allow_import = wanted
+        announce(ranks, Prepare(config, allow_import, ranks.sharded))
         _all_well(ranks, None)
 
 
