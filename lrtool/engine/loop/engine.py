@@ -12,7 +12,6 @@ from lrtool.engine import rng
 from lrtool.engine.device import intra_threads, repeatable
 from lrtool.engine.interrupts import deferred_interrupts
 from lrtool.engine.loop.checkpoint import Checkpoint
-from lrtool.engine.loop.faults import finite
 from lrtool.engine.loop.judging import Best
 from lrtool.engine.loop.saving import SaveBudget
 from lrtool.engine.loop.threads import worthwhile_threads
@@ -141,7 +140,7 @@ class LoopEngine:
 
     def _save(self, number: int, training: Training) -> None:
         # One that cannot be gone on with is none: the one before stays the newest.
-        if self.checkpoint is None or not finite(training.model):
+        if self.checkpoint is None or not training.sound:
             return
         # Of copies one is enough; shards are brought together by all.
         if not (self.ranks.writes or self.ranks.sharded):
