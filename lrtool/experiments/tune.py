@@ -65,8 +65,7 @@ def run_tune(
     runs are trained, and their best LRs extrapolated. Raises UsageError where the budget is too small for any
     comparison, TaskError where the user's code fails.
     """
-    engines = engines or Engines()
-    loggers = wanted(setup.config.logging) if loggers is None else loggers
+    loggers, engines = wanted(setup.config.logging) if loggers is None else loggers, engines or Engines()
     folder = RunFolder.create(output, setup.config.name, "tune")
     with folder.held():
         asked = {"budget": budget, "schedules": [*schedules], "engine": engines.wanted, "short": short}
@@ -86,7 +85,7 @@ def resume_tune(
     """
     with folder.held():
         search = found(folder, setup, force)
-        engines = Engines(EngineName(search.asked.get("engine", EngineName.AUTO)))
+        engines = Engines(EngineName(search.asked.get("engine", "auto")))
         return *_carried_out(setup, folder, watch, engines, search, say, wanted(setup.config.logging)), search.notes
 
 
@@ -134,8 +133,7 @@ def _schedules(setup: Setup, kinds: Sequence[str]) -> dict[str, Schedule]:
     from lrtool.schedules import KINDS
 
     own = setup.config.schedule
-    if not kinds:
-        return {own.kind: own}
+    kinds = kinds or [own.kind]
     return {kind: own if kind == own.kind else KINDS[kind].model_validate({"warmup": own.warmup}) for kind in kinds}
 
 
