@@ -9,7 +9,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 # what another has left.
 WORKERS := -n auto --dist worksteal
 
-.PHONY: torture-inputs help demo test test-quick test-deep test-lowest test-faults test-browser test-peers test-loggers test-ray test-slurm coverage lint types docs format bench clean
+.PHONY: torture torture-inputs help demo test test-quick test-deep test-lowest test-faults test-browser test-peers test-loggers test-ray test-slurm coverage lint types docs format bench clean
 
 help:
 	@echo "make demo       range test and training on real data, plots in outputs/"
@@ -25,6 +25,7 @@ help:
 	@echo "make test-slurm the tests of Slurm by submitit's imitation (installs submitit first)"
 	@echo "make test-browser the report in a headless Chromium (apt-get install chromium chromium-driver)"
 	@echo "make test-faults kills sweeps 60 times and resumes them (minutes)"
+	@echo "make torture    kills, power cuts, failing disks, and torture-inputs (most of an hour)"
 	@echo "make torture-inputs odd configs, misspelt keys, broken losses, files from strangers (minutes)"
 	@echo "make bench      the benchmarks"
 	@echo "make format     reformat the code"
@@ -89,6 +90,10 @@ test-browser: $(VENV)/.test
 
 test-faults: $(VENV)/.test
 	$(ONE_THREAD) $(BIN)/python tests/benchmarks/sweep_faults.py
+
+# Kills, power cuts and failing disks, and what strangers bring.
+torture: test-faults torture-inputs
+	$(ONE_THREAD) $(BIN)/python -m pytest $(WORKERS) tests/experiments/resuming
 
 # Curves that diverge and that do not, misspelt keys, 20,000 odd configs, files from strangers: about 15 minutes.
 torture-inputs: $(VENV)/.test
