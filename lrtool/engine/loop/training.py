@@ -97,14 +97,16 @@ class Training:
     def _first_fault(self, before: Instant, columns: Mapping[str, Array]) -> str:
         """What was first not finite since a moment, by doing the updates since then again; empty where nothing was."""
         before.back(self.model, self._optimizer, self._precision)
-        rows, self.step = rows_of(columns, self._fixed), before.step
+        rows, end, self.step = rows_of(columns, self._fixed), self.step, before.step
 
         def again() -> None:
             self.recipe.optimizer.apply(self._optimizer, *next(rows))
             self._update()
             self.step += 1
 
-        return first_fault(self.model, again, self.trace.steps - before.step)
+        found = first_fault(self.model, again, self.trace.steps - before.step)
+        self.step = end
+        return found
 
     def evaluate_if_due(self) -> None:
         """After every `eval_every` updates and after the last: validate, keep the best weights, ease the plateau."""

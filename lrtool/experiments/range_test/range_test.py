@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +28,7 @@ from lrtool.experiments.resuming.searches import Begun, begin, found, told_how_t
 from lrtool.experiments.runner import TrialRunner
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.setup import Setup
-from lrtool.loggers import wanted
+from lrtool.loggers import Logger, wanted
 from lrtool.report.plots.range_test import RangeTestPlot, draw_range_test
 from lrtool.report.plots.style import save
 from lrtool.runs.folder import RunFolder
@@ -56,11 +56,13 @@ def run_range_test(
     says: by then that is on disk, too. Raises TaskError where the user's code fails and OutputError where the folder
     cannot be written; what was measured by then is on disk.
     """
-    engines = engines or Engines()
+    # What is missing is said before anything is made.
+    engines, loggers = engines or Engines(), wanted(setup.config.logging)
     folder = RunFolder.create(output, setup.config.name, "range-test")
     with folder.held():
         memory = begin(folder, setup, {"budget": budget, "quick": quick, "engine": engines.wanted})
-        return _carried_out(setup, folder, watch, engines, listener, Begun(memory, {}, ()), (budget, quick))
+        search = Begun(memory, {}, ())
+        return _carried_out(setup, folder, watch, engines, listener, search, (budget, quick), loggers)
 
 
 def resume_range_test(
@@ -75,7 +77,8 @@ def resume_range_test(
         search = found(folder, setup, force)
         engines = Engines(EngineName(search.asked.get("engine", EngineName.AUTO)))
         asked = search.asked.get("budget"), bool(search.asked.get("quick", False))
-        return *_carried_out(setup, folder, watch, engines, listener, search, asked), search.notes
+        loggers = wanted(setup.config.logging)
+        return *_carried_out(setup, folder, watch, engines, listener, search, asked, loggers), search.notes
 
 
 def _carried_out(
@@ -86,9 +89,9 @@ def _carried_out(
     listener: Listener | None,
     search: Begun,
     asked: tuple[float | None, bool],
+    loggers: Sequence[Logger],
 ) -> tuple[Session, RangeTestResult]:
     config, (budget, quick) = setup.config, asked
-    loggers = wanted(config.logging)
     with closing(search.memory), session(folder, "range-test", config, str(setup.recipe.device), loggers) as run:
         test = _RangeTest(setup, run, engines, listener or Listener())
         columns = (*_val_columns(setup),) if config.range_test.val_every.amount or config.range_test.probe_steps else ()

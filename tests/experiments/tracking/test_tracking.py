@@ -90,7 +90,7 @@ def delivered(observer, trace, chunk):
         part = slice(None, min(start + chunk, trace.steps))
         momentum = {"momentum": trace.recorded["momentum"][part]}
         some = Trace(
-            trace.trial, trace.status, trace.train_loss[part], trace.lr[part], trace.seconds[part], "", momentum
+            trace.trial, trace.status, trace.train_loss[part], trace.lr[part], trace.seconds[part], recorded=momentum
         )
         observer.recorded(0, some, start)
     observer.ended(0, trace)
