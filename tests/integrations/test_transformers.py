@@ -1,5 +1,7 @@
 """Range tests of a real `transformers.Trainer`, and its training on lrtool's schedules."""
 
+import gc
+
 import pytest
 import torch
 
@@ -55,6 +57,8 @@ def trainer(tmp_path, pairs):
 
 def state(trainer, digest):
     """What a trainer, its accelerator and its callbacks hold."""
+    # What earlier trainers left behind is counted among what all share.
+    gc.collect()
     accelerator = trainer.accelerator
     held = {name: id(value) for name, value in vars(trainer).items()}
     inside = {name: repr(value) for name, value in vars(accelerator).items()}
