@@ -64,7 +64,7 @@ def shown(text: str) -> str:
 def _sharded(wanted: bool) -> bool:
     """With --fsdp the processes of a launcher share a model; UsageError where there is only one."""
     if wanted:
-        from lrtool.cli.launched import share_model
+        from lrtool.cli.parts.launched import share_model
 
         share_model()
     return wanted

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lrtool.cli.advice import Given
 from lrtool.cli.common import (
     AllowImportOption,
     ConfigArgument,
@@ -32,7 +31,8 @@ from lrtool.cli.common import (
     print_json,
     say,
 )
-from lrtool.cli.resuming import resumed
+from lrtool.cli.parts.advice import Given
+from lrtool.cli.parts.resuming import resumed
 from lrtool.errors import ExitCode
 from lrtool.status import Status
 

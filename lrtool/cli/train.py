@@ -30,7 +30,7 @@ from lrtool.cli.common import (
     print_json,
     say,
 )
-from lrtool.cli.resuming import opened_training
+from lrtool.cli.parts.resuming import opened_training
 from lrtool.errors import ExitCode, UsageError
 from lrtool.status import Status
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lrtool import executors
-from lrtool.cli.advice import Given
 from lrtool.cli.common import (
     AllowImportOption,
     ConfigArgument,
@@ -30,6 +29,7 @@ from lrtool.cli.common import (
     print_json,
     say,
 )
+from lrtool.cli.parts.advice import Given
 from lrtool.errors import ExitCode
 from lrtool.status import Status
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 import typer
 
 from lrtool import executors
-from lrtool.cli.advice import Given
 from lrtool.cli.common import (
     AllowImportOption,
     ConfigArgument,
@@ -38,7 +37,8 @@ from lrtool.cli.common import (
     print_json,
     say,
 )
-from lrtool.cli.resuming import resumed
+from lrtool.cli.parts.advice import Given
+from lrtool.cli.parts.resuming import resumed
 from lrtool.errors import ExitCode, UsageError
 from lrtool.status import Status
 
@@ -109,15 +109,9 @@ def command(
         checked = load(path, overrides, seed, methods)
         remember(checked, allowed(allow_import))
         answer = tune(
-            checked,
-            schedules=kinds,
-            budget=runs,
-            allow_import=allowed(allow_import),
-            engine=engine,
-            **places,
-            progress=not (quiet or as_json),
-            output=output,
-        )
+            checked, schedules=kinds, budget=runs, allow_import=allowed(allow_import), engine=engine, **places,
+            progress=not (quiet or as_json), output=output,
+        )  # fmt: skip
     run, result = answer.made()
     given = Given(path, overrides, seed, allow_import, output)
     schedule = checked.schedule if isinstance(result, Transferred) else result.best.schedule

@@ -4,7 +4,7 @@ import shlex
 
 import pytest
 
-from lrtool.cli.advice import Given
+from lrtool.cli.parts.advice import Given
 from lrtool.config.load import load_config
 
 OWN_MODEL = ("model: {kind: mlp, hidden: [16]}", "model: {use: '../code/m.py:Net'}")

@@ -287,6 +287,7 @@ def test_a_second_name_of_a_file_elsewhere_is_refused(cli, plain, tmp_path, comm
     # A run that is over has nothing to do, and writes nothing.
     summary = json.loads((run / "summary.json").read_text())
     (run / "summary.json").write_text(json.dumps({**summary, "status": "interrupted"}))
+    (run / "manifest.sha256").unlink()
     shutil.copy(run / name, tmp_path / "victim")
     (run / name).unlink()
     (run / name).hardlink_to(tmp_path / "victim")

@@ -48,7 +48,7 @@ def test_bound_takes_the_norms_of_a_run(cli, config):
     code, out, _ = cli("theory", "bound", "out/small", "linear", "--json")
     document = json.loads(out)
     assert code == 0 and document["grad_norms"].startswith("measured")
-    assert {row["steps"] for row in document["schedules"]} == {24, 1000}
+    assert {row["steps"] for row in document["schedules"]} == {24}
     assert "stretched" in document["notes"][-1]
     plain = json.loads(cli("theory", "bound", "linear", "--json")[1])["schedules"][0]
     assert {row["name"]: row for row in document["schedules"]}["linear"]["gamma"] != plain["gamma"]
@@ -205,3 +205,9 @@ def test_refine_refuses(cli, config, tmp_path):
     assert cli("train", config(), "-o", "out", "-q", *short)[0] == 0
     code, _, err = cli("theory", "refine", "out/small")
     assert code == 2 and "10 updates shows no course" in err
+
+
+def test_a_kind_is_as_long_as_the_config_it_is_compared_with(cli, config):
+    code, out, _ = cli("theory", "bound", "linear", config(), "constant", "--steps-per-epoch", 8, "--json")
+    assert code == 0 and {row["steps"] for row in json.loads(out)["schedules"]} == {24}
+    assert json.loads(out)["first"] == "linear"

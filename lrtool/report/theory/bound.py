@@ -19,6 +19,7 @@ from lrtool.report.schedules.preview import Bound, asked_duration, write_file
 from lrtool.report.theory.norms import gradient_norms, no_norms, resampled, run_at, updates_per_epoch
 from lrtool.runs.folder import RunFolder
 from lrtool.theory.bound import bound_over_time, last_iterate_bound
+from lrtool.units import Duration
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -89,11 +90,16 @@ class BoundRanking:
             raise UsageError("no schedule is given", remedy="write for example: lrtool theory bound linear cosine")
         found: list[BoundedSchedule] = []
         notes: list[str] = []
+        per_epochs = [steps_per_epoch or (updates_per_epoch(run) if run is not None else None) for run in runs]
+        # A kind by itself is as long as what it is compared with.
+        own = (
+            Bound.of(spec, lr, None, each).steps for spec, each in zip(specs, per_epochs, strict=True) if spec.duration
+        )
+        usual = None if steps else next(map(Duration, own), None)
         for length in steps or (None,):
             duration = None if length is None else asked_duration(length)
-            for run, spec in zip(runs, specs, strict=True):
-                per_epoch = steps_per_epoch or (updates_per_epoch(run) if run is not None else None)
-                bound = Bound.of(spec, lr, duration, per_epoch)
+            for spec, per_epoch in zip(specs, per_epochs, strict=True):
+                bound = Bound.of(spec, lr, duration or spec.duration or usual, per_epoch)
                 notes += bound.notes
                 name = f"{spec.name}, {bound.steps} updates" if len(steps) > 1 else spec.name
                 found.append(BoundedSchedule.of(name, bound, norms, distance))

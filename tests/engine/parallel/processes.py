@@ -50,6 +50,8 @@ def _run(folder: Path, rank: int, size: int, work: Any, sender: Any, timeout: fl
     os.environ["LRTOOL_RANK_TIMEOUT"] = str(timeout)
     store = torch.distributed.FileStore(str(folder / "store"), size)
     torch.distributed.init_process_group("gloo", store=store, rank=rank, world_size=size)
+    # One that is done must not be gone before the others have found it.
+    torch.distributed.barrier()
     try:
         found = work(joining.join_script())
     except BaseException as error:

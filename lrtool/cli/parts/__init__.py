@@ -1,0 +1,1 @@
+"""What several commands share besides their options: advice, --resume, processes of a launcher."""
