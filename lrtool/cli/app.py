@@ -13,9 +13,10 @@ from typing import Annotated, Any
 import typer
 
 from lrtool import __version__, streams
-from lrtool.cli import check, compare, init, launched, range_test, report, sweep, theory, train, transfer, tune
+from lrtool.cli import check, compare, init, range_test, report, sweep, theory, train, transfer, tune
 from lrtool.cli.common import Command, Commands
 from lrtool.cli.look import doctor, runs, schedule, schema
+from lrtool.cli.parts import launched
 from lrtool.errors import ExitCode, Interrupted, LrtoolError
 from lrtool.memory import keep_freed_memory
 from lrtool.printable import brief, printable

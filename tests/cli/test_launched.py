@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lrtool.cli import launched
+from lrtool.cli.parts import launched
 from lrtool.errors import ExitCode
 
 CONFIG = """\

@@ -125,10 +125,7 @@ def test_exit_codes_tell_what_happened(cli, sweep):
         (["s.yaml", "--retry-failed"], "--retry-failed needs --resume"),
         (["s.yaml", "--resume", "out"], "exactly as it was configured"),
         (["--resume", "nowhere"], "there is no such folder"),
-        (
-            ["s.yaml", "--executor", "spark"],
-            "there is no executor 'spark'; choose one of: auto, in-process, local, ray",
-        ),
+        (["s.yaml", "--executor", "spark"], "there is no executor 'spark'; choose one of: auto, in-process, local"),
     ],
 )
 def test_what_cannot_be_done_is_a_usage_error(cli, sweep, arguments, said):

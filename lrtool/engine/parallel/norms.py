@@ -8,15 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.overrides import TorchFunctionMode
 
 from lrtool.engine.parallel.ranks import Ranks
 
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+
 
 def has_norms(model: nn.Module) -> bool:
     """Whether a model normalises over the batch."""
-    return any(isinstance(module, _BatchNorm) for module in model.modules())
+    return any(isinstance(module, _NORMS) for module in model.modules())
 
 
 class SyncedNorms(TorchFunctionMode):
