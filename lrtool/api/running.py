@@ -28,11 +28,13 @@ def working(output: str | Path | None) -> Iterator[Path]:
     if output is not None:
         yield Path(output)
         return
-    folder = Path(tempfile.mkdtemp(prefix="lrtool-"))
+    folder: Path | None = None
     try:
+        folder = Path(tempfile.mkdtemp(prefix="lrtool-"))
         yield folder
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
         raise
 
 

@@ -6,6 +6,7 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -130,19 +131,24 @@ def test_wherever_it_is_broken_into_all_is_as_it_was(objects, quick):
         assert digest(model, optimizer, [scheduler], loader) == before, list(raiser.seen)[-1]
 
 
-def test_ctrl_c_at_any_time(objects, quick):
-    model, optimizer, scheduler, loader = objects
+def test_ctrl_c_at_any_time(quick):
+    # Not `objects`: what comes while a finaliser runs is lost, and may leave its folder.
+    model, optimizer, scheduler, loader = trained()
     before = digest(model, optimizer, [scheduler], loader)
+    came = 0
     for seconds in (0.001, 0.03, 0.1, 0.25):
         timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT))
-        with pytest.raises(KeyboardInterrupt):
+        try:
             try:
                 timer.start()
                 lrtool.range_test(model, loader, optimizer=optimizer, loss=LOSS, **{**quick, "steps": 5000, "end": 0.1})
-                signal.pause()  # it was over sooner
+                time.sleep(0.5)  # it was over sooner
             finally:
                 timer.join()
+        except KeyboardInterrupt:
+            came += 1
         assert digest(model, optimizer, [scheduler], loader) == before
+    assert came
 
 
 @pytest.mark.parametrize(
