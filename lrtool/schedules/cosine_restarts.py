@@ -13,6 +13,9 @@ from lrtool.schedules.curve import Array
 from lrtool.schedules.rules import bounds
 from lrtool.schedules.shapes import cosine
 
+#: A cycle that is so many times longer than one of an update is flat over any run; larger numbers would overflow.
+_LONGEST = 1e18
+
 
 class CosineRestarts(Schedule):
     """Half a cosine, again and again (SGDR).
@@ -59,9 +62,10 @@ class CosineRestarts(Schedule):
             most = max(math.ceil(length / self.t_0), 1)
             n = np.minimum(np.floor(d / self.t_0), min(most, self.cycles or most) - 1)
             return n, n * self.t_0, np.array(float(self.t_0))
-        most = math.ceil(math.log1p(length * (self.t_mult - 1) / self.t_0) / math.log(self.t_mult)) + 1
-        growth = np.power(self.t_mult, np.arange(float(min(most, self.cycles or most))))
-        starts: Array = self.t_0 * (growth - 1) / (self.t_mult - 1)
+        times = min(self.t_mult, _LONGEST)
+        most = math.ceil(math.log1p(length * (times - 1) / self.t_0) / math.log(times)) + 1
+        growth = np.power(times, np.arange(float(min(most, self.cycles or most))))
+        starts: Array = self.t_0 * (growth - 1) / (times - 1)
         starts = starts[: max(int(np.searchsorted(starts, length)), 1)]
         cycle = np.searchsorted(starts, d, side="right") - 1
         # Not starts[cycle], which `export` could not follow.

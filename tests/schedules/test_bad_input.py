@@ -220,3 +220,9 @@ def test_numbers_may_be_text_in_the_library_too():
     for lr, steps in (("fast", 10), ("1e400", 10), (True, 10), (0.1, "many"), (0.1, 2.5), (0.1, 10**400), (0.1, None)):
         with pytest.raises(ScheduleError, match="but got"):
             KINDS["cosine"]().bind(lr, steps)
+
+
+@pytest.mark.parametrize("t_mult", [1e17, 1e20, 1e300, 1.7e308])
+def test_cycles_that_get_longer_than_any_number_are_flat(t_mult):
+    curve = KINDS.kinds["cosine_restarts"].model_validate({"t_0": 2, "t_mult": t_mult}).bind(lr=1.0, steps=100_000)
+    assert curve([0, 1, 2, 3, 50_000, 99_999]).round(12).tolist() == [1.0, 0.5, 1.0, 1.0, 1.0, 1.0]
