@@ -75,7 +75,7 @@ def test_processes_follow_what_was_decided_once(sweep, planned, monkeypatch):  #
     jobs = []
 
     class Watched(LocalProcesses):
-        def run(self, work, given, report, lost):
+        def run(self, work, given, report, lost, rest=None):
             jobs.extend(given)
             for job in given:
                 lost(job, "not trained here")

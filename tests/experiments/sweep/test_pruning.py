@@ -153,7 +153,7 @@ def test_a_damaged_database_prunes_the_same_once_more(sweep, text):  # noqa: F81
 
 def test_a_process_that_dies_in_a_later_part_leaves_no_trial_waiting(sweep, monkeypatch):  # noqa: F811
     class Mortal(LocalProcesses):
-        def run(self, work, jobs, report, lost):
+        def run(self, work, jobs, report, lost, rest=None):
             for job in jobs:
                 if job.part is WHOLE:
                     lost(job, "its process was ended by SIGKILL")
