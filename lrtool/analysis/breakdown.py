@@ -54,7 +54,7 @@ def breakdown(seen: Levels, tail: Array, ended: bool) -> str | None:
 
     `tail`: the last losses, one by one.
     """
-    if len(seen.high) < _FEWEST or (not ended and seen.updates < _EARLIEST):
+    if len(seen.high) < _FEWEST or (not ended and seen.updates < _EARLIEST) or _well_below_start(seen, tail):
         return None
     if _jumps(seen):
         return "the loss jumps to and fro, as seen"
@@ -72,6 +72,19 @@ def breakdown(seen: Levels, tail: Array, ended: bool) -> str | None:
     if _AT_START[0] < rise.above < _AT_START[1] and rise.for_good:
         return "the loss went back to where it started and stayed there, as seen"
     return None
+
+
+def _well_below_start(seen: Levels, tail: Array) -> bool:
+    """Whether the loss is so far below its start now that nothing of the above can be: most are, and this is soon seen.
+
+    No verdict speaks of losses more than 0.2 D below the start, which are S ≥ the first level and D ≤ its highest
+    values less the lowest of all.
+    """
+    width = seen.width
+    first, last = math.ceil(10 / width) + _SMOOTH, math.ceil(max(60, 0.1 * seen.updates) / width) + _SMOOTH
+    most = float(seen.high[:first].max()) - float(seen.low.min())
+    bound = float(seen.high[0] + seen.low[0]) / 2 + _AT_START[0] * most
+    return bool(seen.high[-last:].max() < bound and tail.max() < bound)
 
 
 def _jumps(seen: Levels) -> bool:
