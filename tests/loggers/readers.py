@@ -147,7 +147,8 @@ def _offline(folder: Path) -> Read:
             case "exit":
                 found.finished = record.exit.exit_code == 0
     for image in folder.glob("files/media/images/plots/*.png"):
-        found.plots[f"plots/{image.name.split('_')[0]}"] = image.read_bytes()
+        # W&B appends a number and a digest.
+        found.plots[f"plots/{image.name.rsplit('_', 2)[0]}"] = image.read_bytes()
     config = folder / "files" / "lrtool-config.yaml"
     found.config = config.read_text(encoding="utf-8") if config.exists() else ""
     return found
