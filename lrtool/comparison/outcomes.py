@@ -19,6 +19,7 @@ from lrtool.config.override import key_path, located
 from lrtool.config.schema import Config
 from lrtool.config.sweep.expansion import expanded
 from lrtool.errors import UsageError
+from lrtool.runs.changes import flattened
 from lrtool.runs.folder import RunFolder
 from lrtool.runs.metrics import final_train_loss, read_metrics
 from lrtool.status import Status
@@ -107,7 +108,7 @@ def _run(folder: RunFolder, notes: list[str]) -> Iterator[Outcome]:
     yield Outcome(
         source=str(folder.path), seed=config["seed"], diverged=summary["status"] == Status.DIVERGED,
         values=values, curve={"step": table["step"] + 1, **curve}, seconds=summary["seconds"],
-        flat=dict(_flattened(config)), higher_is_better=_flags(summary.get("higher_is_better")),
+        flat=dict(flattened(config)), higher_is_better=_flags(summary.get("higher_is_better")),
     )  # fmt: skip
 
 
@@ -188,7 +189,7 @@ class _Settings:
         with _readable(path):
             self._config = _Editable.model_validate(self._data)
         self.seed = self._config.seed
-        self._base = dict(_flattened(self._config.model_dump(mode="json")))
+        self._base = dict(flattened(self._config.model_dump(mode="json")))
         self._sections: dict[str, dict[str, Any]] = {}
         self._combinations: dict[str, dict[str, Any]] = {}
 
@@ -218,16 +219,8 @@ class _Settings:
             changed = self._config.model_copy()
             with _readable(self._path):
                 setattr(changed, section, data[section])
-            self._sections[text] = dict(_flattened(to_jsonable_python(getattr(changed, section)), section))
+            self._sections[text] = dict(flattened(to_jsonable_python(getattr(changed, section)), section))
         return self._sections[text]
-
-
-def _flattened(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping) and value:
-        for name, inner in value.items():
-            yield from _flattened(inner, f"{key}.{name}" if key else str(name))
-    else:
-        yield key, value
 
 
 def as_text(value: Any) -> str:

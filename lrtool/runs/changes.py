@@ -17,7 +17,7 @@ def check_changes(then: Mapping[str, Any], now: Mapping[str, Any], where: str) -
 
     >>> check_changes({"train": {"duration": "5ep"}}, {"train": {"duration": "9ep"}}, "run")
     """
-    before, after = dict(_flat(then)), dict(_flat(now))
+    before, after = values_by_key(then), values_by_key(now)
     differing = [key for key in {**before, **after} if before.get(key) != after.get(key)]
     refused = [key for key in differing if not any(key == may or key.startswith(f"{may}.") for may in _MAY)]
     if refused:
@@ -30,10 +30,19 @@ def check_changes(then: Mapping[str, Any], now: Mapping[str, Any], where: str) -
         )
 
 
-def _flat(data: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """The values by their dotted keys; lists are values."""
-    if isinstance(data, Mapping):
-        for key, value in data.items():
-            yield from _flat(value, f"{path}.{key}" if path else str(key))
+def values_by_key(data: Any) -> dict[str, Any]:
+    """The values of nested data by dotted keys; mappings with nothing in them are none."""
+    return {key: value for key, value in flattened(data) if value != {}}
+
+
+def flattened(data: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested mappings as dotted keys and values; lists are values, and so are empty mappings.
+
+    >>> [*flattened({"a": {"b": 1, "c": [2]}, "d": {}})]
+    [('a.b', 1), ('a.c', [2]), ('d', {})]
+    """
+    if isinstance(data, Mapping) and data:
+        for name, inner in data.items():
+            yield from flattened(inner, f"{key}.{name}" if key else str(name))
     else:
-        yield path, data
+        yield key, data

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lrtool import __version__
@@ -11,6 +11,7 @@ from lrtool.config.schema import Config
 from lrtool.errors import UsageError
 from lrtool.experiments.resuming.data_digest import changed_data, data_digest
 from lrtool.experiments.setup import Setup
+from lrtool.runs.changes import flattened
 
 #: Keys that decide nothing of what is computed, by what they begin with.
 _FREE = ("name", "device", "logging", "range_test", "train.checkpoint_every")
@@ -33,7 +34,7 @@ def made_with(setup: Setup, free: Sequence[str] = _FREE) -> dict[str, Any]:
 
 def plain(config: Config, free: Sequence[str] = _FREE) -> dict[str, Any]:
     """A config's values by their dotted keys, without those that decide nothing of what is computed."""
-    flat = dict(_flat(config.model_dump(mode="json")))
+    flat = dict(flattened(config.model_dump(mode="json")))
     return {key: value for key, value in flat.items() if not any(f"{key}.".startswith(f"{each}.") for each in free)}
 
 
@@ -66,12 +67,3 @@ def _changed_keys(before: Mapping[str, Any], now: Mapping[str, Any], same_versio
 def _short(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
-
-
-def _flat(data: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """The values by their dotted keys; lists are values."""
-    if isinstance(data, Mapping) and data:
-        for key, value in data.items():
-            yield from _flat(value, f"{path}.{key}" if path else str(key))
-    else:
-        yield path, data

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from lrtool.analysis.search.transfer.search import DURATION, PARTS
 from lrtool.config.schema import Config
 from lrtool.errors import UsageError
 from lrtool.experiments.setup import Setup, prepare
 from lrtool.experiments.transfer.target import amount, pairs
+from lrtool.runs.changes import values_by_key
 from lrtool.tasks.base import seeded_model
 from lrtool.units import number
 
@@ -123,7 +123,7 @@ def _differences(base: Config, file: Path) -> dict[str, str]:
     from lrtool.config.load import load_config
 
     big = load_config(file)
-    one, other = _flat(base.model_dump(mode="json")), _flat(big.model_dump(mode="json"))
+    one, other = values_by_key(base.model_dump(mode="json")), values_by_key(big.model_dump(mode="json"))
     found: dict[str, str] = {}
     for key in dict.fromkeys([*one, *other]):
         if one.get(key) == other.get(key) or key.startswith(_ASIDE):
@@ -137,12 +137,3 @@ def _differences(base: Config, file: Path) -> dict[str, str]:
             )
         found[key] = str(value)
     return found
-
-
-def _flat(data: Any, path: str = "") -> dict[str, Any]:
-    if isinstance(data, Mapping):
-        found: dict[str, Any] = {}
-        for key, value in data.items():
-            found |= _flat(value, f"{path}.{key}" if path else str(key))
-        return found
-    return {path: data}
