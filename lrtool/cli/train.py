@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -30,7 +32,7 @@ from lrtool.cli.common import (
     print_json,
     say,
 )
-from lrtool.cli.parts.resuming import opened_training
+from lrtool.cli.parts.resuming import is_over, left_behind, nothing_to_do, opened_training
 from lrtool.errors import ExitCode, UsageError
 from lrtool.status import Status
 
@@ -41,9 +43,6 @@ if TYPE_CHECKING:
     from lrtool.experiments.setup import Setup
     from lrtool.experiments.train import TrainingRun
     from lrtool.runs.folder import RunFolder
-
-#: How a run ends that has nothing more to do.
-_OVER = (Status.FINISHED, Status.DIVERGED)
 
 
 def command(
@@ -102,7 +101,7 @@ def command(
             held.enter_context(folder.held())
             setup = _resumed(folder, overrides, allowed(allow_import), force)
             if setup is None:
-                raise typer.Exit(_nothing_to_do(folder, as_json))
+                raise typer.Exit(nothing_to_do(folder, as_json, partial(_ended, folder)))
         elif extend is not None or branch is not None:
             _alone(lr_from, init_from, seed, smoke, branch is not None and (config or config_option or extend))
             given = branch or needed_config(config, config_option, "train --extend")
@@ -175,8 +174,7 @@ def _refused_alone() -> list[str]:
 def _resumed(folder: RunFolder, overrides: list[str] | None, allowed: frozenset[str], force: bool) -> Setup | None:
     """The setup of the config in a run folder, None where it is over."""
     config, known = _as_started(folder, overrides, allowed, force)
-    left = _left(folder)
-    if left.get("status") in _OVER and left.get("config_hash") == config.hash():
+    if is_over(left_behind(folder), config):
         return None
 
     from lrtool.experiments.setup import prepare
@@ -201,11 +199,7 @@ def _as_started(
         check_changes(before.model_dump(mode="json"), config.model_dump(mode="json"), str(folder.path))
     known = allowed_again(config, allowed)
     # The run's own config says which LR, not why: that is in what it left behind.
-    return config.lr_said(_left(folder).get("lr_from") or "as the run was started"), known
-
-
-def _left(folder: RunFolder) -> dict[str, Any]:
-    return folder.summary() if (folder.path / "summary.json").is_file() else {}
+    return config.lr_said(left_behind(folder).get("lr_from") or "as the run was started"), known
 
 
 def _extension(
@@ -230,18 +224,13 @@ def _extension(
     return extended(setup, folder, length, force)
 
 
-def _nothing_to_do(folder: RunFolder, as_json: bool) -> ExitCode:
-    """Say that a run is over; nothing in its folder changes."""
-    summary = folder.summary()
-    if as_json:
-        print_json({**summary, "folder": str(folder.path), "nothing_to_do": True})
-    else:
-        reason = f": {summary['reason']}" if summary["reason"] else ""
-        say(
-            f"nothing to do: this run {summary['status']} after {summary['steps']} updates{reason}\n"
-            f"plots and data: {folder.path / 'curves.png'}"
-        )
-    return ExitCode.DIVERGED if summary["status"] == Status.DIVERGED else ExitCode.DONE
+def _ended(folder: RunFolder, summary: Mapping[str, Any]) -> str:
+    """How a run that is over had ended."""
+    reason = f": {summary['reason']}" if summary["reason"] else ""
+    return (
+        f"this run {summary['status']} after {summary['steps']} updates{reason}\n"
+        f"plots and data: {folder.path / 'curves.png'}"
+    )
 
 
 def _lr_line(setup: Setup) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -13,10 +13,11 @@ from lrtool.errors import ExitCode, UsageError
 from lrtool.status import Status
 
 if TYPE_CHECKING:
+    from lrtool.config.schema import Config
     from lrtool.experiments.setup import Setup
     from lrtool.runs.folder import RunFolder
 
-#: How a search ends that has nothing more to do.
+#: How a run ends that has nothing more to do.
 _OVER = (Status.FINISHED, Status.DIVERGED)
 
 
@@ -44,9 +45,8 @@ def resumed(
     opened(folder, command)
     config = load_config(folder.config, code_beside=False)
     known = allowed_again(config, allowed)
-    left = folder.summary() if (folder.path / "summary.json").is_file() else {}
-    if left.get("status") in _OVER and left.get("config_hash") == config.hash() and not force:
-        raise typer.Exit(_nothing_to_do(folder, as_json))
+    if is_over(left_behind(folder), config) and not force:
+        raise typer.Exit(nothing_to_do(folder, as_json, lambda left: f"{_found(left)}\ndata: {folder.path}"))
     return folder, prepare(config, known)
 
 
@@ -66,13 +66,28 @@ def opened_training(path: Path) -> RunFolder:
     raise UsageError(f"this is a {made_by} run; train goes on with runs of train", where=str(path), remedy=remedy)
 
 
-def _nothing_to_do(folder: RunFolder, as_json: bool) -> ExitCode:
-    """Say that a search is over; nothing in its folder changes."""
+def left_behind(folder: RunFolder) -> dict[str, Any]:
+    """The summary of a run; empty where it was killed before it wrote one."""
+    return folder.summary() if (folder.path / "summary.json").is_file() else {}
+
+
+def is_over(left: Mapping[str, Any], config: Config) -> bool:
+    """Whether a run with this summary has nothing more to do under a config."""
+    return left.get("status") in _OVER and left.get("config_hash") == config.hash()
+
+
+def nothing_to_do(folder: RunFolder, as_json: bool, said: Callable[[Mapping[str, Any]], str]) -> ExitCode:
+    """Say that a run is over, by its summary; nothing in its folder changes. Gives how it had ended."""
     summary = folder.summary()
     if as_json:
         print_json({**summary, "folder": str(folder.path), "nothing_to_do": True})
     else:
-        lr = summary.get("suggested_lr")
-        said = f"it suggests lr {lr:.3g}" if isinstance(lr, int | float) else f"it suggests no LR: {summary['reason']}"
-        say(f"nothing to do: this {summary['command']} {summary['status']}; {said}\ndata: {folder.path}")
+        say(f"nothing to do: {said(summary)}")
     return ExitCode.DIVERGED if summary["status"] == Status.DIVERGED else ExitCode.DONE
+
+
+def _found(summary: Mapping[str, Any]) -> str:
+    """What a search that is over had found."""
+    lr = summary.get("suggested_lr")
+    said = f"it suggests lr {lr:.3g}" if isinstance(lr, int | float) else f"it suggests no LR: {summary['reason']}"
+    return f"this {summary['command']} {summary['status']}; {said}"
