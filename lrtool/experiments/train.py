@@ -205,6 +205,8 @@ def _engine(
     """The engine that saves into the folder, and the recorder whose rows go before each checkpoint."""
     recorder = MetricsRecorder(writer, plan.setup.task.batches_per_epoch, plan.recipe.accumulate)
     made: dict[str, Any] = {}
+    # Once: it looks at the whole curve.
+    stable = plan.stable
 
     def keep(_: int, state: Checkpoint) -> None:
         # Rows first: a checkpoint must never be ahead of the metrics it will be continued with.
@@ -213,13 +215,13 @@ def _engine(
             made.update(made_with(plan.setup))
         state = replace(state, details={**state.details, MADE_WITH: made})
         checkpoint.save(folder.checkpoints, state, KEPT)
-        if state.step == plan.stable:
+        if state.step == stable:
             checkpoint.save(folder.checkpoints / KEPT_FOLDER, state, keep=None)
 
     return LoopEngine(
         checkpoint=keep,
         checkpoint_every=plan.checkpoint_every,
-        checkpoint_at=[plan.stable] if plan.stable is not None else [],
+        checkpoint_at=[stable] if stable is not None else [],
         save_budget=SaveBudget(_SAVING, small_file) if plan.sparing else None,
         resume={0: found.checkpoint} if found else {},
         best=lambda _, best: _save_best(folder, best),

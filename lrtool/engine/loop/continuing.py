@@ -14,7 +14,7 @@ from lrtool.tasks.base import Task
 #: What checkpoints of older versions do not say, and was so.
 _BEFORE = {"drop_last": True}
 #: Of two LRs that are computed in other ways, the same one.
-_SAME = 1e-6
+SAME_LR = 1e-6
 
 
 def identity(
@@ -69,7 +69,7 @@ def other_curve(length: int, used: Array, lr: Array) -> list[str]:
     curve that it follows from now on.
     """
     at, steps = len(used), len(lr)
-    if length == steps and np.allclose(used, lr[:at], rtol=_SAME, atol=0):
+    if length == steps and np.allclose(used, lr[:at], rtol=SAME_LR, atol=0):
         return []
     last = f"; update {at - 1} ran at {used[-1]:.4g}" if at else ""
     on = f"the curve of {steps} updates, not of {length}" if length != steps else "another curve than before"

@@ -11,6 +11,7 @@ import numpy as np
 from lrtool import units
 from lrtool.engine.loop import checkpoint
 from lrtool.engine.loop.checkpoint import Checkpoint
+from lrtool.engine.loop.continuing import SAME_LR
 from lrtool.engine.trials import Trial
 from lrtool.errors import UsageError
 from lrtool.experiments.resuming.going_on import KEPT_FOLDER, Resumed, unchanged
@@ -23,8 +24,6 @@ from lrtool.schedules.curve import Binding
 from lrtool.schedules.wsd import WSD
 from lrtool.theory.bound import last_iterate_bound
 
-#: Of two LRs that are computed in other ways, the same one.
-_SAME = 1e-6
 #: Re-warming takes this part of what follows where the schedule says none; how long it is matters little (Ibrahim et
 #: al. 2024, arXiv:2403.08763).
 _REWARM = Fraction(1, 100)
@@ -198,7 +197,7 @@ def _alike(found: Checkpoint, trial: Trial) -> bool:
     done = np.arange(found.step)
     tables = {name: curve(done) for name, curve in trial.curves.items()}
     return all(
-        name in found.trace and np.allclose(found.trace[name], table, rtol=_SAME, atol=0)
+        name in found.trace and np.allclose(found.trace[name], table, rtol=SAME_LR, atol=0)
         for name, table in tables.items()
     )
 
