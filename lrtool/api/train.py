@@ -128,7 +128,7 @@ class _Peak:
             return None
         if not 0 < lr < float("inf"):
             raise UsageError(f"an LR is a finite number above 0, but got {lr!r}", where="lr", remedy="write 0.1")
-        return cls(float(lr))
+        return cls(float(lr), "given as lr")
 
     @classmethod
     def _suggested(cls, run: Path, kind: str) -> _Peak:
