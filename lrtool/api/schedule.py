@@ -87,12 +87,6 @@ class ScheduleView(Shown):
             SchedulePlot({self.name: lr}, self.name, steps_per_epoch=self.steps_per_epoch, other=tables)
         )
 
-    def export(self, to: str = "torch") -> str:
-        """The schedule as code for another library, or as a table: torch, transformers, lightning, optax or csv."""
-        from lrtool.integrations.export import export
-
-        return export(self._spec, to, self.lr, self.steps)
-
     def explain(self) -> str:
         """All about its kind: formula, fields, when it helps and hurts, the same in other libraries."""
         from lrtool.report.schedules.text import explained

@@ -130,8 +130,7 @@ def command(
     else:
         notes = [f"note: {note}" for note in answer.said] if resume is not None else []
         said = _shorter(run, answer) if isinstance(result, Transferred) else _answer(run, result)
-        after = written or _next(given, run.folder.path, checked, answer.suggested_lr, schedule)
-        _show([said, *notes, *after])
+        _show([said, *notes, *(written or _next(given, run.folder.path, checked, answer.suggested_lr, schedule))])
     if run.status is Status.DIVERGED:
         raise typer.Exit(ExitCode.DIVERGED)
 

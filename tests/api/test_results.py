@@ -231,10 +231,8 @@ def test_importing_lrtool_imports_nothing_heavy():
         lrtool.tunes  # noqa: B018
 
 
-def test_a_schedule_is_exported_and_explained():
-    view = lrtool.schedule("cosine", warmup="10%", lr=0.4, steps=50)
-    assert view.export("csv").splitlines()[1] == "0,0.08000000000000002" and "torch" in view.export()
-    assert view.explain().startswith("cosine: ")
+def test_a_schedule_is_explained():
+    assert lrtool.schedule("cosine", warmup="10%").explain().startswith("cosine: ")
 
 
 def test_a_report_of_results_is_one_file(trained, tuned, tmp_path):

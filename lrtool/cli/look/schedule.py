@@ -158,11 +158,11 @@ def export(
     quiet: QuietOption = False,
 ) -> None:
     """Write a schedule as code for another library, or as a table: the same numbers without lrtool."""
-    from lrtool.api.schedule import ScheduleView
+    from lrtool.integrations.export import export as exported
     from lrtool.report.schedules.preview import Preview
 
     run = Preview.of(items or [], lr, steps, steps_per_epoch).only()
-    text = ScheduleView(run.spec, run.lr, run.steps).export(to)
+    text = exported(run.spec, to, run.lr, run.steps)
     if output is not None:
         from lrtool.report.schedules.preview import write_file
 
