@@ -39,8 +39,8 @@ def test_it_is_extended_and_branched_into_a_folder_of_its_own(trained):
     longer = lrtool.train(trained.folder, extend="2x", progress=False)
     assert longer.final["step"] == 24 and longer.folder is None
     assert any("goes on from update" in note for note in longer.notes)
-    decay = lrtool.train(branch=trained.folder, at=8, overrides={"schedule.decay": 6}, progress=False)
-    assert decay.final["step"] == 14
+    decay = lrtool.train(branch=trained.folder, at=9, overrides={"schedule.decay": 6}, progress=False)
+    assert decay.final["step"] == 15
 
 
 @pytest.mark.parametrize(
