@@ -37,9 +37,9 @@ class CriticalSearch:
 
     >>> search = CriticalSearch(start=0.001, base=1.0)
     >>> while (lr := search.wanted()) is not None:
-    ...     search.tell((1 - 10 * lr) ** 2)  # of a parabola of sharpness 20, critical at 2/20
+    ...     search.tell((1 - 10 * lr) ** 2)  # a parabola that is back at its start at 0.2
     >>> found = search.estimate()
-    >>> found.low <= 0.1 <= found.high < 1.2 * found.low
+    >>> found.low <= 0.2 <= found.high < 1.2 * found.low
     True
     """
 

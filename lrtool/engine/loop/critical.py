@@ -91,7 +91,8 @@ class _Searched(Training):
         for parameter in self._parameters:
             parameter.grad = None
         estimate = search.estimate()
-        return CriticalLook(self.trial.seed, self.step, estimate and estimate.value, search.passes), loss
+        critical = estimate.value if estimate is not None else None
+        return CriticalLook(self.trial.seed, self.step, critical, search.passes), loss
 
     @property
     def _rounding(self) -> float:

@@ -64,6 +64,7 @@ def _size(room: float, seeds: int) -> tuple[int, tuple[int, ...]]:
 
     Later updates tell more than further seeds.
     """
+
     def cost(number: int) -> float:
         return AT[number] + 1 + _SEARCH * (number + 1)
 
@@ -77,7 +78,9 @@ def _looked(setup: Setup, seeds: int, at: tuple[int, ...]) -> tuple[tuple[Critic
     first: list[CriticalLook] = []
     for seed in numbers:
         # The first update is as long as the LR says, and begun again later: how long it should be is not known yet.
-        first += critical_looks(setup.task, _constant(setup, setup.config.optimizer.lr, seed, 1), setup.recipe, (0,), start)
+        first += critical_looks(
+            setup.task, _constant(setup, setup.config.optimizer.lr, seed, 1), setup.recipe, (0,), start
+        )
         start = first[-1].lr
     warm, later = warm_lr(first, _WARM), at[1:]
     if warm is None or not later:

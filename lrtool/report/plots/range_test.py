@@ -63,7 +63,8 @@ class RangeTestPlot:
     `mean`, `band_low`, `band_high`: (steps,), over seeds. `validation`: (LRs, losses) per seed. `methods`:
     what other methods suggest. `source`: what the suggestion was read off; `caveats`: what to know about it.
     `left_out`: what the budget did not hold. `reason`: why there is none. `stability`: up to which LR training does not
-    blow up. `critical`: at which LR one update raises the loss. `probes`: the short trainings that the suggestion rests on.
+    blow up. `critical`: at which LR one update raises the loss. `probes`: the short trainings that the suggestion rests
+    on.
     """
 
     title: str

@@ -152,9 +152,7 @@ def test_sparse_gradients_are_followed_too() -> None:
             return self.out(self.embedding(x).mean(1))
 
     words = torch.arange(60).reshape(20, 3) % 9
-    task = Task(
-        "words", Words, TensorSource((words,), words[:, 0] // 3), None, 10, nn.functional.cross_entropy, {}
-    )
+    task = Task("words", Words, TensorSource((words,), words[:, 0] // 3), None, 10, nn.functional.cross_entropy, {})
     (found,) = critical_looks(task, constant(0.1, 1), Recipe(KINDS["sgd"](lr=0.1)), (0,))
     recipe = Recipe(KINDS["sgd"](lr=0.1))
     assert found.lr is not None
