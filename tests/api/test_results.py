@@ -89,7 +89,7 @@ def test_a_loaded_plot_says_the_same(tested, tmp_path):
 
 def test_the_table_is_a_data_frame_where_pandas_is_installed(tested, monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", SimpleNamespace(DataFrame=lambda rows: ("frame", len(rows))))
-    assert tested.table() == ("frame", 4)
+    assert tested.table() == ("frame", 5)
 
 
 @pytest.mark.usefixtures("undrawn")
