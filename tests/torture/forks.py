@@ -223,3 +223,14 @@ def without_plots() -> None:
     ):  # fmt: skip
         module.save = lambda *_: None  # type: ignore[attr-defined]
         setattr(module, draws, lambda *_: None)
+
+
+def forked_workers() -> None:
+    """Called in a child: the workers of `--executor local` are forked as well, where each would take seconds to start.
+
+    Workers that are spawned, as users have them, are killed by tests/benchmarks/sweep_faults.py.
+    """
+    from lrtool import children
+    from lrtool.executors.local import LocalProcesses, _serve
+
+    LocalProcesses._hired = lambda _, work: children.Child("fork", _serve, work)  # type: ignore[method-assign]
