@@ -1,4 +1,4 @@
-"""SIGINT, SIGTERM and SIGHUP at random moments of every command: saved, gone within 5 seconds, and nothing left running.
+"""SIGINT, SIGTERM and SIGHUP at random moments of every command: saved, gone within 5 s, and nothing left running.
 
 What was stopped is then resumed, and must equal the undisturbed. Usage: python -m tests.torture.signals [EACH [SEED]]
 """
