@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 
 from lrtool.analysis.range_test_result import LrEstimate
+from lrtool.experiments.engines import Engines
 from lrtool.experiments.prior.start import bound_lr, foretold, foretold_by, highest
+from lrtool.experiments.spread.engines import SpreadEngines
 from lrtool.experiments.sweep.variant_lrs import TunedLRs
 from lrtool.experiments.tune import run_tune
 from lrtool.runs.metrics import read_metrics
@@ -34,7 +36,7 @@ def test_another_length_is_comparable_and_another_task_is_not(configured):
 
 
 def test_nothing_bounds_a_search_without_a_critical_lr():
-    assert highest(None) is None and highest(LrEstimate(0.1, 0.05, 0.3)) == pytest.approx(0.2)
+    assert highest(None) is None and highest(LrEstimate(0.1, 0.05, 0.3)) == pytest.approx(0.4)
 
 
 def test_the_first_schedule_of_several_places_the_others(configured, silent, tmp_path):
@@ -72,3 +74,7 @@ def test_a_sweep_begins_the_next_variants_search_at_what_is_foretold(configured,
         assert lrs._searched(setup.config) == {"lr": 0.1, "reason": ""}
     ratio = bound_lr(setups["cosine"].curves(1.0, 50)["lr"]) / bound_lr(setups["constant"].curves(1.0, 50)["lr"])
     assert asked == [None, pytest.approx(0.1 * ratio, rel=0.05)]
+
+
+def test_what_trains_elsewhere_is_not_looked_at_here():
+    assert Engines.here and not SpreadEngines.here
