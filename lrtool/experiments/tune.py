@@ -24,7 +24,7 @@ from lrtool.experiments.budget import Budget
 from lrtool.experiments.engines import Engines
 from lrtool.experiments.final import final_loss
 from lrtool.experiments.observers import ObserverFactory
-from lrtool.experiments.prior.start import centre, critical_estimate, foretold, highest
+from lrtool.experiments.prior.start import bracket, centre, critical_estimate, foretold
 from lrtool.experiments.range_test.ramp import losses_of, range_test_trials
 from lrtool.experiments.resuming.searches import Begun, begin, found, told_how_to_go_on
 from lrtool.experiments.runner import TrialRunner
@@ -162,7 +162,7 @@ class _Tuner:
     def tune(self, schedules: Mapping[str, Schedule], expected: float | None = None) -> TuneResult:
         """Range test, rungs, fits; `expected`: a best LR that is foretold."""
         ramp, budget = self._range_test(), self.budget
-        middle, most = centre(ramp, self.setup.config.optimizer.lr), highest(ramp.critical)
+        middle, most = bracket(centre(ramp, self.setup.config.optimizer.lr), ramp.critical)
         searches = {name: Search(middle, most) for name in schedules}
         if expected is not None:
             for search in searches.values():

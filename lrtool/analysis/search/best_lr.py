@@ -33,7 +33,7 @@ SHORTEST, SHORTEST_SHARE = 1 / 8, 0.4
 #: Losses of shortened trainings that differ by less than this part say nothing about the LR: all may still lie
 #: on the plateau where training starts.
 _ALIKE = 0.02
-#: LRs of the first grid where the best one is foretold: by the bound it was within a factor of 2.7 (19 of 19 tasks
+#: LRs of the first grid where the best one is foretold: by the bound it was within a factor of 2.7 (21 of 21 tasks
 #: under cosine and constant schedules), and the grid moves if it is not.
 FORETOLD_LRS = 5
 #: How often a grid whose best LR is at its end may be continued beyond it.

@@ -14,8 +14,8 @@ from lrtool.experiments.setup import Setup
 from lrtool.schedules import Curve, Schedule
 from lrtool.theory.bound import last_iterate_bound
 
-#: The best peak LR was never above 1.2 times the critical one (86 cases, tests/benchmarks/critical_lr.py). The first grid
-#: is trained for an eighth of the run, for which it is about twice as large (8^0.3), and must show the loss rise beyond.
+#: The best peak LR was never above 1.2 times the critical one (86 cases, tests/benchmarks/critical_lr.py). The first
+#: grid is trained for an eighth of the run, for which it is about twice as large (8^0.3), and must show the rise
 _HIGHEST = 4.0
 #: The part of a budget that the line searches of the critical LR may take.
 _CRITICAL = 1 / 20
@@ -38,9 +38,15 @@ def critical_estimate(setup: Setup, memory: SearchMemory, runs: float) -> LrEsti
     return found.estimate if found is not None else None
 
 
-def highest(critical: LrEstimate | None) -> float | None:
-    """The LR above which no search need begin; None where nothing bounds it."""
-    return _HIGHEST * critical.value if critical is not None else None
+def bracket(middle: float, critical: LrEstimate | None) -> tuple[float, float | None]:
+    """The middle of the first grid, and the LR above which it has none (None: nothing bounds it).
+
+    Only where the middle lies above the critical LR, as the best one does not: the grid then lies around that. Where it
+    lies below, LRs far above the best are worth their trials: they show where the loss rises.
+    """
+    if critical is None or middle <= critical.value:
+        return middle, None
+    return critical.value, _HIGHEST * critical.value
 
 
 def foretold(best: float, name: str, setup: Setup, schedules: Mapping[str, Schedule]) -> dict[str, float]:

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 
 from lrtool.analysis.range_test_result import LrEstimate
+from lrtool.analysis.search.best_lr import Rung, Search
 from lrtool.experiments.engines import Engines
-from lrtool.experiments.prior.start import bound_lr, foretold, foretold_by, highest
+from lrtool.experiments.prior.start import bound_lr, bracket, foretold, foretold_by
 from lrtool.experiments.spread.engines import SpreadEngines
 from lrtool.experiments.sweep.variant_lrs import TunedLRs
-from lrtool.experiments.tune import run_tune
-from lrtool.runs.metrics import read_metrics
+from lrtool.experiments.tune import _Tuner
 from lrtool.schedules import KINDS
 
 
@@ -35,22 +35,39 @@ def test_another_length_is_comparable_and_another_task_is_not(configured):
     assert foretold_by([], long) is None
 
 
-def test_nothing_bounds_a_search_without_a_critical_lr():
-    assert highest(None) is None and highest(LrEstimate(0.1, 0.05, 0.3)) == pytest.approx(0.4)
+def test_a_first_grid_around_an_lr_above_the_critical_one_goes_there():
+    critical = LrEstimate(0.1, 0.05, 0.3)
+    assert bracket(5.0, None) == (5.0, None) and bracket(0.05, critical) == (0.05, None)
+    assert bracket(5.0, critical) == (0.1, pytest.approx(0.4))
 
 
-def test_the_first_schedule_of_several_places_the_others(configured, silent, tmp_path):
-    run, result = run_tune(
-        configured(train__duration="10ep"), tmp_path, silent, budget=30, schedules=("constant", "cosine")
-    )
-    table = read_metrics(run.folder.path / "metrics.csv")
-    first = [trial for trial in np.unique(table["trial"]) if (table["trial"] == trial).sum() == 10]
-    tried = {float(table["lr"][table["trial"] == trial].max()) for trial in first}
-    # The first has up to 9 LRs of a tenth of the run; the others 5 each, and more only beyond an end.
-    assert len(tried) < 2 * 9
-    assert {each.name for each in result.ranking} == {"constant", "cosine"}
-    assert all(each.response.lr is not None for each in result.ranking)
-    assert run.folder.summary()["critical_lr"] is not None
+def test_the_first_schedule_of_several_places_the_others(configured):
+    tuner, rung = object.__new__(_Tuner), Rung(1 / 8, 9, 2, 2.0)
+    tuner.setup = setup = configured(train__duration=400)
+    schedules = {kind: KINDS[kind]() for kind in ("constant", "cosine")}
+    searches = {name: Search(0.3) for name in schedules}
+    turns = tuner._turns(rung, schedules, searches)
+    assert next(turns) == {"constant": searches["constant"]}
+    for lr in searches["constant"].grid(rung):
+        for seed in (0, 1):
+            searches["constant"].tell(lr, seed, 1 + 0.3 * np.log(lr / 0.05) ** 2 + 0.001 * seed)
+    assert next(turns) == {"cosine": searches["cosine"]}
+    grid, expected = searches["cosine"].grid(rung), foretold(0.05, "constant", setup, schedules)["cosine"]
+    assert len(grid) == 5 and grid[2] == pytest.approx(expected, rel=0.2)
+    assert list(tuner._turns(rung, schedules, searches)) == [searches], "later all go on together"
+
+
+def test_where_the_first_schedule_shows_nothing_the_others_are_searched_as_widely(configured):
+    tuner, rung = object.__new__(_Tuner), Rung(1 / 8, 9, 2, 2.0)
+    tuner.setup = configured(train__duration=400)
+    schedules = {kind: KINDS[kind]() for kind in ("constant", "cosine")}
+    searches = {name: Search(0.3) for name in schedules}
+    turns = tuner._turns(rung, schedules, searches)
+    next(turns)
+    for lr in searches["constant"].grid(rung):
+        searches["constant"].tell(lr, 0, float("nan"))
+    next(turns)
+    assert len(searches["cosine"].grid(rung)) == 9
 
 
 def test_a_sweep_begins_the_next_variants_search_at_what_is_foretold(configured, monkeypatch, tmp_path):
