@@ -10,6 +10,7 @@ from typing import Any
 from lrtool.analysis.search.transfer.extrapolate import Transferred, extrapolate
 from lrtool.analysis.search.transfer.points import Points
 from lrtool.analysis.search.transfer.search import DURATION, LRS, Design, TransferSearch, Values, plan, usual
+from lrtool.config.schema import Config
 from lrtool.engine.cost.amount import Amount
 from lrtool.errors import UsageError
 from lrtool.experiments.budget import Budget, Usual
@@ -115,7 +116,7 @@ def transferred(
 
 def holds_shorter(updates: int, runs: float) -> bool:
     """Whether so many runs of so many updates hold enough shorter ones to learn from."""
-    return plan({}, updates, runs, lambda values: values[DURATION] / updates) is not None
+    return plan({}, updates, runs, lambda values: values[DURATION] / updates, {DURATION: updates}) is not None
 
 
 class _Trainer:
@@ -146,17 +147,23 @@ class _Trainer:
         if bar is not None:
             bar.note(self.announcement())
             bar.expect(self._updates(design))
-        search = TransferSearch(design, whole.config.optimizer.lr)
+        search = TransferSearch(design, whole.config.optimizer.lr, adaptive(whole.config))
         seeds = [whole.config.seed + number for number in range(design.seeds)]
-        self._train(search, design.cells[0], search.wide(), seeds[:1])
-        for cell in design.cells:
-            wanted = search.grid(cell)
-            while wanted:
-                self._train(search, cell, wanted, seeds)
-                wanted = search.beyond(cell) if self.work < self.budget.limit else []
+        for cell, lrs, count in search.requests(lambda: self.work < self.budget.limit):
+            self._train(search, cell, lrs, seeds[:count])
         if bar is not None:
             bar.finished()
-        return _extrapolated(search.points(), asked)
+        return _extrapolated(search.points(), asked, self._passes(design))
+
+    def _passes(self, design: Design) -> tuple[float, float]:
+        """How often the data are passed over: at most by a measured run, and by the target."""
+
+        def of(setup: Setup, updates: int) -> float:
+            samples = updates * setup.task.batch_size * setup.recipe.accumulate
+            return samples / len(setup.task.train)
+
+        whole = self.asked.whole
+        return max(of(self._setups[cell[1:]], design.steps(cell)) for cell in design.cells), of(whole, whole.steps)
 
     def announcement(self) -> str:
         """What it will cost, before it starts."""
@@ -210,9 +217,8 @@ class _Trainer:
 
     def _plan(self, levels: Mapping[str, Sequence[float]], limit: float) -> Design | None:
         updates = self.asked.whole.steps
-        return plan(
-            levels, updates, limit, lambda values: self._cost(levels, values, updates), DURATION in self.asked.target
-        )
+        return plan(levels, updates, limit, lambda values: self._cost(levels, values, updates), _goal(self.asked),
+                    DURATION in self.asked.target)  # fmt: skip
 
     def _cost(self, levels: Mapping[str, Sequence[float]], values: Mapping[str, float], updates: int) -> float:
         return values[DURATION] / updates * self._weights[tuple(values[name] for name in levels)]
@@ -260,10 +266,20 @@ class _Trainer:
         return runner
 
 
-def _extrapolated(points: Points, asked: TransferRequest) -> Transferred:
+def _extrapolated(points: Points, asked: TransferRequest, passes: tuple[float, float]) -> Transferred:
+    target = _goal(asked)
+    return extrapolate(points, target, usual(points.keys, adaptive(asked.whole.config)), passes)
+
+
+def _goal(asked: TransferRequest) -> dict[str, float]:
+    """The target's values of all keys."""
     target = {DURATION: float(asked.whole.steps)}
-    target |= {key: amount(key, text) for key, text in asked.target.items() if key != DURATION}
-    return extrapolate(points, target, usual(points.keys))
+    return target | {key: amount(key, text) for key, text in asked.target.items() if key != DURATION}
+
+
+def adaptive(config: Config) -> bool:
+    """Whether the optimizer divides by the size of the gradient: all but SGD do, in some way."""
+    return getattr(config.optimizer, "kind", "") != "sgd"
 
 
 def _label(design: Design, cell: Values) -> str:

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from support import transfer_tasks
+from support.transfer_tasks import TARGETS, TASKS, config, value
 
 from lrtool.engine.vector.engine import VectorEngine
 from lrtool.experiments.final import final_loss
 from lrtool.experiments.setup import prepare
-from tests.benchmarks.support import transfer_tasks
-from tests.benchmarks.support.transfer_tasks import TASKS, TARGETS, config, value
 
 Array = NDArray[np.float64]
 #: (updates, batch size, width or 0)
@@ -109,7 +109,7 @@ def settings(cell: Values) -> dict[str, float]:
 def _small(name: str) -> Iterator[Values]:
     """The cells that a transfer may train: lengths, crossed with batch sizes or with widths."""
     own = base(name)
-    for _, (key, _) in transfer_tasks.targets(name).items():
+    for key, _ in transfer_tasks.targets(name).values():
         place = [each for each, _ in TARGETS.values()].index(key)
         for size in SIZES if place else (1,):
             for length in (*LENGTHS, *((_LONGER,) if size == 1 else ())):
@@ -131,7 +131,7 @@ def _measure(found: Truth) -> None:
         if cell not in found.cells:
             found.cells[cell] = Grid(lrs, _trained(name, cell, lrs, SEEDS))
     found.save()
-    for _, (key, _) in transfer_tasks.targets(name).items():
+    for key, _ in transfer_tasks.targets(name).values():
         cell = target(name, key)
         if cell not in found.cells:
             first = np.nan_to_num(_trained(name, cell, lrs, 1)[:, 0], nan=np.inf)

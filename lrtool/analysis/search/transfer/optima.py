@@ -235,7 +235,7 @@ def _shaped(shape: Shape, cells: Sequence[Cell], x: Array, weights: Sequence[Arr
 
 
 def _noise(fits: Sequence[_Fit], shape: Shape) -> Array:
-    """The standard deviation of a loss about the shape, in each cell (cells,): that of all, and what it shows itself."""
+    """The standard deviation of a loss about the shape (cells,): that of all cells, and what each shows itself."""
     squares, used = np.array([[fit.squares, float((fit.weights > 0).sum())] for fit in fits]).T
     spare = max(0.0, float(used.sum()) - 2 * len(fits) - 2 - len(shape.moves))
     common = (squares.sum() + _FURTHER * (_NOISE * _depth([fit.y[fit.weights > 0] for fit in fits])) ** 2) / (

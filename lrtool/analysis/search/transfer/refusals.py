@@ -98,23 +98,36 @@ def of_law(law: FittedLaw, tests: Sequence[SelfTest], beyond: Sequence[str]) -> 
 
 
 def of_width(
-    law: FittedLaw, logs: Array, reach: Mapping[str, float], target: Mapping[str, float], widest: float
+    half: float,
+    risk: float | None,
+    reach: Mapping[str, float],
+    target: Mapping[str, float],
+    passes: tuple[float, float] | None,
 ) -> str:
-    """Whether the interval is too wide to be of use."""
-    _, half = law.predict(logs)
-    if half <= math.log(widest):
-        return ""
-    said = "; ".join(
-        f"{key} = {value:.4g} is as far as one may go (asked for: {target[key]:g})" for key, value in reach.items()
-    )
+    """That the interval is too wide to be of use: its half width, what it costs, how far one may go instead.
+
+    `passes` over the data, at most measured and at the target, where the target has more.
+    """
+    said = [
+        f"{key} = {value:.4g} is about as far as one may go (asked for: {target[key]:g})"
+        for key, value in reach.items()
+        if not math.isclose(value, target[key], rel_tol=0.01)
+    ]
+    if passes is not None:
+        said.insert(
+            0,
+            f"the target passes over its data {passes[1]:.3g} times, what was measured at most {passes[0]:.2g} times,"
+            " and shows no overfitting like it",
+        )
+    costs = "" if risk is None else f", which is expected to cost {risk:.0%} of the loss"
     return (
-        f"the interval at the target is too wide to be of use, a factor of {_short(half)} either way;"
-        f" {said or 'measure more cells, or more seeds'}"
+        f"the interval at the target is too wide to be of use, a factor of {_short(half)} either way{costs};"
+        f" {'; '.join(said) or 'measure more cells, or more seeds'}"
     )
 
 
 def _short(half: float) -> str:
-    return f"{math.exp(half):.2g}" if half < 20 else "more than a million"
+    return f"{math.exp(half):.2g}" if half < 14 else "more than a million"
 
 
 def _times(off: float) -> str:
