@@ -13,7 +13,7 @@ from lrtool.analysis.search.transfer.search import DURATION, LRS, Design, Transf
 from lrtool.config.schema import Config
 from lrtool.engine.cost.amount import Amount
 from lrtool.errors import UsageError
-from lrtool.experiments.budget import Budget, Usual
+from lrtool.experiments.budget import DEFAULT_RUNS, Budget, Usual
 from lrtool.experiments.engines import Engines
 from lrtool.experiments.final import final_loss
 from lrtool.experiments.observers import ObserverFactory
@@ -174,8 +174,14 @@ class _Trainer:
             f"cost: about {design.cost:.2g} of the target's {design.updates:,} updates, in {takes.written}"
             f" ({takes.low / one:.2g} to {takes.high / one:.2g} of its time): {len(design.cells)} cells of"
             f" {lengths[0]:,} to {lengths[-1]:,} updates, {LRS} LRs or more, {design.seeds}"
-            f" seed{'s' * (design.seeds != 1)}"
+            f" seed{'s' * (design.seeds != 1)}{self._cheaper()}"
         )
+
+    def _cheaper(self) -> str:
+        """That a target so small is better tuned itself, where this costs as much."""
+        if self.design.cost < DEFAULT_RUNS:
+            return ""
+        return f"; the target is small: `lrtool tune` finds its LR in about {DEFAULT_RUNS:g} runs of it, without a law"
 
     def cost(self) -> dict[str, Any]:
         """What it took, in parts of the target run."""
@@ -239,6 +245,8 @@ class _Trainer:
         least = next((runs for k in range(1, 400) if self._plan(levels, runs := 0.01 * 1.1**k) is not None), None)
         steps = self.asked.whole.steps
         remedy = f"write at least --budget {least:.2g}x" if least is not None else "choose a longer target, or use tune"
+        if least is not None and least >= 1:
+            remedy += f", or use tune: about {DEFAULT_RUNS:g} runs find the LR of a target as small as this"
         return UsageError(
             f"{self.budget.runs:.3g} of a target run of {steps:,} updates holds no runs to learn from",
             where="--budget" if least is not None else "--to",

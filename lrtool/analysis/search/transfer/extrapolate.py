@@ -101,15 +101,16 @@ def extrapolate(
     tests = tuple(self_test(moving.keys, key, optima, target[key], expected) for key in found.beyond)
     found = _with(found, law=law, tests=tests)
     logs = np.log([target[key] for key in moving.keys])
-    found = _with(found, reach={key: _reach(law, moving, target, key) for key in found.beyond})
+    found = _with(found, reach={key: _reach(law, optima, moving, target, key) for key in found.beyond})
     reason = refusals.of_law(law, tests, found.beyond)
     if reason:
         return _refused(found, reason)
     middle, half = law.predict(logs)
     half = math.hypot(half, 1.96 * _REPEATED * repeated(passes))
     risk = _risk(optima, logs, half) if points.scale.logarithmic else None
-    if (half > math.log(WIDEST) and (risk is None or risk > _CHEAP)) or (risk is not None and risk > _COSTLY):
-        return _refused(found, refusals.of_width(half, risk, found.reach, target, passes if repeated(passes) else None))
+    if not _useful(half, risk):
+        short = {key: value for key, value in found.reach.items() if _short(moving, key, value, target[key])}
+        return _refused(found, refusals.of_width(half, risk, short, target, passes if repeated(passes) else None))
     return _answered(found, middle, half, logs)
 
 
@@ -126,7 +127,7 @@ def _answered(found: Transferred, middle: float, half: float, logs: Array) -> Tr
     below, above = (
         float(grid[np.flatnonzero(optima.shape.above(side * grid, curvature) <= optima.noise)[-1]]) for side in (-1, 1)
     )
-    risk = _risk(optima, logs, half)
+    risk = _risk(optima, logs, half) if found.points.scale.logarithmic else None
     worst = float(optima.shape.above(np.array([-2 * half, 2 * half]), curvature).max())
     return _with(
         found,
@@ -134,9 +135,21 @@ def _answered(found: Transferred, middle: float, half: float, logs: Array) -> Tr
         interval=(math.exp(middle - half), math.exp(middle + half)),
         alike=(math.exp(middle - half - below), math.exp(middle + half + above)),
         excess=math.expm1(worst) if found.points.scale.logarithmic and worst < _MOST else None,
-        risk=risk if found.points.scale.logarithmic else None,
+        risk=risk,
         loss=expected_loss(found.points, optima, logs),
     )
+
+
+def _short(points: Points, key: str, value: float, target: float) -> bool:
+    """Whether a value beyond the measured range falls short of the target."""
+    return value < 0.99 * target if target > points.of(key)[-1] else value > 1.01 * target
+
+
+def _useful(half: float, risk: float | None) -> bool:
+    """Whether an interval is narrow enough, or costs so little that it need not be."""
+    if risk is None:
+        return half <= math.log(WIDEST)
+    return risk <= _CHEAP or (half <= math.log(WIDEST) and risk <= _COSTLY)
 
 
 def _risk(optima: Optima, logs: Array, half: float) -> float:
@@ -158,7 +171,7 @@ def _beyond(points: Points, target: Mapping[str, float]) -> tuple[str, ...]:
     return tuple(key for key, (low, high) in ends.items() if not low * (1 - 1e-6) <= target[key] <= high * (1 + 1e-6))
 
 
-def _reach(law: FittedLaw, points: Points, target: Mapping[str, float], key: str) -> float:
+def _reach(law: FittedLaw, optima: Optima, points: Points, target: Mapping[str, float], key: str) -> float:
     """The value of a key, on the target's side, up to which the interval stays useful; other keys as measured.
 
     Where the target has other keys beyond their range, they are at its end.
@@ -170,7 +183,8 @@ def _reach(law: FittedLaw, points: Points, target: Mapping[str, float], key: str
     best = float(end)
     for factor in np.geomspace(1, _FURTHEST, 200):
         logs[cell] = math.log(end * factor if up else end / factor)
-        if law.predict(logs)[1] > math.log(WIDEST):
+        half = law.predict(logs)[1]
+        if not _useful(half, _risk(optima, logs, half) if points.scale.logarithmic else None):
             break
         best = math.exp(logs[cell])
     return best
