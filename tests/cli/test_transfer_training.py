@@ -43,6 +43,7 @@ def test_several_keys_and_a_second_config(cli, config, tmp_path):
     [
         (["optimizer.lr=1"], ["looked for"]),
         (["data.val_fraction=0.5"], ["data mean"]),
+        (["optimizer.momentum=0.99"], ["part between 0 and 1"]),
         (["schedule.kind=cosine"], ["how large"]),
         (["model.kind=cnn"], ["'cnn'", "numbers"]),
         (["model.depth=4"], ["model.depth"]),

@@ -49,7 +49,9 @@ class TransferRequest:
     def of(cls, texts: Sequence[str], configs: keys.Configs, allow_import: Collection[str] = ()) -> TransferRequest:
         """Read the target and build it; raises UsageError and ConfigError where it cannot be."""
         target = keys.targets(texts, configs)
-        whole = keys.built(configs(keys.settings(target, {})), allow_import)
+        config = configs(keys.settings(target, {}))
+        keys.check_parts(target, config)
+        whole = keys.built(config, allow_import)
         return cls(whole, target, configs, allow_import)
 
     @classmethod

@@ -102,7 +102,7 @@ def extrapolate(
     found = _with(found, law=law, tests=tests)
     logs = np.log([target[key] for key in moving.keys])
     found = _with(found, reach={key: _reach(law, optima, moving, target, key) for key in found.beyond})
-    reason = refusals.of_law(law, tests, found.beyond)
+    reason = refusals.of_law(law, optima, tests, found.beyond)
     if reason:
         return _refused(found, reason)
     middle, half = law.predict(logs)

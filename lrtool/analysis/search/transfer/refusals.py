@@ -21,6 +21,8 @@ _FEWEST = 3
 _OWN = 0.02
 #: Parts of all cells, and of those of the largest scale, whose best LR may lie at an end of those that were tried.
 _AT_EDGE, _LARGEST_AT_EDGE = 1 / 3, 1 / 2
+#: Best LRs further off a law than this (in log LR), and so many times further than they are known, follow none.
+_OFF, _TIMES = 0.25, 3.0
 #: The factor within which most cells must know their best LR.
 _KNOWN = 3.0
 
@@ -79,7 +81,7 @@ def of_optima(points: Points, cells: Sequence[Cell], optima: Optima, beyond: Seq
     return ""
 
 
-def of_law(law: FittedLaw, tests: Sequence[SelfTest], beyond: Sequence[str]) -> str:
+def of_law(law: FittedLaw, optima: Optima, tests: Sequence[SelfTest], beyond: Sequence[str]) -> str:
     """What the law shows, and its test on the largest scale."""
     if law.law.curved_in is not None and law.law.keys[law.law.curved_in] in beyond:
         key = law.law.keys[law.law.curved_in]
@@ -94,6 +96,12 @@ def of_law(law: FittedLaw, tests: Sequence[SelfTest], beyond: Sequence[str]) -> 
                 f" predicted {_times(test.off)} what was measured there, outside its interval;"
                 f" {_up_to(law, test.key)}"
             )
+    known = float(np.median(optima.error))
+    if beyond and law.scatter > max(_OFF, _TIMES * known):
+        return (
+            f"the best LRs follow no law: they lie {np.expm1(law.scatter):.0%} off the one that fits best, but are"
+            f" known within {np.expm1(known):.0%}; {_up_to(law, beyond[0])}"
+        )
     return ""
 
 
