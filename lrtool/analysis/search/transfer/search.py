@@ -27,7 +27,7 @@ _SHORTEST = 20
 _SEEDS = (3, 2, 1)
 #: LRs of the first cell, the least costly one, this factor apart; then of every cell around where its best is expected.
 _FIRST_LRS, _FIRST_RATIO = 9, 4.0
-LRS, _RATIO = 5, 2.0
+LRS, _RATIO = 4, 2.0
 #: How often the LRs of a cell may be continued beyond an end, by two LRs each time.
 _MOVES = 4
 #: What continuing is expected to add to the cost.
