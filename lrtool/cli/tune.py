@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypedDict
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -33,17 +33,18 @@ from lrtool.cli.common import (
     engine_line,
     load,
     needed_config,
-    needs_resume,
+    one_config,
     print_json,
     say,
 )
 from lrtool.cli.parts.advice import Given
-from lrtool.cli.parts.resuming import resumed
+from lrtool.cli.parts.resuming import found, nothing_to_do
 from lrtool.errors import ExitCode, UsageError
 from lrtool.status import Status
 
 if TYPE_CHECKING:
-    from lrtool.api.results.base import Result
+    from lrtool.api.results.transfer import TransferAnswer
+    from lrtool.api.results.tune import TuneAnswer
     from lrtool.config.schema import Config
     from lrtool.experiments.session import Session
     from lrtool.experiments.tune_result import TuneResult
@@ -91,50 +92,62 @@ def command(
     executors.check(executor, "--executor")
     _target(write)
 
-    from lrtool.analysis.search.transfer.extrapolate import Transferred
-    from lrtool.api.tune import resumed_tune, tune
-    from lrtool.config.started import remember
+    from lrtool.api.tune import tune
 
-    if resume is not None:
-        new = (config, config_option, budget, schedules, methods, overrides, seed is not None, engine != "auto")
-        asked = (*new, executor != executors.AUTO)
-        folder, setup = resumed(resume, "tune", asked, allowed(allow_import), force, as_json)
-        path, checked = folder.config, setup.config
-        answer = resumed_tune(setup, folder, not (quiet or as_json), force)
-    else:
-        needs_resume(force)
-        path = needed_config(config, config_option, "tune")
-        runs, kinds = budget_runs(budget), _kinds(schedules)
-        places = _Places(executor=executor, workers=workers, ray_address=ray_address, slurm_cluster=slurm_cluster)
-        checked = load(path, overrides, seed, methods)
-        remember(checked, allowed(allow_import))
-        answer = tune(
-            checked, schedules=kinds, budget=runs, allow_import=allowed(allow_import), engine=engine, **places,
-            progress=not (quiet or as_json), output=output,
-        )  # fmt: skip
-    run, result = answer.made()
-    given = Given(path, overrides, seed, allow_import, output)
-    schedule = checked.schedule if isinstance(result, Transferred) else result.best.schedule
-    written = _written(write, given, checked, answer.suggested_lr, schedule)
+    going_on = resume is not None
+    path = one_config(config, config_option) if going_on else needed_config(config, config_option, "tune")
+    kinds, runs = _kinds(schedules), budget_runs(budget)
+    # What is written at the end is this config, whatever becomes of its file while trials are trained.
+    checked = None if going_on else load(path, overrides, seed, methods)
+    answer = tune(
+        checked or path,
+        schedules=kinds,
+        budget=runs,
+        seed=seed if going_on else None,
+        overrides=overrides or () if going_on else (),
+        allow_import=allowed(allow_import),
+        engine=engine,
+        executor=executor,
+        workers=workers,
+        ray_address=ray_address,
+        slurm_cluster=slurm_cluster,
+        progress=not (quiet or as_json),
+        output=None if going_on else output,
+        resume=resume,
+        force=force,
+    )
+    if answer.nothing_to_do:
+        raise typer.Exit(nothing_to_do(answer, as_json, lambda left: f"{found(left)}\ndata: {answer.folder}"))
+    run, _ = answer.made()
+    if checked is None:
+        path, checked = run.folder.config, load(run.folder.config, None, None)
+    after = _after(answer, Given(path, overrides, seed, allow_import, output), checked, write)
     add_run(checked.name, run.folder.path, run.summary())
     if as_json:
         print_json({**run.summary(), "folder": str(run.folder.path)})
     else:
-        notes = [f"note: {note}" for note in answer.said] if resume is not None else []
-        said = _shorter(run, answer) if isinstance(result, Transferred) else _answer(run, result)
-        after = written or _next(given, run.folder.path, checked, answer.suggested_lr, schedule)
-        _show([said, *notes, *after])
+        _show([*_found(answer), *after])
     if run.status is Status.DIVERGED:
         raise typer.Exit(ExitCode.DIVERGED)
 
 
-class _Places(TypedDict):
-    """Who trains the trials, and where."""
+def _after(answer: TuneAnswer | TransferAnswer, given: Given, checked: Config, write: Path | None) -> list[str]:
+    """Write the config that was asked for, and say how to go on."""
+    from lrtool.experiments.tune_result import TuneResult
 
-    executor: str
-    workers: int | None
-    ray_address: str | None
-    slurm_cluster: str
+    run, result = answer.made()
+    schedule = result.best.schedule if isinstance(result, TuneResult) else checked.schedule
+    written = _written(write, given, checked, answer.suggested_lr, schedule)
+    return written or _next(given, run.folder.path, checked, answer.suggested_lr, schedule)
+
+
+def _found(answer: TuneAnswer | TransferAnswer) -> Iterator[str]:
+    """The result, and of a tune that went on what is to be said of that."""
+    from lrtool.experiments.tune_result import TuneResult
+
+    run, result = answer.made()
+    yield _answer(run, result) if isinstance(result, TuneResult) else _shorter(run, answer)
+    yield from (f"note: {note}" for note in answer.said)
 
 
 def _show(parts: Iterable[str]) -> None:
@@ -194,7 +207,7 @@ def _next(given: Given, run: Path, checked: Config, lr: float | None, schedule: 
     return [given.training(run, [f"schedule={inline(in_short(schedule))}"] if other else [])]
 
 
-def _shorter(run: Session, answer: Result) -> str:
+def _shorter(run: Session, answer: TuneAnswer | TransferAnswer) -> str:
     """The result of shorter runs in a few lines."""
     lines = [
         "the budget holds no comparison at full length: shorter runs, and a law through their best LRs",
