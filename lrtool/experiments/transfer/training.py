@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lrtool.analysis.search.transfer.extrapolate import Transferred, extrapolate
 from lrtool.analysis.search.transfer.points import Points
 from lrtool.analysis.search.transfer.search import DURATION, LRS, Design, TransferSearch, Values, plan, usual
-from lrtool.config.schema import Config
 from lrtool.engine.cost.amount import Amount
 from lrtool.errors import UsageError
 from lrtool.experiments.budget import DEFAULT_RUNS, Budget, Usual
@@ -21,8 +19,8 @@ from lrtool.experiments.runner import TrialRunner
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.setup import Setup
 from lrtool.experiments.transfer import keys
+from lrtool.experiments.transfer.request import TransferRequest
 from lrtool.experiments.transfer.summary import summarise
-from lrtool.experiments.transfer.target import amount
 from lrtool.loggers import Logger, wanted
 from lrtool.report.plots.style import number, save
 from lrtool.report.terminal.progress import ProgressObservers
@@ -34,37 +32,6 @@ from lrtool.status import Status
 
 #: Cost at most where the user says nothing: a quarter of the target run, or about 20 seconds if that is more.
 TRANSFER = Usual(0.25, 20.0)
-
-
-@dataclass(frozen=True)
-class TransferRequest:
-    """A transfer that is asked for: the target, built, and what makes the smaller runs."""
-
-    whole: Setup
-    target: Mapping[str, str]
-    configs: keys.Configs
-    allow_import: Collection[str] = ()
-
-    @classmethod
-    def of(cls, texts: Sequence[str], configs: keys.Configs, allow_import: Collection[str] = ()) -> TransferRequest:
-        """Read the target and build it; raises UsageError and ConfigError where it cannot be."""
-        target = keys.targets(texts, configs)
-        config = configs(keys.settings(target, {}))
-        keys.check_parts(target, config)
-        whole = keys.built(config, allow_import)
-        return cls(whole, target, configs, allow_import)
-
-    @classmethod
-    def of_length(cls, whole: Setup) -> TransferRequest:
-        """A training as it is, its LR to be found by shorter ones."""
-        return cls(whole, {DURATION: str(whole.config.train.duration.written())}, lambda _: whole.config)
-
-    def setup(self, values: Mapping[str, float]) -> Setup:
-        """The target with smaller values of keys, at the target's length."""
-        smaller = {key: value for key, value in values.items() if key != DURATION}
-        if not smaller:
-            return self.whole
-        return keys.built(self.configs(keys.settings(self.target, smaller)), self.allow_import)
 
 
 def run_transfer(
@@ -116,6 +83,18 @@ def transferred(
     return found
 
 
+def transferred_length(
+    whole: Setup,
+    run: Session,
+    writer: MetricsWriter,
+    watch: ObserverFactory,
+    budget: float | None,
+    engines: Engines,
+) -> Transferred:
+    """A training as it is, its LR found by shorter ones, inside a command that has begun."""
+    return transferred(TransferRequest.of_length(whole), run, writer, watch, budget, engines)
+
+
 def holds_shorter(updates: int, runs: float) -> bool:
     """Whether so many runs of so many updates hold enough shorter ones to learn from."""
     return plan({}, updates, runs, lambda values: values[DURATION] / updates, {DURATION: updates}) is not None
@@ -149,7 +128,7 @@ class _Trainer:
         if bar is not None:
             bar.note(self.announcement())
             bar.expect(self._updates(design))
-        search = TransferSearch(design, whole.config.optimizer.lr, adaptive(whole.config))
+        search = TransferSearch(design, whole.config.optimizer.lr, asked.adaptive)
         seeds = [whole.config.seed + number for number in range(design.seeds)]
         for cell, lrs, count in search.requests(lambda: self.work < self.budget.limit):
             self._train(search, cell, lrs, seeds[:count])
@@ -225,7 +204,7 @@ class _Trainer:
 
     def _plan(self, levels: Mapping[str, Sequence[float]], limit: float) -> Design | None:
         updates = self.asked.whole.steps
-        return plan(levels, updates, limit, lambda values: self._cost(levels, values, updates), _goal(self.asked),
+        return plan(levels, updates, limit, lambda values: self._cost(levels, values, updates), self.asked.goal,
                     DURATION in self.asked.target)  # fmt: skip
 
     def _cost(self, levels: Mapping[str, Sequence[float]], values: Mapping[str, float], updates: int) -> float:
@@ -277,19 +256,8 @@ class _Trainer:
 
 
 def _extrapolated(points: Points, asked: TransferRequest, passes: tuple[float, float]) -> Transferred:
-    target = _goal(asked)
-    return extrapolate(points, target, usual(points.keys, adaptive(asked.whole.config)), passes)
-
-
-def _goal(asked: TransferRequest) -> dict[str, float]:
-    """The target's values of all keys."""
-    target = {DURATION: float(asked.whole.steps)}
-    return target | {key: amount(key, text) for key, text in asked.target.items() if key != DURATION}
-
-
-def adaptive(config: Config) -> bool:
-    """Whether the optimizer divides by the size of the gradient: all but SGD do, in some way."""
-    return getattr(config.optimizer, "kind", "") != "sgd"
+    target = asked.goal
+    return extrapolate(points, target, usual(points.keys, asked.adaptive), passes)
 
 
 def _label(design: Design, cell: Values) -> str:
