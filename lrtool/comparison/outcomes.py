@@ -116,6 +116,7 @@ def _sweep(folder: RunFolder, notes: list[str]) -> Iterator[Outcome]:
     """The outcomes of a sweep's trials; those that failed or were pruned are left out and counted in `notes`."""
     from lrtool.runs.sweep.store import HIGHER_IS_BETTER, read_fact, read_trials
 
+    folder.verify("config.yaml")
     trials, higher = read_trials(folder.path), _flags(read_fact(folder.path, HIGHER_IS_BETTER))
     flat = _Settings(folder.config)
     left_out: dict[str, int] = {}

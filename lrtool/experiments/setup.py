@@ -145,16 +145,26 @@ def check_room(updates: int, where: str) -> None:
 
 
 def _weights(path: Path) -> Path:
-    """The file of weights that a path means: itself, or of a run the best, else those of its newest checkpoint."""
+    """The file of weights that a path means: itself, or of a run the best, else those of its newest checkpoint.
+
+    Raises UsageError where there is none, or it is not what the run wrote.
+    """
     if path.is_file() and path.name != "latest":
-        return path.resolve()
+        found = path.resolve()
+        if found.parent.name == "checkpoints":
+            RunFolder(found.parent.parent).verify(f"checkpoints/{found.name}")
+            checkpoint.check_tensors(found)
+        return found
     folder = RunFolder.open(path)
     best, newest = folder.checkpoints / "best.safetensors", checkpoint.latest(folder.checkpoints)
+    folder.verify("checkpoints/best.safetensors")
     if best.is_file():
         return best
     if newest is None:
         raise UsageError("this run has no weights", where=str(folder.path), remedy="give a run that has trained")
-    return newest.with_suffix(".safetensors")
+    tensors = newest.with_suffix(".safetensors")
+    checkpoint.check_tensors(tensors)
+    return tensors
 
 
 def _as_built(config: Config, task: Task) -> Config:

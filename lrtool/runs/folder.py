@@ -13,7 +13,7 @@ from typing import Any, Self
 from lrtool.errors import UsageError
 from lrtool.runs import atomic, links
 from lrtool.runs.lock import FolderLock
-from lrtool.runs.manifest import COVERED, check_file, manifest_of_run
+from lrtool.runs.manifest import COVERED, check_file, check_not_removed, manifest_of_run
 from lrtool.runs.manifest import FILE as MANIFEST
 from lrtool.runs.metrics import MetricsWriter
 from lrtool.runs.summary import read_summary
@@ -122,9 +122,11 @@ class RunFolder:
         atomic.write_bytes(self.path / MANIFEST, manifest)
 
     def verify(self, name: str) -> None:
-        """Raise UsageError where a file of the folder is not as its manifest says."""
+        """Raise UsageError where a file of the folder is not as its manifest says, or is missing."""
+        path = self.path / name
+        check_not_removed(path, self.path)
         with suppress(OSError):
-            check_file(self.path / name, (self.path / name).read_bytes(), self.path)
+            check_file(path, path.read_bytes(), self.path)
 
     def tidy(self) -> None:
         """Remove what a process that was killed had not finished writing."""

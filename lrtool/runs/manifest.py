@@ -52,12 +52,37 @@ def check_file(path: Path, data: bytes, below: Path | None = None) -> None:
     and of a run that was killed it names only what was complete.
     """
     folder = below or path.parent
+    known = _known(folder).get(path.relative_to(folder).as_posix())
+    if known is not None and known != hashlib.sha256(data).hexdigest():
+        raise UsageError(
+            "damaged, or changed since the run wrote it: its content is not that of the manifest",
+            where=str(path),
+            remedy=f"run again; or, if you changed it on purpose, take its line out of {FILE}",
+        )
+
+
+def check_not_removed(path: Path, below: Path | None = None) -> None:
+    """Raise UsageError where a run folder's manifest names this file and it is not there; `below` as for `check_file`.
+
+    Who finds a file missing asks this first: a run that has not ended lacks files too.
+    """
+    folder = below or path.parent
+    if path.relative_to(folder).as_posix() in _known(folder) and not path.exists():
+        raise UsageError(
+            "missing: the run wrote it, and it was removed since",
+            where=str(path),
+            remedy=f"put it back, or run again; or, if you removed it on purpose, take its line out of {FILE}",
+        )
+
+
+def _known(folder: Path) -> dict[str, str]:
+    """The digests in a run folder's manifest; none where it has none. UsageError where it is damaged."""
     manifest = folder / FILE
     # A pipe of that name would wait for its other end.
     if not manifest.is_file():
-        return
+        return {}
     try:
-        digests = digests_in(manifest.read_bytes())
+        return digests_in(manifest.read_bytes())
     except OSError as error:
         raise UsageError(f"cannot be read: {error.strerror}", where=str(manifest)) from None
     except ValueError:
@@ -66,13 +91,6 @@ def check_file(path: Path, data: bytes, below: Path | None = None) -> None:
             where=str(manifest),
             remedy=f"remove {FILE} if you know the files to be right, or run again",
         ) from None
-    known = digests.get(path.relative_to(folder).as_posix())
-    if known is not None and known != hashlib.sha256(data).hexdigest():
-        raise UsageError(
-            "damaged, or changed since the run wrote it: its content is not that of the manifest",
-            where=str(path),
-            remedy=f"run again; or, if you changed it on purpose, take its line out of {FILE}",
-        )
 
 
 def _written(digests: Mapping[str, str]) -> bytes:

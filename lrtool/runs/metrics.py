@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from lrtool.errors import UsageError
 from lrtool.runs.atomic import check_there, output_error, write_all, write_bytes
 from lrtool.runs.links import opened
-from lrtool.runs.manifest import check_file
+from lrtool.runs.manifest import check_file, check_not_removed
 
 #: The columns every file has; others stand between `train_loss` and `seconds`.
 FIRST = ("trial", "step", "epoch", "lr", "train_loss")
@@ -125,6 +125,7 @@ def read_metrics(path: Path) -> dict[str, NDArray[np.float64]]:
     try:
         data = path.read_bytes()
     except OSError as error:
+        check_not_removed(path)
         raise UsageError(
             f"cannot be read: {error.strerror}", where=str(path), remedy="give the folder of a run that has metrics"
         ) from None

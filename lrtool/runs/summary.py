@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from lrtool.errors import UsageError
 from lrtool.reading import MEBI, read_file
 from lrtool.runs.atomic import finite
-from lrtool.runs.manifest import check_file
+from lrtool.runs.manifest import check_file, check_not_removed
 from lrtool.status import Status
 
 #: Raised whenever a key changes its meaning or goes away.
@@ -103,6 +103,7 @@ def read_summary(path: Path) -> dict[str, Any]:
     try:
         data = read_file(path, _MOST_BYTES)
     except OSError:
+        check_not_removed(path)
         raise UsageError(
             "there is no summary; the run may still be going on", where=str(path), remedy="wait, or run again"
         ) from None

@@ -19,6 +19,8 @@ _LOG = logging.getLogger("lrtool")
 _PICKLED = {".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle", ".tar"}
 #: What wrappers put before every name: data parallel, torch.compile, Lightning modules.
 _PREFIXES = ("module.", "_orig_mod.", "model.", "net.")
+#: Bytes that say what tensors a file holds: some 60,000 of them.
+_MOST_OF_HEADER = 8 * 2**20
 #: Names of one sort that a message shows.
 _SHOWN = 4
 
@@ -89,17 +91,27 @@ def _read(path: Path) -> dict[str, Tensor]:
             f" '{path.stem}.safetensors')",
         )
     try:
+        _check_header(path)
         found = dict(safetensors.torch.load_file(path))
     except OSError as error:
         raise UsageError(f"cannot be read: {error.strerror or error}", where=str(path)) from None
-    except safetensors.SafetensorError as error:
+    # A type that torch has not is a KeyError there.
+    except (safetensors.SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
         raise UsageError(
-            f"this is no safetensors file: {str(error).splitlines()[0]}", where=str(path),
+            f"this is no safetensors file: {next(iter(str(error).splitlines()), error)}", where=str(path),
             remedy="give the folder of a run, or a .safetensors file",
         ) from None  # fmt: skip
     if any(name.startswith("model/") for name in found) and any(name.startswith(("rng/", "trace/")) for name in found):
         return {name.removeprefix("model/"): each for name, each in found.items() if name.startswith("model/")}
     return found
+
+
+def _check_header(path: Path) -> None:
+    """Raise ValueError where what a file says of its tensors is longer than any model needs. Raises OSError."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+    if length > _MOST_OF_HEADER:
+        raise ValueError(f"its header says that it has {length:,} bytes, and at most {_MOST_OF_HEADER:,} are read")
 
 
 def _without_prefix(given: dict[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lrtool.config.document import read_document
 from lrtool.config.settings import RangeTestSettings
+from lrtool.runs.folder import RunFolder
 from lrtool.runs.metrics import read_metrics
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def read_probes(folder: Path) -> tuple[Probe, ...]:
     from lrtool.analysis.range_test_result import Probe
 
     path = folder / "probes.csv"
+    RunFolder(folder).verify(path.name)
     if not path.is_file():
         return ()
     with path.open(encoding="utf-8", newline="") as file:
@@ -94,4 +96,5 @@ def trained(folder: Path) -> list[dict[str, Any]]:
 
 
 def _config(folder: Path) -> dict[str, Any]:
+    RunFolder(folder).verify("config.yaml")
     return read_document(folder / "config.yaml").data

@@ -11,6 +11,8 @@ from typing import Any
 from lrtool.errors import LrtoolError, UsageError
 from lrtool.report.html.record import RunRecord, TrialRecord
 from lrtool.report.html.trials import metrics_trials, sweep_trials
+from lrtool.runs.folder import RunFolder
+from lrtool.runs.manifest import check_file, check_not_removed
 from lrtool.runs.summary import SCHEMA, read_summary
 
 _STORE = "sweep.sqlite"
@@ -71,7 +73,10 @@ def read_run(folder: Path) -> RunRecord:
 def _unfinished(trials: Sequence[TrialRecord]) -> str:
     steps = sum(trial.steps for trial in trials)
     what = f"{len(trials)} trials, {steps:,} updates" if len(trials) != 1 else f"{steps:,} updates"
-    return f"the run has no summary yet: it is still going, or was stopped; shown are the {what} so far"
+    return (
+        f"the run has no summary yet: it is still going, or was stopped; shown are the {what} so far,"
+        " which are checked when it goes on"
+    )
 
 
 def _matches(pattern: str) -> Iterator[Path]:
@@ -105,7 +110,7 @@ def _summary(folder: Path, notes: list[str]) -> dict[str, Any]:
     """The summary; empty where there is none or it is damaged; UsageError where a newer lrtool wrote it."""
     path = folder / "summary.json"
     if not path.is_file():
-        return {}
+        return _missing(path, notes)
     try:
         return read_summary(path)
     except UsageError as error:
@@ -121,6 +126,7 @@ def _config(folder: Path, notes: list[str]) -> dict[str, Any]:
     from lrtool.config.document import read_document
 
     try:
+        RunFolder(folder).verify("config.yaml")
         return dict(read_document(folder / "config.yaml").data)
     except LrtoolError as error:
         notes.append(f"the config cannot be read: {error}")
@@ -130,12 +136,26 @@ def _config(folder: Path, notes: list[str]) -> dict[str, Any]:
 def _json(path: Path, notes: list[str]) -> dict[str, Any]:
     """A JSON file that holds a mapping; empty, and a note, where it does not."""
     try:
-        found = json.loads(path.read_bytes())
+        data = path.read_bytes()
+        check_file(path, data)
+        found = json.loads(data)
     except OSError:
+        return _missing(path, notes)
+    except UsageError as error:
+        notes.append(str(error))
         return {}
     except ValueError:
         found = None
     if isinstance(found, dict):
         return found
     notes.append(f"{path.name} is damaged and left out")
+    return {}
+
+
+def _missing(path: Path, notes: list[str]) -> dict[str, Any]:
+    """Nothing, and a note where the run had written this file."""
+    try:
+        check_not_removed(path)
+    except UsageError as error:
+        notes.append(str(error))
     return {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import zipfile
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,10 +12,14 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from lrtool.errors import TaskError, UsageError
+from lrtool.memory import physical_memory
+from lrtool.reading import MEBI
 from lrtool.tasks.base import Arrays, BuildContext, DataShape, Unit
 from lrtool.tasks.datasets._files import find
 from lrtool.tasks.memory import InMemory, scale_inputs, statistics
 
+#: An archive that inflates to more bytes than this, and to more than so many times its size, is taken for a trap.
+_SUSPECT, _MOST_PACKED = 256 * MEBI, 200
 #: Whole numbers of at most so many values are classes.
 _MOST_CLASSES = 1000
 
@@ -45,6 +50,9 @@ class NumpyFile(InMemory):
                 f"inputs and target have different numbers of samples: {shapes}", where=self.path,
                 remedy="the first axis of every array must be the sample",
             )  # fmt: skip
+        for part in inputs:
+            self._check_kind(part, "biuf")
+        self._check_kind(target, "biufU" if self._is_classification(target) else "biuf")
         floats = tuple(part.astype(np.float64) for part in inputs)
         shape = floats[0].shape[1:] if len(floats) == 1 else ()
         if self._is_classification(target):
@@ -81,6 +89,13 @@ class NumpyFile(InMemory):
         whole = target.dtype.kind in "biuU"
         return whole and len(np.unique(target)) <= _MOST_CLASSES
 
+    def _check_kind(self, part: NDArray[Any], kinds: str) -> None:
+        if part.dtype.kind not in kinds:
+            raise TaskError(
+                f"an array has values of the type {part.dtype}, and numbers are needed", where=self.path,
+                remedy="save numbers, such as numpy.float32",
+            )  # fmt: skip
+
     def _read(self, path: Path, context: BuildContext) -> tuple[list[NDArray[Any]], NDArray[Any]]:
         found = _loaded(path)
         if isinstance(found, np.ndarray):
@@ -105,13 +120,34 @@ class NumpyFile(InMemory):
 def _loaded(path: Path) -> NDArray[Any] | dict[str, NDArray[Any]]:
     """An array, or arrays by name; raises TaskError where the file is none of NumPy's, or would run code."""
     try:
+        if zipfile.is_zipfile(path):
+            _check_size(path)
         found = np.load(path, allow_pickle=False)
         if isinstance(found, np.ndarray):
             return found
         with found:
-            return {name: found[name] for name in found.files}
-    except (ValueError, OSError, EOFError) as error:
+            parts = {name: found[name] for name in found.files}
+        other = next((name for name, part in parts.items() if not isinstance(part, np.ndarray)), None)
+        if other is not None:  # NumPy gives bytes where it is none of its files
+            raise ValueError(f"its part {other!r} is no array")
+        return parts
+    except (MemoryError, TaskError):
+        raise
+    except Exception as error:  # a stranger's bytes: NumPy's reader, zipfile and zlib have errors of many kinds
+        what = next(iter(str(error).splitlines()), type(error).__name__)
         raise TaskError(
-            f"this is no file of NumPy arrays: {str(error).splitlines()[0]}", where=str(path),
+            f"this is no file of NumPy arrays: {what}", where=str(path),
             remedy="save arrays of numbers with numpy.save or numpy.savez; pickled objects are not read",
         ) from None  # fmt: skip
+
+
+def _check_size(path: Path) -> None:
+    """Raise TaskError where an archive inflates to more than this machine has, or is made to do nothing else."""
+    with zipfile.ZipFile(path) as archive:
+        parts = archive.infolist()
+    inflated, packed = sum(each.file_size for each in parts), sum(each.compress_size for each in parts)
+    if inflated > (physical_memory() or inflated) or (inflated > _SUSPECT and inflated > _MOST_PACKED * packed):
+        raise TaskError(
+            f"its {packed / MEBI:,.1f} MiB inflate to {inflated / MEBI:,.0f} MiB, which are not read", where=str(path),
+            remedy="save it with numpy.savez, which does not compress, if it is right",
+        )  # fmt: skip

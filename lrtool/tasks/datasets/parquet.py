@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 from lrtool.errors import TaskError, UsageError
+from lrtool.memory import physical_memory
 from lrtool.tasks.base import BuildContext
 from lrtool.tasks.datasets._files import find
 from lrtool.tasks.tables.columns import Column, as_cell
 from lrtool.tasks.tables.table import TableData
+
+#: Bytes that a cell takes at least, as a Python object in a list.
+_PER_CELL = 32
 
 
 class Parquet(TableData):
@@ -27,6 +32,7 @@ class Parquet(TableData):
                 "Parquet files need the package pyarrow", where="data.kind", remedy="pip install 'lrtool[parquet]'"
             ) from None
         try:
+            _check_size(path, parquet.read_metadata(path))
             table = parquet.read_table(path)
         except (pyarrow.ArrowException, OSError) as error:
             what = str(error).splitlines()[0]
@@ -41,3 +47,12 @@ class Parquet(TableData):
         if not rows:
             raise TaskError(f"{path} holds no rows", where="data.path", remedy="give at least one row")
         return found, []
+
+
+def _check_size(path: Path, about: Any) -> None:
+    """Raise TaskError where a table has more cells than this machine's memory holds: a few bytes can say so many."""
+    cells, room = about.num_rows * about.num_columns, physical_memory()
+    if room is not None and cells * _PER_CELL > room:
+        raise TaskError(
+            f"its {cells:,} cells do not fit this machine's memory", where=str(path), remedy="give a part of the table"
+        )

@@ -1,0 +1,213 @@
+"""kill -9 at random moments, several in one run: what is resumed must equal, byte by byte, what was never disturbed.
+
+`train` with a user's own data set and random augmentation (no workers, and two), `range-test`, `tune`, and sweeps of
+every kind, in one process and in several. Usage: python -m tests.torture.kills [KILLS_OF_TRAIN [OF_EACH_OTHER [SEED]]]
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.torture import forks, runs
+
+KILLS, OTHERS = 200, 50
+#: Seconds that a killed process's own children may take to notice.
+GRACE = 10.0
+#: Part of the kills that may come before anything is saved.
+ANYWHERE = 0.25
+CHECKPOINT_EVERY = 5
+
+DATA = """\
+import time
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+class Points(Dataset):
+    def __len__(self):
+        return 64
+
+    def __getitem__(self, index):
+        time.sleep(0.0002)
+        x = torch.sin(torch.arange(4) * (index + 1.0))
+        return x + 0.1 * torch.rand(4), x.sum().reshape(1)
+
+def load(workers):
+    return DataLoader(Points(), batch_size=8, shuffle=True, num_workers=workers)
+"""
+OWN = f"""\
+name: own
+model: {{kind: mlp, hidden: [16], dropout: 0.2}}
+data: {{use: "mine.py:load", args: {{workers: WORKERS}}, val_fraction: 0.25}}
+loss: mse
+optimizer: {{kind: adam, lr: 0.01}}
+schedule: {{kind: cosine, warmup: 10%}}
+train: {{duration: 60, eval_every: 10, checkpoint_every: {CHECKPOINT_EVERY}}}
+"""
+START = """\
+base: c.yaml
+variants: {one: {}, two: {"model.hidden": [8, 8]}, plateau: {plateau: {metric: val_loss, patience: 1}}}
+"""
+GRID = START + "grid: {schedule: [cosine, constant], optimizer.lr: {log: [0.01, 1], points: 3}, seed: 2}\n"
+DRAWN = START + "random: {optimizer.lr: {log: [0.001, 10]}, schedule: [cosine, constant]}\nsamples: 6\nseeds: 2\n"
+SWEEPS = {
+    "grid": GRID,
+    "random": DRAWN,
+    "tpe": DRAWN + "sampler: tpe\nbatch: 4\nprune: {kind: asha, factor: 2, rungs: 1}\n",
+    "halving": GRID + "prune: halving\n",
+    "asha": GRID + "prune: asha\nbatch: 8\n",
+}
+
+
+@dataclass(frozen=True)
+class Victim:
+    """A command that is killed; `more` is chosen anew each time it starts or goes on."""
+
+    name: str
+    command: str
+    given: tuple[str, ...]
+    kills: int
+    more: tuple[tuple[str, ...], ...] = ((),)
+    #: Whether it may have redone too much: what was there when it was killed.
+    check: Callable[[Path], None] | None = None
+
+
+def at_most_one_interval(run: Path) -> None:
+    """What a training had written down may be ahead of its checkpoint by one interval at most."""
+    saved = [int(path.stem.partition("-")[2]) for path in (run / "checkpoints").glob("step-*.sha256")]
+    metrics = run / "metrics.csv"
+    rows = max(0, metrics.read_bytes().count(b"\n") - 1) if metrics.exists() else 0
+    assert rows - max(saved, default=0) <= CHECKPOINT_EVERY, f"{rows} updates written down, {saved} saved"
+
+
+def victims(train: int, each: int) -> list[Victim]:
+    """All that are killed, and how often."""
+    found = [
+        Victim(f"train, {workers} workers", "train", (f"own-{workers}.yaml",), train // 2, check=at_most_one_interval)
+        for workers in (0, 2)
+    ]
+    found += [Victim(name, name, ("c.yaml", "--set", "data.kind=regression"), each) for name in ("range-test",)]
+    found.append(Victim("tune", "tune", ("c.yaml", "--budget", "8x"), each))
+    places = (("--executor", "in-process"), ("--executor", "local"))
+    for name in SWEEPS:
+        found.append(Victim(f"sweep, {name}", "sweep", (f"{name}.yaml",), each, places[:1]))
+        found.append(Victim(f"sweep, {name}, in several processes", "sweep", (f"{name}.yaml",), each // 5, places))
+    return found
+
+
+def write_configs(folder: Path) -> None:
+    """Everything that is run."""
+    runs.write_configs(folder)
+    (folder / "mine.py").write_text(DATA)
+    for workers in (0, 2):
+        (folder / f"own-{workers}.yaml").write_text(OWN.replace("WORKERS", str(workers)))
+    for name, text in SWEEPS.items():
+        (folder / f"{name}.yaml").write_text(text)
+
+
+def _quick() -> None:
+    forks.without_plots()
+    forks.forked_workers()
+
+
+class Kills:
+    """Kills one victim until it was killed often enough."""
+
+    def __init__(self, victim: Victim, folder: Path, draw: random.Random) -> None:
+        self.victim, self.folder, self.draw = victim, folder, draw
+        self.kills = self.finished = self.midway = self.most = 0
+
+    def run(self) -> str:
+        """All kills; gives what to print. AssertionError where anything differs."""
+        began = time.perf_counter()
+        self.wanted, self.seconds = self._undisturbed()
+        while self.kills < self.victim.kills:
+            self._disturbed(f"{self.victim.name}-{self.kills}".replace(" ", "-").replace(",", ""))
+        return (
+            f"{self.victim.name}: {self.kills} kills, {self.midway} of them when something was saved, up to {self.most}"
+            f" in one run; {self.finished} runs equal the undisturbed; {time.perf_counter() - began:.0f} s"
+        )
+
+    def _undisturbed(self) -> tuple[dict[str, Any], float]:
+        output = f"whole-{self.victim.name}".replace(" ", "-").replace(",", "")
+        ended = self._started(self.victim.given, output).ended()
+        assert ended.code == 0, ended.said
+        return runs.content(runs.newest(self.folder / output)), ended.seconds
+
+    def _started(self, given: tuple[str, ...], output: str | None) -> forks.Forked:
+        where = ("--output", output) if output is not None else ()
+        words = (self.victim.command, *given, *self.draw.choice(self.victim.more), *where, "--quiet")
+        return forks.Forked(self.folder, words, _quick)
+
+    def _disturbed(self, output: str) -> None:
+        """One run, killed and resumed until it ends."""
+        mine = 0
+        while True:
+            run = begun(self.folder / output)
+            going_on = run is not None
+            process = self._started(
+                ("--resume", str(run)) if going_on else self.victim.given, None if going_on else output
+            )
+            kill = self.kills < self.victim.kills and mine < 1 + self.draw.randrange(5)
+            if kill and self._killed(process, output):
+                self.kills, mine = self.kills + 1, mine + 1
+                continue
+            ended = process.ended(grace=GRACE)
+            assert ended.code == 0 and not ended.left, f"{self.victim.name}: {ended.said}, left: {ended.left}"
+            break
+        self.finished, self.most = self.finished + 1, max(self.most, mine)
+        run = begun(self.folder / output)
+        assert run is not None
+        found = runs.content(run)
+        differ = [name for name, value in self.wanted.items() if found.get(name) != value]
+        assert not differ, f"{self.victim.name}, {run}, after {mine} kills: {differ} differ"
+
+    def _killed(self, process: forks.Forked, output: str) -> bool:
+        """Kill it at a random moment; False where it ended before."""
+        moment = self.draw.uniform(0, self.seconds)
+        if self.draw.random() > ANYWHERE:
+            while process.alive and not saved(self.folder / output):
+                time.sleep(0.005)
+            moment *= 0.6
+        if process.wait(moment):
+            return False
+        process.signal(9)
+        ended = process.ended(grace=GRACE)
+        assert not ended.left, f"{self.victim.name}: processes {ended.left} outlive the killed one"
+        run = begun(self.folder / output)
+        self.midway += saved(self.folder / output)
+        if run is not None and self.victim.check is not None:
+            self.victim.check(run)
+        return ended.code == -9
+
+
+def begun(output: Path) -> Path | None:
+    """The run that was begun below an output folder, if one was."""
+    return next((path.parent for path in output.glob("*/2*/config.yaml")), None)
+
+
+def saved(output: Path) -> bool:
+    """Whether anything of it was saved: a checkpoint, or the beginning of a search's or a sweep's memory."""
+    patterns = ("*/2*/checkpoints/step-*.sha256", "*/2*/checkpoints/search.journal", "*/2*/sweep.sqlite")
+    return any(True for pattern in patterns for _ in output.glob(pattern))
+
+
+def main(train: int = KILLS, each: int = OTHERS, seed: int = 0, only: str = "") -> None:
+    """Run; what differs ends it with a traceback."""
+    forks.warm()
+    with tempfile.TemporaryDirectory() as name:
+        write_configs(Path(name))
+        for victim in victims(train, each):
+            if re.search(only, victim.name):
+                print(Kills(victim, Path(name), random.Random(f"{victim.name} {seed}")).run(), flush=True)
+
+
+if __name__ == "__main__":
+    main(*(int(each) for each in sys.argv[1:4]), *sys.argv[4:])
