@@ -120,7 +120,8 @@ def _trained(
     from lrtool.engine.trials import EngineName
     from lrtool.experiments.engines import Engines
     from lrtool.experiments.transfer.keys import settings
-    from lrtool.experiments.transfer.training import TransferRequest, run_transfer
+    from lrtool.experiments.transfer.request import TransferRequest
+    from lrtool.experiments.transfer.training import run_transfer
 
     with shown("transfer", progress) as watch:
         watch.say("measuring how fast the target trains")
