@@ -21,9 +21,8 @@ def main(names: list[str]) -> int:
     failed = []
     for name in names or PARTS:
         began = time.perf_counter()
-        print(
-            f"== {name}: {(importlib.import_module(f'tests.torture.{name}').__doc__ or '').splitlines()[0]}", flush=True
-        )
+        about = importlib.import_module(f"tests.torture.{name}").__doc__ or ""
+        print(f"== {name}: {about.splitlines()[0]}", flush=True)
         process = multiprocessing.get_context("spawn").Process(target=_part, args=(name,))
         process.start()
         process.join()
