@@ -1,4 +1,4 @@
-"""All of it: `python -m tests.torture [PART…]` runs the parts by name and prints what each shows and how long it took."""
+"""All of it: `python -m tests.torture [PART…]` runs parts by name, and prints what each shows and how long it took."""
 
 from __future__ import annotations
 

@@ -3,8 +3,8 @@
 The failing disk (ENOSPC, EIO, EACCES in turn) must be said, with the exit code for it; nothing may be silently done;
 what is left goes on to the result of a run that met no fault. Power is cut after every operation of `range-test`,
 `tune` and `sweep` (of `train`: tests/experiments/resuming/test_faults.py): what was not synced is lost, or torn.
-SQLite's own writes go past the layer: for sweeps they are those of their other files, and the database is as it was
-when the last transaction was done. Usage: python -m tests.torture.disks [EVERY [COMMAND]], to try each EVERY-th only
+SQLite's own writes go past the layer, and it has tests of its own for them: of a sweep that lost its power the
+database is not there at all. Usage: python -m tests.torture.disks [EVERY [COMMAND]], to try each EVERY-th only.
 """
 
 from __future__ import annotations
