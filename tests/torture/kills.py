@@ -182,7 +182,7 @@ class Kills:
         ended = process.ended(grace=GRACE)
         assert not ended.left, f"{self.victim.name}: processes {ended.left} outlive the killed one"
         run = begun(self.folder / output)
-        self.midway += saved(self.folder / output)
+        self.midway += ended.code == -9 and saved(self.folder / output)
         if run is not None and self.victim.check is not None:
             self.victim.check(run)
         return ended.code == -9
