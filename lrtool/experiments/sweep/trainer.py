@@ -123,13 +123,13 @@ class Trainer:
         """Who trains trials that are not stacked."""
         if self._asked is not None:
             return self._asked
-        if len(jobs) < 2 or self._device not in ("auto", "cpu"):
+        if len(jobs) < 2 or self._device not in ("auto", "cpu", "cuda"):
             return InProcess()
         try:
             updates = sum(_updates_of(job) for job in jobs)
         except LrtoolError:
             return InProcess()
-        return unasked(updates, self._options.workers)
+        return unasked(updates, self._options.workers, self._device)
 
     def _do(self, executor: Executor, jobs: Sequence[Job]) -> None:
         executor.run(train, jobs, self._heard, self._lost, left)
