@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -92,12 +93,12 @@ class LoopEngine:
         queue: WorkQueue,
         check: Callable[[], None],
     ) -> None:
-        training = Training(task, trial, recipe, keep_best=self.best is not None, ranks=self.ranks)
-        if number in self.resume:
-            training.restore(self.resume[number])
-        threads = worthwhile_threads(task, training.model, recipe.device)
-        with intra_threads(threads), self._delivered(number, training, queue):
-            self._to_the_end(number, training, queue, check)
+        with closing(Training(task, trial, recipe, keep_best=self.best is not None, ranks=self.ranks)) as training:
+            if number in self.resume:
+                training.restore(self.resume[number])
+            threads = worthwhile_threads(task, training.model, recipe.device)
+            with intra_threads(threads), self._delivered(number, training, queue):
+                self._to_the_end(number, training, queue, check)
 
     def _to_the_end(self, number: int, training: Training, queue: WorkQueue, check: Callable[[], None]) -> None:
         trace = training.trace

@@ -11,8 +11,9 @@ import numpy as np
 from torch import Tensor, nn
 
 from lrtool.engine import rng
-from lrtool.engine.batches import Batches, take
+from lrtool.engine.batches import Batches
 from lrtool.engine.evaluate import evaluate
+from lrtool.engine.feeds import feed
 from lrtool.engine.loop import continuing, state
 from lrtool.engine.loop.checkpoint import Checkpoint
 from lrtool.engine.loop.clipping import gradient_norms
@@ -43,14 +44,15 @@ class Training:
         self.continued: list[str] = []
         self._higher = task.val is not None and task.higher_is_better.get(recipe.best, False)
         self._keep_best, self._checked, self._ranks = keep_best, False, ranks
-        self._batches = Batches(task, trial.seed, recipe.device)
+        self._feed = feed(task, trial.seed, recipe.device, ranks.part, ranks.alone)
         rng.seed_training(trial.seed, recipe.device)
         with guarded("building the model", "model"):
             self.model: nn.Module = placed(seeded_model(task, trial.seed), recipe.device, ranks).train()
         self._parameters = [p for p in self.model.parameters() if p.requires_grad]
         self._optimizer = recipe.optimizer.build(self.model)
         self._precision = Precision(recipe.precision, recipe.device, self._optimizer)
-        check_divides(task, self.model, self._batches(0), ranks)
+        if not ranks.alone:
+            check_divides(task, self.model, Batches(task, trial.seed, recipe.device)(0), ranks)
         self._replica = replica(task, self.model, ranks)
         self._tables: dict[str, Array] = {name: c(np.arange(trial.steps)) for name, c in trial.curves.items()}
         self._fixed = {**recipe.optimizer.hyperparameters(), **trial.hyperparameters}
@@ -83,14 +85,15 @@ class Training:
                 end = min(end, (self.step // every + 1) * every)
         end = self._ranks.first(min([end, *(at for at in stop_at if at > self.step)]))
         # To look for a fault again is for a process by itself: it could not tell the others when it has found one.
-        alone = self._ranks.alone
+        alone, count = self._ranks.alone, self.recipe.accumulate
+        self._feed.begin(self.step * count)
         before = Instant.of(self.step, self.size, self.model, self._optimizer, self._precision) if alone else None
         columns = self._columns(self.step, end)
         self._recorder.begin(columns)
         fits = all(self._timed_update(lr, values) for lr, values in rows_of(columns, self._fixed))
         alive = not self._recorder.flush() and fits
         alive = alive and (self.step < self.trial.steps or self._recorder.ended_with(self.sound))
-        if not alive and before is not None:
+        if not alive and before is not None and self._feed.repeats(before.step * count):
             self._recorder.found(self._first_fault(before, columns))
         return alive
 
@@ -166,11 +169,13 @@ class Training:
     def snapshot(self) -> Checkpoint:
         """The whole state; valid between two chunks."""
         optimizer_tensors, optimizer_plain = state.optimizer_state(self._optimizer)
+        loader_tensors: dict[str, Tensor] = {}
         groups: dict[str, Mapping[str, Tensor]] = {
             "model": state.model_state(self.model),
             "optimizer": optimizer_tensors,
             "rng": rng.capture(self.recipe.device),
             "best": self.best.weights if self.best else {},
+            "loader": loader_tensors,
         }
         details = {
             "trial": continuing.identity(self.task, self.trial, self.recipe, self._fixed, self._recorder.columns()),
@@ -179,6 +184,7 @@ class Training:
             "plateau": self._plateau.state() if self._plateau is not None else None,
             "best": {"step": self.best.step, "value": self.best.value} if self.best else None,
             "continued": self.continued,
+            "loader": state.packed(self._feed.state(), "state", loader_tensors, "the loader"),
         }
         tensors = {f"{prefix}/{name}": t for prefix, group in groups.items() for name, t in group.items()}
         # Not a copy: what is measured from here on comes after it.
@@ -208,7 +214,13 @@ class Training:
             lr = self._tables["lr"]
             used = self.trace.lr if self._plateau is None else lr[: self.step]
             self.continued += continuing.other_curve(int(details["trial"]["steps"]), used, lr)
+        loader = state.unpacked(details.get("loader"), checkpoint.group("loader"))
+        self._feed.restore(loader, self.step * self.recipe.accumulate)
         rng.restore(checkpoint.group("rng"), self.recipe.device)
+
+    def close(self) -> None:
+        """End the processes that fetch its samples, if there are any."""
+        self._feed.close()
 
     def _columns(self, start: int, end: int) -> dict[str, Array]:
         """The hyperparameters of updates start … end−1, from the curves and the plateau."""
@@ -255,10 +267,10 @@ class Training:
         """Gradients of the mean over the update's batches; gives that mean, detached."""
         count = self.recipe.accumulate
         total: Tensor | None = None
+        self._feed.passed(self.step * count)
         self._ranks.reseed(self.trial.seed, self.step, self.recipe.device)
         for m in range(self.step * count, (self.step + 1) * count):
-            index, factor = self._ranks.part(self._batches(m))
-            batch = take(self.task.train, index)
+            batch, factor = self._feed(m)
             with self._replica.part(last=(m + 1) % count == 0):
                 with self._precision.autocast():
                     loss = self._replica.loss(batch, factor)

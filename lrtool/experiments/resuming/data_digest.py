@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lrtool.engine import rng
 from lrtool.tasks.base import Task
+from lrtool.tasks.draws import UNTRAINED, generators_of, host_preserved, seed_sample
 from lrtool.tasks.sources import DatasetSource, Source, TensorSource
+from lrtool.tasks.stateful import LoaderSource
 
 #: Samples of a data set that are looked at: as many as this takes, in an order in which any part of them is spread out.
 _SECONDS, _MOST = 0.5, 4096
@@ -45,9 +46,14 @@ def _of_source(source: Source, before: Mapping[str, Any] | None) -> dict[str, An
         for part in (*source.inputs, source.target):
             _add(found, part)
         return {"samples": len(source), "sha256": found.hexdigest()}
+    if isinstance(source, LoaderSource):
+        # What it gives depends on where it is; its beginning is known.
+        found = hashlib.sha256()
+        _add(found, source.first)
+        return {"samples": len(source), "sha256": found.hexdigest()}
     assert isinstance(source, DatasetSource)
     looked = None if before is None else before.get("looked_at")
-    with rng.preserved(torch.device("cpu")):
+    with host_preserved():
         try:
             return {"samples": len(source), **_of_samples(source.dataset, len(source), looked)}
         # It may need what only training gives it; then nothing is known.
@@ -58,14 +64,16 @@ def _of_source(source: Source, before: Mapping[str, Any] | None) -> dict[str, An
 def _of_samples(dataset: Any, size: int, looked: int | None) -> dict[str, Any]:
     count = min(size, _MOST) if looked is None else min(size, looked)
     order = list(dict.fromkeys((np.arange(1, size + 1) * _SPREAD % 1 * size).astype(int).tolist()))[:count]
+    own = generators_of(dataset)
     began, found, done = time.monotonic(), hashlib.sha256(), 0
     for number in order:
         if looked is None and time.monotonic() - began > _SECONDS:
             break
         first, again = hashlib.sha256(), hashlib.sha256()
-        _add(first, dataset[number])
-        # What is drawn anew each time says nothing of the data.
-        _add(again, dataset[number])
+        for each in (first, again):
+            seed_sample(UNTRAINED.word(number), own)
+            _add(each, dataset[number])
+        # What is another each time though it is seeded says nothing of the data.
         if first.digest() == again.digest():
             found.update(first.digest())
         done += 1

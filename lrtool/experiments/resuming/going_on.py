@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -101,15 +102,14 @@ def unchanged(setup: Setup, folder: RunFolder, found: Checkpoint, force: bool) -
 
 def _adopted(found: Checkpoint, setup: Setup, trial: Trial, recipe: Recipe) -> Checkpoint:
     """The checkpoint as if it had been made with this run's settings; how long it was to be stays."""
-    with rng.preserved(recipe.device):
-        own = Training(setup.task.to(recipe.device), trial, recipe).snapshot()
+    with rng.preserved(recipe.device), closing(Training(setup.task.to(recipe.device), trial, recipe)) as training:
+        own = training.snapshot()
     steps = found.details["trial"]["steps"]
     return replace(found, details={**found.details, "trial": {**own.details["trial"], "steps": steps}})
 
 
 def _continued(setup: Setup, trial: Trial, recipe: Recipe, found: Checkpoint) -> list[str]:
     """What is to be said of going on; UsageError where it cannot be."""
-    with rng.preserved(recipe.device):
-        training = Training(setup.task.to(recipe.device), trial, recipe)
+    with rng.preserved(recipe.device), closing(Training(setup.task.to(recipe.device), trial, recipe)) as training:
         training.restore(found)
-    return training.continued
+        return training.continued
