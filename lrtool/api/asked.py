@@ -40,6 +40,12 @@ class Objects:
     preserve: Sequence[Any] = ()
     keep: Any = "auto"
 
+    @property
+    def given(self) -> tuple[bool, ...]:
+        """Whether each of what says how to train is there."""
+        said = (self.model, self.data, self.val, self.optimizer, self.loss, self.schedule, self.seed)
+        return (*(each is not None for each in said), bool(self.settings), bool(self.preserve))
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -71,7 +77,7 @@ def asked(
     `repeats`: trials begin again and again at the present weights. Without it a module that is there is trained for
     good. Raises UsageError where what was given does not go together.
     """
-    if _is_config(objects):
+    if is_config(objects):
         yield _of_config(objects, overrides, allow_import, engine)
         return
     if overrides or allow_import:
@@ -85,7 +91,7 @@ def asked(
         yield ready
 
 
-def _is_config(objects: Objects) -> bool:
+def is_config(objects: Objects) -> bool:
     """Whether a config is meant; UsageError where it comes with what a config has itself."""
     model = objects.model
     if callable(model):
@@ -126,14 +132,17 @@ def _import_torch() -> None:
 
 
 def _of_config(objects: Objects, overrides: Overrides, allow_import: Iterable[str], engine: str) -> Asked:
-    config = read_config(objects.model, overrides, objects.seed)
+    config, allowed = read_config(objects.model, overrides, objects.seed), frozenset(allow_import)
 
+    from lrtool.config.started import remember
     from lrtool.engine.trials import EngineName
     from lrtool.experiments.engines import Engines
     from lrtool.experiments.setup import prepare
 
     engines = Engines(EngineName.parse(engine))
-    return Asked(prepare(config, frozenset(allow_import)), engines, of_config=True)
+    setup = prepare(config, allowed)
+    remember(setup.config, allowed)
+    return Asked(setup, engines, of_config=True)
 
 
 def read_config(given: Any, overrides: Overrides = (), seed: int | None = None) -> Config:

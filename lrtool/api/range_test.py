@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrtool.api.asked import Asked, Objects, Overrides, asked
 from lrtool.api.results.range_test import RangeTestAnswer
+from lrtool.api.resuming import needs_resume, over, reopened
 from lrtool.api.running import listening, shown, working
 from lrtool.api.together import answered, together
 
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from lrtool.analysis.range_test_result import RangeTestResult
     from lrtool.config.specs import ScheduleLike
     from lrtool.experiments.session import Session
-    from lrtool.experiments.setup import Setup
-    from lrtool.runs.folder import RunFolder
 
 
 def range_test(
@@ -37,6 +36,8 @@ def range_test(
     keep: str = "auto",
     progress: bool = True,
     output: str | Path | None = None,
+    resume: str | Path | None = None,
+    force: bool = False,
     **settings: Any,
 ) -> RangeTestAnswer:
     """Test which LRs train a model: the LR ramps up, the loss is read, and short trainings check what it says.
@@ -65,6 +66,8 @@ def range_test(
         how long the training is that the LR is for; accumulate, precision, clip_norm, …) and `data` (batch_size, …).
     overrides, allow_import: of a config, as `--set` and `--allow-import`: {"optimizer.lr": 0.1}.
     preserve: what else is to be left as it was, such as averaged weights or a gradient scaler.
+    resume: the run folder of a range test of a config that was stopped: it goes on as it was asked for; `force`: though
+        code or data were changed.
     keep: where copies of the state are kept: in memory ("cpu"), in files ("disk"), or as memory allows ("auto").
 
     >>> import torch, lrtool
@@ -80,6 +83,10 @@ def range_test(
     True
     """
     objects = Objects(model, data, val, optimizer, loss, schedule, seed, settings, preserve, keep)
+    if resume is not None:
+        others = (*objects.given, budget, quick, overrides, output, engine != "auto")
+        return _resumed(resume, others, allow_import, force, progress)
+    needs_resume(force)
     with (
         together(objects) as given,
         working(output) as folder,
@@ -88,8 +95,12 @@ def range_test(
         return tested(ready, folder, budget, quick, progress, temporary=output is None)
 
 
-def resumed_range_test(setup: Setup, folder: RunFolder, progress: bool, force: bool) -> RangeTestAnswer:
-    """Go on with a range test that was stopped, as `lrtool range-test --resume` does."""
+def _resumed(
+    run: str | Path, others: Iterable[object], allow_import: Iterable[str], force: bool, progress: bool
+) -> RangeTestAnswer:
+    folder, setup = reopened(run, "range-test", others, allow_import, force)
+    if setup is None:
+        return over(RangeTestAnswer(folder.path))
     from lrtool.experiments.range_test.range_test import resume_range_test
 
     with shown(f"{setup.config.name}: LR range test", progress) as watch:

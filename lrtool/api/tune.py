@@ -9,19 +9,18 @@ from typing import TYPE_CHECKING, Any
 from lrtool.api.asked import Asked, Objects, Overrides, asked
 from lrtool.api.results.transfer import TransferAnswer
 from lrtool.api.results.tune import TuneAnswer
+from lrtool.api.resuming import needs_resume, over, reopened
 from lrtool.api.running import shown, spread, working
 from lrtool.api.together import answered, together
 
 if TYPE_CHECKING:
     from lrtool.config.specs import ScheduleLike
     from lrtool.experiments.session import Session
-    from lrtool.experiments.setup import Setup
     from lrtool.experiments.tune_result import TuneResult
-    from lrtool.runs.folder import RunFolder
 
 
 def tune(
-    model: Any,
+    model: Any = None,
     data: Any = None,
     *,
     optimizer: Any = None,
@@ -42,17 +41,21 @@ def tune(
     keep: str = "auto",
     progress: bool = True,
     output: str | Path | None = None,
+    resume: str | Path | None = None,
+    force: bool = False,
     **settings: Any,
 ) -> TuneAnswer | TransferAnswer:
     """Find the best peak LR for a model, data, optimizer, schedule and length of training, by training.
 
     model: a function (or class) that makes a model, called for every training; an `nn.Module`, whose present weights
-        every training begins at; or a config.
+        every training begins at; or a config: a path, a mapping, None for the embedded one.
     budget: cost at most, in times of one training by itself; unsaid, 3 or about 20 seconds, whichever is more.
         Below one training, shorter ones are made and their best LRs extrapolated, as by `transfer`.
     schedules: kinds to tune and rank, each at its own best LR; none: the one of `schedule`.
     executor: of a config, where its trials are trained: `local`, `ray`, `slurm`; with `workers`, `ray_address` and
         `slurm_cluster` as the options of `lrtool tune`.
+
+    resume: the run folder of a tune of a config that was stopped, which goes on; `force`: though code or data changed.
 
     All else is as in `range_test`; what is given is left as it was.
 
@@ -66,6 +69,10 @@ def tune(
     from lrtool.experiments.spread.placing import Placing
 
     objects = Objects(model, data, val, optimizer, loss, schedule, seed, settings, preserve, keep)
+    if resume is not None:
+        others = (*objects.given, budget, schedules, overrides, output, engine != "auto", executor != "auto")
+        return _resumed(resume, others, allow_import, force, progress)
+    needs_resume(force)
     with (
         together(objects) as given,
         working(output) as folder,
@@ -75,11 +82,15 @@ def tune(
         return _tuned(placed, folder, budget, schedules, progress, temporary=output is None)
 
 
-def resumed_tune(setup: Setup, folder: RunFolder, progress: bool, force: bool) -> TuneAnswer | TransferAnswer:
-    """Go on with a tune that was stopped, as `lrtool tune --resume` does."""
+def _resumed(
+    run: str | Path, others: Iterable[object], allow_import: Iterable[str], force: bool, progress: bool
+) -> TuneAnswer | TransferAnswer:
     from lrtool.analysis.search.transfer.extrapolate import Transferred
     from lrtool.experiments.tune import resume_tune
 
+    folder, setup = reopened(run, "tune", others, allow_import, force)
+    if setup is None:
+        return over(TransferAnswer(folder.path) if "target" in folder.summary() else TuneAnswer(folder.path))
     with shown(f"{setup.config.name}: tuning the LR", progress) as watch:
         session, found, notes = resume_tune(setup, folder, watch, watch.say, force)
     if isinstance(found, Transferred):

@@ -183,14 +183,6 @@ def needed_config(argument: Path | None, option: Path | None, command: str) -> P
     return path
 
 
-def needs_resume(force: bool) -> None:
-    """UsageError where --force is given to a run that is new."""
-    if force:
-        from lrtool.errors import UsageError
-
-        raise UsageError("--force goes with --resume RUN: of a new run nothing can have been changed")
-
-
 def load(path: Path | None, overrides: Iterable[str] | None, seed: int | None, methods: bool = False) -> Config:
     """The checked config of a command; `methods`: with what other tools would suggest."""
     from lrtool.config.load import load_config

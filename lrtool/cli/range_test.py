@@ -25,14 +25,12 @@ from lrtool.cli.common import (
     allowed,
     budget_runs,
     engine_line,
-    load,
-    needs_resume,
     one_config,
     print_json,
     say,
 )
 from lrtool.cli.parts.advice import Given
-from lrtool.cli.parts.resuming import resumed
+from lrtool.cli.parts.resuming import found, nothing_to_do
 from lrtool.errors import ExitCode
 from lrtool.status import Status
 
@@ -68,27 +66,24 @@ def command(
 
     Without a config it tests a small network on handwritten digits.
     """
-    from lrtool.api.range_test import range_test, resumed_range_test
-    from lrtool.config.started import remember
+    from lrtool.api.range_test import range_test
 
-    path, progress = one_config(config, config_option), not (quiet or as_json)
-    if resume is not None:
-        others = (path, budget, quick, methods, overrides, seed is not None, engine != "auto")
-        folder, setup = resumed(resume, "range-test", others, allowed(allow_import), force, as_json)
-        answer, path = resumed_range_test(setup, folder, progress, force), folder.config
-    else:
-        needs_resume(force)
-        runs, checked = budget_runs(budget), load(path, overrides, seed, methods)
-        remember(checked, allowed(allow_import))
-        answer = range_test(
-            checked,
-            budget=runs,
-            quick=quick,
-            allow_import=allowed(allow_import),
-            engine=engine,
-            progress=progress,
-            output=output,
-        )
+    path = one_config(config, config_option)
+    answer = range_test(
+        path,
+        budget=budget_runs(budget),
+        quick=quick,
+        seed=seed,
+        overrides=[*(overrides or ()), *(["range_test.methods=true"] if methods else [])],
+        allow_import=allowed(allow_import),
+        engine=engine,
+        progress=not (quiet or as_json),
+        output=output if resume is None else None,
+        resume=resume,
+        force=force,
+    )
+    if answer.nothing_to_do:
+        raise typer.Exit(nothing_to_do(answer, as_json, lambda left: f"{found(left)}\ndata: {answer.folder}"))
     run, result = answer.made()
     add_run(run.config.name, run.folder.path, run.summary())
     if as_json:
@@ -98,7 +93,8 @@ def command(
         if result.above_limit:
             say("no command to go on with: measure this LR with `lrtool tune` before you train at it")
         elif result.suggestion is not None:
-            say(Given(path, overrides, seed, allow_import, output).training(run.folder.path))
+            given = Given(path if resume is None else run.folder.config, overrides, seed, allow_import, output)
+            say(given.training(run.folder.path))
     if run.status is Status.DIVERGED:
         raise typer.Exit(ExitCode.DIVERGED)
 

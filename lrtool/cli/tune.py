@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypedDict
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -33,12 +33,12 @@ from lrtool.cli.common import (
     engine_line,
     load,
     needed_config,
-    needs_resume,
+    one_config,
     print_json,
     say,
 )
 from lrtool.cli.parts.advice import Given
-from lrtool.cli.parts.resuming import resumed
+from lrtool.cli.parts.resuming import found, nothing_to_do
 from lrtool.errors import ExitCode, UsageError
 from lrtool.status import Status
 
@@ -92,27 +92,35 @@ def command(
     _target(write)
 
     from lrtool.analysis.search.transfer.extrapolate import Transferred
-    from lrtool.api.tune import resumed_tune, tune
-    from lrtool.config.started import remember
+    from lrtool.api.tune import tune
 
-    if resume is not None:
-        new = (config, config_option, budget, schedules, methods, overrides, seed is not None, engine != "auto")
-        asked = (*new, executor != executors.AUTO)
-        folder, setup = resumed(resume, "tune", asked, allowed(allow_import), force, as_json)
-        path, checked = folder.config, setup.config
-        answer = resumed_tune(setup, folder, not (quiet or as_json), force)
-    else:
-        needs_resume(force)
-        path = needed_config(config, config_option, "tune")
-        runs, kinds = budget_runs(budget), _kinds(schedules)
-        places = _Places(executor=executor, workers=workers, ray_address=ray_address, slurm_cluster=slurm_cluster)
-        checked = load(path, overrides, seed, methods)
-        remember(checked, allowed(allow_import))
-        answer = tune(
-            checked, schedules=kinds, budget=runs, allow_import=allowed(allow_import), engine=engine, **places,
-            progress=not (quiet or as_json), output=output,
-        )  # fmt: skip
+    going_on = resume is not None
+    path = one_config(config, config_option) if going_on else needed_config(config, config_option, "tune")
+    kinds, runs = _kinds(schedules), budget_runs(budget)
+    # What is written at the end is this config, whatever becomes of its file while trials are trained.
+    checked = None if going_on else load(path, overrides, seed, methods)
+    answer = tune(
+        checked or path,
+        schedules=kinds,
+        budget=runs,
+        seed=seed if going_on else None,
+        overrides=overrides or () if going_on else (),
+        allow_import=allowed(allow_import),
+        engine=engine,
+        executor=executor,
+        workers=workers,
+        ray_address=ray_address,
+        slurm_cluster=slurm_cluster,
+        progress=not (quiet or as_json),
+        output=None if going_on else output,
+        resume=resume,
+        force=force,
+    )
+    if answer.nothing_to_do:
+        raise typer.Exit(nothing_to_do(answer, as_json, lambda left: f"{found(left)}\ndata: {answer.folder}"))
     run, result = answer.made()
+    if checked is None:
+        path, checked = run.folder.config, load(run.folder.config, None, None)
     given = Given(path, overrides, seed, allow_import, output)
     schedule = checked.schedule if isinstance(result, Transferred) else result.best.schedule
     written = _written(write, given, checked, answer.suggested_lr, schedule)
@@ -126,15 +134,6 @@ def command(
         _show([said, *notes, *after])
     if run.status is Status.DIVERGED:
         raise typer.Exit(ExitCode.DIVERGED)
-
-
-class _Places(TypedDict):
-    """Who trains the trials, and where."""
-
-    executor: str
-    workers: int | None
-    ray_address: str | None
-    slurm_cluster: str
 
 
 def _show(parts: Iterable[str]) -> None:

@@ -69,8 +69,11 @@ class Shown(ABC):
 class Result(Shown):
     """A finished command, and the folder that it left: one of its own until it is saved, and gone with the object.
 
-    `summary` has everything that `summary.json` says.
+    `summary` has everything that `summary.json` says. `nothing_to_do`: it was to go on with a run that had ended, so
+    nothing was trained.
     """
+
+    nothing_to_do = False
 
     def __init__(self, folder: Path, temporary: Path | None = None) -> None:
         self._folder = folder

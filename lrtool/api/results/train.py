@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lrtool.api.results.base import Result, Row
+from lrtool.errors import UsageError
 from lrtool.runs.metrics import read_metrics
 
 if TYPE_CHECKING:
@@ -34,6 +35,12 @@ class TrainAnswer(Result):
     ) -> None:
         super().__init__(folder, temporary)
         self.run, self.model, self.said = run, model, tuple(said)
+
+    def made(self) -> TrainingRun:
+        """The command and all that it measured, in this process; UsageError for a result that was loaded."""
+        if self.run is None:
+            raise UsageError("this result was read from a folder", remedy="use its `summary`")
+        return self.run
 
     @property
     def answer(self) -> str:
