@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from lrtool.errors import LrtoolError, UsageError
 from lrtool.tasks.base import Task
-from lrtool.tasks.draws import UNTRAINED, Draw
 from lrtool.tasks.failures import task_error
+from lrtool.tasks.loading.draws import UNTRAINED, Draw
 from lrtool.tasks.losses.base import describe
 from lrtool.tasks.sources import Batch, BatchOrder, Source, TensorSource
 

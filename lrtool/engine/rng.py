@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lrtool.tasks.draws import host_preserved
+from lrtool.tasks.loading.draws import host_preserved
 
 # Keeps the training stream (dropout, augmentation) apart from the one that initial weights are drawn from.
 _TRAINING_STREAM = 0x5EED

@@ -40,7 +40,7 @@ from lrtool.live.wrappers import bare_model, bare_optimizer, check_belongs, devi
 from lrtool.schedules import Curve
 from lrtool.status import Status
 from lrtool.tasks.base import Task
-from lrtool.tasks.draws import UNTRAINED, Draw
+from lrtool.tasks.loading.draws import UNTRAINED, Draw
 
 #: Updates that are timed before anything else is trained, the first one not counted, and their LR.
 _TIMED, _NEXT_TO_NOTHING = 4, 1e-12

@@ -14,9 +14,9 @@ from lrtool.errors import TaskError
 from lrtool.tasks.base import Data, DataShape, TargetKind
 from lrtool.tasks.custom import article
 from lrtool.tasks.failures import guarded
-from lrtool.tasks.loaders import Samples, classes_of, samples_of
+from lrtool.tasks.loading.loaders import Samples, classes_of, samples_of
+from lrtool.tasks.loading.stateful import LoaderSource, is_stateful_loader, unbatched
 from lrtool.tasks.memory import check_finite, split
-from lrtool.tasks.stateful import LoaderSource, is_stateful_loader, unbatched
 
 if TYPE_CHECKING:
     from torch import Tensor

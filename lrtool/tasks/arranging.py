@@ -74,8 +74,8 @@ def arranged(data: Data, model: nn.Module) -> Data:
 def _arranged(source: Any, model: nn.Module) -> Any:
     import torch
 
+    from lrtool.tasks.loading.stateful import LoaderSource
     from lrtool.tasks.sources import DatasetSource
-    from lrtool.tasks.stateful import LoaderSource
 
     if not isinstance(source, DatasetSource | LoaderSource) or not len(source):
         return source

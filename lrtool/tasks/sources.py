@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.utils.data import Subset, default_collate
 
 from lrtool.errors import TaskError
-from lrtool.tasks.draws import UNTRAINED, Draw, generators_of, host_preserved, seed_sample
 from lrtool.tasks.failures import guarded
+from lrtool.tasks.loading.draws import UNTRAINED, Draw, generators_of, host_preserved, seed_sample
 
 
 @dataclass(frozen=True)

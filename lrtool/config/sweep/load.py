@@ -53,6 +53,13 @@ def is_sweep(data: Mapping[str, Any]) -> bool:
     return "base" in data or (not {"model", "optimizer"} & data.keys() and bool(_SECTIONS & data.keys()))
 
 
+#: Why no trial of a sweep goes back, and what to write.
+NO_RECOVERY = (
+    "a sweep is to show which LRs diverge, so it does not go back and halve them",
+    "write on_divergence: stop, or --set train.on_divergence=stop",
+)
+
+
 def load_sweep(
     path: Path,
     overrides: Sequence[str] = (),
@@ -81,6 +88,9 @@ def load_sweep(
     if refused:
         raise ConfigError(refused)
     checked = validate(base)
+    if checked.train.on_divergence != "stop":
+        place = base.place(("train", "on_divergence")) or Place(str(here))
+        raise ConfigError.one(str(place), "train.on_divergence", *NO_RECOVERY)
     _make_absolute(document.data, here.parent)
     if isinstance(prune := document.data.get("prune"), dict):
         prune.setdefault("kind", "halving")

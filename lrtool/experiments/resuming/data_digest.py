@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from lrtool.tasks.base import Task
-from lrtool.tasks.draws import UNTRAINED, generators_of, host_preserved, seed_sample
+from lrtool.tasks.loading.draws import UNTRAINED, generators_of, host_preserved, seed_sample
+from lrtool.tasks.loading.stateful import LoaderSource
 from lrtool.tasks.sources import DatasetSource, Source, TensorSource
-from lrtool.tasks.stateful import LoaderSource
 
 #: Samples of a data set that are looked at: as many as this takes, in an order in which any part of them is spread out.
 _SECONDS, _MOST = 0.5, 4096

@@ -9,8 +9,8 @@ from pydantic import Field
 
 from lrtool.errors import UsageError
 from lrtool.tasks.base import BuildContext, Data, Dataset
-from lrtool.tasks.draws import Draw, drawn_by
-from lrtool.tasks.stateful import LoaderSource
+from lrtool.tasks.loading.draws import Draw, drawn_by
+from lrtool.tasks.loading.stateful import LoaderSource
 
 
 class UseData(Dataset):

@@ -8,7 +8,7 @@ import pytest
 
 from lrtool.config.load import load_config
 from lrtool.errors import Interrupted, UsageError
-from lrtool.experiments import train
+from lrtool.experiments import concluding
 from lrtool.experiments.setup import prepare
 from lrtool.experiments.train import resume_training, run_training
 from lrtool.runs.folder import RunFolder
@@ -48,8 +48,8 @@ train: {duration: 30, eval_every: 10, checkpoint_every: 10, clip_norm: 5.0}
 
 @pytest.fixture(autouse=True)
 def undrawn(monkeypatch):
-    monkeypatch.setattr(train, "draw_training", lambda *_: None)
-    monkeypatch.setattr(train, "save", lambda *_: None)
+    monkeypatch.setattr(concluding, "draw_training", lambda *_: None)
+    monkeypatch.setattr(concluding, "save", lambda *_: None)
 
 
 @pytest.fixture

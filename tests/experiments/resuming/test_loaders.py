@@ -1,4 +1,4 @@
-"""A run stopped in the middle of an epoch and gone on with is the one that never stopped, whatever gives it its data."""
+"""A run stopped within an epoch and gone on with is the one that never stopped, whatever gives it its data."""
 
 import logging
 
@@ -6,7 +6,7 @@ import pytest
 
 from lrtool.config.load import load_config
 from lrtool.errors import Interrupted, TaskError, UsageError
-from lrtool.experiments import train
+from lrtool.experiments import concluding
 from lrtool.experiments.setup import prepare
 from lrtool.experiments.train import resume_training, run_training
 from lrtool.runs.folder import RunFolder
@@ -150,20 +150,23 @@ optimizer: {{kind: sgd, lr: 0.02, momentum: 0.9}}
 train: {{duration: 18, eval_every: 6, checkpoint_every: 2}}
 """
 ALWAYS = ["dataset", "loader", "workers", "weighted", "stream", "stream-loader", "own", "own-alone"]
+UNSIZED = ("dataset", "stream")
 TORCHDATA = ["stateful", "stateful-workers", "stateful-stream", "stateful-placed", "stateful-placed-workers"]
 
 
 @pytest.fixture(autouse=True)
 def undrawn(monkeypatch):
-    monkeypatch.setattr(train, "draw_training", lambda *_: None)
-    monkeypatch.setattr(train, "save", lambda *_: None)
+    monkeypatch.setattr(concluding, "draw_training", lambda *_: None)
+    monkeypatch.setattr(concluding, "save", lambda *_: None)
 
 
 @pytest.fixture
 def config_of(tmp_path):
     def written(case):
         (tmp_path / "mine.py").write_text(CODE)
-        (tmp_path / f"{case}.yaml").write_text(CONFIG.format(case=case, more=", batch_size: 8" if case in ("dataset", "stream") else ""))
+        (tmp_path / f"{case}.yaml").write_text(
+            CONFIG.format(case=case, more=", batch_size: 8" if case in UNSIZED else "")
+        )
         return load_config(tmp_path / f"{case}.yaml")
 
     return written

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lrtool.engine.batches import slices
 from lrtool.engine.evaluate import batch_values
-from lrtool.engine.feeds import Feed
+from lrtool.engine.feeding.base import Feed
 from lrtool.engine.loop.training import Training
 from lrtool.engine.trials import Recipe, Trial
 from lrtool.engine.vector.draws import Draws

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrtool.errors import TaskError
-from lrtool.tasks.draws import UNTRAINED, drawn_by
 from lrtool.tasks.failures import guarded
+from lrtool.tasks.loading.draws import UNTRAINED, drawn_by
 
 if TYPE_CHECKING:
     from lrtool.tasks.sources import Loading

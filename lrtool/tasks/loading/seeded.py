@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lrtool.tasks.draws import UNTRAINED, Draw, generators_of, seed_sample
+from lrtool.tasks.loading.draws import UNTRAINED, Draw, generators_of, seed_sample
 
 _OWN = frozenset({"draw", "_inner", "_generators", "_given"})
 

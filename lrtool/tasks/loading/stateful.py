@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from lrtool.errors import TaskError
-from lrtool.tasks.draws import UNTRAINED, Draw, drawn_by
 from lrtool.tasks.failures import guarded
-from lrtool.tasks.seeded import Seeded, seeded
-from lrtool.tasks.worker import Begin
+from lrtool.tasks.loading.draws import UNTRAINED, Draw, drawn_by
+from lrtool.tasks.loading.seeded import Seeded, seeded
+from lrtool.tasks.loading.worker import Begin
 
 if TYPE_CHECKING:
     import torch
