@@ -61,9 +61,9 @@ def run_tune(
     `budget`: cost at most, in the time that one training run by itself takes, its validations included; None: 3 runs
     or about 20 seconds, whichever is more. Where trials are stacked, the same time holds more of them. `schedules`:
     kinds to tune and rank; none: the config's own. `say` hears what it will cost before it begins. `loggers` hear of
-    all trials; None: the config's. `short`: where the budget is below one run and holds no comparison of LRs, shorter
-    runs are trained, and their best LRs extrapolated. Raises UsageError where the budget is too small for any
-    comparison, TaskError where the user's code fails.
+    all trials; None: the config's. `short`: where the budget is below a run and holds no comparison, shorter runs are
+    trained, and their best LRs extrapolated. Raises UsageError where the budget is too small for any comparison,
+    TaskError where the user's code fails.
     """
     loggers, engines = wanted(setup.config.logging) if loggers is None else loggers, engines or Engines()
     folder = RunFolder.create(output, setup.config.name, "tune")
@@ -109,7 +109,8 @@ def _carried_out(
             kinds = _schedules(setup, schedules)
             tuner = _Tuner(setup, runner, Budget(setup, runner, engines, budget), len(kinds))
             if search.asked.get("short") and len(kinds) == 1 and tuner.only_shorter():
-                return run, transferred(TransferRequest.of_length(setup), run, writer, watch, budget, engines)
+                asked = TransferRequest.of_length(setup)
+                return run, transferred(asked, run, writer, watch, budget, engines, search.memory)
             if say is not None:
                 say(_announcement(tuner.announced, tuner.budget.one))
             result = tuner.tune(kinds)

@@ -37,7 +37,7 @@ class Net(nn.Module):
         out = self.layers(x)
         if self.training:
             self.seen += 1
-            lr = float(self.last - self.probe)
+            lr = float(self.last - self.probe.detach())
             self.last.copy_(self.probe.detach())
             if self.seen > self.bad and lr > self.most:
                 out = out + (6 - 12 * (self.seen % 2) if self.finite else float("nan"))

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from lrtool.tasks.base import Task
 from lrtool.tasks.loading.draws import UNTRAINED, generators_of, host_preserved, seed_sample
 from lrtool.tasks.loading.stateful import LoaderSource
 from lrtool.tasks.sources import DatasetSource, Source, TensorSource
@@ -22,7 +21,19 @@ _SECONDS, _MOST = 0.5, 4096
 _SPREAD = 0.6180339887498949
 
 
-def data_digest(task: Task, like: Mapping[str, Any] | None = None) -> dict[str, Any]:
+class WithData(Protocol):
+    """Interface of what has training and validation data: a task, or data that were loaded."""
+
+    @property
+    def train(self) -> Source:
+        """The training samples."""
+
+    @property
+    def val(self) -> Source | None:
+        """Those for validation, if there are any."""
+
+
+def data_digest(task: WithData, like: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """A digest of the training and the validation data, as plain data.
 
     Of tensors all is in it; of a data set that gives one sample at a time, some samples, unless they are others each
@@ -33,7 +44,7 @@ def data_digest(task: Task, like: Mapping[str, Any] | None = None) -> dict[str, 
     return {name: _of_source(source, before.get(name)) for name, source in sources.items()}
 
 
-def changed_data(then: Mapping[str, Any], task: Task) -> list[str]:
+def changed_data(then: Mapping[str, Any], task: WithData) -> list[str]:
     """Which data are not as they were, in words; nothing where all are."""
     now = data_digest(task, then)
     words = {"train": "the training data", "val": "the validation data"}
