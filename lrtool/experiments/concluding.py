@@ -29,6 +29,7 @@ def concluded(setup: Setup, recipe: Recipe, run: Session, trace: Trace) -> tuple
     found = final_and_best(folder, recipe.best, higher.get(recipe.best, False), trace)
     run.results = {**found, "higher_is_better": higher, "units": setup.task.units, **run.results}
     run.results["validation_share"] = validation.share
+    run.results["loss"] = setup.task.loss_said
     if trace.fault is not None:
         run.results["diverged_at"] = asdict(trace.fault)
     run.results |= _went_back(recipe, trace.recoveries)

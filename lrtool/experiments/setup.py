@@ -147,14 +147,25 @@ def check_room(updates: int, where: str) -> None:
 def _weights(path: Path) -> Path:
     """The file of weights that a path means: itself, or of a run the best, else those of its newest checkpoint."""
     if path.is_file() and path.name != "latest":
-        return path.resolve()
+        return _undamaged(path.resolve())
     folder = RunFolder.open(path)
     best, newest = folder.checkpoints / "best.safetensors", checkpoint.latest(folder.checkpoints)
     if best.is_file():
-        return best
+        return _undamaged(best)
     if newest is None:
         raise UsageError("this run has no weights", where=str(folder.path), remedy="give a run that has trained")
-    return newest.with_suffix(".safetensors")
+    return _undamaged(newest.with_suffix(".safetensors"))
+
+
+def _undamaged(path: Path) -> Path:
+    """The path of a file of weights; UsageError where a run says that it wrote another."""
+    if path.parent.name == "checkpoints" or path.parent.parent.name == "checkpoints":
+        document = path.with_suffix(".json")
+        if document.is_file():
+            checkpoint.load(document)
+        elif path.parent.name == "checkpoints":
+            RunFolder(path.parent.parent).verify(f"checkpoints/{path.name}")
+    return path
 
 
 def _as_built(config: Config, task: Task) -> Config:

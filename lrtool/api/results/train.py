@@ -10,6 +10,7 @@ import numpy as np
 
 from lrtool.api.results.base import Result, Row
 from lrtool.errors import UsageError
+from lrtool.runs.manifest import check_file
 from lrtool.runs.metrics import read_metrics
 
 if TYPE_CHECKING:
@@ -70,13 +71,18 @@ class TrainAnswer(Result):
         return dict(self.summary.get("best") or {})
 
     def best_weights(self) -> dict[str, Any]:
-        """The weights at the best evaluation, for `model.load_state_dict`; empty where there are none."""
+        """The weights at the best evaluation, for `model.load_state_dict`; empty where there are none.
+
+        Raises UsageError where the file is not as the run wrote it.
+        """
         path = self._folder / "checkpoints" / "best.safetensors"
         if not path.is_file():
             return {}
         from safetensors.torch import load
 
-        return dict(load(path.read_bytes()))
+        data = path.read_bytes()
+        check_file(path, data, self._folder)
+        return dict(load(data))
 
     def curves(self) -> dict[str, Any]:
         """Every column of `metrics.csv`, an entry an update, NaN where it was not measured."""
