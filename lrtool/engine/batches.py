@@ -13,7 +13,7 @@ from lrtool.tasks.base import Task
 from lrtool.tasks.failures import task_error
 from lrtool.tasks.loading.draws import UNTRAINED, Draw
 from lrtool.tasks.losses.base import describe
-from lrtool.tasks.sources import Batch, BatchOrder, Source, TensorSource
+from lrtool.tasks.sources import Batch, BatchOrder, DatasetSource, Source, TensorSource
 
 
 def index_device(source: Source, device: torch.device) -> torch.device:
@@ -90,7 +90,8 @@ def batch_loss(task: Task, model: nn.Module, batch: Batch) -> tuple[Tensor, Any]
 def take(source: Source, index: Tensor, draw: Draw = UNTRAINED) -> Batch:
     """The samples at these indices; raises TaskError where the data set fails."""
     try:
-        return source.take(index, draw)
+        # Only what is read sample by sample draws anything.
+        return source.take(index, draw) if isinstance(source, DatasetSource) else source.take(index)
     except LrtoolError:
         raise
     except Exception as error:

@@ -40,7 +40,6 @@ from lrtool.live.wrappers import bare_model, bare_optimizer, check_belongs, devi
 from lrtool.schedules import Curve
 from lrtool.status import Status
 from lrtool.tasks.base import Task
-from lrtool.tasks.loading.draws import UNTRAINED, Draw
 
 #: Updates that are timed before anything else is trained, the first one not counted, and their LR.
 _TIMED, _NEXT_TO_NOTHING = 4, 1e-12
@@ -187,7 +186,7 @@ class CountedSource:
     def __len__(self) -> int:
         return self._size
 
-    def take(self, index: Tensor, draw: Draw = UNTRAINED) -> Any:
+    def take(self, index: Tensor) -> Any:
         """Never called where somebody else trains."""
         raise TaskError("these data are in somebody else's loop", where="data")
 

@@ -35,11 +35,8 @@ class Source(Protocol):
 
     def __len__(self) -> int: ...
 
-    def take(self, index: Tensor, draw: Draw = UNTRAINED) -> Batch:
-        """The batch of these samples; `index` is an int64 tensor on the source's device.
-
-        What is random in a sample is a function of `draw` and its index.
-        """
+    def take(self, index: Tensor) -> Batch:
+        """The batch of these samples; `index` is an int64 tensor on the source's device."""
         ...
 
     def to(self, device: torch.device) -> Self:
@@ -70,7 +67,7 @@ class TensorSource:
     def __len__(self) -> int:
         return len(self.target)
 
-    def take(self, index: Tensor, draw: Draw = UNTRAINED) -> Batch:
+    def take(self, index: Tensor) -> Batch:
         """One `index_select` a tensor; no sample ever passes through Python."""
         return Batch(tuple(part.index_select(0, index) for part in self.inputs), self.target.index_select(0, index))
 
@@ -105,7 +102,10 @@ class DatasetSource:
         return len(self.dataset)
 
     def take(self, index: Tensor, draw: Draw = UNTRAINED) -> Batch:
-        """Fetch and collate these samples; raises TaskError with the place where the data set's code fails."""
+        """Fetch and collate these samples; what is random in one is a function of `draw` and its index.
+
+        Raises TaskError with the place where the data set's code fails.
+        """
         return self.placed(self.collated(index.tolist(), draw))
 
     def collated(self, wanted: list[int], draw: Draw) -> Any:

@@ -88,9 +88,7 @@ def load_sweep(
     if refused:
         raise ConfigError(refused)
     checked = validate(base)
-    if checked.train.on_divergence != "stop":
-        place = base.place(("train", "on_divergence")) or Place(str(here))
-        raise ConfigError.one(str(place), "train.on_divergence", *NO_RECOVERY)
+    _check_stops(checked, base, here)
     _make_absolute(document.data, here.parent)
     if isinstance(prune := document.data.get("prune"), dict):
         prune.setdefault("kind", "halving")
@@ -100,9 +98,14 @@ def load_sweep(
         raise config_error(error, document) from None
     _check_size(config, path, most)
     # Not the base's name: a sweep's runs are no runs of its base.
-    name = config.name or path.stem
-    named = config.model_copy(update={"name": name}).beside(here.parent, code_beside)
+    named = config.model_copy(update={"name": config.name or path.stem}).beside(here.parent, code_beside)
     return Sweep(named, checked.beside(here.parent, code_beside), SweepPlanner(named, document, base))
+
+
+def _check_stops(checked: Config, base: Document, here: Path) -> None:
+    if checked.train.on_divergence != "stop":
+        place = base.place(("train", "on_divergence")) or Place(str(here))
+        raise ConfigError.one(str(place), "train.on_divergence", *NO_RECOVERY)
 
 
 def _base(document: Document, here: Path) -> Document:

@@ -24,14 +24,14 @@ _GROUP = "good"
 
 
 @dataclass(frozen=True)
-class Level:
+class LossLevel:
     """The losses of the updates between two states: their median, and its usual deviation."""
 
     median: float
     deviation: float
 
     @classmethod
-    def of(cls, losses: Array) -> Level:
+    def of(cls, losses: Array) -> LossLevel:
         """That of some losses; infinite where one is not finite."""
         if not len(losses) or not np.isfinite(losses).all():
             return cls(float("inf"), 0.0)
@@ -39,7 +39,7 @@ class Level:
         return cls(median, float(np.median(np.abs(losses - median))))
 
 
-_UNKNOWN = Level(float("inf"), 0.0)
+_UNKNOWN = LossLevel(float("inf"), 0.0)
 
 
 class GoodState:
@@ -56,6 +56,7 @@ class GoodState:
         self.state: Checkpoint | None = None
         self.done: list[Recovery] = []
         self._judged, self._best = 0, _UNKNOWN
+        self._noise, self._good = 0.0, 0
 
     @property
     def factor(self) -> float:
@@ -68,20 +69,25 @@ class GoodState:
 
     def is_good(self, losses: Array) -> bool:
         """Whether the state after these losses, all of the trial so far, is worth going back to."""
-        if not len(losses):
-            return True
-        level = _UNKNOWN
+        good = not len(losses)
         for first in range(self._judged, len(losses), self.every):
-            level = Level.of(losses[first : first + self.every])
-            self._best = min(self._best, level, key=lambda each: each.median)
+            good = self._judge(LossLevel.of(losses[first : first + self.every]), float(np.median(losses[:_FEWEST])))
         self._judged = len(losses)
-        best = self._best
-        allowed = max(_LOST * (float(np.median(losses[:_FEWEST])) - best.median), _NOISE * best.deviation)
-        return bool(np.isfinite(level.median) and level.median <= best.median + allowed)
+        return good
+
+    def _judge(self, level: LossLevel, start: float) -> bool:
+        self._best = min(self._best, level, key=lambda each: each.median)
+        noise = (self._noise + self._best.deviation) / (self._good + 1)
+        allowed = max(_LOST * (start - self._best.median), _NOISE * noise)
+        good = bool(np.isfinite(level.median) and level.median <= self._best.median + allowed)
+        if good:
+            self._noise, self._good = self._noise + level.deviation, self._good + 1
+        return good
 
     def went_back(self) -> None:
         """What was known of the losses holds no longer."""
         self._judged, self._best = 0, _UNKNOWN
+        self._noise, self._good = 0.0, 0
 
     def after(self, step: int, lr: float, reason: str) -> Recovery:
         """Note that the trial goes back; gives what is to be said of it."""

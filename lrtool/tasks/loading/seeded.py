@@ -23,7 +23,7 @@ def seeded(dataset: Any) -> Seeded:
     # torch gives its streams a `__getitem__` too.
     if isinstance(dataset, IterableDataset) or not hasattr(dataset, "__getitem__"):
         return StatefulStream(dataset) if keeps_state else Stream(dataset)
-    return StatefulSamples(dataset) if keeps_state else Samples(dataset)
+    return StatefulSamples(dataset) if keeps_state else IndexedSamples(dataset)
 
 
 class Seeded:
@@ -59,7 +59,7 @@ class Seeded:
         seed_sample(self.draw.word(number), self._generators)
 
 
-class Samples(Seeded):
+class IndexedSamples(Seeded):
     """A data set that is indexed."""
 
     def __getitem__(self, index: Any) -> Any:
@@ -67,7 +67,7 @@ class Samples(Seeded):
         return self._inner[index]
 
 
-class StatefulSamples(Samples):
+class StatefulSamples(IndexedSamples):
     """The same of one that keeps a state."""
 
     def state_dict(self) -> Any:

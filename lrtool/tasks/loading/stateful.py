@@ -77,7 +77,7 @@ class LoaderSource:
     def __len__(self) -> int:
         return self.batch_size * self.per_pass
 
-    def take(self, index: Tensor, draw: Draw = UNTRAINED) -> Batch:
+    def take(self, index: Tensor) -> Batch:
         """As many samples of its first batch: to look at what there is, not to train on."""
         return self.placed(_first(self.first, min(len(index), self.batch_size), self.batch_size))
 
