@@ -23,6 +23,7 @@ import lrtool
 from lrtool import units
 from lrtool.analysis.pruning import PRUNERS, Pruner
 from lrtool.analysis.suggest import METHODS
+from lrtool.api.report import ReportAnswer
 from lrtool.api.results.compare import CompareAnswer, SweepAnswer
 from lrtool.api.results.range_test import RangeTestAnswer
 from lrtool.api.results.theory import TheoryAnswer
@@ -279,7 +280,7 @@ def api() -> str:
         parts += [f"## `lrtool.{name}`\n", f"```text\n{_signature(name, function)}\n```\n", _told(function)]
     parts.append("## Results\n")
     answers = (RangeTestAnswer, TuneAnswer, TransferAnswer, TrainAnswer, CompareAnswer, SweepAnswer, ScheduleView)
-    for cls in (*answers, TheoryAnswer):
+    for cls in (*answers, TheoryAnswer, ReportAnswer):
         parts += [f"### `{cls.__name__}`\n", _told(cls), rows(("has", "which is"), _members(cls))]
     return "\n".join(parts)
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from lrtool.api.compare import compare
     from lrtool.api.load import load
     from lrtool.api.range_test import range_test
+    from lrtool.api.report import html_report
     from lrtool.api.schedule import schedule
     from lrtool.api.theory import backtest, bound, predict, refine
     from lrtool.api.train import train
@@ -21,6 +22,7 @@ __all__ = [
     "backtest",
     "bound",
     "compare",
+    "html_report",
     "load",
     "predict",
     "range_test",
@@ -32,7 +34,7 @@ __all__ = [
 ]
 
 #: Functions that stand in a file of another name than theirs.
-_PLACES = dict.fromkeys(("backtest", "bound", "predict", "refine"), "theory")
+_PLACES = {**dict.fromkeys(("backtest", "bound", "predict", "refine"), "theory"), "html_report": "report"}
 
 
 def __getattr__(name: str) -> object:

@@ -150,6 +150,8 @@ class RangeTestResult:
     what the suggestion was read off, in words. `chosen`: whether it is a method's that the user chose, which stands
     whatever short trainings show. `probes`: the short trainings that the suggestion rests on, all that were made.
     `stability_source`: what the limit was read off, in words. `left_out`: what the budget did not hold, in words.
+    `critical`: the LR at which one of the optimizer's own updates begins to raise the loss, without any training at it;
+    its interval holds 90% of the updates that were looked at.
     """
 
     lr: Array
@@ -170,6 +172,7 @@ class RangeTestResult:
     probes: tuple[Probe, ...] = ()
     stability_source: str = "the ramp alone"
     left_out: tuple[str, ...] = ()
+    critical: LrEstimate | None = None
 
     def limited(self, limit: LrEstimate | None, source: str = "short trainings at constant LRs") -> Self:
         """The same with a measured stability limit; the ramp's own suggestion, a part of the limit, follows it."""
@@ -234,6 +237,9 @@ class RangeTestResult:
             "stability_limit": self.stability and self.stability.value,
             "stability_interval": self.stability and [_number(self.stability.low), _number(self.stability.high)],
             "stability_from": self.stability_source if self.stability else None,
+            "critical_lr": self.critical and self.critical.value,
+            "critical_interval": self.critical and [_number(self.critical.low), _number(self.critical.high)],
+            "critical_sharpness": self.critical and 2 / self.critical.value,
             "left_out": list(self.left_out),
             "reason": self.reason and self.reason.value,
             "caveats": [caveat.value for caveat in self.caveats],

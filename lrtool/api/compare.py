@@ -39,11 +39,11 @@ def compare(
 
     if isinstance(runs, str | Path):
         runs = [runs]
-    found, first = compare_runs([_folder(each) for each in runs], metric, direction, by, target, statistic)
+    found, first = compare_runs([folder_of(each) for each in runs], metric, direction, by, target, statistic)
     return CompareAnswer(found, first)
 
 
-def _folder(run: Any) -> str:
+def folder_of(run: Any) -> str:
     """The folder of a run or result, also of one that is not saved."""
     if isinstance(run, str | Path):
         return str(run)

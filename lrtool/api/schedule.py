@@ -23,11 +23,25 @@ _ROWS = 11
 
 
 class ScheduleView(Shown):
-    """A schedule with a peak LR and a length to show it at; `schedule` is the schedule itself."""
+    """A schedule with a peak LR and a length to show it at."""
 
-    def __init__(self, schedule: Schedule, name: str, lr: float, steps: int, steps_per_epoch: int | None) -> None:
-        self.schedule, self.name = schedule, name
-        self.lr, self.steps, self.steps_per_epoch = lr, steps, steps_per_epoch
+    def __init__(self, spec: Spec, lr: float, steps: int) -> None:
+        self._spec, self.lr, self.steps = spec, lr, steps
+
+    @property
+    def name(self) -> str:
+        """What it is called: its kind and fields as they were given."""
+        return self._spec.name
+
+    @property
+    def schedule(self) -> Schedule:
+        """The schedule itself."""
+        return self._spec.schedule
+
+    @property
+    def steps_per_epoch(self) -> int | None:
+        """Updates of an epoch, where durations are in epochs."""
+        return self._spec.steps_per_epoch
 
     @property
     def answer(self) -> str:
@@ -66,19 +80,24 @@ class ScheduleView(Shown):
         """LR against update, and momentum where the schedule moves it."""
         from lrtool.report.plots.schedule import SchedulePlot, draw_schedule
 
-        curves = Spec(self.name, self.schedule, steps_per_epoch=self.steps_per_epoch).curves(self.lr, self.steps)
+        curves = self._spec.curves(self.lr, self.steps)
         tables = {name: curve.table() for name, curve in curves.items()}
         lr = tables.pop("lr")
         return draw_schedule(
             SchedulePlot({self.name: lr}, self.name, steps_per_epoch=self.steps_per_epoch, other=tables)
         )
 
+    def explain(self) -> str:
+        """All about its kind: formula, fields, when it helps and hurts, the same in other libraries."""
+        from lrtool.report.schedules.text import explained
+
+        return explained(self.schedule.kind)
+
     def save(self, folder: str | Path) -> Path:
         """Write schedule.png, .svg and .csv into a folder; gives its path."""
         from lrtool.report.schedules.preview import Bound, Preview
 
-        spec = Spec(self.name, self.schedule, duration=Duration(self.steps))
-        bound = Bound.of(spec, self.lr, None, self.steps_per_epoch)
+        bound = Bound.of(self._spec, self.lr, Duration(self.steps), self.steps_per_epoch)
         list(Preview((bound,)).write(False, folder=Path(folder)))
         return Path(folder)
 
@@ -118,5 +137,5 @@ def schedule(
         found = as_schedule({**found.model_dump(exclude_unset=True), **fields})
     elif isinstance(given, str) and not fields:
         name = given
-    return ScheduleView(found, " ".join([name, *(f"{key}={value}" for key, value in fields.items())]), lr, steps,
-                        steps_per_epoch)  # fmt: skip
+    name = " ".join([name, *(f"{key}={value}" for key, value in fields.items())])
+    return ScheduleView(Spec(name, found, steps_per_epoch=steps_per_epoch), lr, steps)

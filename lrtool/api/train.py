@@ -44,7 +44,7 @@ def train(
     preserve: Sequence[Any] = (),
     keep: str = "auto",
     progress: bool = True,
-    announce: Callable[[str], None] = lambda line: None,
+    announce: Callable[[str], None] | None = None,
     output: str | Path | None = None,
     **settings: Any,
 ) -> TrainAnswer:
@@ -72,7 +72,8 @@ def train(
     (True, 'finished')
     """
     objects = Objects(model, data, val, optimizer, loss, schedule, seed, settings, preserve, keep)
-    going_on = _GoingOn(as_texts(overrides), allow_import, force, progress, announce)
+    told = announce or (lambda line: None)
+    going_on = _GoingOn(as_texts(overrides), allow_import, force, progress, told)
     started_anew = (lr is not None, lr_from, smoke)
     if resume is not None:
         _alone(*objects.given, *started_anew, extend, branch)
@@ -95,7 +96,7 @@ def train(
     ):
         if not of_config:
             ready, notes = _set_to(ready, lr, lr_from)
-        announce(lr_line(ready.setup))
+        told(lr_line(ready.setup))
         said = (*ready.said, *notes)
         return _trained(replace(ready, said=said), folder, smoke, progress, temporary=output is None)
 
@@ -128,7 +129,7 @@ class _Peak:
             return None
         if not 0 < lr < float("inf"):
             raise UsageError(f"an LR is a finite number above 0, but got {lr!r}", where="lr", remedy="write 0.1")
-        return cls(float(lr))
+        return cls(float(lr), "given as lr")
 
     @classmethod
     def _suggested(cls, run: Path, kind: str) -> _Peak:

@@ -13,10 +13,8 @@ from typing import Annotated, Any
 import typer
 
 from lrtool import __version__, streams
-from lrtool.cli import check, compare, init, range_test, report, sweep, theory, train, transfer, tune
-from lrtool.cli.common import Command, Commands
-from lrtool.cli.look import doctor, runs, schedule, schema
 from lrtool.cli.parts import launched
+from lrtool.cli.parts.late import Late, late_group
 from lrtool.errors import ExitCode, Interrupted, LrtoolError
 from lrtool.memory import keep_freed_memory
 from lrtool.printable import brief, printable
@@ -31,9 +29,27 @@ _ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGUSR1
 #: Set by a shell that asks for completions.
 _COMPLETING = "_LRTOOL_COMPLETE"
 
+#: Every command in the order of the help.
+COMMANDS = {
+    "range-test": Late("lrtool.cli.range_test", "LR range test: where loss falls, where it explodes."),
+    "train": Late("lrtool.cli.train", "Train under the schedule: curves, checkpoints, summary."),
+    "tune": Late("lrtool.cli.tune", "Find the best peak LR by measuring."),
+    "transfer": Late("lrtool.cli.transfer", "The LR for a run too expensive to tune."),
+    "sweep": Late("lrtool.cli.sweep", "Train many variants and seeds side by side; resumable."),
+    "compare": Late("lrtool.cli.compare", "Compare runs: intervals, paired differences, a verdict."),
+    "report": Late("lrtool.cli.report", "Write one HTML file that shows runs, offline."),
+    "runs": Late("lrtool.cli.look.runs", "List runs, newest first: status, LR, loss."),
+    "init": Late("lrtool.cli.init", "Write a commented config to start from."),
+    "check": Late("lrtool.cli.check", "Validate a config: every problem, with its place."),
+    "schema": Late("lrtool.cli.look.schema", "Print the JSON schema of a config, for editors."),
+    "doctor": Late("lrtool.cli.look.doctor", "Show versions, devices, extras and compiler."),
+    "schedule": Late("lrtool.cli.look.schedule", "Look at schedules, export them as code."),
+    "theory": Late("lrtool.cli.theory", "What schedules should do, before paying for it."),
+}
+
 app = typer.Typer(
     name="lrtool",
-    cls=Commands,
+    cls=late_group(COMMANDS),
     help="Which learning rate, which schedule? Measured on your model, your data and your budget.",
     no_args_is_help=True,
     # Plain help: rich would cost as much start-up time as everything else together.
@@ -41,24 +57,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-for _module, _name, _short in (
-    (range_test, "range-test", "LR range test: where loss falls, where it explodes."),
-    (train, "train", "Train under the schedule: curves, checkpoints, summary."),
-    (tune, "tune", "Find the best peak LR by measuring."),
-    (transfer, "transfer", "The LR for a run too expensive to tune."),
-    (sweep, "sweep", "Train many variants and seeds side by side; resumable."),
-    (compare, "compare", "Compare runs: intervals, paired differences, a verdict."),
-    (report, "report", "Write one HTML file that shows runs, offline."),
-    (runs, "runs", "List runs, newest first: status, LR, loss."),
-    (init, "init", "Write a commented config to start from."),
-    (check, "check", "Validate a config: every problem, with its place."),
-    (schema, "schema", "Print the JSON schema of a config, for editors."),
-    (doctor, "doctor", "Show versions, devices, extras and compiler."),
-):
-    app.command(_name, cls=Command, short_help=_short)(_module.command)
-app.add_typer(schedule.app, name="schedule", short_help="Look at schedules, export them as code.")
-app.add_typer(theory.app, name="theory", short_help="What schedules should do, before paying for it.")
 
 
 def _version(wanted: bool) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
 
 from lrtool import executors, streams
 from lrtool.printable import printable
@@ -38,27 +37,6 @@ JsonOption = Annotated[
     bool, typer.Option("--json", callback=_reserve, help="Print one JSON document on stdout, nothing else there.")
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress; only the result and errors.")]
-
-
-class Command(TyperCommand):
-    """A command whose help shows on any terminal."""
-
-    def get_help(self, ctx: Any) -> str:
-        """The help; spelled out where stdout cannot show it."""
-        return shown(super().get_help(ctx))
-
-
-class Commands(TyperGroup):
-    """A group of commands whose help shows on any terminal."""
-
-    def get_help(self, ctx: Any) -> str:
-        """The help; spelled out where stdout cannot show it."""
-        return shown(super().get_help(ctx))
-
-
-def shown(text: str) -> str:
-    """The text as stdout can show it; typer itself would write UTF-8 to what takes ASCII."""
-    return text if streams.takes(sys.stdout, text) else streams.spelled(text)
 
 
 def _sharded(wanted: bool) -> bool:

@@ -26,31 +26,15 @@ def command(
     suggestion, heat maps, parallel coordinates), tables to sort and filter, config differences, the environment, and
     the commands to reproduce. Runs that are still going, or were stopped, are shown as far as they got.
     """
-    from lrtool.report.html.page import Page
-    from lrtool.report.html.render import render
-    from lrtool.runs.atomic import write_text
+    from lrtool.api.report import html_report
 
-    target = output / "report.html" if output.is_dir() else output
-    page = Page.of(runs)
-    write_text(target, render(page))
-    size = target.stat().st_size
+    report = html_report(runs, output)
     if as_json:
-        trials = len(page.trials)
-        print_json(
-            {"command": "report", "file": str(target), "bytes": size, "runs": [str(run.path) for run in page.runs],
-             "trials": trials, "answers": list(page.answers), "notes": list(page.notes)}
-        )  # fmt: skip
+        print_json(report.document())
     else:
-        say(page.answers[0])
-        for note in () if quiet else page.notes:
+        say(report.answer)
+        for note in () if quiet else report.notes:
             say(f"note: {note}", err=True)
-        say(f"report: {target} ({size / 1e6:.1f} MB)")
-    if show:
-        _open(target, quiet)
-
-
-def _open(target: Path, quiet: bool) -> None:
-    import webbrowser
-
-    if not webbrowser.open(target.resolve().as_uri()) and not quiet:
-        say(f"note: no browser could be started; open {target} yourself", err=True)
+        say(f"report: {report.file} ({report.bytes / 1e6:.1f} MB)")
+    if show and not report.open() and not quiet:
+        say(f"note: no browser could be started; open {report.file} yourself", err=True)

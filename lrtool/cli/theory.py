@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from lrtool.cli.common import Command, Commands, JsonOption, QuietOption, print_json, say
+from lrtool.cli.common import JsonOption, QuietOption, print_json, say
+from lrtool.cli.parts.commands import Command, Commands
 
 app = typer.Typer(
     cls=Commands,

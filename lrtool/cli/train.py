@@ -100,7 +100,7 @@ def command(
         overrides=[*(overrides or ()), *_begins_with(init_from, init_partial, going_on)],
         allow_import=allowed(allow_import),
         progress=not (quiet or as_json),
-        announce=(lambda line: None) if as_json else say,
+        announce=None if as_json else say,
         output=output,
     )
     if answer.nothing_to_do:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,7 +43,8 @@ from lrtool.errors import ExitCode, UsageError
 from lrtool.status import Status
 
 if TYPE_CHECKING:
-    from lrtool.api.results.base import Result
+    from lrtool.api.results.transfer import TransferAnswer
+    from lrtool.api.results.tune import TuneAnswer
     from lrtool.config.schema import Config
     from lrtool.experiments.session import Session
     from lrtool.experiments.tune_result import TuneResult
@@ -91,7 +92,6 @@ def command(
     executors.check(executor, "--executor")
     _target(write)
 
-    from lrtool.analysis.search.transfer.extrapolate import Transferred
     from lrtool.api.tune import tune
 
     going_on = resume is not None
@@ -118,22 +118,36 @@ def command(
     )
     if answer.nothing_to_do:
         raise typer.Exit(nothing_to_do(answer, as_json, lambda left: f"{found(left)}\ndata: {answer.folder}"))
-    run, result = answer.made()
+    run, _ = answer.made()
     if checked is None:
         path, checked = run.folder.config, load(run.folder.config, None, None)
-    given = Given(path, overrides, seed, allow_import, output)
-    schedule = checked.schedule if isinstance(result, Transferred) else result.best.schedule
-    written = _written(write, given, checked, answer.suggested_lr, schedule)
+    after = _after(answer, Given(path, overrides, seed, allow_import, output), checked, write)
     add_run(checked.name, run.folder.path, run.summary())
     if as_json:
         print_json({**run.summary(), "folder": str(run.folder.path)})
     else:
-        notes = [f"note: {note}" for note in answer.said] if resume is not None else []
-        said = _shorter(run, answer) if isinstance(result, Transferred) else _answer(run, result)
-        after = written or _next(given, run.folder.path, checked, answer.suggested_lr, schedule)
-        _show([said, *notes, *after])
+        _show([*_found(answer), *after])
     if run.status is Status.DIVERGED:
         raise typer.Exit(ExitCode.DIVERGED)
+
+
+def _after(answer: TuneAnswer | TransferAnswer, given: Given, checked: Config, write: Path | None) -> list[str]:
+    """Write the config that was asked for, and say how to go on."""
+    from lrtool.experiments.tune_result import TuneResult
+
+    run, result = answer.made()
+    schedule = result.best.schedule if isinstance(result, TuneResult) else checked.schedule
+    written = _written(write, given, checked, answer.suggested_lr, schedule)
+    return written or _next(given, run.folder.path, checked, answer.suggested_lr, schedule)
+
+
+def _found(answer: TuneAnswer | TransferAnswer) -> Iterator[str]:
+    """The result, and of a tune that went on what is to be said of that."""
+    from lrtool.experiments.tune_result import TuneResult
+
+    run, result = answer.made()
+    yield _answer(run, result) if isinstance(result, TuneResult) else _shorter(run, answer)
+    yield from (f"note: {note}" for note in answer.said)
 
 
 def _show(parts: Iterable[str]) -> None:
@@ -193,7 +207,7 @@ def _next(given: Given, run: Path, checked: Config, lr: float | None, schedule: 
     return [given.training(run, [f"schedule={inline(in_short(schedule))}"] if other else [])]
 
 
-def _shorter(run: Session, answer: Result) -> str:
+def _shorter(run: Session, answer: TuneAnswer | TransferAnswer) -> str:
     """The result of shorter runs in a few lines."""
     lines = [
         "the budget holds no comparison at full length: shorter runs, and a law through their best LRs",

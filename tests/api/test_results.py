@@ -89,7 +89,7 @@ def test_a_loaded_plot_says_the_same(tested, tmp_path):
 
 def test_the_table_is_a_data_frame_where_pandas_is_installed(tested, monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", SimpleNamespace(DataFrame=lambda rows: ("frame", len(rows))))
-    assert tested.table() == ("frame", 4)
+    assert tested.table() == ("frame", 5)
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -229,3 +229,15 @@ def test_importing_lrtool_imports_nothing_heavy():
     subprocess.run([sys.executable, "-c", code], check=True)
     with pytest.raises(AttributeError, match="no attribute 'tunes'"):
         lrtool.tunes  # noqa: B018
+
+
+def test_a_schedule_is_explained():
+    assert lrtool.schedule("cosine", warmup="10%").explain().startswith("cosine: ")
+
+
+def test_a_report_of_results_is_one_file(trained, tuned, tmp_path):
+    report = lrtool.html_report([trained, tuned], tmp_path)
+    assert report.file == tmp_path / "report.html" and report.bytes == len(report.file.read_bytes())
+    assert report.answer in report.document()["answers"] and len(report.document()["runs"]) == 2
+    with pytest.raises(UsageError, match="expected a run folder"):
+        lrtool.html_report([3])

@@ -20,6 +20,7 @@ _ROWS = (
     ("starts to fall", "lower_lr", None),
     ("suggested peak LR", "suggested_lr", "interval"),
     ("does not blow up until", "stability_limit", "stability_interval"),
+    ("one update raises the loss at", "critical_lr", "critical_interval"),
     ("starts to explode", "upper_lr", None),
 )
 
@@ -57,6 +58,12 @@ class RangeTestAnswer(LrResult["RangeTestResult"]):
         found = self.summary.get("stability_limit")
         return None if found is None else float(found)
 
+    @property
+    def critical_lr(self) -> float | None:
+        """The LR at which one of the optimizer's own updates begins to raise the loss; None where none does."""
+        found = self.summary.get("critical_lr")
+        return None if found is None else float(found)
+
     def rows(self) -> list[Row]:
         """The LRs that were found, each with its interval where it has one."""
         rows: list[Row] = []
@@ -85,6 +92,7 @@ class RangeTestAnswer(LrResult["RangeTestResult"]):
             plot,
             suggestion=estimate(said.get("suggested_lr"), said.get("interval")),
             stability=estimate(said.get("stability_limit"), said.get("stability_interval")),
+            critical=estimate(said.get("critical_lr"), said.get("critical_interval")),
             source=str(said.get("suggested_from") or ""),
             reason=self.reason,
             caveats=list(super().notes),

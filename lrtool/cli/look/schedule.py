@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from lrtool import streams
-from lrtool.cli.common import Command, Commands, JsonOption, QuietOption, print_json, say
+from lrtool.cli.common import JsonOption, QuietOption, print_json, say
+from lrtool.cli.parts.commands import Command, Commands
 
 #: Names of reduce-on-plateau elsewhere, and what it is here.
 _PLATEAU = ("ReduceLROnPlateau", "reduce_lr_on_plateau", "plateau")

@@ -15,10 +15,10 @@ from lrtool.engine import rng
 from lrtool.engine.evaluate import evaluate
 from lrtool.engine.loop import continuing, state
 from lrtool.engine.loop.checkpoint import Checkpoint
-from lrtool.engine.loop.faults import Instant, finite, first_fault
 from lrtool.engine.loop.judging import Best, improves, plateau_value
 from lrtool.engine.loop.precision import MAX_SKIPS
-from lrtool.engine.loop.recovering import GoodState
+from lrtool.engine.loop.trouble.faults import Instant, finite, first_fault
+from lrtool.engine.loop.trouble.recovering import GoodState
 from lrtool.engine.loop.updating import Updating
 from lrtool.engine.parallel.ranks import ALONE, Ranks
 from lrtool.engine.recorder import Recorder, rows_of

@@ -18,6 +18,7 @@ from lrtool.experiments.budget import RANGE_TEST as USUAL
 from lrtool.experiments.budget import Budget
 from lrtool.experiments.engines import Engines
 from lrtool.experiments.observers import ObserverFactory
+from lrtool.experiments.range_test.critical import remembered_critical_lr
 from lrtool.experiments.range_test.honesty import falls_along_its_gradient
 from lrtool.experiments.range_test.listener import Listener
 from lrtool.experiments.range_test.measuring import measured
@@ -121,6 +122,7 @@ class _RangeTest:
         alone = quick or not settings.probe_steps
         self.listener.announced(*spending.announced(alone))
         result = self._ramp(runner, *spending.ramp_size(alone))
+        result = self._with_critical(result, runner, spending)
         self._spent(runner, spending)
         self.cost["first_answer_seconds"] = round(time.perf_counter() - self.began, 3)
         if alone:
@@ -168,6 +170,13 @@ class _RangeTest:
         if settings.suggest is not None:
             result = result.suggesting(settings.suggest)
         return result
+
+    def _with_critical(self, result: RangeTestResult, runner: TrialRunner, spending: Spending) -> RangeTestResult:
+        found = remembered_critical_lr(self.setup, runner.memory, spending.critical)
+        if found is None:
+            return result
+        self.cost["critical"] = {"updates": found.updates, "forward_passes": found.passes}
+        return replace(result, critical=found.estimate)
 
     def _checked(self, result: RangeTestResult) -> RangeTestResult:
         """The same, with what to know where the loss is not what the optimizer minimises."""

@@ -21,6 +21,8 @@ _RAMP = 1 / 5
 _LONG, _SHORTEST_RAMP = 1 / 4, 40
 #: Where the ramp took more of it, this part of the time is planned with.
 _LEFT = 1 / 4
+#: The line searches of the critical LR may take this part of it.
+_CRITICAL = 1 / 20
 #: Trainings of this part of the run's updates tell more than more LRs would.
 _TELLING = 1 / 4
 
@@ -58,6 +60,11 @@ class Spending:
         while not alone and steps > _SHORTEST_RAMP and budget.part(steps, 0) > _LONG * budget.runs + 1e-9:
             steps = max(_SHORTEST_RAMP, round(steps * 2**-0.5))
         return min(settings.seeds, max(1, int(_RAMP * budget.runs / budget.part(steps, 0)))), steps
+
+    @property
+    def critical(self) -> float:
+        """What the line searches of the critical LR may cost, in updates."""
+        return _CRITICAL * self.budget.runs * self._setup.steps
 
     def announced(self, ramp_alone: bool) -> tuple[str, int]:
         """What it will cost, in words, and about how many updates it has: before anything was trained."""

@@ -97,6 +97,7 @@ def _marks(summary: Mapping[str, Any]) -> Iterator[LrMark]:
         ("lower bound", "lower_lr", ""),
         ("upper bound", "upper_lr", ""),
         ("stability limit", "stability_limit", "stability_interval"),
+        ("critical LR of one update", "critical_lr", "critical_interval"),
     )
     for name, key, interval in names:
         value, ends = summary.get(key), summary.get(interval) if interval else None

@@ -31,6 +31,7 @@ from lrtool.report.plots.style import (
     GREY,
     ORANGE,
     PURPLE,
+    SKY,
     VERMILION,
     VIOLET,
     number,
@@ -48,6 +49,9 @@ Array = NDArray[np.float64]
 _BLOCKS, _LINE, _POINTS = 300, 1000, 4000
 #: The answers.
 _FALLS, _SUGGESTED, _HOLDS, _EXPLODES = "starts to fall", "suggested", "does not blow up until", "starts to explode"
+_CRITICAL = "one update raises the loss at"
+#: Its dashes: those of the others stand beside them.
+_DOT_DOT = (0, (5, 1.2, 1, 1.2, 1, 1.2))
 #: Inches of the panels: the ramp alone, or ramp and probes.
 _ALONE, _BOTH = (4.0,), (3.3, 2.5)
 
@@ -59,7 +63,8 @@ class RangeTestPlot:
     `mean`, `band_low`, `band_high`: (steps,), over seeds. `validation`: (LRs, losses) per seed. `methods`:
     what other methods suggest. `source`: what the suggestion was read off; `caveats`: what to know about it.
     `left_out`: what the budget did not hold. `reason`: why there is none. `stability`: up to which LR training does not
-    blow up. `probes`: the short trainings that the suggestion rests on.
+    blow up. `critical`: at which LR one update raises the loss. `probes`: the short trainings that the suggestion rests
+    on.
     """
 
     title: str
@@ -80,6 +85,7 @@ class RangeTestPlot:
     caveats: Sequence[str] = ()
     probes: Sequence[Probe] = ()
     left_out: Sequence[str] = ()
+    critical: LrEstimate | None = None
 
     @classmethod
     def of(cls, result: RangeTestResult, name: str, validation: Sequence[tuple[Array, Array]] = ()) -> Self:
@@ -104,6 +110,7 @@ class RangeTestPlot:
             validation=validation,
             probes=result.probes,
             left_out=result.left_out,
+            critical=result.critical,
             methods={kind: lr for kind, lr in known.items() if lr is not None and lr > 0 and lr != chosen},
         )
 
@@ -125,6 +132,7 @@ class RangeTestPlot:
             (_FALLS, self.lower, ORANGE, DASHES[1]),
             (_SUGGESTED, self.suggestion, GREEN, DASHES[0]),
             (_HOLDS, self.stability, VIOLET, DASHES[2]),
+            (_CRITICAL, self.critical, SKY, _DOT_DOT),
             (_EXPLODES, self.upper, VERMILION, DASHES[3]),
         )
         marks = [

@@ -13,6 +13,7 @@ def found_lines(result: RangeTestResult) -> list[str]:
         _line("loss starts to fall at", result.lower),
         _line("loss starts to explode at", result.upper),
         _line("does not blow up until about", result.stability),
+        _line("one update raises the loss at", result.critical),
         _line("suggested peak LR", result.suggestion),
     ]
     if result.suggestion is None:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from lrtool.engine.loop.checkpoint import Checkpoint
-from lrtool.engine.loop.recovering import GoodState
+from lrtool.engine.loop.trouble.recovering import GoodState
 from lrtool.engine.trials import Recipe
 from lrtool.optimizers import KINDS
 
