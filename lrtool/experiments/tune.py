@@ -89,8 +89,7 @@ def resume_tune(
     Raises UsageError, and changes nothing, where its config, code or data were changed (`force`: all is trained again).
     """
     with folder.held():
-        search = found(folder, setup, force)
-        engines = Engines(EngineName(search.asked.get("engine", "auto")))
+        engines = Engines(EngineName((search := found(folder, setup, force)).asked.get("engine", "auto")))
         return *_carried_out(setup, folder, watch, engines, search, say, wanted(setup.config.logging)), search.notes
 
 
@@ -114,7 +113,7 @@ def _carried_out(
             kinds = _schedules(setup, schedules)
             tuner = _Tuner(setup, runner, Budget(setup, runner, engines, budget), len(kinds), engines.here)
             if search.asked.get("short") and len(kinds) == 1 and tuner.only_shorter():
-                return run, transferred_length(setup, run, writer, watch, budget, engines)
+                return run, transferred_length(setup, run, writer, watch, budget, engines, search.memory)
             if say is not None:
                 say(_announcement(tuner.announced, tuner.budget.one))
             result = tuner.tune(kinds, search.asked.get("expected"))

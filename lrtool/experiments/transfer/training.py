@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from lrtool.experiments.budget import DEFAULT_RUNS, Budget, Usual
 from lrtool.experiments.engines import Engines
 from lrtool.experiments.final import final_loss
 from lrtool.experiments.observers import ObserverFactory
+from lrtool.experiments.resuming.search_memory import SearchMemory
+from lrtool.experiments.resuming.searches import Begun, begin, told_how_to_go_on
 from lrtool.experiments.runner import TrialRunner
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.setup import Setup
@@ -48,17 +51,31 @@ def run_transfer(
     seconds if that is more. Raises UsageError
     where it holds no comparison of LRs.
     """
-    whole, engines = asked.whole, engines or Engines()
-    config = whole.config
-    loggers = wanted(config.logging) if loggers is None else loggers
-    folder = RunFolder.create(output, config.name, "transfer")
-    columns = ("val_loss", *(f"val_{name}" for name in whole.task.metrics))
+    loggers = wanted(asked.whole.config.logging) if loggers is None else loggers
+    folder = RunFolder.create(output, asked.whole.config.name, "transfer")
+    with folder.held():
+        said = {"to": [f"{key}={value}" for key, value in asked.target.items()], "budget": budget}
+        search = Begun(begin(folder, asked.whole, said), said, ())
+        return carried_out(asked, folder, watch, search, engines or Engines(), loggers)
+
+
+def carried_out(
+    asked: TransferRequest,
+    folder: RunFolder,
+    watch: ProgressObservers,
+    search: Begun,
+    engines: Engines,
+    loggers: Sequence[Logger],
+) -> tuple[Session, Transferred]:
+    """A transfer in its folder, which is held; what its memory knows is not trained again."""
+    whole, columns = asked.whole, ("val_loss", *(f"val_{name}" for name in asked.whole.task.metrics))
     with (
-        folder.held(),
-        session(folder, "transfer", config, str(whole.recipe.device), loggers) as run,
-        folder.metrics(columns) as writer,
+        closing(search.memory),
+        session(folder, "transfer", whole.config, str(whole.recipe.device), loggers) as run,
+        told_how_to_go_on("transfer", folder),
+        folder.metrics(columns, search.rows(whole)) as writer,
     ):
-        return run, transferred(asked, run, writer, watch, budget, engines)
+        return run, transferred(asked, run, writer, watch, search.asked.get("budget"), engines, search.memory)
 
 
 def transferred(
@@ -68,9 +85,11 @@ def transferred(
     watch: ObserverFactory,
     budget: float | None,
     engines: Engines,
+    memory: SearchMemory,
 ) -> Transferred:
     """A transfer inside a command that has begun: its results, plot and points go into that one's run folder."""
     trainer = _Trainer(asked, writer, watch, engines, run)
+    trainer.memory = memory
     found = trainer.transfer(budget)
     run.steps = trainer.steps
     run.results = {**summarise(found), "cost": trainer.cost(), "engine": engines.summary()}
@@ -90,9 +109,10 @@ def transferred_length(
     watch: ObserverFactory,
     budget: float | None,
     engines: Engines,
+    memory: SearchMemory,
 ) -> Transferred:
     """A training as it is, its LR found by shorter ones, inside a command that has begun."""
-    return transferred(TransferRequest.of_length(whole), run, writer, watch, budget, engines)
+    return transferred(TransferRequest.of_length(whole), run, writer, watch, budget, engines, memory)
 
 
 def holds_shorter(updates: int, runs: float) -> bool:
@@ -109,6 +129,7 @@ class _Trainer:
         self.asked, self._writer, self._watch, self._engines, self._run = asked, writer, watch, engines, run
         self._setups: dict[Values, Setup] = {}
         self._weights: dict[Values, float] = {}
+        self.memory = SearchMemory()
         self.steps = self.trials = self.validations = 0
         self.work = 0.0
 
@@ -250,7 +271,8 @@ class _Trainer:
 
     def _new_runner(self, setup: Setup) -> TrialRunner:
         """A runner for trials of this setup, which numbers them on."""
-        runner = TrialRunner(setup, self._writer, self._watch, self._engines.of(setup), self._run.tracker.observers())
+        observers, engines = self._run.tracker.observers(), self._engines.of(setup)
+        runner = TrialRunner(setup, self._writer, self._watch, engines, observers, self.memory)
         runner.trials, runner.steps, runner.validations = self.trials, self.steps, self.validations
         return runner
 
