@@ -51,6 +51,8 @@ class WorkersFeed(Feed):
             multiprocessing_context=how.context,
             worker_init_fn=Begin(how.begin),
             collate_fn=_as_it_is,
+            # From there a batch goes to the GPU while that is still at work.
+            pin_memory=self._source.device.type == "cuda",
             # Its seed for the processes is not drawn from the training's stream.
             generator=torch.Generator(),
         )
