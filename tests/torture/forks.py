@@ -233,4 +233,11 @@ def forked_workers() -> None:
     from lrtool import children
     from lrtool.executors.local import LocalProcesses, _serve
 
-    LocalProcesses._hired = lambda _, work: children.Child("fork", _serve, work)  # type: ignore[method-assign]
+    class Worker(children.Child):
+        def dismiss(self) -> None:
+            # Forked ones hold each other's pipes, so none would see that its own was closed.
+            self.connection.close()
+            self.process.kill()
+            self.process.join()
+
+    LocalProcesses._hired = lambda _, work: Worker("fork", _serve, work)  # type: ignore[method-assign]
