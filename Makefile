@@ -9,7 +9,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 # what another has left.
 WORKERS := -n auto --dist worksteal
 
-.PHONY: torture torture-inputs help demo test test-quick test-deep test-lowest test-faults test-browser test-peers test-loggers test-ray test-slurm coverage lint types docs format bench clean
+.PHONY: torture torture-inputs help demo test test-quick test-deep test-lowest test-faults test-browser test-peers test-loggers test-users test-ray test-slurm coverage lint types docs format bench clean
 
 help:
 	@echo "make demo       range test and training on real data, plots in outputs/"
@@ -21,6 +21,7 @@ help:
 	@echo "make docs       write the generated parts of the pages in docs/"
 	@echo "make test-peers parity with optax (installs jax first)"
 	@echo "make test-loggers the loggers' tests (installs MLflow and W&B first)"
+	@echo "make test-users models as people have them, killed and resumed (installs torchvision and torchdata first)"
 	@echo "make test-ray   the tests on a Ray cluster of this machine (installs Ray first)"
 	@echo "make test-slurm the tests of Slurm by submitit's imitation (installs submitit first)"
 	@echo "make test-browser the report in a headless Chromium (apt-get install chromium chromium-driver)"
@@ -68,6 +69,10 @@ coverage: $(VENV)/.test
 test-peers: $(VENV)/.test
 	$(PIP) --editable '.[test,peers]'
 	$(ONE_THREAD) $(BIN)/python -m pytest $(WORKERS) tests/integrations tests/report/schedules/test_parity.py
+
+test-users: $(VENV)/.test
+	$(PIP) --editable '.[test,users]'
+	$(ONE_THREAD) $(BIN)/python -m pytest tests/users
 
 # MLflow and W&B bring much that lrtool itself does not need.
 test-loggers: $(VENV)/.test

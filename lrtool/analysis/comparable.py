@@ -43,11 +43,15 @@ class Scale:
 
     def to(self, losses: Array) -> Array:
         """Losses on the scale, "bad" being the ceiling instead of infinity."""
+        y = self.unbounded(losses)
+        return np.minimum(y, _best(y) + CEILING)
+
+    def unbounded(self, losses: Array) -> Array:
+        """Losses on the scale, infinite where one is not finite."""
         known = np.isfinite(losses)
         filled = np.where(known, losses, 1.0)
         y = np.log(filled) if self.logarithmic else (filled - self.best) * (CEILING / self.span)
-        y = np.where(known, y, np.inf)
-        return np.minimum(y, _best(y) + CEILING)
+        return np.where(known, y, np.inf)
 
     def back(self, y: Array) -> Array:
         """Losses of values on the scale."""

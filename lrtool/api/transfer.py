@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrtool.api.asked import Overrides, as_texts, read_config
 from lrtool.api.results.transfer import TransferAnswer
+from lrtool.api.resuming import needs_resume, over, reopened
 from lrtool.api.running import shown, spread_engines, working
 from lrtool.errors import UsageError
 
@@ -32,6 +33,8 @@ def transfer(
     slurm_cluster: str = "slurm",
     progress: bool = True,
     output: str | Path | None = None,
+    resume: str | Path | None = None,
+    force: bool = False,
 ) -> TransferAnswer:
     """Find how the best LR moves with duration, batch size or width, and say it for a run that costs much.
 
@@ -39,6 +42,7 @@ def transfer(
     to: the target, {"train.duration": "50ep"}, texts KEY=VALUE, or the path of a second config.
     points: a CSV file of points that are there already, with columns for the keys, `lr` and `loss`: nothing is trained.
     budget: cost at most, in times of the target run; unsaid, a quarter of it, or about 20 seconds if that is more.
+    resume: the run folder of a transfer that was stopped, which goes on; `force`: though code or data changed.
     executor: where trials are trained, with `workers`, `ray_address` and `slurm_cluster`, as in `tune`.
 
     The LR is None, with the `reason`, where the measurements support no law.
@@ -58,6 +62,10 @@ def transfer(
     texts, placing = texts_of(to), Placing(executor, workers, ray_address, slurm_cluster)
     placing.check()
     temporary = output is None
+    if resume is not None:
+        others = (config, texts, points, budget, seed, tuple(overrides), engine != "auto", output)
+        return _resumed(resume, others, allow_import, force, placing, progress)
+    needs_resume(force)
     if points is not None:
         with working(output) as folder:
             return _of_points(config, Path(points), texts, budget, read_options=(overrides, seed), folder=folder,
@@ -77,6 +85,30 @@ def transfer(
             folder,
             temporary,
         )
+
+
+def _resumed(
+    run: str | Path,
+    others: Iterable[object],
+    allow_import: Iterable[str],
+    force: bool,
+    placing: Placing,
+    progress: bool,
+) -> TransferAnswer:
+    from lrtool.config.started import allowed_again
+    from lrtool.experiments.engines import Engines
+    from lrtool.experiments.transfer.going_on import resume_transfer
+
+    folder, whole = reopened(run, "transfer", others, allow_import, force)
+    if whole is None:
+        return over(TransferAnswer(folder.path))
+    known = allowed_again(whole.config, frozenset(allow_import))
+    with (
+        shown("transfer", progress) as watch,
+        spread_engines(Engines(), whole, placing, known, folder.path.parent) as engines,
+    ):
+        session, found, notes = resume_transfer(whole, folder, watch, known, force, engines)
+    return TransferAnswer(folder.path, None, session, found, (), notes)
 
 
 def _of_points(
@@ -120,7 +152,8 @@ def _trained(
     from lrtool.engine.trials import EngineName
     from lrtool.experiments.engines import Engines
     from lrtool.experiments.transfer.keys import settings
-    from lrtool.experiments.transfer.training import TransferRequest, run_transfer
+    from lrtool.experiments.transfer.request import TransferRequest
+    from lrtool.experiments.transfer.training import run_transfer
 
     with shown("transfer", progress) as watch:
         watch.say("measuring how fast the target trains")

@@ -92,7 +92,10 @@ ResumeOption = Annotated[
     Path | None, typer.Option("--resume", metavar="RUN", help="Go on with a run that was interrupted.")
 ]
 ForceOption = Annotated[
-    bool, typer.Option("--force", help="With --resume: go on though the config, the code or the data were changed.")
+    bool,
+    typer.Option(
+        "--force", help="Go on (--resume, and --extend or --branch of train) though config, code or data were changed."
+    ),
 ]
 AllowImportOption = Annotated[
     list[str] | None,

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lrtool import executors
+from lrtool.api.resuming import needs_resume
 from lrtool.cli.common import (
     AllowImportOption,
     ConfigOption,
     ExecutorOption,
+    ForceOption,
     JsonOption,
     OutputOption,
     QuietOption,
@@ -58,6 +60,7 @@ def command(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="With --resume: train again what failed.")
     ] = False,
+    force: ForceOption = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan: trials, engines, time, memory.")] = False,
     executor: ExecutorOption = executors.AUTO,
     workers: WorkersOption = None,
@@ -91,22 +94,21 @@ def command(
             )
         folder, loaded = _resumed(resume, max_trials)
     else:
+        needs_resume(force)
         if retry_failed:
             raise UsageError("--retry-failed needs --resume RUN: a new sweep has no failures yet")
         loaded = load_sweep(needed_config(sweep, config_option, "sweep"), list(overrides or ()), seed, max_trials)
-    names = allowed(allow_import)
-    if folder is not None:
-        names = allowed_again(loaded.config, names)
+    names = allowed(allow_import) if folder is None else allowed_again(loaded.config, allowed(allow_import))
     options = Options(executor, workers, ray_address, slurm_cluster, names, retry_failed)
     options.check()
     if dry_run:
         _plan(loaded, options, output, as_json)
         return
-    if folder is not None and _is_over(folder, loaded, retry_failed):
+    if folder is not None and not force and _is_over(folder, loaded, retry_failed):
         raise typer.Exit(_nothing_to_do(folder, as_json))
     if folder is None:
         remember(loaded.config, names)
-    run = _run(loaded, folder, output, options, max_trials, quiet or as_json)
+    run = _run(loaded, folder, output, options, max_trials, quiet or as_json, force)
     add_run(loaded.config.name, run.folder.path, run.summary())
     _show(run, as_json)
     code = _exit_code(run.status, run.results["trials"])
@@ -168,7 +170,15 @@ def _resumed(path: Path, most: int) -> tuple[RunFolder, Sweep]:
     return folder, load_sweep(folder.config, most=most, code_beside=False)
 
 
-def _run(loaded: Sweep, folder: RunFolder | None, output: Path, options: Options, most: int, quiet: bool) -> Session:
+def _run(
+    loaded: Sweep,
+    folder: RunFolder | None,
+    output: Path,
+    options: Options,
+    most: int,
+    quiet: bool,
+    force: bool,
+) -> Session:
     from lrtool.experiments.sweep.sweep import resume_sweep, run_sweep
     from lrtool.report.terminal.board import sweep_board
     from lrtool.report.terminal.progress import progress
@@ -176,12 +186,12 @@ def _run(loaded: Sweep, folder: RunFolder | None, output: Path, options: Options
     name = loaded.config.name
     with progress(f"{name}: tuning the LR", quiet) as watch, sweep_board(name, quiet) as board:
         if folder is not None:
-            return resume_sweep(folder, options, board, watch, most)
+            return resume_sweep(folder, options, board, watch, most, force)
         return run_sweep(loaded, output, options, board, watch)
 
 
 def _plan(loaded: Sweep, options: Options, output: Path, as_json: bool) -> None:
-    """Print what would be done, and exit as it would where trials cannot be trained."""
+    """Print what would be done; exit as it would where trials cannot be trained."""
     from lrtool.experiments.sweep.forecast import document, forecasts
     from lrtool.experiments.sweep.grouping import group_trials
     from lrtool.experiments.sweep.tpe import require_optuna

@@ -14,13 +14,16 @@ from lrtool.cli.common import (
     ConfigOption,
     EngineOption,
     ExecutorOption,
+    ForceOption,
     JsonOption,
     OutputOption,
     QuietOption,
     RayAddressOption,
+    ResumeOption,
     SeedOption,
     SetOption,
     SlurmClusterOption,
+    TimeLimitOption,
     WorkersOption,
     add_run,
     allowed,
@@ -30,6 +33,7 @@ from lrtool.cli.common import (
     say,
 )
 from lrtool.cli.parts.advice import Given
+from lrtool.cli.parts.resuming import found, nothing_to_do
 from lrtool.errors import ExitCode
 from lrtool.status import Status
 
@@ -66,6 +70,9 @@ def command(
     workers: WorkersOption = None,
     ray_address: RayAddressOption = None,
     slurm_cluster: SlurmClusterOption = "slurm",
+    resume: ResumeOption = None,
+    force: ForceOption = False,
+    time_limit: TimeLimitOption = None,
     overrides: SetOption = None,
     output: OutputOption = Path("outputs"),
     seed: SeedOption = None,
@@ -89,6 +96,8 @@ def command(
         budget=runs,
         seed=seed,
         overrides=overrides or (),
+        resume=resume,
+        force=force,
         allow_import=allowed(allow_import),
         engine=engine,
         executor=executor,
@@ -96,8 +105,10 @@ def command(
         ray_address=ray_address,
         slurm_cluster=slurm_cluster,
         progress=not (quiet or as_json),
-        output=output,
+        output=None if resume is not None else output,
     )
+    if answer.nothing_to_do:
+        raise typer.Exit(nothing_to_do(answer, as_json, lambda left: f"{found(left)}\ndata: {answer.folder}"))
     folder = answer.folder
     assert folder is not None
     add_run(folder.parent.name, folder, answer.summary)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,8 @@ class Outcome:
     `flat` is its whole config by dotted keys (lists are values), with `variant` where a sweep named it; outcomes with
     the same settings share it. `values`: the final `train_loss`, `val_loss`, `val_<metric>`. `curve`: columns `step`
     (updates done), `seconds`, `lr`, `train_loss`, `val_loss`, each (points,), NaN where not measured.
-    `higher_is_better`: what the run says of its metrics; runs of older versions say nothing.
+    `higher_is_better`: what the run says of its metrics, `loss` of its loss where its config leaves that to the
+    default; runs of older versions say nothing.
     """
 
     source: str
@@ -49,6 +50,7 @@ class Outcome:
     seconds: float
     flat: Mapping[str, Any] = field(repr=False)
     higher_is_better: Mapping[str, bool] = field(default_factory=dict, repr=False)
+    loss: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 def read_outcomes(patterns: Sequence[str]) -> tuple[list[Outcome], list[str]]:
@@ -66,7 +68,19 @@ def read_outcomes(patterns: Sequence[str]) -> tuple[list[Outcome], list[str]]:
         outcomes += read(folder, notes)
     if not outcomes:
         raise UsageError("there is no trained run to compare", remedy="; ".join(notes) or "give run folders")
-    return outcomes, notes
+    return _losses_named(outcomes), notes
+
+
+def _losses_named(outcomes: list[Outcome]) -> list[Outcome]:
+    """The outcomes, with the loss named by all where some name theirs: the default is the same loss as if it was."""
+    if not any("loss.kind" in each.flat for each in outcomes):
+        return outcomes
+    return [_loss_named(each) if each.loss and each.flat.get("loss", "") is None else each for each in outcomes]
+
+
+def _loss_named(outcome: Outcome) -> Outcome:
+    rest = {key: value for key, value in outcome.flat.items() if key != "loss"}
+    return replace(outcome, flat={**rest, **dict(flattened(outcome.loss, "loss"))})
 
 
 def _matches(pattern: str) -> list[Path]:
@@ -109,15 +123,17 @@ def _run(folder: RunFolder, notes: list[str]) -> Iterator[Outcome]:
         source=str(folder.path), seed=config["seed"], diverged=summary["status"] == Status.DIVERGED,
         values=values, curve={"step": table["step"] + 1, **curve}, seconds=summary["seconds"],
         flat=dict(flattened(config)), higher_is_better=_flags(summary.get("higher_is_better")),
+        loss=_table(summary.get("loss")),
     )  # fmt: skip
 
 
 def _sweep(folder: RunFolder, notes: list[str]) -> Iterator[Outcome]:
     """The outcomes of a sweep's trials; those that failed or were pruned are left out and counted in `notes`."""
-    from lrtool.runs.sweep.store import HIGHER_IS_BETTER, read_fact, read_trials
+    from lrtool.runs.sweep.store import HIGHER_IS_BETTER, LOSS, read_fact, read_trials
 
     folder.verify("config.yaml")
     trials, higher = read_trials(folder.path), _flags(read_fact(folder.path, HIGHER_IS_BETTER))
+    loss = _table(read_fact(folder.path, LOSS))
     flat = _Settings(folder.config)
     left_out: dict[str, int] = {}
     for trial in trials:
@@ -131,7 +147,7 @@ def _sweep(folder: RunFolder, notes: list[str]) -> Iterator[Outcome]:
         yield Outcome(
             source=f"{folder.path}, trial {trial.number}", seed=flat.seed if trial.seed is None else trial.seed,
             diverged=trial.status is Status.DIVERGED, values=trial.values, curve=curve, seconds=trial.seconds,
-            flat=flat.of(trial.settings), higher_is_better=higher,
+            flat=flat.of(trial.settings), higher_is_better=higher, loss=loss,
         )  # fmt: skip
     if not _ended(folder):
         more = f"lrtool sweep --resume {folder.path} trains the rest"
@@ -143,6 +159,11 @@ def _flags(found: Any) -> dict[str, bool]:
     """What a file says that is true or false; it may come from anywhere."""
     known = found if isinstance(found, Mapping) else {}
     return {str(name): value for name, value in known.items() if isinstance(value, bool)}
+
+
+def _table(found: Any) -> dict[str, Any]:
+    """What a file says that is a mapping; it may come from anywhere."""
+    return {str(name): value for name, value in found.items()} if isinstance(found, Mapping) else {}
 
 
 def _ended(folder: RunFolder) -> bool:

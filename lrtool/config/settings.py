@@ -91,6 +91,10 @@ class TrainSettings(Settings):
     best: str = Field(
         "val_loss", description="What the best weights are judged by: val_loss, train_loss or val_<metric>."
     )
+    on_divergence: Literal["stop", "restore_and_halve_lr"] = Field(
+        "stop",
+        description="stop, or go back to the last good state and on at half the LR, five times at most (train only).",
+    )
     clip_norm: float | None = Field(
         None, gt=0, allow_inf_nan=False, description="Clip the gradient's global norm to this."
     )

@@ -11,13 +11,14 @@ from torch import Tensor, nn
 from lrtool.errors import LrtoolError, UsageError
 from lrtool.tasks.base import Task
 from lrtool.tasks.failures import task_error
+from lrtool.tasks.loading.draws import UNTRAINED, Draw
 from lrtool.tasks.losses.base import describe
-from lrtool.tasks.sources import Batch, BatchOrder, DatasetSource, Source
+from lrtool.tasks.sources import Batch, BatchOrder, DatasetSource, Source, TensorSource
 
 
 def index_device(source: Source, device: torch.device) -> torch.device:
     """Where a source wants its indices: one that fetches sample by sample reads them on the host."""
-    return torch.device("cpu") if isinstance(source, DatasetSource) else device
+    return device if isinstance(source, TensorSource) else torch.device("cpu")
 
 
 class Batches:
@@ -36,6 +37,7 @@ class Batches:
         self._order = BatchOrder(seed, len(task.train), task.batch_size, task.weights, task.drop_last)
         self._device, self._kept = index_device(task.train, device), kept
         self._epochs: dict[int, Tensor] = {}
+        self.per_epoch = self._order.per_epoch
 
     def __call__(self, m: int) -> Tensor:
         """Indices of batch m, shape (batch_size,), where the source wants it; an epoch is uploaded when it starts.
@@ -85,10 +87,11 @@ def batch_loss(task: Task, model: nn.Module, batch: Batch) -> tuple[Tensor, Any]
         raise task_error(error, f"the loss ({output_and_target(output, batch)})") from error
 
 
-def take(source: Source, index: Tensor) -> Batch:
+def take(source: Source, index: Tensor, draw: Draw = UNTRAINED) -> Batch:
     """The samples at these indices; raises TaskError where the data set fails."""
     try:
-        return source.take(index)
+        # Only what is read sample by sample draws anything.
+        return source.take(index, draw) if isinstance(source, DatasetSource) else source.take(index)
     except LrtoolError:
         raise
     except Exception as error:

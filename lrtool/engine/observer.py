@@ -23,6 +23,9 @@ class Observer:
     def recorded(self, trial: int, trace: Trace, start: int) -> None:
         """Trial number `trial` has new entries from index `start` on (called every few dozen updates)."""
 
+    def rewound(self, trial: int, trace: Trace) -> None:
+        """A trial that diverged went back: its trace ends earlier now, and what came after it is trained again."""
+
     def evaluated(self, trial: int, evaluation: Evaluation) -> None:
         """A validation was done."""
 

@@ -24,7 +24,7 @@ from lrtool.children import GONE, Child, heard
 from lrtool.engine import clock
 from lrtool.engine.interrupts import Interrupts
 from lrtool.engine.queue import Queue, WorkQueue
-from lrtool.engine.trials import Array, Evaluation, Trace, Trial
+from lrtool.engine.trials import Array, Evaluation, Recovery, Trace, Trial
 from lrtool.errors import Interrupted, LrtoolError, TaskError
 from lrtool.status import Status
 
@@ -147,6 +147,10 @@ class _Desk:
                 mirror = traces.setdefault(number, _Mirror(self._trials[number]))
                 mirror.extend(start, columns)
                 self._queue.recorded(number, mirror.trace, start)
+            case "rewound", (number, steps, recoveries):
+                mirror = traces.setdefault(number, _Mirror(self._trials[number]))
+                mirror.cut(steps, recoveries)
+                self._queue.rewound(number, mirror.trace)
             case "evaluated", (number, evaluation):
                 traces[number].trace.evaluations.append(evaluation)
                 self._queue.evaluated(number, evaluation)
@@ -180,6 +184,11 @@ class _Far:
             columns = {name: values[start:] for name, values in _columns(trace).items()}
             self._connection.send(("recorded", number, start, columns))
 
+    def rewound(self, number: int, trace: Trace) -> None:
+        """A trial went back."""
+        if self._watched:
+            self._connection.send(("rewound", number, trace.steps, trace.recoveries))
+
     def evaluated(self, number: int, evaluation: Evaluation) -> None:
         """A trial was validated."""
         if self._watched:
@@ -210,6 +219,12 @@ class _Mirror:
         shown = {name: values[:end] for name, values in self._columns.items()}
         self.trace.train_loss, self.trace.lr, self.trace.seconds = (shown.pop(name) for name in _ALWAYS)
         self.trace.recorded.update(shown)
+
+    def cut(self, steps: int, recoveries: list[Recovery]) -> None:
+        """Forget what came after so many updates."""
+        self.extend(steps, {name: np.empty(0) for name in (*_ALWAYS, *self._columns)})
+        self.trace.evaluations[:] = [each for each in self.trace.evaluations if each.step <= steps]
+        self.trace.recoveries[:] = recoveries
 
 
 _ALWAYS = ("train_loss", "lr", "seconds")

@@ -27,6 +27,10 @@ class WorkQueue(Protocol):
         """A trial has new entries from index `start` on."""
         ...
 
+    def rewound(self, number: int, trace: Trace) -> None:
+        """A trial that diverged went back to an earlier update."""
+        ...
+
     def evaluated(self, number: int, evaluation: Evaluation) -> None:
         """A trial was validated."""
         ...
@@ -70,6 +74,12 @@ class Queue:
         if self._observer is not None and trace.steps > start:
             with self.lock:
                 self._observer.recorded(number, trace, start)
+
+    def rewound(self, number: int, trace: Trace) -> None:
+        """A trial went back."""
+        if self._observer is not None:
+            with self.lock:
+                self._observer.rewound(number, trace)
 
     def evaluated(self, number: int, evaluation: Evaluation) -> None:
         """A trial was validated."""

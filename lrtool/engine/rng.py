@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lrtool.tasks.loading.draws import host_preserved
+
 # Keeps the training stream (dropout, augmentation) apart from the one that initial weights are drawn from.
 _TRAINING_STREAM = 0x5EED
 
@@ -59,15 +61,11 @@ def restore(states: Mapping[str, Tensor], device: torch.device) -> None:
 @contextlib.contextmanager
 def preserved(device: torch.device) -> Iterator[None]:
     """Whatever is drawn inside, the states afterwards are those from before."""
-    # As the libraries give them: to make tensors of them, as a checkpoint needs, takes longer than all else here.
-    torchs, numpys, pythons = torch.get_rng_state(), np.random.get_state(legacy=False), random.getstate()
     devices = _device_state(device) if device.type != "cpu" else None
     try:
-        yield
+        with host_preserved():
+            yield
     finally:
-        torch.set_rng_state(torchs)
-        np.random.set_state(numpys)
-        random.setstate(pythons)
         if devices is not None:
             _set_device_state(device, devices)
 

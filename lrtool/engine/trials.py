@@ -67,7 +67,8 @@ class Recipe:
     `accumulate` batches make one update (the batches of update t are a·t … a·t+a−1 of the batch order).
     `clip_norm` clips the gradient's global norm. `eval_every` 0 means only after the last update.
     `stop_on_divergence` ends a trial where its loss explodes by `divergence_rule`; a non-finite loss always
-    ends it. `plateau` multiplies the LR by a factor that follows the evaluations. `best` names the value that the best
+    ends it. `recoveries`: how often a trial that diverges goes back to its last good state instead, and on at half the
+    LR. `plateau` multiplies the LR by a factor that follows the evaluations. `best` names the value that the best
     weights are judged by: `train_loss`, `val_loss` or `val_<metric>`.
     """
 
@@ -81,6 +82,7 @@ class Recipe:
     stop_on_divergence: bool = True
     divergence_rule: Rule = TRAINING
     plateau: Plateau | None = None
+    recoveries: int = 0
     best: str = "val_loss"
 
     @property
@@ -110,12 +112,33 @@ class Fault:
     layer: str | None = None
 
 
+@dataclass(frozen=True)
+class Recovery:
+    """A trial that diverged went on: from the state after `restored` updates, its LR times `factor` from there on.
+
+    `step`, `lr`: the update that it diverged at, and the LR that this one used.
+    """
+
+    step: int
+    lr: float
+    restored: int
+    factor: float
+    reason: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.reason} at lr {self.lr:.4g}: went back to the state after {self.restored} updates, and on at"
+            f" {self.factor:g} times the LR of the schedule"
+        )
+
+
 @dataclass
 class Trace:
     """What a trial produced. Arrays have one entry per update that was done.
 
     `recorded` holds further per-step columns (`momentum`, `weight_decay`, those of `GRAD_NORMS`). `reason` says
-    why a trial did not finish, `fault` where it diverged. `seconds[t]` is what update t took.
+    why a trial did not finish, `fault` where it diverged. `seconds[t]` is what update t took. `recoveries`: how it went
+    on after it had diverged; what it had trained in vain is not among the updates.
     """
 
     trial: Trial
@@ -127,6 +150,7 @@ class Trace:
     fault: Fault | None = None
     recorded: dict[str, Array] = field(default_factory=dict)
     evaluations: list[Evaluation] = field(default_factory=list)
+    recoveries: list[Recovery] = field(default_factory=list)
 
     @property
     def steps(self) -> int:

@@ -30,13 +30,13 @@ def asked_for(name: str, workers: int | None, requirements: Requirements | None 
     return None if name == AUTO else EXECUTORS[name].start(workers, requirements or Requirements())
 
 
-def unasked(updates: float, workers: int | None) -> Executor:
-    """The executor for so many updates where none is asked for: of those worth it, the one that does most at once.
+def unasked(updates: float, workers: int | None, device: str = "cpu") -> Executor:
+    """The executor for so many updates on a device, of those worth it: the one that does most at once.
 
-    Among equals it is this process, which starts nothing.
+    It is for where none is asked for. Among equals it is this process, which starts nothing.
     """
     worth = [
-        cls.start(workers, Requirements())
+        cls.start(workers, Requirements(device=device))
         for cls in EXECUTORS.kinds.values()
         if cls.worth_from is not None and updates >= cls.worth_from
     ]

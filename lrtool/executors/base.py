@@ -34,7 +34,7 @@ class Requirements:
     `cpus` and `gpus` of each job; one that lost its worker is begun again up to `retries` times without getting any
     part of it done. `baggage`: the user's own files that travel with the jobs. `packages`: what workers must be able
     to import. `address`: of the cluster. `imitation`: act as if this machine were one. `folder`: where files that both
-    sides see may lie. `slurm`: options of `sbatch`.
+    sides see may lie. `slurm`: options of `sbatch`. `device`: what the trials are trained on, as the config names it.
     """
 
     address: str | None = None
@@ -46,6 +46,7 @@ class Requirements:
     imitation: bool = False
     folder: Path = Path("outputs")
     slurm: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    device: str = "cpu"
 
 
 class Executor(ABC):

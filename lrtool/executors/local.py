@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: What numerical libraries read, when they are loaded, to know how many threads to use.
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+#: What CUDA reads to know which GPUs a process may use.
+_VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 def cores() -> int:
@@ -26,11 +28,27 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-class LocalProcesses(Executor):
-    """Does as many jobs at once as there are workers (unsaid: cores), each in a fresh process that takes job after job.
+def gpus(device: str) -> list[str]:
+    """The GPUs that trials on this device may be spread over, as CUDA_VISIBLE_DEVICES names them.
 
-    Processes are spawned, not forked: torch and CUDA do not survive a fork. Each uses cores/workers threads,
-    and imports nothing from the working folder.
+    None where the device is no GPU, or one that is named: then all use that one.
+    """
+    if device not in ("auto", "cuda"):
+        return []
+    import torch
+
+    # Counting does not start CUDA in this process.
+    count = torch.cuda.device_count()
+    visible = [name for name in os.environ.get(_VISIBLE, "").split(",") if name]
+    return (visible or [str(index) for index in range(count)])[:count]
+
+
+class LocalProcesses(Executor):
+    """Does as many jobs at once as there are workers, each in a fresh process that takes job after job.
+
+    Unsaid, there are as many as GPUs, or without any as cores. Each process has a GPU of its own, as long as there are
+    enough, and cores/workers threads. Processes are spawned, not forked: torch and CUDA do not survive a fork. They
+    import nothing from the working folder.
     """
 
     name: ClassVar[str] = "local"
@@ -38,13 +56,16 @@ class LocalProcesses(Executor):
     # Starting a process takes some seconds, so it should have this much to do.
     worth_from: ClassVar[int | None] = 20_000
 
-    def __init__(self, workers: int | None = None) -> None:
-        self._workers = workers or cores()
+    def __init__(self, workers: int | None = None, on: Sequence[str] = ()) -> None:
+        self._gpus = tuple(on)
+        self._workers = workers or len(self._gpus) or cores()
+        #: The GPU of each process.
+        self._places: dict[Child, str] = {}
 
     @classmethod
     def start(cls, workers: int | None, requirements: Requirements) -> Self:
-        """With so many processes; unsaid, one for each core."""
-        return cls(workers)
+        """With so many processes; unsaid, one for each GPU or core."""
+        return cls(workers, gpus(requirements.device))
 
     @property
     def workers(self) -> int:
@@ -76,16 +97,24 @@ class LocalProcesses(Executor):
                             _give(child, waiting.popleft(), busy)
                         else:
                             child.dismiss()
+                            self._places.pop(child, None)
         finally:
             # What they have not reported is done again.
             for child in busy:
                 child.kill()
+            self._places.clear()
 
     def _hired(self, work: Work[J, R]) -> Child:
         from lrtool.children import Child
 
-        with environment({**thread_settings(max(1, cores() // max(1, self.workers))), **SAFE}):
-            return Child("spawn", _serve, work)
+        taken = list(self._places.values())
+        gpu = min(self._gpus, key=taken.count, default=None)
+        own = {_VISIBLE: gpu} if gpu is not None else {}
+        with environment({**thread_settings(max(1, cores() // max(1, self.workers))), **SAFE, **own}):
+            child = Child("spawn", _serve, work)
+        if gpu is not None:
+            self._places[child] = gpu
+        return child
 
 
 def _give(child: Child, job: J, busy: dict[Child, J]) -> None:

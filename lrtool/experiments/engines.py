@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from lrtool.engine import clock
 from lrtool.engine.choice import Choice, Chooser, Costs, choose_engine
@@ -49,6 +49,9 @@ class Engines:
     where the vector engine is asked for and the model cannot be stacked. `forks`: whether trials may train in other
     processes; a user's own objects may hold what those cannot share.
     """
+
+    #: Whether trials train on this machine.
+    here: ClassVar[bool] = True
 
     def __init__(self, wanted: EngineName = EngineName.AUTO, forks: bool = True) -> None:
         self.wanted, self._forks = wanted, forks

@@ -37,6 +37,11 @@ class Observers(Observer):
         for observer in self._observers:
             observer.recorded(trial, trace, start)
 
+    def rewound(self, trial: int, trace: Trace) -> None:
+        """Pass on that a trial went back."""
+        for observer in self._observers:
+            observer.rewound(trial, trace)
+
     def evaluated(self, trial: int, evaluation: Evaluation) -> None:
         """Pass on an evaluation."""
         for observer in self._observers:
@@ -70,6 +75,11 @@ class Renumbered(Observer):
         if trial < len(self._numbers):
             self._observer.recorded(self._numbers[trial], trace, start)
 
+    def rewound(self, trial: int, trace: Trace) -> None:
+        """Pass on that a trial went back."""
+        if trial < len(self._numbers):
+            self._observer.rewound(self._numbers[trial], trace)
+
     def evaluated(self, trial: int, evaluation: Evaluation) -> None:
         """Pass on an evaluation."""
         if trial < len(self._numbers):
@@ -94,6 +104,10 @@ class Offset(Observer):
     def recorded(self, trial: int, trace: Trace, start: int) -> None:
         """Pass on new entries."""
         self._observer.recorded(self._offset + trial, trace, start)
+
+    def rewound(self, trial: int, trace: Trace) -> None:
+        """Pass on that a trial went back."""
+        self._observer.rewound(self._offset + trial, trace)
 
     def evaluated(self, trial: int, evaluation: Evaluation) -> None:
         """Pass on an evaluation."""

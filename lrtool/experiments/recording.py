@@ -28,6 +28,11 @@ class MetricsRecorder(Observer):
             self._waiting[trial] = rows.pop()
         self._writer.write(rows if before is None else [before, *rows])
 
+    def rewound(self, trial: int, trace: Trace) -> None:
+        """Take back the rows that the trial no longer has."""
+        self._waiting.pop(trial, None)
+        self._writer.cut(trial, trace.steps)
+
     def evaluated(self, trial: int, evaluation: Evaluation) -> None:
         """Complete the waiting row."""
         row = self._waiting.get(trial)

@@ -32,10 +32,11 @@ class TrialRunner:
         loggers: Sequence[Observer] = (),
         memory: SearchMemory | None = None,
     ) -> None:
-        recorder = MetricsRecorder(writer, setup.task.batches_per_epoch, setup.recipe.accumulate)
+        pace = setup.task.batches_per_epoch, setup.recipe.accumulate
+        recorder = MetricsRecorder(writer, *pace)
         self.memory = memory or SearchMemory()
         # What is remembered has its rows.
-        self._throughout, self._watched = (recorder, TraceKeeper(self.memory), *loggers), list[Observer]()
+        self._throughout, self._watched = (recorder, TraceKeeper(self.memory, pace), *loggers), list[Observer]()
         self._watch, self._engines = watch, engines
         self.trials, self.steps, self.validations = 0, 0, 0
 

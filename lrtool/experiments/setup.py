@@ -150,21 +150,26 @@ def _weights(path: Path) -> Path:
     Raises UsageError where there is none, or it is not what the run wrote.
     """
     if path.is_file() and path.name != "latest":
-        found = path.resolve()
-        if found.parent.name == "checkpoints":
-            RunFolder(found.parent.parent).verify(f"checkpoints/{found.name}")
-            checkpoint.check_tensors(found)
-        return found
+        return _undamaged(path.resolve())
     folder = RunFolder.open(path)
     best, newest = folder.checkpoints / "best.safetensors", checkpoint.latest(folder.checkpoints)
     folder.verify("checkpoints/best.safetensors")
     if best.is_file():
-        return best
+        return _undamaged(best)
     if newest is None:
         raise UsageError("this run has no weights", where=str(folder.path), remedy="give a run that has trained")
-    tensors = newest.with_suffix(".safetensors")
-    checkpoint.check_tensors(tensors)
-    return tensors
+    return _undamaged(newest.with_suffix(".safetensors"))
+
+
+def _undamaged(path: Path) -> Path:
+    """The path of a file of weights; UsageError where a run says that it wrote another."""
+    if path.parent.name == "checkpoints" or path.parent.parent.name == "checkpoints":
+        document = path.with_suffix(".json")
+        if document.is_file():
+            checkpoint.load(document)
+        elif path.parent.name == "checkpoints":
+            RunFolder(path.parent.parent).verify(f"checkpoints/{path.name}")
+    return path
 
 
 def _as_built(config: Config, task: Task) -> Config:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import closing, suppress
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,8 @@ from lrtool.engine.loop.engine import LoopEngine
 from lrtool.engine.loop.judging import Best
 from lrtool.engine.loop.saving import SaveBudget
 from lrtool.engine.observer import Observer
-from lrtool.engine.trials import GRAD_NORMS, Recipe, Trace, Trial
-from lrtool.errors import LrtoolError
-from lrtool.experiments.final import final_and_best
+from lrtool.engine.trials import GRAD_NORMS, Recipe, Recovery, Trace, Trial
+from lrtool.experiments.concluding import concluded, so_far
 from lrtool.experiments.observers import ObserverFactory, Observers
 from lrtool.experiments.parallel.conducting import conducted
 from lrtool.experiments.recording import MetricsRecorder, known_rows
@@ -28,18 +28,16 @@ from lrtool.experiments.resuming.going_on import KEPT_FOLDER, MADE_WITH, Resumed
 from lrtool.experiments.resuming.made_with import made_with
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.setup import Setup
-from lrtool.experiments.validation_time import ValidationTime
 from lrtool.loggers import Logger, wanted
-from lrtool.report.plots.curves import TrainingPlot, draw_training
-from lrtool.report.plots.style import save
 from lrtool.runs.folder import RunFolder
-from lrtool.runs.metrics import MetricsWriter, read_metrics
-from lrtool.tasks.base import Task
+from lrtool.runs.metrics import MetricsWriter
 
 #: Updates of a smoke run: enough for an evaluation, a checkpoint and a resume on the way.
 SMOKE_STEPS = 6
 #: The newest checkpoints that are kept, besides the best weights and those of `KEPT_FOLDER`.
 KEPT = 2
+#: How often a run that diverges goes back, at half the LR, before it is given up.
+RECOVERIES = 5
 #: What `checkpoint_every: auto` may take of a run's time.
 _SAVING = 0.02
 _BEGUN_AGAIN = "there was no checkpoint yet, so the run began again; its results are those of one that never stopped"
@@ -137,7 +135,12 @@ class _Plan:
         return cls(
             setup,
             setup.trial(setup.config.seed, setup.config.optimizer.lr),
-            replace(setup.recipe, eval_every=_every(setup, "eval_every"), plateau=setup.config.plateau),
+            replace(
+                setup.recipe,
+                eval_every=_every(setup, "eval_every"),
+                plateau=setup.config.plateau,
+                recoveries=RECOVERIES if train.on_divergence == "restore_and_halve_lr" else 0,
+            ),
             setup.updates_per_epoch if auto else _every(setup, "checkpoint_every"),
             sparing=auto,
             loggers=wanted(setup.config.logging),
@@ -181,19 +184,18 @@ def _train(plan: _Plan, folder: RunFolder, watch: ObserverFactory, found: Resume
         with folder.metrics(plan.columns, plan.known(found)) as writer:
             engine, recorder = _engine(plan, folder, writer, found, time.perf_counter() - began)
             watched = watch(1, plan.trial.steps, done)
-            observer = Observers(
-                _Progress(run), recorder, watched, *run.tracker.observers(single=True, anew=done if new else None)
-            )
+            progress, loggers = _Progress(run), run.tracker.observers(single=True, anew=done if new else None)
+            observer = Observers(progress, recorder, watched, *loggers)
             try:
                 with closing(observer):
                     (trace,) = conducted(engine).run(setup.task, [plan.trial], plan.recipe, observer)
             except KeyboardInterrupt as stop:
                 stop.add_note(f"go on with: lrtool train --resume {folder.path}")
-                _so_far(plan, run)
+                so_far(setup, plan.recipe, run, progress.recoveries)
                 raise
         run.results = {"continued": found.continued if found else []}
         mended = [] if found and found.elsewhere else _mended(writer)
-        notes = (*(found.notes if found else ()), *mended, *new, *_concluded(plan, run, trace))
+        notes = (*(found.notes if found else ()), *mended, *new, *concluded(setup, plan.recipe, run, trace))
         for note in notes:
             _LOG.info(note)
     return TrainingRun(run, trace, notes)
@@ -218,7 +220,14 @@ def _engine(
         if state.step == stable:
             checkpoint.save(folder.checkpoints / KEPT_FOLDER, state, keep=None)
 
+    def went_back(trial: int, state: Checkpoint, recovery: Recovery) -> None:
+        _LOG.warning("%s", recovery)
+        for place in (folder.checkpoints, folder.checkpoints / KEPT_FOLDER):
+            checkpoint.remove(place, after=state.step)
+        keep(trial, state)
+
     return LoopEngine(
+        rewound=went_back,
         checkpoint=keep,
         checkpoint_every=plan.checkpoint_every,
         checkpoint_at=[stable] if stable is not None else [],
@@ -235,52 +244,18 @@ def _mended(writer: MetricsWriter) -> list[str]:
     return [f"{writer.path.name} was damaged: {writer.mended}; it was written anew from the checkpoint"]
 
 
-def _so_far(plan: _Plan, run: Session) -> None:
-    """The plot and the losses of a run that was stopped; a second signal, or a full disk, may do without."""
-    with suppress(LrtoolError, KeyboardInterrupt):
-        higher = plan.setup.task.higher_is_better
-        run.results = final_and_best(run.folder, plan.recipe.best, higher.get(plan.recipe.best, False))
-        run.results |= {"higher_is_better": higher, "units": plan.setup.task.units}
-        _draw(plan, run.folder)
-
-
-def _draw(plan: _Plan, folder: RunFolder) -> None:
-    plot = TrainingPlot.of(read_metrics(folder.path / "metrics.csv"), plan.setup.config.name)
-    save(draw_training(plot), folder, "curves")
-
-
-def _concluded(plan: _Plan, run: Session, trace: Trace) -> tuple[str, ...]:
-    """Put what was found into the summary and the plots; gives what is to be said of it."""
-    setup, folder = plan.setup, run.folder
-    run.status, run.reason = trace.status, trace.reason
-    validation = ValidationTime.of(trace, plan.recipe.eval_every)
-    higher = setup.task.higher_is_better
-    found = final_and_best(folder, plan.recipe.best, higher.get(plan.recipe.best, False), trace)
-    run.results = {**found, "higher_is_better": higher, "units": setup.task.units, **run.results}
-    run.results["validation_share"] = validation.share
-    if trace.fault is not None:
-        run.results["diverged_at"] = asdict(trace.fault)
-    _draw(plan, folder)
-    return (*_in_units(setup.task), *validation.notes(setup.config.train.eval_every))
-
-
-def _in_units(task: Task) -> tuple[str, ...]:
-    """What the values of the metrics are measured in, where the target was standardised."""
-    if task.unit is None or not task.units or task.val is None:
-        return ()
-    sizes = ", ".join(f"{scale:,.5g}" for scale in task.unit.scale[:4]) + (" …" if len(task.unit.scale) > 4 else "")
-    names = ", ".join(f"{name} [{unit}]" for name, unit in task.units.items())
-    return (f"in the target's own unit: {names}; losses are of the standardised target, of which 1 is {sizes}",)
-
-
 class _Progress(Observer):
     """Keeps the session's step count right however the run ends."""
 
     def __init__(self, run: Session) -> None:
         self._run = run
+        self.recoveries: Sequence[Recovery] = ()
 
     def recorded(self, trial: int, trace: Trace, start: int) -> None:
-        self._run.steps = trace.steps
+        self._run.steps, self.recoveries = trace.steps, trace.recoveries
+
+    def rewound(self, trial: int, trace: Trace) -> None:
+        self.recorded(trial, trace, 0)
 
     def ended(self, trial: int, trace: Trace) -> None:
         self._run.steps = trace.steps

@@ -14,7 +14,7 @@ from lrtool.analysis.divergence import RANGE_TEST
 from lrtool.analysis.lr_fit import NoAnswer, Response
 from lrtool.analysis.range_test import analyse
 from lrtool.analysis.range_test_result import RangeTestResult
-from lrtool.analysis.search.best_lr import LEAST_LRS, MAX_SEEDS, SHORTEST, SHORTEST_SHARE, Rung, Search, plan
+from lrtool.analysis.search.best_lr import FORETOLD_LRS, LEAST_LRS, MAX_SEEDS, Rung, Search, least_runs, plan
 from lrtool.analysis.search.transfer.extrapolate import Transferred
 from lrtool.engine.cost.amount import Amount
 from lrtool.engine.cost.calibration import Seconds
@@ -24,13 +24,14 @@ from lrtool.experiments.budget import Budget
 from lrtool.experiments.engines import Engines
 from lrtool.experiments.final import final_loss
 from lrtool.experiments.observers import ObserverFactory
+from lrtool.experiments.prior.start import bracket, centre, critical_estimate, foretold
 from lrtool.experiments.range_test.ramp import losses_of, range_test_trials
 from lrtool.experiments.resuming.searches import Begun, begin, found, told_how_to_go_on
 from lrtool.experiments.runner import TrialRunner
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.setup import Setup
-from lrtool.experiments.transfer.training import TransferRequest, holds_shorter, transferred
-from lrtool.experiments.tune_result import Tuned, TuneResult, Warning_, no_answer, plot_of, summarise
+from lrtool.experiments.transfer.training import holds_shorter, transferred_length
+from lrtool.experiments.tune_result import Tuned, TuneResult, no_answer, plot_of, summarise, warnings_of
 from lrtool.loggers import Logger, wanted
 from lrtool.report.plots.style import save
 from lrtool.report.plots.tune import draw_tune
@@ -40,9 +41,6 @@ from lrtool.schedules import Schedule
 from lrtool.status import Status
 
 Array = NDArray[np.float64]
-
-#: Validation samples below which their choice matters more than the seeds', which is all that trials show.
-_FEW_SAMPLES = 50
 
 
 def run_tune(
@@ -55,6 +53,7 @@ def run_tune(
     say: Callable[[str], None] | None = None,
     loggers: Sequence[Logger] | None = None,
     short: bool = False,
+    expected: float | None = None,
 ) -> tuple[Session, TuneResult | Transferred]:
     """Find the best peak LR by training, into a new run folder.
 
@@ -62,13 +61,19 @@ def run_tune(
     or about 20 seconds, whichever is more. Where trials are stacked, the same time holds more of them. `schedules`:
     kinds to tune and rank; none: the config's own. `say` hears what it will cost before it begins. `loggers` hear of
     all trials; None: the config's. `short`: where the budget is below one run and holds no comparison of LRs, shorter
-    runs are trained, and their best LRs extrapolated. Raises UsageError where the budget is too small for any
-    comparison, TaskError where the user's code fails.
+    runs are trained, and their best LRs extrapolated. `expected`: a best LR that is foretold. Raises UsageError where
+    the budget is too small for any comparison, TaskError where the user's code fails.
     """
     loggers, engines = wanted(setup.config.logging) if loggers is None else loggers, engines or Engines()
     folder = RunFolder.create(output, setup.config.name, "tune")
     with folder.held():
-        asked = {"budget": budget, "schedules": [*schedules], "engine": engines.wanted, "short": short}
+        asked = {
+            "budget": budget,
+            "schedules": [*schedules],
+            "engine": engines.wanted,
+            "short": short,
+            "expected": expected,
+        }
         return _carried_out(setup, folder, watch, engines, Begun(begin(folder, setup, asked), asked, ()), say, loggers)
 
 
@@ -84,8 +89,7 @@ def resume_tune(
     Raises UsageError, and changes nothing, where its config, code or data were changed (`force`: all is trained again).
     """
     with folder.held():
-        search = found(folder, setup, force)
-        engines = Engines(EngineName(search.asked.get("engine", "auto")))
+        engines = Engines(EngineName((search := found(folder, setup, force)).asked.get("engine", "auto")))
         return *_carried_out(setup, folder, watch, engines, search, say, wanted(setup.config.logging)), search.notes
 
 
@@ -107,12 +111,12 @@ def _carried_out(
             TrialRunner(setup, writer, watch, engines, run.tracker.observers(), search.memory) as runner,
         ):
             kinds = _schedules(setup, schedules)
-            tuner = _Tuner(setup, runner, Budget(setup, runner, engines, budget), len(kinds))
+            tuner = _Tuner(setup, runner, Budget(setup, runner, engines, budget), len(kinds), engines.here)
             if search.asked.get("short") and len(kinds) == 1 and tuner.only_shorter():
-                return run, transferred(TransferRequest.of_length(setup), run, writer, watch, budget, engines)
+                return run, transferred_length(setup, run, writer, watch, budget, engines, search.memory)
             if say is not None:
                 say(_announcement(tuner.announced, tuner.budget.one))
-            result = tuner.tune(kinds)
+            result = tuner.tune(kinds, search.asked.get("expected"))
         sort_metrics(folder.path / "metrics.csv")
         run.steps = tuner.runner.steps
         _tell(run, result, engines)
@@ -144,8 +148,8 @@ def _announcement(takes: Seconds, one: float) -> str:
 class _Tuner:
     """The state of one `tune`: its budget and the trials so far."""
 
-    def __init__(self, setup: Setup, runner: TrialRunner, budget: Budget, schedules: int) -> None:
-        self.setup, self.runner, self.budget = setup, runner, budget
+    def __init__(self, setup: Setup, runner: TrialRunner, budget: Budget, schedules: int, here: bool) -> None:
+        self.setup, self.runner, self.budget, self._here = setup, runner, budget, here
         self._schedules = schedules
         self.announced = self.budget.scaled(self._calls)
 
@@ -154,10 +158,14 @@ class _Tuner:
         limit = self.budget.limit
         return self.budget.runs < 1 and len(self._calls(limit)) == 1 and holds_shorter(self.setup.steps, limit)
 
-    def tune(self, schedules: Mapping[str, Schedule]) -> TuneResult:
-        """Range test, rungs, fits."""
+    def tune(self, schedules: Mapping[str, Schedule], expected: float | None = None) -> TuneResult:
+        """Range test, rungs, fits; `expected`: a best LR that is foretold."""
         ramp, budget = self._range_test(), self.budget
-        searches = {name: Search(_centre(ramp, self.setup.config.optimizer.lr)) for name in schedules}
+        middle, most = bracket(centre(ramp, self.setup.config.optimizer.lr), ramp.critical)
+        searches = {name: Search(middle, most) for name in schedules}
+        if expected is not None:
+            for search in searches.values():
+                search.expect(expected)
         rungs = plan(budget.left / len(schedules), budget.cost)
         if not rungs:
             raise self._too_small()
@@ -177,7 +185,7 @@ class _Tuner:
             budget.spent_runs,
             budget.elapsed,
             self.runner.trials,
-            self._warnings(ranking[0]),
+            warnings_of(ranking[0], budget.cut, self.setup.task.val_samples),
             budget.one,
             (self.announced.low, self.announced.high),
             budget.limit,
@@ -202,7 +210,7 @@ class _Tuner:
 
     def _too_small(self) -> UsageError:
         budget = self.budget
-        least = budget.trained + self._schedules * max(2.0, LEAST_LRS * budget.cost(SHORTEST) / SHORTEST_SHARE)
+        least = budget.trained + self._schedules * least_runs(budget.cost)
         return UsageError(
             f"a budget of {budget.runs:.3g} training runs holds no comparison of LRs; the range"
             f" test alone took {budget.trained:.2g}",
@@ -231,11 +239,26 @@ class _Tuner:
             yield replace(rung, lrs=lrs, seeds=max(1, seeds))
 
     def _rung(self, rung: Rung, schedules: Mapping[str, Schedule], searches: Mapping[str, Search]) -> None:
-        wanted = {name: search.grid(rung) for name, search in searches.items()}
-        while any(wanted.values()):
-            self._train(rung, wanted, schedules, searches)
-            holds = self._holds_more(rung)
-            wanted = {name: search.beyond(rung) if holds else [] for name, search in searches.items()}
+        for turn in self._turns(rung, schedules, searches):
+            wanted = {name: search.grid(rung) for name, search in turn.items()}
+            while any(wanted.values()):
+                self._train(rung, wanted, schedules, searches)
+                holds = self._holds_more(rung)
+                wanted = {name: search.beyond(rung) if holds else [] for name, search in turn.items()}
+
+    def _turns(
+        self, rung: Rung, schedules: Mapping[str, Schedule], searches: Mapping[str, Search]
+    ) -> Iterator[Mapping[str, Search]]:
+        """Searches that go on at once: all, but the first of a wide first rung foretells where the others begin."""
+        first = next(iter(searches))
+        if len(searches) == 1 or rung.lrs <= FORETOLD_LRS or any(search.losses for search in searches.values()):
+            yield searches
+            return
+        yield {first: searches[first]}
+        best = searches[first].narrow().lr
+        for name, lr in foretold(best, first, self.setup, schedules).items() if best is not None else ():
+            searches[name].expect(lr)
+        yield {name: search for name, search in searches.items() if name != first}
 
     def _holds_more(self, rung: Rung) -> bool:
         """Whether the budget holds two further LRs of every schedule."""
@@ -258,25 +281,6 @@ class _Tuner:
         for (name, lr, seed), trace in zip(planned, traces, strict=True):
             searches[name].tell(lr, seed, final_loss(trace))
 
-    def _warnings(self, best: Tuned) -> tuple[Warning_, ...]:
-        response = best.response
-        warnings = [Warning_.CUT] if self.budget.cut else []
-        if response.lr is None:
-            return tuple(warnings)
-        if best.fraction < 1:
-            warnings.append(Warning_.SHORT)
-        if response.edge is not None:
-            warnings.append(Warning_.EDGE)
-        lrs, _ = best.search.table()
-        low, high = response.within_noise or (lrs[0], lrs[0])
-        if response.edge is None and high / low > 0.9 * lrs[-1] / lrs[0]:
-            warnings.append(Warning_.ALIKE)
-        if response.lost_seeds:
-            warnings.append(Warning_.LOST_SEEDS)
-        if self.setup.task.val is not None and len(self.setup.task.val) < _FEW_SAMPLES:
-            warnings.append(Warning_.FEW_SAMPLES)
-        return tuple(warnings)
-
     def _trial(self, schedule: Schedule, lr: float, seed: int, fraction: float) -> Trial:
         steps = max(1, round(self.setup.steps * fraction))
         return self.setup.trial(seed, lr, f"{schedule.kind} {lr:.3g}", schedule=schedule, steps=steps)
@@ -288,13 +292,6 @@ class _Tuner:
         trials = range_test_trials(self.setup)[: self._ramps(self.budget.limit)]
         traces = self.runner.run(trials, replace(self.setup.task, val=None), recipe)
         table, losses = trials[0].curves["lr"].table(), losses_of(traces, settings.steps)
-        return analyse(table, losses, settings.smoothing, methods=settings.methods)
-
-
-def _centre(ramp: RangeTestResult, configured: float) -> float:
-    """Where the first grid lies: the ramp's reading, or the config's own LR where it shows nothing."""
-    if ramp.suggestion is not None:
-        return ramp.suggestion.value
-    if ramp.stability is not None and np.isfinite(ramp.stability.value):
-        return ramp.stability.value / 8
-    return configured
+        result = analyse(table, losses, settings.smoothing, methods=settings.methods)
+        critical = critical_estimate(self.setup, self.runner.memory, self.budget.runs) if self._here else None
+        return replace(result, critical=critical)

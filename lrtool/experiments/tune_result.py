@@ -18,6 +18,9 @@ from lrtool.report.plots.style import number
 from lrtool.report.plots.tune import TunedCurve, TunePlot
 from lrtool.schedules import Schedule
 
+#: Validation samples below which their choice matters more than the seeds', which is all that trials show.
+_FEW_SAMPLES = 50
+
 
 class Warning_(Enum):  # noqa: N801  # `Warning` is Python's own
     """Things to know about a result of `tune`; the value is the message."""
@@ -59,6 +62,27 @@ class Tuned:
     def expected(self) -> float:
         """The expected loss at the best LR; infinite where there is none."""
         return self.response.expected if self.response.expected is not None else float("inf")
+
+
+def warnings_of(best: Tuned, cut: bool, val_samples: int) -> tuple[Warning_, ...]:
+    """What to know about the best schedule's result; `cut`: whether trials were left out to stay within the budget."""
+    response = best.response
+    warnings = [Warning_.CUT] if cut else []
+    if response.lr is None:
+        return tuple(warnings)
+    if best.fraction < 1:
+        warnings.append(Warning_.SHORT)
+    if response.edge is not None:
+        warnings.append(Warning_.EDGE)
+    lrs, _ = best.search.table()
+    low, high = response.within_noise or (lrs[0], lrs[0])
+    if response.edge is None and high / low > 0.9 * lrs[-1] / lrs[0]:
+        warnings.append(Warning_.ALIKE)
+    if response.lost_seeds:
+        warnings.append(Warning_.LOST_SEEDS)
+    if 0 < val_samples < _FEW_SAMPLES:
+        warnings.append(Warning_.FEW_SAMPLES)
+    return tuple(warnings)
 
 
 @dataclass(frozen=True)
@@ -104,6 +128,7 @@ def summarise(result: TuneResult) -> dict[str, Any]:
         "interval": best.interval and list(best.interval),
         "lower_lr": best.within_noise and best.within_noise[0],
         "upper_lr": best.within_noise and best.within_noise[1],
+        "critical_lr": result.range_test.critical and result.range_test.critical.value,
         "expected_loss": best.expected,
         "suggested_schedule": result.best.schedule.model_dump(mode="json"),
         "schedules": [

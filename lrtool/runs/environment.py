@@ -23,6 +23,7 @@ def environment(folder: Path, device: str) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "device": device,
         "device_name": _device_name(device),
+        "tf32": _tf32(device),
         "threads": sys.modules["torch"].get_num_threads() if "torch" in sys.modules else None,
         "command_line": sys.argv,
         "working_directory": str(Path.cwd()),
@@ -48,6 +49,14 @@ def _device_name(device: str) -> str | None:
     if not device.startswith("cuda") or "torch" not in sys.modules:
         return None
     return str(sys.modules["torch"].cuda.get_device_name(device))
+
+
+def _tf32(device: str) -> dict[str, bool] | None:
+    """Whether products and convolutions in single precision may be rounded to TF32, which is the user's to choose."""
+    if not device.startswith("cuda") or "torch" not in sys.modules:
+        return None
+    backends = sys.modules["torch"].backends
+    return {"matmul": bool(backends.cuda.matmul.allow_tf32), "convolution": bool(backends.cudnn.allow_tf32)}
 
 
 def _version(package: str) -> str | None:

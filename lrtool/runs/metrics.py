@@ -69,6 +69,19 @@ class MetricsWriter:
                 os.ftruncate(self._handle, start)
             raise output_error(self.path, error) from None
 
+    def cut(self, trial: int, steps: int) -> None:
+        """Take back a trial's rows from update `steps` on; raises OutputError as `write` does."""
+        assert self._handle is not None
+        try:
+            lines = self.path.read_bytes().splitlines(keepends=True)
+            kept = [line for number, line in enumerate(lines) if not number or not _is_beyond(line, trial, steps)]
+            write_bytes(self.path, b"".join(kept))
+            os.close(self._handle)
+            self._handle = None
+            self._handle = opened(self.path, os.O_WRONLY | os.O_APPEND)
+        except OSError as error:
+            raise output_error(self.path, error) from None
+
     def flush(self) -> None:
         """Make everything written so far survive a power cut; OutputError where the file is not there any more."""
         assert self._handle is not None
@@ -100,6 +113,12 @@ class MetricsWriter:
         cells = self._cells
         lines = [",".join([written(row.get(name)) for name, written in cells]) for row in rows]
         return ("\n".join(lines) + "\n").encode() if lines else b""
+
+
+def _is_beyond(line: bytes, trial: int, steps: int) -> bool:
+    """Whether a row is of a trial's update `steps`, or a later one."""
+    number, step, _ = line.split(b",", 2)
+    return int(number) == trial and int(step) >= steps
 
 
 def _difference(path: Path, start: bytes) -> str:

@@ -14,7 +14,8 @@ from lrtool.errors import TaskError
 from lrtool.tasks.base import Data, DataShape, TargetKind
 from lrtool.tasks.custom import article
 from lrtool.tasks.failures import guarded
-from lrtool.tasks.loaders import Samples, classes_of, samples_of
+from lrtool.tasks.loading.loaders import Samples, classes_of, samples_of
+from lrtool.tasks.loading.stateful import LoaderSource, is_stateful_loader, unbatched
 from lrtool.tasks.memory import check_finite, split
 
 if TYPE_CHECKING:
@@ -38,8 +39,11 @@ def adapt(returned: Any, val_fraction: float, seed: int, most: int = 20_000, tar
     """
     val: Source | None
     if isinstance(returned, tuple | list) and len(returned) == 2 and all(_is_dataset(part) for part in returned):
-        (train, given), (val, _) = (_source(part, most, target) for part in returned)
+        (train, given), (val, _) = _own_order(returned[0], most, target), _source(returned[1], most, target)
         weights = given.weights
+    elif is_stateful_loader(returned):
+        (train, given), val, weights = _own_order(returned, most, target), None, None
+        _LOG.warning("a loader's batches come in its own order, so none is held out; return (train, val) to validate")
     else:
         whole, given = _source(returned, most, target)
         kept, held_out = split(len(whole), val_fraction, seed)
@@ -50,6 +54,14 @@ def adapt(returned: Any, val_fraction: float, seed: int, most: int = 20_000, tar
         if source is not None and len(source) == 0:
             raise TaskError(f"the {name} data set is empty", where="data", remedy="give at least one sample")
     return Data(train, val, _shape(train, val), given.batch_size, given.drop_last, weights)
+
+
+def _own_order(value: Any, most: int, target: str | None) -> tuple[Source, Samples]:
+    """Training data as a source: a loader that knows where it is keeps its order."""
+    if not is_stateful_loader(value):
+        return _source(value, most, target)
+    source = LoaderSource.of(value, most, target or "target")
+    return source, Samples(value, batch_size=source.batch_size, drop_last=True)
 
 
 def _is_dataset(value: Any) -> bool:
@@ -81,7 +93,7 @@ def _source(value: Any, most: int, target: str | None) -> tuple[Source, Samples]
         return _tensors(value), Samples(value)
     if _is_array(value) or isinstance(value, Mapping | str):
         raise TaskError(f"the data target returned {article(value)} alone", where="data", remedy=_WANTED)
-    found = samples_of(value, most)
+    found = samples_of(unbatched(value, most), most)
     dataset = found.dataset
     if found.collate is None and isinstance(dataset, TensorDataset):
         return _tensors(dataset.tensors), found
@@ -91,7 +103,8 @@ def _source(value: Any, most: int, target: str | None) -> tuple[Source, Samples]
         raise TaskError(
             f"the data target returned {article(value)}, which cannot be indexed", where="data", remedy=_WANTED
         )
-    return DatasetSource(dataset, collate=found.collate, target=target or "target"), found
+    source = DatasetSource(dataset, collate=found.collate, target=target or "target")
+    return replace(source, loading=found.loading) if found.loading is not None else source, found
 
 
 def _tensors(parts: Any) -> Source:
@@ -185,11 +198,11 @@ def _shape(train: Source, val: Source | None) -> DataShape:
         sources = [source for source in (train, val) if isinstance(source, TensorSource)]
         outputs = max(_largest(source.target) for source in sources) + 1
         return _shape_of(train.inputs, train.target, outputs)
-    assert isinstance(train, DatasetSource)
     batch = train.take(torch.arange(1))
     if not isinstance(batch.inputs, tuple):
         return DataShape()
-    return _shape_of(batch.inputs, batch.target, classes_of(train.dataset))
+    dataset = train.dataset if isinstance(train, DatasetSource) else getattr(train, "loader", None)
+    return _shape_of(batch.inputs, batch.target, classes_of(dataset))
 
 
 def _largest(target: Tensor) -> int:

@@ -18,7 +18,7 @@ from lrtool.tasks.failures import guarded
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from lrtool.tasks.sources import Batch, DatasetSource
+    from lrtool.tasks.sources import Batch
 
 _LOG = logging.getLogger("lrtool")
 
@@ -74,9 +74,10 @@ def arranged(data: Data, model: nn.Module) -> Data:
 def _arranged(source: Any, model: nn.Module) -> Any:
     import torch
 
+    from lrtool.tasks.loading.stateful import LoaderSource
     from lrtool.tasks.sources import DatasetSource
 
-    if not isinstance(source, DatasetSource) or not len(source):
+    if not isinstance(source, DatasetSource | LoaderSource) or not len(source):
         return source
     batch = source.take(torch.arange(1))
     if isinstance(batch.inputs, Mapping):
@@ -87,7 +88,7 @@ def _arranged(source: Any, model: nn.Module) -> Any:
     return source
 
 
-def _with_target(source: DatasetSource, batch: Batch, model: nn.Module) -> DatasetSource:
+def _with_target(source: Any, batch: Batch, model: nn.Module) -> Any:
     """The source with the key that the model does not take for its target, if there is one by a usual name."""
     assert isinstance(batch.inputs, Mapping)
     if _accepts(model, batch.inputs):

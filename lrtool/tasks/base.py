@@ -173,7 +173,7 @@ class Task:
     the mean over the batch; None where the model returns its own loss. `weights`: how often each training sample is
     drawn, relative to the others; None: equally. `drop_last`: what fills no batch at an epoch's end is left out.
     `whole_batches`: the model takes batches of `batch_size` samples and no others. `unit`: the target's own, where it
-    was standardised.
+    was standardised. `loss_said`: the loss's specification as plain data, also where it is the default for the targets.
     """
 
     name: str
@@ -187,6 +187,7 @@ class Task:
     drop_last: bool = True
     whole_batches: bool = False
     unit: Unit | None = None
+    loss_said: Mapping[str, Any] | None = None
 
     def loss_of(self, output: Any, target: Any) -> Tensor:
         """The loss of a batch: `loss(output, target)`, or the one that the model returned."""

@@ -49,15 +49,15 @@ def build_task(
     batch, output, loaded = tried.batch, tried.output, tried.data
     loss = _choose_loss(loss, output, loaded)
     select = _selection(model, loss, output)
+    said = loss.model_dump(mode="json") if loss is not None else None
     if loss is not None:
         loss = loss.fitted(loaded.train)
         _check_fit(loss, select(output), batch, loaded)
     function = _build_loss(loss, select, output, batch, context)
     built = _metrics(metrics, loss, select, output, batch, loaded, context)
     weights = balanced(loaded) if data.sampler == "balanced" else loaded.weights
-    task = Task(
-        name, maker, loaded.train, loaded.val, batch_size, function, built, weights, drop_last, unit=loaded.unit
-    )
+    task = Task(name, maker, loaded.train, loaded.val, batch_size, function, built, weights, drop_last,
+                unit=loaded.unit, loss_said=said)  # fmt: skip
     return _in_whole_batches(task) if tried.whole_batches else task
 
 

@@ -86,13 +86,21 @@ def task_error(error: BaseException, doing: str, where: str | None = None, remed
     memory gets its own message, with the remedy.
     """
     place = _place(error) or where
-    if isinstance(error, MemoryError) or any(word in str(error).lower() for word in _MEMORY):
+    if ran_out_of_memory(error):
         return TaskError(
             f"{doing} ran out of memory ({_first_line(error)})",
             where=place,
             remedy="try a smaller data.batch_size (train.accumulate keeps the samples per update) or a smaller model",
         )
     return TaskError(f"{doing} raised {_first_line(error)}", where=place, remedy=remedy_for(error) or remedy)
+
+
+def ran_out_of_memory(error: BaseException | None) -> bool:
+    """Whether an error, or what caused it, says that there was no room on the device or in this machine's memory."""
+    if error is None:
+        return False
+    found = isinstance(error, MemoryError) or any(word in str(error).lower() for word in _MEMORY)
+    return found or ran_out_of_memory(error.__cause__)
 
 
 def _first_line(error: BaseException) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch.utils.data import Subset, default_collate
 
 from lrtool.errors import TaskError
 from lrtool.tasks.failures import guarded
+from lrtool.tasks.loading.draws import UNTRAINED, Draw, generators_of, host_preserved, seed_sample
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,19 @@ class Source(Protocol):
     def to(self, device: torch.device) -> Self:
         """The same source, its tensors (or its batches) on a device."""
         ...
+
+
+@dataclass(frozen=True)
+class Loading:
+    """How a user's loader has its samples fetched: by so many processes, each `ahead` batches, begun in some way.
+
+    `begin`: what it calls first in each, with its number.
+    """
+
+    workers: int = 0
+    ahead: int | None = None
+    context: Any = None
+    begin: Callable[[int], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -73,7 +88,7 @@ class DatasetSource:
 
     Samples are tuples `(inputs…, target)` or mappings; `collate(samples)` makes a batch of them (None: torch's own way,
     or the data set's `collate_fn`). `target`: the key under which mappings have the target. `spread`: of samples
-    `({inputs}, target)` the inputs are keyword arguments.
+    `({inputs}, target)` the inputs are keyword arguments. `loading`: how its loader has samples fetched.
     """
 
     dataset: Any
@@ -81,25 +96,57 @@ class DatasetSource:
     collate: Callable[[list[Any]], Any] | None = None
     target: str = "target"
     spread: bool = False
+    loading: Loading = field(default_factory=Loading)
 
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def take(self, index: Tensor) -> Batch:
-        """Fetch and collate these samples; raises TaskError with the place where the data set's code fails."""
-        wanted = index.tolist()
-        with guarded("fetching samples from the data set", "data"):
-            many = getattr(self.dataset, "__getitems__", None)
-            samples = many(wanted) if many is not None else [self.dataset[i] for i in wanted]
-        with guarded("collating samples into a batch (they must have one shape and type)", "data", _PAD):
-            own = self.collate if self.collate is not None else getattr(self.dataset, "collate_fn", None)
-            collated = (own or default_collate)(samples)
+    def take(self, index: Tensor, draw: Draw = UNTRAINED) -> Batch:
+        """Fetch and collate these samples; what is random in one is a function of `draw` and its index.
+
+        Raises TaskError with the place where the data set's code fails.
+        """
+        return self.placed(self.collated(index.tolist(), draw))
+
+    def collated(self, wanted: list[int], draw: Draw) -> Any:
+        """What collating these samples gives, on the host; random states are left as they were."""
+        with host_preserved():
+            with guarded("fetching samples from the data set", "data"):
+                samples = self._fetched(wanted, draw)
+            # What is drawn here goes on from the last sample's.
+            with guarded("collating samples into a batch (they must have one shape and type)", "data", _PAD):
+                own = self.collate if self.collate is not None else getattr(self.dataset, "collate_fn", None)
+                return (own or default_collate)(samples)
+
+    def _fetched(self, wanted: list[int], draw: Draw) -> Any:
+        if _at_once(self.dataset):
+            seed_sample(draw.word(wanted[0] if wanted else 0), self._generators)
+            return self.dataset.__getitems__(wanted)
+        samples = []
+        for number, index in enumerate(wanted):
+            seed_sample(draw.word(index, number), self._generators)
+            samples.append(self.dataset[index])
+        return samples
+
+    @cached_property
+    def _generators(self) -> list[Any]:
+        return generators_of(self.dataset)
+
+    def placed(self, collated: Any) -> Batch:
+        """The batch that was collated, on the device."""
         batch = as_batch(collated, self.target, self.spread)
-        return Batch(_moved(batch.inputs, self.device), _moved(batch.target, self.device))
+        return Batch(moved(batch.inputs, self.device), moved(batch.target, self.device))
 
     def to(self, device: torch.device) -> Self:
         """The same data set, its batches on the device."""
         return replace(self, device=device)
+
+
+def _at_once(dataset: Any) -> bool:
+    """Whether it gives many samples at once by code of its own; torch's `Subset` takes them one by one by itself."""
+    if isinstance(dataset, Subset):
+        return _at_once(dataset.dataset)
+    return hasattr(dataset, "__getitems__")
 
 
 def first_part(source: Source, size: int) -> Source:
@@ -129,13 +176,14 @@ def as_batch(collated: Any, target: str = "target", spread: bool = False) -> Bat
     )
 
 
-def _moved(value: Any, device: torch.device) -> Any:
+def moved(value: Any, device: torch.device) -> Any:
+    """A value with every tensor in it on a device."""
     if isinstance(value, Tensor):
         return value.to(device, non_blocking=True)
     if isinstance(value, Mapping):
-        return {key: _moved(item, device) for key, item in value.items()}
+        return {key: moved(item, device) for key, item in value.items()}
     if isinstance(value, tuple | list):
-        return tuple(_moved(item, device) for item in value)
+        return tuple(moved(item, device) for item in value)
     return value
 
 

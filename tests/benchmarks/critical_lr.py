@@ -26,7 +26,7 @@ from support.regret_truth import Truth, setup_of, stored
 
 from lrtool.analysis.search.critical_lr import CriticalLr
 from lrtool.config.schema import Config
-from lrtool.experiments.range_test.critical import critical_lr
+from lrtool.experiments.prior.critical import critical_lr
 
 ALL = {**TASKS, **HELD_OUT, **UNSEEN, **NOISY}
 SCHEDULES = ("constant", "cosine")

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -128,3 +129,18 @@ def test_medians_have_the_same_columns(cli, runs):
     assert by_mean["statistic"] == "mean" and by_median["statistic"] == "median"
     assert by_mean["variants"][0].keys() == by_median["variants"][0].keys()
     assert by_median["variants"][0]["median_low"] is None and by_median["variants"][1]["p_holm"] > 0.05
+
+
+def test_a_loss_that_is_named_is_the_same_as_the_default(cli, config):
+    small = config([("duration: 3ep", "duration: 4")])
+    assert cli("train", small, "-o", "out/a", "-q")[0] == 0
+    assert cli("train", small, "-o", "out/b", "-q", "--set", "loss=cross_entropy", "--set", "optimizer.lr=0.02")[0] == 0
+    Path("s.yaml").write_text("base: c.yaml\ngrid: {optimizer.lr: [0.01, 0.03]}\n")
+    assert cli("sweep", "s.yaml", "-o", "out/c", "-q")[0] == 0
+    code, out, err = cli("compare", "out/a/*/*-train", "out/b/*/*-train", "out/c/*/*-sweep", "--json")
+    assert code == 0, err
+    assert len(json.loads(out)["variants"]) == 4
+    named = ("--set", "loss={kind: cross_entropy, label_smoothing: 0.1}")
+    assert cli("train", small, "-o", "out/d", "-q", *named)[0] == 0
+    code, _, err = cli("compare", "out/a/*/*-train", "out/d/*/*-train")
+    assert code == 2 and "loss.label_smoothing" in err

@@ -10,7 +10,7 @@ LATEST = Path("outputs/small/latest")
 
 @pytest.fixture(autouse=True)
 def undrawn_training(monkeypatch):
-    monkeypatch.setattr("lrtool.experiments.train.save", lambda *_: None)
+    monkeypatch.setattr("lrtool.experiments.concluding.save", lambda *_: None)
 
 
 def trained(cli, *arguments):

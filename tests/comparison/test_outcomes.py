@@ -77,7 +77,8 @@ def sweep(tmp_path, monkeypatch):
             )
             for number, (settings, seed, loss, status) in enumerate(trials)
         ]  # fmt: skip
-        store.HIGHER_IS_BETTER, store.read_fact = "higher_is_better", lambda path, key: facts.get(key)
+        store.HIGHER_IS_BETTER, store.LOSS = "higher_is_better", "loss"
+        store.read_fact = lambda path, key: facts.get(key)
         monkeypatch.setitem(sys.modules, "lrtool.runs.sweep.store", store)
         return folder.path
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import lrtool
-from lrtool.experiments import train, tune
+from lrtool.experiments import concluding, tune
 from lrtool.experiments.range_test import range_test
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -38,7 +38,7 @@ def test_every_function_has_an_example():
 @pytest.mark.slow
 def test_the_notebook_runs(capsys, monkeypatch):
     """Each code cell in one namespace, in order; what a cell ends with is shown as a notebook shows it."""
-    for module in (range_test, tune, train):
+    for module in (range_test, tune, concluding):
         # The plots of run folders that nobody looks at take longer than all else.
         monkeypatch.setattr(module, "save", lambda *_: None)
     document = json.loads(NOTEBOOK.read_text(encoding="utf-8"))

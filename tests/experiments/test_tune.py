@@ -129,7 +129,7 @@ def test_when_every_training_diverges_no_lr_is_named(configured, silent, tmp_pat
 @pytest.mark.parametrize("wrong", [1e-4, 1e3])
 def test_a_bracket_that_is_wrong_moves_to_the_best_lr(configured, silent, tmp_path, monkeypatch, wrong):
     # Of 13 LRs from 0.1 to 4, full trainings are best from 0.4 to 1.
-    monkeypatch.setattr("lrtool.experiments.tune._centre", lambda *_: wrong)
+    monkeypatch.setattr("lrtool.experiments.tune.centre", lambda *_: wrong)
     _, result = run_tune(configured(), tmp_path, silent, budget=80)
     assert 0.2 < result.best.response.lr < 2.5
 

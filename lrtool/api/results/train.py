@@ -71,7 +71,10 @@ class TrainAnswer(Result):
         return dict(self.summary.get("best") or {})
 
     def best_weights(self) -> dict[str, Any]:
-        """The weights at the best evaluation, for `model.load_state_dict`; empty where there are none."""
+        """The weights at the best evaluation, for `model.load_state_dict`; empty where there are none.
+
+        Raises UsageError where the file is not as the run wrote it.
+        """
         path = self._folder / "checkpoints" / "best.safetensors"
         if not path.is_file():
             check_not_removed(path, self._folder)

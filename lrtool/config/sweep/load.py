@@ -53,6 +53,13 @@ def is_sweep(data: Mapping[str, Any]) -> bool:
     return "base" in data or (not {"model", "optimizer"} & data.keys() and bool(_SECTIONS & data.keys()))
 
 
+#: Why no trial of a sweep goes back, and what to write.
+NO_RECOVERY = (
+    "a sweep is to show which LRs diverge, so it does not go back and halve them",
+    "write on_divergence: stop, or --set train.on_divergence=stop",
+)
+
+
 def load_sweep(
     path: Path,
     overrides: Sequence[str] = (),
@@ -81,6 +88,7 @@ def load_sweep(
     if refused:
         raise ConfigError(refused)
     checked = validate(base)
+    _check_stops(checked, base, here)
     _make_absolute(document.data, here.parent)
     if isinstance(prune := document.data.get("prune"), dict):
         prune.setdefault("kind", "halving")
@@ -90,9 +98,14 @@ def load_sweep(
         raise config_error(error, document) from None
     _check_size(config, path, most)
     # Not the base's name: a sweep's runs are no runs of its base.
-    name = config.name or path.stem
-    named = config.model_copy(update={"name": name}).beside(here.parent, code_beside)
+    named = config.model_copy(update={"name": config.name or path.stem}).beside(here.parent, code_beside)
     return Sweep(named, checked.beside(here.parent, code_beside), SweepPlanner(named, document, base))
+
+
+def _check_stops(checked: Config, base: Document, here: Path) -> None:
+    if checked.train.on_divergence != "stop":
+        place = base.place(("train", "on_divergence")) or Place(str(here))
+        raise ConfigError.one(str(place), "train.on_divergence", *NO_RECOVERY)
 
 
 def _base(document: Document, here: Path) -> Document:

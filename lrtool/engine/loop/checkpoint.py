@@ -138,6 +138,13 @@ def set_aside(folder: Path, after: int) -> None:
                     file.replace(file.with_name(f"{file.name}.damaged"))
 
 
+def remove(folder: Path, after: int) -> None:
+    """Remove the checkpoints of more than `after` updates: the run went back before them. Raises OutputError."""
+    for path in _all(folder):
+        if _step(path) > after:
+            _remove(path)
+
+
 def load(path: Path) -> Checkpoint:
     """Read a checkpoint: a JSON file that `save` wrote, or a folder (its newest that is not damaged).
 

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from lrtool.engine.trials import Array, Recipe, Trial
+from lrtool.engine.trials import GRAD_NORMS, Array, Recipe, Trial
 from lrtool.errors import UsageError
 from lrtool.tasks.base import Task
 
 #: What checkpoints of older versions do not say, and was so.
 _BEFORE = {"drop_last": True}
+#: Columns that older versions did not record.
+_LATER = {GRAD_NORMS[1]}
 #: Of two LRs that are computed in other ways, the same one.
 SAME_LR = 1e-6
 
@@ -42,6 +44,8 @@ def check_identity(then: Mapping[str, Any], now: Mapping[str, Any], step: int, w
     """
     for key, value in now.items():
         was = then.get(key, _BEFORE.get(key))
+        if key == "columns" and set(value) - set(was or ()) == _LATER:
+            was = value
         if key == "steps":
             _check_length(int(was or 0), int(value), step, where)
         elif was != value:

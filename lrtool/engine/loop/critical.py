@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from lrtool.analysis.search.critical_lr import CriticalLook, CriticalSearch
 from lrtool.engine import rng
-from lrtool.engine.batches import batch_loss, take
+from lrtool.engine.batches import batch_loss
 from lrtool.engine.device import intra_threads, repeatable
 from lrtool.engine.loop.precision import MAX_SKIPS
 from lrtool.engine.loop.threads import worthwhile_threads
@@ -105,7 +105,7 @@ class _Searched(Training):
         rng.restore(drawn, self.recipe.device)
         count, total = self.recipe.accumulate, 0.0
         for m in range(self.step * count, (self.step + 1) * count):
-            batch = take(self.task.train, self._batches(m))
+            batch, _ = self._feed(m)
             with self._precision.autocast():
                 total += float(batch_loss(self.task, self.model, batch)[0]) / count
         return total

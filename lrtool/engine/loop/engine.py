@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -20,7 +21,7 @@ from lrtool.engine.observer import Observer
 from lrtool.engine.parallel.ranks import ALONE, Ranks
 from lrtool.engine.processes import Train, can_fork, train_in_processes
 from lrtool.engine.queue import Queue, WorkQueue
-from lrtool.engine.trials import Recipe, Trace, Trial
+from lrtool.engine.trials import Recipe, Recovery, Trace, Trial
 from lrtool.errors import Interrupted, UsageError
 from lrtool.status import Status
 from lrtool.tasks.base import Task
@@ -36,7 +37,8 @@ class LoopEngine:
     Hooks get the trial's number first. `checkpoint` receives the state every `checkpoint_every` updates
     (0: never on the way), when a signal stops the run, and at the end. `save_budget` leaves out those on the way for
     which there is no time, but none of those after `checkpoint_at` updates. `resume` holds the checkpoints that trials
-    go on from. `best` receives the best weights when a trial ends.
+    go on from. `best` receives the best weights when a trial ends, `rewound` the state that a trial which diverged
+    went back to.
 
     Several workers are processes with one thread each (one worker does where processes cannot be forked); they share
     the task's data, and there are no hooks then: ValueError if there are.
@@ -54,11 +56,12 @@ class LoopEngine:
     save_budget: SaveBudget | None = None
     resume: Mapping[int, Checkpoint] = field(default_factory=dict)
     best: Callable[[int, Best], None] | None = None
+    rewound: Callable[[int, Checkpoint, Recovery], None] | None = None
     workers: int = 1
     ranks: Ranks = ALONE
 
     def __post_init__(self) -> None:
-        if self.workers > 1 and (self.checkpoint or self.resume or self.best):
+        if self.workers > 1 and (self.checkpoint or self.resume or self.best or self.rewound):
             raise ValueError(f"hooks are called in the calling process, but got {self.workers} workers; use one")
 
     def run(self, task: Task, trials: Sequence[Trial], recipe: Recipe, observer: Observer | None = None) -> list[Trace]:
@@ -92,30 +95,41 @@ class LoopEngine:
         queue: WorkQueue,
         check: Callable[[], None],
     ) -> None:
-        training = Training(task, trial, recipe, keep_best=self.best is not None, ranks=self.ranks)
-        if number in self.resume:
-            training.restore(self.resume[number])
-        threads = worthwhile_threads(task, training.model, recipe.device)
-        with intra_threads(threads), self._delivered(number, training, queue):
-            self._to_the_end(number, training, queue, check)
+        with closing(Training(task, trial, recipe, keep_best=self.best is not None, ranks=self.ranks)) as training:
+            if number in self.resume:
+                training.restore(self.resume[number])
+            threads = worthwhile_threads(task, training.model, recipe.device)
+            with intra_threads(threads), self._delivered(number, training, queue):
+                self._to_the_end(number, training, queue, check)
 
     def _to_the_end(self, number: int, training: Training, queue: WorkQueue, check: Callable[[], None]) -> None:
-        trace = training.trace
         while training.step < training.trial.steps:
             self._stop_if_asked(number, training, check)
-            start, known = trace.steps, len(trace.evaluations)
+            trace, start, known = training.trace, training.trace.steps, len(training.trace.evaluations)
             every = self.checkpoint_every if self._may_save(training, _AHEAD) else 0
             alive = training.advance(every, self.checkpoint_at)
             queue.recorded(number, trace, start)
-            if not alive:
-                return
-            training.evaluate_if_due()
-            if len(trace.evaluations) > known:
-                queue.evaluated(number, trace.evaluations[-1])
-            if trace.status is Status.DIVERGED:
-                return
+            if alive:
+                training.evaluate_if_due()
+                if len(trace.evaluations) > known:
+                    queue.evaluated(number, trace.evaluations[-1])
+            if not alive or trace.status is Status.DIVERGED:
+                if not self._recovered(number, training, queue):
+                    return
+                continue
+            training.keep_if_good()
             self._checkpoint_if_due(number, training)
-        trace.status = Status.FINISHED
+        training.trace.status = Status.FINISHED
+
+    def _recovered(self, number: int, training: Training, queue: WorkQueue) -> bool:
+        """Whether a trial that diverged goes on."""
+        recovery = training.recover()
+        if recovery is None:
+            return False
+        queue.rewound(number, training.trace)
+        if self.rewound is not None and (self.ranks.writes or self.ranks.sharded):
+            self.rewound(number, training.snapshot(), recovery)
+        return True
 
     def _stop_if_asked(self, number: int, training: Training, check: Callable[[], None]) -> None:
         stop: BaseException | None = None
@@ -151,11 +165,10 @@ class LoopEngine:
     @contextlib.contextmanager
     def _delivered(self, number: int, training: Training, queue: WorkQueue) -> Iterator[None]:
         """However a trial ends, its trace up to there is delivered."""
-        trace = training.trace
         try:
             yield
         except BaseException as error:
-            start = trace.steps
+            trace, start = training.trace, training.trace.steps
             stopped = isinstance(error, KeyboardInterrupt)
             training.give_up(Status.INTERRUPTED if stopped else Status.FAILED, str(error))
             queue.recorded(number, trace, start)
@@ -163,7 +176,7 @@ class LoopEngine:
             raise
         if self.best is not None and training.best is not None:
             self.best(number, training.best)
-        queue.ended(number, trace)
+        queue.ended(number, training.trace)
 
 
 def _with_one_thread(train: Train, queue: WorkQueue, check: Callable[[], None]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -12,8 +13,9 @@ from lrtool.engine.parallel.sharding import spread_like, whole
 from lrtool.errors import TaskError, UsageError
 
 _PLAIN = (bool, int, float, str, type(None))
-#: Marks in plain data: a tensor put aside, a tuple, a mapping, a state that is no mapping by itself.
-_TENSOR, _TUPLE, _MAPPING, _ALONE = "__tensor__", "__tuple__", "__mapping__", "__alone__"
+#: Marks in plain data: a tensor or an array put aside, bytes, a tuple, a mapping, a state that is no mapping by itself.
+_TENSOR, _ARRAY, _BYTES, _TUPLE = "__tensor__", "__array__", "__bytes__", "__tuple__"
+_MAPPING, _ALONE = "__mapping__", "__alone__"
 
 
 def model_state(model: nn.Module) -> dict[str, Tensor]:
@@ -101,26 +103,32 @@ def load_optimizer_state(
     optimizer.load_state_dict({"state": entries, "param_groups": groups, **more})
 
 
-def packed(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
+def packed(value: Any, name: str, tensors: dict[str, Tensor], whose: str = "the optimizer") -> Any:
     """A nested value as plain data, its tensors put aside under names that start with `name`.
 
-    Raises TaskError for what is neither a tensor, a list, a tuple, a mapping by texts or numbers, nor a plain value.
+    Raises TaskError, which says `whose` it is, for what is neither a tensor, an array, bytes, a list, a tuple, a
+    mapping by texts or numbers, nor a plain value.
     """
     match value:
         case Tensor():
             tensors[name] = _copy(value)
             return {_TENSOR: name}
+        case np.ndarray() | np.generic() if value.dtype.kind in "biuf":
+            tensors[name] = torch.from_numpy(np.array(value, copy=True))
+            return {_ARRAY: name}
+        case bytes():
+            return {_BYTES: value.hex()}
         case list():
-            return [packed(part, f"{name}/{number}", tensors) for number, part in enumerate(value)]
+            return [packed(part, f"{name}/{number}", tensors, whose) for number, part in enumerate(value)]
         case tuple():
-            return {_TUPLE: packed(list(value), name, tensors)}
+            return {_TUPLE: packed(list(value), name, tensors, whose)}
         case Mapping() if all(isinstance(key, str | int) for key in value):
             # JSON has no keys that are numbers.
-            keys = [[key, packed(part, f"{name}/{key}", tensors)] for key, part in value.items()]
+            keys = [[key, packed(part, f"{name}/{key}", tensors, whose)] for key, part in value.items()]
             return {_MAPPING: keys}
         case _ if isinstance(value, _PLAIN):
             return value
-    raise _unkept(name, value)
+    raise _unkept(name, value, whose)
 
 
 def unpacked(value: Any, tensors: Mapping[str, Tensor]) -> Any:
@@ -130,6 +138,10 @@ def unpacked(value: Any, tensors: Mapping[str, Tensor]) -> Any:
             return [unpacked(part, tensors) for part in value]
         case {"__tensor__": name}:
             return tensors[name]
+        case {"__array__": name}:
+            return tensors[name].numpy().copy()[()]
+        case {"__bytes__": text}:
+            return bytes.fromhex(text)
         case {"__tuple__": parts}:
             return tuple(unpacked(parts, tensors))
         case {"__mapping__": items}:
@@ -172,11 +184,11 @@ def _plain(key: str, value: Any) -> Any:
     raise _unkept(key, value)
 
 
-def _unkept(name: str, value: Any) -> TaskError:
+def _unkept(name: str, value: Any, whose: str = "the optimizer") -> TaskError:
     return TaskError(
-        f"the optimizer's {name} is a {type(value).__name__}, which a checkpoint cannot hold",
-        where="optimizer",
-        remedy="keep tensors, numbers, texts, and lists and mappings of these in the optimizer's state",
+        f"{whose}'s {name} is a {type(value).__name__}, which a checkpoint cannot hold",
+        where="optimizer" if whose == "the optimizer" else "data",
+        remedy=f"keep tensors, arrays, numbers, texts, and lists and mappings of these in {whose}'s state",
     )
 
 

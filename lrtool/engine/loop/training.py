@@ -5,61 +5,53 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from torch import Tensor, nn
+from torch import Tensor
 
 from lrtool.engine import rng
-from lrtool.engine.batches import Batches, take
 from lrtool.engine.evaluate import evaluate
 from lrtool.engine.loop import continuing, state
 from lrtool.engine.loop.checkpoint import Checkpoint
-from lrtool.engine.loop.clipping import gradient_norms
-from lrtool.engine.loop.faults import Instant, finite, first_fault
 from lrtool.engine.loop.judging import Best, improves, plateau_value
-from lrtool.engine.loop.precision import MAX_SKIPS, Precision
-from lrtool.engine.parallel.dividing import check_divides
+from lrtool.engine.loop.precision import MAX_SKIPS
+from lrtool.engine.loop.trouble.faults import Instant, finite, first_fault
+from lrtool.engine.loop.trouble.recovering import GoodState
+from lrtool.engine.loop.updating import Updating
 from lrtool.engine.parallel.ranks import ALONE, Ranks
-from lrtool.engine.parallel.replica import placed, replica
 from lrtool.engine.recorder import Recorder, rows_of
-from lrtool.engine.trials import GRAD_NORMS, Array, Evaluation, Recipe, Trace, Trial
-from lrtool.errors import LrtoolError
+from lrtool.engine.trials import GRAD_NORMS, Array, Evaluation, Recipe, Recovery, Trace, Trial
 from lrtool.schedules.plateau import PlateauState
 from lrtool.status import Status
-from lrtool.tasks.base import Task, seeded_model
-from lrtool.tasks.failures import guarded, task_error
-from lrtool.tasks.losses.base import check_loss
+from lrtool.tasks.base import Task
 
 
-class Training:
+class Training(Updating):
     """A trial between two updates; `task`'s sources are on the recipe's device already."""
 
     def __init__(self, task: Task, trial: Trial, recipe: Recipe, keep_best: bool = False, ranks: Ranks = ALONE) -> None:
-        self.task, self.trial, self.recipe = task, trial, recipe
-        self.step = 0
+        super().__init__(task, trial, recipe, ranks)
         self.best: Best | None = None
         #: What was said each time it went on on another curve than before.
         self.continued: list[str] = []
         self._higher = task.val is not None and task.higher_is_better.get(recipe.best, False)
-        self._keep_best, self._checked, self._ranks = keep_best, False, ranks
-        self._batches = Batches(task, trial.seed, recipe.device)
-        rng.seed_training(trial.seed, recipe.device)
-        with guarded("building the model", "model"):
-            self.model: nn.Module = placed(seeded_model(task, trial.seed), recipe.device, ranks).train()
-        self._parameters = [p for p in self.model.parameters() if p.requires_grad]
-        self._optimizer = recipe.optimizer.build(self.model)
-        self._precision = Precision(recipe.precision, recipe.device, self._optimizer)
-        check_divides(task, self.model, self._batches(0), ranks)
-        self._replica = replica(task, self.model, ranks)
+        self._keep_best = keep_best
         self._tables: dict[str, Array] = {name: c(np.arange(trial.steps)) for name, c in trial.curves.items()}
         self._fixed = {**recipe.optimizer.hyperparameters(), **trial.hyperparameters}
         self._plateau = None
         if recipe.plateau is not None:
             self._plateau = PlateauState(recipe.plateau.following(task.higher_is_better), trial.curves["lr"].peak)
+        self._good = GoodState(recipe, trial.steps) if recipe.recoveries else None
+        self._recorder = self._new_recorder()
+        self.keep_if_good()
+
+    def _new_recorder(self) -> Recorder:
+        recipe = self.recipe
         names = [*(name for name in self._tables if name != "lr"), *GRAD_NORMS * recipe.record_grad_norm]
         rule = recipe.divergence_rule if recipe.stop_on_divergence else None
-        self._recorder = Recorder(trial, names, rule, recipe.device, ranks.mean)
+        return Recorder(self.trial, names, rule, recipe.device, self._ranks.mean)
 
     @property
     def trace(self) -> Trace:
@@ -78,21 +70,46 @@ class Training:
         and at the end, at the latest; where else depends on the speed, and no result depends on that.
         """
         end = min(self.step + self._recorder.chunk, self.trial.steps)
-        for every in (self.recipe.eval_every, stop_every):
+        for every in (self.recipe.eval_every, stop_every, self._good.every if self._good is not None else 0):
             if every:
                 end = min(end, (self.step // every + 1) * every)
         end = self._ranks.first(min([end, *(at for at in stop_at if at > self.step)]))
         # To look for a fault again is for a process by itself: it could not tell the others when it has found one.
-        alone = self._ranks.alone
+        alone, count = self._ranks.alone, self.recipe.accumulate
+        self._feed.begin(self.step * count)
         before = Instant.of(self.step, self.size, self.model, self._optimizer, self._precision) if alone else None
         columns = self._columns(self.step, end)
         self._recorder.begin(columns)
         fits = all(self._timed_update(lr, values) for lr, values in rows_of(columns, self._fixed))
         alive = not self._recorder.flush() and fits
         alive = alive and (self.step < self.trial.steps or self._recorder.ended_with(self.sound))
-        if not alive and before is not None:
+        if not alive and before is not None and self._feed.repeats(before.step * count):
             self._recorder.found(self._first_fault(before, columns))
         return alive
+
+    def keep_if_good(self) -> None:
+        """After every so many updates: keep the state, to go back to, unless the losses speak against it."""
+        if self._good is None or not self._good.is_due(self.step):
+            return
+        if self._good.is_good(self.trace.train_loss) and self.sound:
+            self._good.state = self._snapshot()
+
+    def recover(self) -> Recovery | None:
+        """After a divergence go back to the last good state, at half the LR; None where that was done often enough."""
+        good, trace = self._good, self.trace
+        if good is None or good.state is None:
+            return None
+        if len(good.done) >= self.recipe.recoveries:
+            trace.reason += f"; the LR had been halved {len(good.done)} times before, so this is given up"
+            return None
+        at = trace.fault
+        recovery = good.after(at.step if at else trace.steps, at.lr if at else float("nan"), trace.reason)
+        done = good.done
+        self._recorder = self._new_recorder()
+        self._put_back(good.state)
+        good.done = done
+        self.trace.recoveries[:] = done
+        return recovery
 
     def _first_fault(self, before: Instant, columns: Mapping[str, Array]) -> str:
         """What was first not finite since a moment, by doing the updates since then again; empty where nothing was."""
@@ -165,12 +182,22 @@ class Training:
 
     def snapshot(self) -> Checkpoint:
         """The whole state; valid between two chunks."""
+        own = self._snapshot()
+        if self._good is None:
+            return own
+        details = {**own.details, "recovering": self._good.details()}
+        return replace(own, tensors={**own.tensors, **self._good.tensors()}, details=details)
+
+    def _snapshot(self) -> Checkpoint:
+        """All but the good state."""
         optimizer_tensors, optimizer_plain = state.optimizer_state(self._optimizer)
+        loader_tensors: dict[str, Tensor] = {}
         groups: dict[str, Mapping[str, Tensor]] = {
             "model": state.model_state(self.model),
             "optimizer": optimizer_tensors,
             "rng": rng.capture(self.recipe.device),
             "best": self.best.weights if self.best else {},
+            "loader": loader_tensors,
         }
         details = {
             "trial": continuing.identity(self.task, self.trial, self.recipe, self._fixed, self._recorder.columns()),
@@ -179,6 +206,7 @@ class Training:
             "plateau": self._plateau.state() if self._plateau is not None else None,
             "best": {"step": self.best.step, "value": self.best.value} if self.best else None,
             "continued": self.continued,
+            "loader": state.packed(self._feed.state(), "state", loader_tensors, "the loader"),
         }
         tensors = {f"{prefix}/{name}": t for prefix, group in groups.items() for name, t in group.items()}
         # Not a copy: what is measured from here on comes after it.
@@ -193,6 +221,20 @@ class Training:
             checkpoint.step,
             where,
         )
+        self._put_back(checkpoint, where)
+        if self._good is not None:
+            self._good.restore(checkpoint)
+            self.trace.recoveries[:] = self._good.done
+        self.continued = [*details.get("continued", ())]
+        if self.step < self.trial.steps:
+            lr = self._tables["lr"]
+            multiplied = self._plateau is not None or self.trace.recoveries
+            used = lr[: self.step] if multiplied else self.trace.lr
+            self.continued += continuing.other_curve(int(details["trial"]["steps"]), used, lr)
+
+    def _put_back(self, checkpoint: Checkpoint, where: str = "checkpoint") -> None:
+        """Make this trial what it was in a snapshot, apart from its curve."""
+        details = checkpoint.details
         state.load_model_state(self.model, checkpoint.group("model"), where)
         state.load_optimizer_state(self._optimizer, checkpoint.group("optimizer"), details["optimizer"], where)
         self._precision.restore(details["scaler"])
@@ -200,22 +242,27 @@ class Training:
             self._plateau.restore(details["plateau"])
         self._recorder.restore(checkpoint.trace)
         self.trace.evaluations[:] = checkpoint.evaluations
+        self.best = None
         if details["best"] is not None:
             self.best = Best(**details["best"], weights=checkpoint.group("best"))
         self.step = checkpoint.step
-        self.continued = [*details.get("continued", ())]
-        if self.step < self.trial.steps:
-            lr = self._tables["lr"]
-            used = self.trace.lr if self._plateau is None else lr[: self.step]
-            self.continued += continuing.other_curve(int(details["trial"]["steps"]), used, lr)
+        loader = state.unpacked(details.get("loader"), checkpoint.group("loader"))
+        self._feed.restore(loader, self.step * self.recipe.accumulate)
         rng.restore(checkpoint.group("rng"), self.recipe.device)
+
+    def close(self) -> None:
+        """End the processes that fetch its samples, if there are any."""
+        self._feed.close()
 
     def _columns(self, start: int, end: int) -> dict[str, Array]:
         """The hyperparameters of updates start … end−1, from the curves and the plateau."""
         columns = {name: table[start:end] for name, table in self._tables.items()}
-        if self._plateau is not None:
+        factor = self._plateau.factor if self._plateau is not None else 1.0
+        if self._good is not None:
+            factor *= self._good.factor
+        if factor != 1.0:
             lrs = [name for name in columns if name == "lr" or name in self.recipe.optimizer.lr_columns()]
-            columns.update({name: columns[name] * self._plateau.factor for name in lrs})
+            columns.update({name: columns[name] * factor for name in lrs})
         return columns
 
     def _timed_update(self, lr: float, hyperparameters: Mapping[str, float]) -> bool:
@@ -233,48 +280,3 @@ class Training:
         reason = f"fp16 gradients overflowed at every loss scale at update {self.step}"
         self._recorder.diverged(self.step, reason)
         return False
-
-    def _update(self) -> tuple[Tensor, Tensor | None, bool]:
-        """The loss and gradient norms of update `step`, on the device, and whether the parameters moved."""
-        try:
-            loss = self._gradients()
-            norm = self._clip()
-            stepped = self._precision.step()
-            # What optimizer.zero_grad does, without the profiler's bookkeeping around it.
-            for parameter in self._parameters:
-                parameter.grad = None
-        except Exception as error:
-            if self._ranks.is_of_the_connection(error):
-                raise self._ranks.lost(error) from error
-            if isinstance(error, LrtoolError):
-                raise
-            raise task_error(error, "the backward pass or the optimizer's update") from error
-        return loss, norm, stepped
-
-    def _gradients(self) -> Tensor:
-        """Gradients of the mean over the update's batches; gives that mean, detached."""
-        count = self.recipe.accumulate
-        total: Tensor | None = None
-        self._ranks.reseed(self.trial.seed, self.step, self.recipe.device)
-        for m in range(self.step * count, (self.step + 1) * count):
-            index, factor = self._ranks.part(self._batches(m))
-            batch = take(self.task.train, index)
-            with self._replica.part(last=(m + 1) % count == 0):
-                with self._precision.autocast():
-                    loss = self._replica.loss(batch, factor)
-                if not self._checked:
-                    check_loss(loss)
-                    self._checked = True
-                loss = loss if count == 1 else loss / count
-                self._precision.backward(loss)
-            total = loss.detach() if total is None else total + loss.detach()
-        assert total is not None
-        return total
-
-    def _clip(self) -> Tensor | None:
-        """Clip the gradient's global norm; gives the norms before, as `GRAD_NORMS`, where they are recorded."""
-        limit, wanted = self.recipe.clip_norm, self.recipe.record_grad_norm
-        if limit is None and not wanted:
-            return None
-        self._precision.unscale()
-        return gradient_norms(self._parameters, limit, wanted)

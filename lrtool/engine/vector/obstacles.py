@@ -32,6 +32,8 @@ def obstacle(task: Task, recipe: Recipe) -> str | None:
     if not recipe.optimizer.stackable:
         name = getattr(recipe.optimizer, "use", recipe.optimizer.kind)
         return f"the optimizer {name} has no stacked form"
+    if recipe.recoveries:
+        return "train.on_divergence: restore_and_halve_lr goes back in one trial at a time"
     if recipe.plateau is not None:
         return "a plateau follows each trial's own evaluations"
     return None

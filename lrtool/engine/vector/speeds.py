@@ -17,6 +17,7 @@ from lrtool.engine.vector.stack import Stack
 from lrtool.engine.vector.update import Update, trial_update
 from lrtool.engine.vector.validation import Validation
 from lrtool.tasks.base import Task
+from lrtool.tasks.failures import ran_out_of_memory
 
 #: Sizes of an uncompiled stack that are tried, each only if the one before was worth it.
 SIZES = (2, 8, 32, 128, 512)
@@ -132,10 +133,15 @@ def stack_speed(
 
 
 def _grow(updates: dict[int, float], timed: Callable[[int], float], most: int, hopeless: float) -> None:
-    """Time the next larger size, until that is no use."""
+    """Time the next larger size, until that is no use, or there is no memory for it."""
     while not updates or not grown(updates, most, hopeless):
         size = min([most, *(size for size in SIZES if size > max(updates, default=0))])
-        updates[size] = max(1e-7, timed(size))
+        try:
+            updates[size] = max(1e-7, timed(size))
+        except Exception as error:
+            if not updates or not ran_out_of_memory(error):
+                raise
+            break
 
 
 def grown(updates: Mapping[int, float], most: int, hopeless: float) -> bool:

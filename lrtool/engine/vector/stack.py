@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from copy import copy
 from typing import Any, NamedTuple, Self
 
 import torch
@@ -114,6 +115,21 @@ class Stack:
         for held in (self.parameters, self.buffers, *self.optimizer.values()):
             for name, tensor in held.items():
                 held[name] = tensor[index]
+
+    def part(self, first: int, last: int) -> Self:
+        """The slots first … last−1 as a stack, which shares their memory."""
+        some = copy(self)
+        some.size, some.state = last - first, self.state.of(tensor[first:last] for tensor in self.state.tensors())
+        return some
+
+    def taken(self, slot: int) -> StackState:
+        """All of a slot, kept on the CPU."""
+        return self.state.of(tensor[slot].to("cpu", copy=True) for tensor in self.state.tensors())
+
+    def put(self, slot: int, taken: StackState) -> None:
+        """Put into a slot what was taken from one."""
+        for tensor, kept in zip(self.state.tensors(), taken.tensors(), strict=True):
+            tensor[slot].copy_(kept)
 
 
 def optimizer_forms(recipe: Recipe, skeleton: nn.Module) -> dict[str, Optimizer]:

@@ -9,9 +9,11 @@ from torch import Tensor, nn
 from torch.func import vmap
 
 from lrtool.engine.batches import batch_loss, slices
+from lrtool.engine.device import released
 from lrtool.engine.vector.draws import Draws, mixed
 from lrtool.engine.vector.stack import Stack, Stateless, Tensors
 from lrtool.tasks.base import Task
+from lrtool.tasks.failures import ran_out_of_memory
 from lrtool.tasks.sources import Batch, TensorSource
 
 
@@ -25,7 +27,20 @@ class Validation:
         self._task, self._skeleton, self._random = task, skeleton, random
 
     def __call__(self, stack: Stack) -> list[dict[str, float]]:
-        """`val_loss` and every metric as `val_<name>`, per model: means over the samples."""
+        """`val_loss` and every metric as `val_<name>`, per model: means over the samples.
+
+        Where memory runs out, one half of the stack is validated after the other.
+        """
+        try:
+            return self._of(stack)
+        except Exception as error:
+            if stack.size == 1 or not ran_out_of_memory(error):
+                raise
+        released(stack.steps.device)
+        half = stack.size // 2
+        return [*self(stack.part(0, half)), *self(stack.part(half, stack.size))]
+
+    def _of(self, stack: Stack) -> list[dict[str, float]]:
         source, size = self._task.val, 2 * self._task.batch_size
         assert isinstance(source, TensorSource)
         self._skeleton.eval()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lrtool.engine.batches import Batches
-from lrtool.engine.device import flushed_denormals
+from lrtool.engine.device import flushed_denormals, released
 from lrtool.engine.queue import WorkQueue
 from lrtool.engine.trials import GRAD_NORMS, Array, Evaluation, Recipe
 from lrtool.engine.vector.compiling import Compiled
@@ -18,12 +19,12 @@ from lrtool.engine.vector.obstacles import NotStackableError
 from lrtool.engine.vector.proof.memories import Memories
 from lrtool.engine.vector.skeleton import skeleton_of
 from lrtool.engine.vector.slots import Slot
-from lrtool.engine.vector.stack import Stack
+from lrtool.engine.vector.stack import Stack, StackState
 from lrtool.engine.vector.update import Update
 from lrtool.engine.vector.validation import Validation
 from lrtool.status import Status
 from lrtool.tasks.base import Task, seeded_model
-from lrtool.tasks.failures import guarded
+from lrtool.tasks.failures import guarded, ran_out_of_memory
 from lrtool.tasks.sources import TensorSource
 
 #: Updates between two looks at the losses.
@@ -32,6 +33,8 @@ _CHUNK = 64
 _SEEDS = 8
 #: Sample indices that are kept of each.
 _INDICES = 2**19
+
+_LOG = logging.getLogger("lrtool")
 
 
 class Worker:
@@ -57,6 +60,8 @@ class Worker:
         self._step: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
         self._step = compiled.bind(self._stack, task.train) if compiled is not None else self._plain
         self._slots: list[Slot | None] = [None] * size
+        #: Trials for which there was no memory any more, as they were: they go on when there is.
+        self._aside: list[tuple[Slot, StackState]] = []
         self._starts: dict[int, tuple[nn.Module, Batches]] = {}
 
     def run(self, check: Callable[[], None]) -> None:
@@ -86,16 +91,33 @@ class Worker:
         self._memories.keep_draws()
         began = time.perf_counter()
         losses, norms = self._updates(columns, rows)
+        done = len(losses)
         # Trials that train side by side share the time.
         seconds = (time.perf_counter() - began) / count / len(taken)
         if not self._fixed_size:
             self._guard()
-        self._deliver(columns, losses, norms, seconds)
-        self._evaluate()
+        if done:
+            self._deliver({name: column[:done] for name, column in columns.items()}, losses, norms, seconds)
+            self._evaluate()
         for index, slot in enumerate(self._slots):
             if slot is not None and slot.trace.status in (Status.FINISHED, Status.DIVERGED):
                 self._end(index, slot)
+        if done < count:
+            self._halve()
         self._fill()
+
+    def _halve(self) -> None:
+        """Go on with half as many trials at once; the others wait, as they are, until one of these has ended."""
+        taken = [index for index, slot in enumerate(self._slots) if slot is not None]
+        stay = taken[: max(1, self._stack.size // 2)]
+        for index in taken[len(stay) :]:
+            slot = self._slots[index]
+            assert slot is not None
+            self._aside.append((slot, self._stack.taken(index)))
+        _LOG.info("memory ran out with %d models at a time; %d from here on", self._stack.size, len(stay or [0]))
+        self._slots = [self._slots[index] for index in stay or [0]]
+        self._stack.keep(stay or [0])
+        released(self._recipe.device)
 
     def _guard(self) -> None:
         """Raise NotStackableError where the skeleton came to remember something, as all trials share it.
@@ -122,10 +144,24 @@ class Worker:
         return torch.stack([nobody if slot is None else slot.rows(count) for slot in self._slots], 2)
 
     def _updates(self, columns: Mapping[str, Array], rows: Tensor) -> tuple[Array, Array]:
-        """Do the updates; losses (count, size) and gradient norms (count, 2, size), on the host."""
+        """Do the updates; losses (count, size) and gradient norms (count, 2, size), on the host.
+
+        They are fewer where memory ran out in the one after.
+        """
         h = torch.from_numpy(np.stack(list(columns.values()), 1)).to(self._stack.hyperparameter_type).to(rows.device)
+        done: list[tuple[Tensor, Tensor]] = []
         with flushed_denormals(), torch.no_grad():
-            done = [self._step(*given) for given in zip(rows.unbind(), h.unbind(), strict=True)]
+            for given in zip(rows.unbind(), h.unbind(), strict=True):
+                try:
+                    done.append(self._step(*given))
+                except Exception as error:
+                    # A compiled update changes the stack as it goes, so what it leaves cannot be gone on with.
+                    if self._fixed_size or len(self._slots) == 1 or not ran_out_of_memory(error):
+                        raise
+                    break
+        size = self._stack.size
+        if not done:
+            return np.empty((0, size)), np.empty((0, 2, size))
         losses, norms = (torch.stack(list(values)).cpu().double().numpy() for values in zip(*done, strict=True))
         return losses, norms
 
@@ -168,11 +204,17 @@ class Worker:
             if slot is not None:
                 slot.trace.status, slot.trace.reason = status, str(error)
                 self._end(index, slot)
+        for slot, _ in self._aside:
+            slot.trace.status, slot.trace.reason = status, str(error)
+            self._queue.ended(slot.number, slot.trace)
 
     def _fill(self) -> None:
         """Give empty slots to waiting trials; with none waiting, a stack of no fixed size closes its gaps."""
         for index, slot in enumerate(self._slots):
-            if slot is None and (waiting := self._queue.next()) is not None:
+            if slot is None and self._aside:
+                self._slots[index], taken = self._aside.pop(0)
+                self._stack.put(index, taken)
+            elif slot is None and (waiting := self._queue.next()) is not None:
                 number, trial = waiting
                 model, batches = self._start(trial.seed)
                 self._stack.load(index, model, trial.seed)

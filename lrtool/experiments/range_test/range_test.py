@@ -18,7 +18,7 @@ from lrtool.experiments.budget import RANGE_TEST as USUAL
 from lrtool.experiments.budget import Budget
 from lrtool.experiments.engines import Engines
 from lrtool.experiments.observers import ObserverFactory
-from lrtool.experiments.range_test.critical import remembered_critical_lr
+from lrtool.experiments.prior.critical import remembered_critical_lr
 from lrtool.experiments.range_test.honesty import falls_along_its_gradient
 from lrtool.experiments.range_test.listener import Listener
 from lrtool.experiments.range_test.measuring import measured

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from lrtool.engine import rng
-from lrtool.tasks.base import Task
+from lrtool.tasks.loading.draws import UNTRAINED, generators_of, host_preserved, seed_sample
+from lrtool.tasks.loading.stateful import LoaderSource
 from lrtool.tasks.sources import DatasetSource, Source, TensorSource
 
 #: Samples of a data set that are looked at: as many as this takes, in an order in which any part of them is spread out.
@@ -21,7 +21,19 @@ _SECONDS, _MOST = 0.5, 4096
 _SPREAD = 0.6180339887498949
 
 
-def data_digest(task: Task, like: Mapping[str, Any] | None = None) -> dict[str, Any]:
+class WithData(Protocol):
+    """Interface of what has training and validation data: a task, or data that were loaded."""
+
+    @property
+    def train(self) -> Source:
+        """The training samples."""
+
+    @property
+    def val(self) -> Source | None:
+        """Those for validation, if there are any."""
+
+
+def data_digest(task: WithData, like: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """A digest of the training and the validation data, as plain data.
 
     Of tensors all is in it; of a data set that gives one sample at a time, some samples, unless they are others each
@@ -32,7 +44,7 @@ def data_digest(task: Task, like: Mapping[str, Any] | None = None) -> dict[str, 
     return {name: _of_source(source, before.get(name)) for name, source in sources.items()}
 
 
-def changed_data(then: Mapping[str, Any], task: Task) -> list[str]:
+def changed_data(then: Mapping[str, Any], task: WithData) -> list[str]:
     """Which data are not as they were, in words; nothing where all are."""
     now = data_digest(task, then)
     words = {"train": "the training data", "val": "the validation data"}
@@ -45,9 +57,14 @@ def _of_source(source: Source, before: Mapping[str, Any] | None) -> dict[str, An
         for part in (*source.inputs, source.target):
             _add(found, part)
         return {"samples": len(source), "sha256": found.hexdigest()}
+    if isinstance(source, LoaderSource):
+        # What it gives depends on where it is; its beginning is known.
+        found = hashlib.sha256()
+        _add(found, source.first)
+        return {"samples": len(source), "sha256": found.hexdigest()}
     assert isinstance(source, DatasetSource)
     looked = None if before is None else before.get("looked_at")
-    with rng.preserved(torch.device("cpu")):
+    with host_preserved():
         try:
             return {"samples": len(source), **_of_samples(source.dataset, len(source), looked)}
         # It may need what only training gives it; then nothing is known.
@@ -58,14 +75,16 @@ def _of_source(source: Source, before: Mapping[str, Any] | None) -> dict[str, An
 def _of_samples(dataset: Any, size: int, looked: int | None) -> dict[str, Any]:
     count = min(size, _MOST) if looked is None else min(size, looked)
     order = list(dict.fromkeys((np.arange(1, size + 1) * _SPREAD % 1 * size).astype(int).tolist()))[:count]
+    own = generators_of(dataset)
     began, found, done = time.monotonic(), hashlib.sha256(), 0
     for number in order:
         if looked is None and time.monotonic() - began > _SECONDS:
             break
         first, again = hashlib.sha256(), hashlib.sha256()
-        _add(first, dataset[number])
-        # What is drawn anew each time says nothing of the data.
-        _add(again, dataset[number])
+        for each in (first, again):
+            seed_sample(UNTRAINED.word(number), own)
+            _add(each, dataset[number])
+        # What is another each time though it is seeded says nothing of the data.
         if first.digest() == again.digest():
             found.update(first.digest())
         done += 1

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
 
 from lrtool.config.load import load_config
 from lrtool.engine import rng
-from lrtool.engine.loop import checkpoint
+from lrtool.engine.loop import checkpoint, state
 from lrtool.engine.loop.checkpoint import Checkpoint
 from lrtool.engine.loop.training import Training
 from lrtool.engine.trials import Recipe, Trace, Trial
 from lrtool.experiments.resuming.made_with import changes, made_with, refusal
 from lrtool.experiments.setup import Setup
+from lrtool.optimizers import Optimizer
 from lrtool.runs.folder import RunFolder
 from lrtool.status import Status
 
@@ -101,15 +106,43 @@ def unchanged(setup: Setup, folder: RunFolder, found: Checkpoint, force: bool) -
 
 def _adopted(found: Checkpoint, setup: Setup, trial: Trial, recipe: Recipe) -> Checkpoint:
     """The checkpoint as if it had been made with this run's settings; how long it was to be stays."""
-    with rng.preserved(recipe.device):
-        own = Training(setup.task.to(recipe.device), trial, recipe).snapshot()
-    steps = found.details["trial"]["steps"]
-    return replace(found, details={**found.details, "trial": {**own.details["trial"], "steps": steps}})
+    with rng.preserved(recipe.device), closing(Training(setup.task.to(recipe.device), trial, recipe)) as training:
+        own = training.snapshot()
+        before = _optimizer_before(found, recipe.optimizer)
+        then = state.optimizer_state(before.build(training.model))[1]["groups"] if before is not None else []
+    steps, optimizer = found.details["trial"]["steps"], dict(found.details["optimizer"])
+    if len(then) == len(optimizer["groups"]) == len(own.details["optimizer"]["groups"]):
+        # What the config was edited in wins; what an optimizer remembers in its groups stays.
+        optimizer["groups"] = [
+            {**kept, **{key: value for key, value in now.items() if key in was and was[key] != value}}
+            for kept, was, now in zip(optimizer["groups"], then, own.details["optimizer"]["groups"], strict=True)
+        ]
+    details = {**found.details, "trial": {**own.details["trial"], "steps": steps}, "optimizer": optimizer}
+    return replace(found, details=details)
+
+
+def _optimizer_before(found: Checkpoint, now: Optimizer) -> Optimizer | None:
+    """The optimizer by the config that a checkpoint was made with; None where that is not known, or is another kind."""
+    nested: dict[str, Any] = {}
+    for key, value in next(iter(found.details.get(MADE_WITH, {}).get("configs", ())), {}).items():
+        section, *path = key.split(".")
+        if section == "optimizer" and path:
+            inner = nested
+            for name in path[:-1]:
+                inner = inner.setdefault(name, {})
+            inner[path[-1]] = value
+    if nested.get("kind") != now.kind or nested.get("use") != getattr(now, "use", None):
+        return None
+    try:
+        before = type(now).model_validate(nested)
+    except ValidationError:
+        return None
+    made_by = getattr(now, "_made_by", None)
+    return before if made_by is None else before.with_code(lambda _: made_by)
 
 
 def _continued(setup: Setup, trial: Trial, recipe: Recipe, found: Checkpoint) -> list[str]:
     """What is to be said of going on; UsageError where it cannot be."""
-    with rng.preserved(recipe.device):
-        training = Training(setup.task.to(recipe.device), trial, recipe)
+    with rng.preserved(recipe.device), closing(Training(setup.task.to(recipe.device), trial, recipe)) as training:
         training.restore(found)
-    return training.continued
+        return training.continued

@@ -41,7 +41,7 @@ def plain(config: Config, free: Sequence[str] = _FREE) -> dict[str, Any]:
 def changes(then: Mapping[str, Any], setup: Setup, config: Config, free: Sequence[str] = _FREE) -> list[str]:
     """What is not as it was, in words. `config`: the one in the run folder; `setup`: what is to be trained."""
     known = then.get("lrtool") == __version__
-    found = [_changed_keys(before, plain(config, free), known) for before in then["configs"]]
+    found = [changed_keys(before, plain(config, free), same_version=known) for before in then["configs"]]
     keys = min(found, key=len, default=[])
     files = [f"the code in {name}" for name in changed_code(then["code"], setup.config)]
     return [*keys, *files, *changed_data(then["data"], setup.task)]
@@ -56,7 +56,8 @@ def refusal(changed: list[str], where: str) -> UsageError:
     )
 
 
-def _changed_keys(before: Mapping[str, Any], now: Mapping[str, Any], same_version: bool) -> list[str]:
+def changed_keys(before: Mapping[str, Any], now: Mapping[str, Any], *, same_version: bool) -> list[str]:
+    """Which keys of a config have other values, in words; `same_version`: of lrtool, as when it was made."""
     # Another version of lrtool may have further keys, with their defaults.
     keys = [*before, *(key for key in now if key not in before)] if same_version else [*before]
     return [

@@ -84,6 +84,11 @@ class SearchMemory:
             self.remember(key, value)
         return value
 
+    def pace(self, number: int) -> tuple[int, int] | None:
+        """Batches of a trial's epochs, and of its updates; None where that is not known."""
+        found = self._traces.get(number, ({}, {}))[0].get("pace")
+        return (int(found[0]), int(found[1])) if found else None
+
     def known(self, number: int, trial: Trial) -> Trace | None:
         """The trace of a trial that had ended; None where it is to be trained."""
         document, columns = self._traces.get(number, ({}, {}))
@@ -108,11 +113,12 @@ class SearchMemory:
                 found[number] = trace
         return found
 
-    def keep(self, number: int, trace: Trace) -> None:
-        """Remember the trace of a trial that has ended."""
+    def keep(self, number: int, trace: Trace, pace: tuple[int, int] = (1, 1)) -> None:
+        """Remember the trace of a trial that has ended; `pace`: batches of its epochs, and of its updates."""
         document = {
             "number": number,
             "trial": _identity(trace.trial),
+            "pace": [*pace],
             "status": trace.status.value,
             "reason": trace.reason,
             "fault": asdict(trace.fault) if trace.fault is not None else None,
@@ -142,13 +148,13 @@ class SearchMemory:
 class TraceKeeper(Observer):
     """Remembers every trial that has ended by itself."""
 
-    def __init__(self, memory: SearchMemory) -> None:
-        self._memory = memory
+    def __init__(self, memory: SearchMemory, pace: tuple[int, int]) -> None:
+        self._memory, self._pace = memory, pace
 
     def ended(self, trial: int, trace: Trace) -> None:
         """Remember it, unless it was stopped or failed."""
         if trace.status.is_measured:
-            self._memory.keep(trial, trace)
+            self._memory.keep(trial, trace, self._pace)
 
 
 def _record(columns: dict[str, Any]) -> bytes:

@@ -30,9 +30,13 @@ class Begun:
 
     def rows(self, setup: Setup) -> list[dict[str, float]]:
         """The rows that its metrics have already."""
-        per_epoch, many = setup.task.batches_per_epoch, setup.recipe.accumulate
+        usual = setup.task.batches_per_epoch, setup.recipe.accumulate
         known = self.memory.all_known()
-        return [row for number, trace in known.items() for row in known_rows(number, trace, per_epoch, many)]
+        return [
+            row
+            for number, trace in known.items()
+            for row in known_rows(number, trace, *(self.memory.pace(number) or usual))
+        ]
 
 
 def begin(folder: RunFolder, setup: Setup, asked: Mapping[str, Any]) -> SearchMemory:

@@ -29,6 +29,8 @@ class SpreadEngines(Engines):
     not count. Raises TaskError where a job is lost for good.
     """
 
+    here = False
+
     def __init__(
         self,
         executor: Executor,

@@ -69,7 +69,7 @@ class Placing:
             return None
         cls = EXECUTORS[self.executor]
         if not cls.elsewhere:
-            return asked_for(self.executor, self.workers)
+            return asked_for(self.executor, self.workers, Requirements(device=base.device))
         cluster = base.cluster
         needs = Requirements(
             address=self.ray_address,

@@ -68,12 +68,13 @@ def decide(group: Group, allow_import: Collection[str], outlook: Outlook) -> Dec
     return Decision(choice.name, compiled, f"{choice.reason}; {how}")
 
 
-def directions(group: Group, allow_import: Collection[str]) -> dict[str, bool]:
-    """Of each metric of a group, whether more of it is better; nothing of a group that cannot be built."""
+def said_of(group: Group, allow_import: Collection[str]) -> tuple[dict[str, bool], dict[str, Any]]:
+    """Of each metric of a group, whether more of it is better, and its loss; nothing of one that cannot be built."""
     try:
-        return setup_of(group, frozenset(allow_import)).task.higher_is_better
+        task = setup_of(group, frozenset(allow_import)).task
     except LrtoolError:
-        return {}
+        return {}, {}
+    return task.higher_is_better, dict(task.loss_said or {})
 
 
 def _compiles(task: Task, recipe: Recipe, trials: list[Trial], most: int, outlook: Outlook) -> tuple[bool, str]:

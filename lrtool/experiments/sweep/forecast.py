@@ -82,16 +82,16 @@ def _costs(setup: Setup, recipe: Recipe, trials: list[Trial], choice: Choice, op
     if choice.name is EngineName.VECTOR:
         stacks = min(stack_budget(recipe.device), work.held * len(trials))
         return choice.costs.seconds.likely, _bytes(task) + stacks + traces
-    workers = min(len(trials), _workers(options))
+    workers = min(len(trials), _workers(options, setup.config.device))
     return choice.costs.one_by_one / workers, workers * (_bytes(task) + work.held) + traces
 
 
-def _workers(options: Options) -> int:
+def _workers(options: Options, device: str) -> int:
     """How many trials would be trained at once; a cluster is not joined only to look."""
     if options.executor == AUTO:
-        return unasked(math.inf, options.workers).workers
+        return unasked(math.inf, options.workers, device).workers
     cls = EXECUTORS[options.executor]
-    return options.workers or 1 if cls.elsewhere else cls.start(options.workers, Requirements()).workers
+    return options.workers or 1 if cls.elsewhere else cls.start(options.workers, Requirements(device=device)).workers
 
 
 def _bytes(task: Task) -> int:

@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lrtool.config.schema import Config
+from lrtool.config.sweep.load import NO_RECOVERY
 from lrtool.config.sweep.planner import PlannedTrial
 from lrtool.engine.loop.engine import LoopEngine
 from lrtool.engine.observer import Observer
 from lrtool.engine.trials import EngineName, Recipe, Trace, Trial
 from lrtool.engine.vector.engine import VectorEngine
-from lrtool.errors import LrtoolError, OutputError
+from lrtool.errors import LrtoolError, OutputError, UsageError
 from lrtool.experiments.setup import Setup, prepare
 from lrtool.experiments.spread.travel import elsewhere, moved_folder
 from lrtool.experiments.sweep.grouping import Group
@@ -131,6 +132,8 @@ def setup_of(group: Group, allow_import: frozenset[str]) -> Setup:
 
 def recipe_of(setup: Setup) -> Recipe:
     """How every trial of a group is trained."""
+    if setup.config.train.on_divergence != "stop":
+        raise UsageError(NO_RECOVERY[0], where="train.on_divergence", remedy=NO_RECOVERY[1])
     every = setup.config.train.eval_every
     updates = setup.updates(every, "train.eval_every") if every.amount else 0
     return replace(setup.recipe, eval_every=updates, plateau=setup.config.plateau)

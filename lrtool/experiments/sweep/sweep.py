@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from lrtool.config.sweep.load import Sweep, load_sweep
-from lrtool.errors import UsageError
 from lrtool.executors import Executor
 from lrtool.experiments.observers import ObserverFactory
+from lrtool.experiments.resuming.sweeps import check_unchanged
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.sweep.arrivals import Arrivals
 from lrtool.experiments.sweep.options import Board, Options
@@ -49,17 +49,20 @@ def run_sweep(sweep: Sweep, output: Path, options: Options, board: Board, watch:
         return _carry_out(sweep, folder, options, executor, board, watch, loggers)
 
 
-def resume_sweep(folder: RunFolder, options: Options, board: Board, watch: ObserverFactory, most: int) -> Session:
+def resume_sweep(
+    folder: RunFolder, options: Options, board: Board, watch: ObserverFactory, most: int, force: bool = False
+) -> Session:
     """Train what is missing of a sweep, in its own folder; the results equal those of never having stopped.
 
-    Raises UsageError where another process works on it, something in the folder leads out of it, or it is no sweep's.
+    Raises UsageError, and changes nothing, where another process works on it, something in the folder leads out of it,
+    it is no sweep's, or its config, code or data were changed (unless `force`).
     """
     sweep = load_sweep(folder.config, most=most, code_beside=False)
     if sweep.config.sampler == "tpe":
         require_optuna()
     loggers = wanted(sweep.loggers)
     with _started(sweep, options, folder.path.parent, board) as executor:
-        return _carry_out(sweep, folder, options, executor, board, watch, loggers)
+        return _carry_out(sweep, folder, options, executor, board, watch, loggers, force)
 
 
 @contextmanager
@@ -80,40 +83,42 @@ def _carry_out(
     board: Board,
     watch: ObserverFactory,
     loggers: Sequence[Logger],
+    force: bool = False,
 ) -> Session:
     folder.check()
-    with (
-        # It has the folder's lock.
-        SweepStore(folder.path, board.note) as store,
-        session(folder, "sweep", sweep.config, sweep.base.device, loggers) as run,
-    ):
-        _check_plan(store, sweep, folder)
-        _check_damage(store, sweep, board)
-        tracked = TrackedBoard(board, run.tracker.trial)
-        arrivals = Arrivals(sweep, folder, options, executor, store, tracked, watch)
-        try:
-            arrivals.train()
-        except KeyboardInterrupt as stop:
-            stop.add_note(f"go on with: lrtool sweep --resume {folder.path}")
-            raise
-        finally:
-            run.steps = store.steps()
-        _conclude(run, store.trials(), arrivals)
+    # The store has the folder's lock; what is refused comes before anything else is written.
+    with SweepStore(folder.path, board.note) as store:
+        notes = check_unchanged(store, sweep, folder, options.allow_import, force)
+        with session(folder, "sweep", sweep.config, sweep.base.device, loggers) as run:
+            for note in notes:
+                board.note(f"note: {note}")
+            _train(sweep, folder, options, executor, store, board, watch, run)
+            run.results["notes"] += notes
     return run
 
 
-def _check_plan(store: SweepStore, sweep: Sweep, folder: RunFolder) -> None:
-    """The trials in the store are those of this plan."""
-    plan = sweep.config.hash()
-    known = store.fact("plan")
-    if known is None:
-        store.remember("plan", plan)
-    elif known != plan:
-        raise UsageError(
-            "its config.yaml was changed since the sweep began, so old and new trials do not belong together",
-            where=str(folder.path),
-            remedy="start a new sweep with the changed config",
-        )
+def _train(
+    sweep: Sweep,
+    folder: RunFolder,
+    options: Options,
+    executor: Executor | None,
+    store: SweepStore,
+    board: Board,
+    watch: ObserverFactory,
+    run: Session,
+) -> None:
+    """Train what is missing, and say what came of it."""
+    _check_damage(store, sweep, board)
+    tracked = TrackedBoard(board, run.tracker.trial)
+    arrivals = Arrivals(sweep, folder, options, executor, store, tracked, watch)
+    try:
+        arrivals.train()
+    except KeyboardInterrupt as stop:
+        stop.add_note(f"go on with: lrtool sweep --resume {folder.path}")
+        raise
+    finally:
+        run.steps = store.steps()
+    _conclude(run, store.trials(), arrivals)
 
 
 def _check_damage(store: SweepStore, sweep: Sweep, board: Board) -> None:

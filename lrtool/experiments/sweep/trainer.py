@@ -12,12 +12,12 @@ from lrtool.engine.trials import EngineName
 from lrtool.errors import LrtoolError
 from lrtool.executors import Executor, unasked
 from lrtool.executors.inprocess import InProcess
-from lrtool.experiments.sweep.decision import Decision, Outlook, decide, directions, share
+from lrtool.experiments.sweep.decision import Decision, Outlook, decide, said_of, share
 from lrtool.experiments.sweep.grouping import Group, group_trials
 from lrtool.experiments.sweep.jobs import Advance, HowTrained, Job, Part, left, most_trials, setup_of, train
 from lrtool.experiments.sweep.options import Board, Options
 from lrtool.experiments.sweep.outcome import failed
-from lrtool.runs.sweep.store import HIGHER_IS_BETTER, StoredTrial, SweepStore
+from lrtool.runs.sweep.store import HIGHER_IS_BETTER, LOSS, StoredTrial, SweepStore
 from lrtool.status import Status
 
 _LOG = logging.getLogger("lrtool")
@@ -123,13 +123,13 @@ class Trainer:
         """Who trains trials that are not stacked."""
         if self._asked is not None:
             return self._asked
-        if len(jobs) < 2 or self._device not in ("auto", "cpu"):
+        if len(jobs) < 2 or self._device not in ("auto", "cpu", "cuda"):
             return InProcess()
         try:
             updates = sum(_updates_of(job) for job in jobs)
         except LrtoolError:
             return InProcess()
-        return unasked(updates, self._options.workers)
+        return unasked(updates, self._options.workers, self._device)
 
     def _do(self, executor: Executor, jobs: Sequence[Job]) -> None:
         executor.run(train, jobs, self._heard, self._lost, left)
@@ -160,8 +160,11 @@ class Trainer:
             return Decision.parse(known)
         decision = decide(group, self._options.allow_import, self._outlook)
         self._store.remember(_key(group), asdict(decision))
-        higher = directions(group, self._options.allow_import)
+        higher, loss = said_of(group, self._options.allow_import)
         self._store.remember(HIGHER_IS_BETTER, {**(self._store.fact(HIGHER_IS_BETTER) or {}), **higher})
+        known = self._store.fact(LOSS)
+        # Of groups whose losses differ there is none to name.
+        self._store.remember(LOSS, loss if known in (None, loss) else {})
         _LOG.info("%d trials like %s: %s", len(group.trials), group.trials[0].variant, decision.text)
         return decision
 

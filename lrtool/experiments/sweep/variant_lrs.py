@@ -13,7 +13,8 @@ from lrtool.config.sweep.schema import Assignments, Tune
 from lrtool.errors import LrtoolError, OutputError
 from lrtool.executors import Executor
 from lrtool.experiments.observers import ObserverFactory
-from lrtool.experiments.setup import prepare
+from lrtool.experiments.prior.start import foretold_by
+from lrtool.experiments.setup import Setup, prepare
 from lrtool.experiments.spread.engines import SpreadEngines
 from lrtool.experiments.tune import run_tune
 from lrtool.experiments.tune_result import TuneResult
@@ -38,6 +39,7 @@ class TunedLRs:
         self._watch, self._allow_import = watch, allow_import
         self.found: dict[str, float | None] = {}
         self.untuned: dict[str, str] = {}
+        self._before: list[tuple[Config, Setup, float]] = []
 
     def search(self, planner: SweepPlanner, chosen: Sequence[Combination]) -> dict[str, Assignments]:
         """What each of these combinations is to set, by its label."""
@@ -59,9 +61,16 @@ class TunedLRs:
         """Find one variant's best LR; its run folder is kept below `tune/`."""
         try:
             setup = prepare(config, self._allow_import)
+            expected = foretold_by(self._before, setup)
             engines = SpreadEngines(self._executor, setup, self._allow_import) if self._executor is not None else None
             _, result = run_tune(
-                setup, self._folder / "tune", self._watch, self._tune.budget, engines=engines, loggers=()
+                setup,
+                self._folder / "tune",
+                self._watch,
+                self._tune.budget,
+                engines=engines,
+                loggers=(),
+                expected=expected,
             )
             assert isinstance(result, TuneResult)
         except OutputError:
@@ -69,4 +78,6 @@ class TunedLRs:
         except LrtoolError as error:
             return {"lr": None, "reason": str(error)}
         best = result.best.response
+        if best.lr is not None:
+            self._before.append((config, setup, best.lr))
         return {"lr": best.lr, "reason": best.reason.value if best.reason is not None else ""}

@@ -40,6 +40,11 @@ class LoggerObserver(Observer):
             chosen = np.append(chosen, steps - 1)
         self._tell(trial, trace, chosen)
 
+    def rewound(self, trial: int, trace: Trace) -> None:
+        """What is trained again is logged again."""
+        logger = self._logger
+        logger.logged, logger.evaluated = min(logger.logged, trace.steps), min(logger.evaluated, trace.steps)
+
     def evaluated(self, trial: int, evaluation: Evaluation) -> None:
         """Hand on an evaluation, as `metrics.csv` has it: with the last of the updates before it."""
         step = evaluation.step - 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from lrtool.analysis.search.transfer.search import DURATION, PARTS
 from lrtool.config.schema import Config
@@ -58,6 +59,23 @@ def _check(key: str, value: str) -> None:
         )
     if key != DURATION:
         amount(key, value)
+
+
+def check_parts(target: Mapping[str, str], config: Config) -> None:
+    """Raise UsageError where a key is a part between 0 and 1, such as a momentum: no power of it moves the best LR."""
+    for key, value in target.items():
+        section: Any = config
+        *path, last = key.split(".")
+        for part in path:
+            section = getattr(section, part, None)
+        field = getattr(type(section), "model_fields", {}).get(last)
+        bounds = [getattr(each, "lt", getattr(each, "le", None)) for each in getattr(field, "metadata", ())]
+        if any(bound is not None and bound <= 1 for bound in bounds):
+            raise UsageError(
+                f"{key} is a part between 0 and 1 and no size: the best LR follows no power of it",
+                where=f"--to {key}={value}",
+                remedy="write it into the config, and transfer along a size, or tune",
+            )
 
 
 def levels(target: Mapping[str, str], whole: Setup, configs: Configs) -> dict[str, list[float]]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,18 @@ from lrtool.analysis.search.transfer.points import Points
 from lrtool.analysis.search.transfer.search import DURATION, LRS, Design, TransferSearch, Values, plan, usual
 from lrtool.engine.cost.amount import Amount
 from lrtool.errors import UsageError
-from lrtool.experiments.budget import Budget, Usual
+from lrtool.experiments.budget import DEFAULT_RUNS, Budget, Usual
 from lrtool.experiments.engines import Engines
 from lrtool.experiments.final import final_loss
 from lrtool.experiments.observers import ObserverFactory
+from lrtool.experiments.resuming.search_memory import SearchMemory
+from lrtool.experiments.resuming.searches import Begun, begin, told_how_to_go_on
 from lrtool.experiments.runner import TrialRunner
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.setup import Setup
 from lrtool.experiments.transfer import keys
+from lrtool.experiments.transfer.request import TransferRequest
 from lrtool.experiments.transfer.summary import summarise
-from lrtool.experiments.transfer.target import amount
 from lrtool.loggers import Logger, wanted
 from lrtool.report.plots.style import number, save
 from lrtool.report.terminal.progress import ProgressObservers
@@ -33,35 +35,6 @@ from lrtool.status import Status
 
 #: Cost at most where the user says nothing: a quarter of the target run, or about 20 seconds if that is more.
 TRANSFER = Usual(0.25, 20.0)
-
-
-@dataclass(frozen=True)
-class TransferRequest:
-    """A transfer that is asked for: the target, built, and what makes the smaller runs."""
-
-    whole: Setup
-    target: Mapping[str, str]
-    configs: keys.Configs
-    allow_import: Collection[str] = ()
-
-    @classmethod
-    def of(cls, texts: Sequence[str], configs: keys.Configs, allow_import: Collection[str] = ()) -> TransferRequest:
-        """Read the target and build it; raises UsageError and ConfigError where it cannot be."""
-        target = keys.targets(texts, configs)
-        whole = keys.built(configs(keys.settings(target, {})), allow_import)
-        return cls(whole, target, configs, allow_import)
-
-    @classmethod
-    def of_length(cls, whole: Setup) -> TransferRequest:
-        """A training as it is, its LR to be found by shorter ones."""
-        return cls(whole, {DURATION: str(whole.config.train.duration.written())}, lambda _: whole.config)
-
-    def setup(self, values: Mapping[str, float]) -> Setup:
-        """The target with smaller values of keys, at the target's length."""
-        smaller = {key: value for key, value in values.items() if key != DURATION}
-        if not smaller:
-            return self.whole
-        return keys.built(self.configs(keys.settings(self.target, smaller)), self.allow_import)
 
 
 def run_transfer(
@@ -78,17 +51,31 @@ def run_transfer(
     seconds if that is more. Raises UsageError
     where it holds no comparison of LRs.
     """
-    whole, engines = asked.whole, engines or Engines()
-    config = whole.config
-    loggers = wanted(config.logging) if loggers is None else loggers
-    folder = RunFolder.create(output, config.name, "transfer")
-    columns = ("val_loss", *(f"val_{name}" for name in whole.task.metrics))
+    loggers = wanted(asked.whole.config.logging) if loggers is None else loggers
+    folder = RunFolder.create(output, asked.whole.config.name, "transfer")
+    with folder.held():
+        said = {"to": [f"{key}={value}" for key, value in asked.target.items()], "budget": budget}
+        search = Begun(begin(folder, asked.whole, said), said, ())
+        return carried_out(asked, folder, watch, search, engines or Engines(), loggers)
+
+
+def carried_out(
+    asked: TransferRequest,
+    folder: RunFolder,
+    watch: ProgressObservers,
+    search: Begun,
+    engines: Engines,
+    loggers: Sequence[Logger],
+) -> tuple[Session, Transferred]:
+    """A transfer in its folder, which is held; what its memory knows is not trained again."""
+    whole, columns = asked.whole, ("val_loss", *(f"val_{name}" for name in asked.whole.task.metrics))
     with (
-        folder.held(),
-        session(folder, "transfer", config, str(whole.recipe.device), loggers) as run,
-        folder.metrics(columns) as writer,
+        closing(search.memory),
+        session(folder, "transfer", whole.config, str(whole.recipe.device), loggers) as run,
+        told_how_to_go_on("transfer", folder),
+        folder.metrics(columns, search.rows(whole)) as writer,
     ):
-        return run, transferred(asked, run, writer, watch, budget, engines)
+        return run, transferred(asked, run, writer, watch, search.asked.get("budget"), engines, search.memory)
 
 
 def transferred(
@@ -98,9 +85,11 @@ def transferred(
     watch: ObserverFactory,
     budget: float | None,
     engines: Engines,
+    memory: SearchMemory,
 ) -> Transferred:
     """A transfer inside a command that has begun: its results, plot and points go into that one's run folder."""
     trainer = _Trainer(asked, writer, watch, engines, run)
+    trainer.memory = memory
     found = trainer.transfer(budget)
     run.steps = trainer.steps
     run.results = {**summarise(found), "cost": trainer.cost(), "engine": engines.summary()}
@@ -113,9 +102,22 @@ def transferred(
     return found
 
 
+def transferred_length(
+    whole: Setup,
+    run: Session,
+    writer: MetricsWriter,
+    watch: ObserverFactory,
+    budget: float | None,
+    engines: Engines,
+    memory: SearchMemory,
+) -> Transferred:
+    """A training as it is, its LR found by shorter ones, inside a command that has begun."""
+    return transferred(TransferRequest.of_length(whole), run, writer, watch, budget, engines, memory)
+
+
 def holds_shorter(updates: int, runs: float) -> bool:
     """Whether so many runs of so many updates hold enough shorter ones to learn from."""
-    return plan({}, updates, runs, lambda values: values[DURATION] / updates) is not None
+    return plan({}, updates, runs, lambda values: values[DURATION] / updates, {DURATION: updates}) is not None
 
 
 class _Trainer:
@@ -127,6 +129,7 @@ class _Trainer:
         self.asked, self._writer, self._watch, self._engines, self._run = asked, writer, watch, engines, run
         self._setups: dict[Values, Setup] = {}
         self._weights: dict[Values, float] = {}
+        self.memory = SearchMemory()
         self.steps = self.trials = self.validations = 0
         self.work = 0.0
 
@@ -146,17 +149,23 @@ class _Trainer:
         if bar is not None:
             bar.note(self.announcement())
             bar.expect(self._updates(design))
-        search = TransferSearch(design, whole.config.optimizer.lr)
+        search = TransferSearch(design, whole.config.optimizer.lr, asked.adaptive)
         seeds = [whole.config.seed + number for number in range(design.seeds)]
-        self._train(search, design.cells[0], search.wide(), seeds[:1])
-        for cell in design.cells:
-            wanted = search.grid(cell)
-            while wanted:
-                self._train(search, cell, wanted, seeds)
-                wanted = search.beyond(cell) if self.work < self.budget.limit else []
+        for cell, lrs, count in search.requests(lambda: self.work < self.budget.limit):
+            self._train(search, cell, lrs, seeds[:count])
         if bar is not None:
             bar.finished()
-        return _extrapolated(search.points(), asked)
+        return _extrapolated(search.points(), asked, self._passes(design))
+
+    def _passes(self, design: Design) -> tuple[float, float]:
+        """How often the data are passed over: at most by a measured run, and by the target."""
+
+        def of(setup: Setup, updates: int) -> float:
+            samples = updates * setup.task.batch_size * setup.recipe.accumulate
+            return samples / len(setup.task.train)
+
+        whole = self.asked.whole
+        return max(of(self._setups[cell[1:]], design.steps(cell)) for cell in design.cells), of(whole, whole.steps)
 
     def announcement(self) -> str:
         """What it will cost, before it starts."""
@@ -167,8 +176,14 @@ class _Trainer:
             f"cost: about {design.cost:.2g} of the target's {design.updates:,} updates, in {takes.written}"
             f" ({takes.low / one:.2g} to {takes.high / one:.2g} of its time): {len(design.cells)} cells of"
             f" {lengths[0]:,} to {lengths[-1]:,} updates, {LRS} LRs or more, {design.seeds}"
-            f" seed{'s' * (design.seeds != 1)}"
+            f" seed{'s' * (design.seeds != 1)}{self._cheaper()}"
         )
+
+    def _cheaper(self) -> str:
+        """That a target so small is better tuned itself, where this costs as much."""
+        if self.design.cost < DEFAULT_RUNS:
+            return ""
+        return f"; the target is small: `lrtool tune` finds its LR in about {DEFAULT_RUNS:g} runs of it, without a law"
 
     def cost(self) -> dict[str, Any]:
         """What it took, in parts of the target run."""
@@ -210,9 +225,8 @@ class _Trainer:
 
     def _plan(self, levels: Mapping[str, Sequence[float]], limit: float) -> Design | None:
         updates = self.asked.whole.steps
-        return plan(
-            levels, updates, limit, lambda values: self._cost(levels, values, updates), DURATION in self.asked.target
-        )
+        return plan(levels, updates, limit, lambda values: self._cost(levels, values, updates), self.asked.goal,
+                    DURATION in self.asked.target)  # fmt: skip
 
     def _cost(self, levels: Mapping[str, Sequence[float]], values: Mapping[str, float], updates: int) -> float:
         return values[DURATION] / updates * self._weights[tuple(values[name] for name in levels)]
@@ -233,6 +247,8 @@ class _Trainer:
         least = next((runs for k in range(1, 400) if self._plan(levels, runs := 0.01 * 1.1**k) is not None), None)
         steps = self.asked.whole.steps
         remedy = f"write at least --budget {least:.2g}x" if least is not None else "choose a longer target, or use tune"
+        if least is not None and least >= 1:
+            remedy += f", or use tune: about {DEFAULT_RUNS:g} runs find the LR of a target as small as this"
         return UsageError(
             f"{self.budget.runs:.3g} of a target run of {steps:,} updates holds no runs to learn from",
             where="--budget" if least is not None else "--to",
@@ -255,15 +271,15 @@ class _Trainer:
 
     def _new_runner(self, setup: Setup) -> TrialRunner:
         """A runner for trials of this setup, which numbers them on."""
-        runner = TrialRunner(setup, self._writer, self._watch, self._engines.of(setup), self._run.tracker.observers())
+        observers, engines = self._run.tracker.observers(), self._engines.of(setup)
+        runner = TrialRunner(setup, self._writer, self._watch, engines, observers, self.memory)
         runner.trials, runner.steps, runner.validations = self.trials, self.steps, self.validations
         return runner
 
 
-def _extrapolated(points: Points, asked: TransferRequest) -> Transferred:
-    target = {DURATION: float(asked.whole.steps)}
-    target |= {key: amount(key, text) for key, text in asked.target.items() if key != DURATION}
-    return extrapolate(points, target, usual(points.keys))
+def _extrapolated(points: Points, asked: TransferRequest, passes: tuple[float, float]) -> Transferred:
+    target = asked.goal
+    return extrapolate(points, target, usual(points.keys, asked.adaptive), passes)
 
 
 def _label(design: Design, cell: Values) -> str:

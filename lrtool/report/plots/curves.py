@@ -49,7 +49,8 @@ class TrainingPlot:
     """A run as arrays, one entry per update: `step`, `lr`, `train_loss`, all (steps,).
 
     `validation`: `val_loss` and further validation columns, `extra`: `momentum` and the like, by name, (steps,),
-    NaN where not measured. `steps_per_epoch` is None where the run is shorter than an epoch.
+    NaN where not measured. `steps_per_epoch` is None where the run is shorter than an epoch. `halved`: updates from
+    which on the LR was halved, after a divergence.
     """
 
     title: str
@@ -59,9 +60,10 @@ class TrainingPlot:
     validation: Mapping[str, Array] = field(default_factory=dict)
     extra: Mapping[str, Array] = field(default_factory=dict)
     steps_per_epoch: float | None = None
+    halved: Sequence[int] = ()
 
     @classmethod
-    def of(cls, table: Mapping[str, Array], title: str, trial: int = 0) -> Self:
+    def of(cls, table: Mapping[str, Array], title: str, trial: int = 0, halved: Sequence[int] = ()) -> Self:
         """From the columns of a `metrics.csv`."""
         rows = table["trial"] == trial
         columns = {name: values[rows] for name, values in table.items()}
@@ -75,6 +77,7 @@ class TrainingPlot:
             validation={name: values for name, values in validation.items() if np.isfinite(values).any()},
             extra={n: values for n, values in columns.items() if n not in known and np.isfinite(values).any()},
             steps_per_epoch=_steps_per_epoch(columns["step"], columns["epoch"]),
+            halved=halved,
         )
 
     @property
@@ -115,6 +118,7 @@ def draw_training(plot: TrainingPlot) -> Figure:
     _line_panel(lower[0], plot.step, plot.lr, "learning rate", VIOLET)
     for place, (axes, (name, values)) in enumerate(zip(lower[1:], plot.extra.items(), strict=True)):
         _line_panel(axes, plot.step, values, name.replace("_", " "), PALETTE[(place + 3) % len(PALETTE)])
+    _mark_halved(panels, lower[0], plot.halved)
     steps_below(panels[-1])
     figure.align_ylabels(panels)
     if plot.steps_per_epoch:
@@ -178,6 +182,19 @@ def _raw(axes: Axes, few: Thinned, points: int) -> None:
     else:
         marker = "o" if np.isfinite(few.mean).sum() == 1 else None
         axes.plot(few.x, few.mean, color=BLUE, alpha=0.3, lw=0.9, marker=marker, label="training")
+
+
+def _mark_halved(panels: Sequence[Axes], lr: Axes, halved: Sequence[int]) -> None:
+    """Lines through all panels where a diverged run went back, said once above the LR."""
+    counts = {step: list(halved).count(step) for step in halved}
+    for step, count in counts.items():
+        for axes in panels:
+            axes.axvline(step, color=INK, lw=1.0, ls=":", zorder=1.5)
+        said = "LR halved" if count == 1 else f"LR halved {count} times"
+        lr.annotate(
+            said, (step, 0.97), xycoords=("data", "axes fraction"), xytext=(3, 0), textcoords="offset points",
+            ha="left", va="top", fontsize=8.5, color=INK, bbox={"fc": "white", "ec": "none", "pad": 0.8},
+        )  # fmt: skip
 
 
 def _mark_best(axes: Axes, step: Array, loss: Array) -> None:

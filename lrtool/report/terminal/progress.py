@@ -89,6 +89,10 @@ class ProgressObserver(Observer):
             self._samples[0] = (self._clock(), state.done)
         self._draw_if_due()
 
+    def rewound(self, trial: int, trace: Trace) -> None:
+        """Updates are to be done again."""
+        self.recorded(trial, trace, trace.steps)
+
     def evaluated(self, trial: int, evaluation: Evaluation) -> None:
         """A validation was done."""
         self.state.values = evaluation.values

@@ -32,6 +32,8 @@ SCHEMA = 2
 FILE = "sweep.sqlite"
 #: The fact that says of each metric, by its column, whether more of it is better.
 HIGHER_IS_BETTER = "higher_is_better"
+#: The loss of all trials, as a config would name it, also where it was left to the default.
+LOSS = "loss"
 #: The fact that a part of the file was lost once.
 DAMAGED = "damaged"
 _LOCK = "sweep.lock"

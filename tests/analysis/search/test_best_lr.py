@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 
@@ -87,3 +89,39 @@ def test_a_seed_that_diverges_at_every_lr_does_not_move_the_grid():
     assert search.beyond(rung) == []
     assert len(search.between()) == 4 and min(search.between()) > asked[0]
     assert BEST / 1.6 < search.narrow().lr < BEST * 1.6
+
+
+def test_the_first_grid_stays_below_what_bounds_the_best_lr():
+    rung = Rung(1 / 8, 9, 2, 2.0)
+    whole, bounded = Search(0.1).grid(rung), Search(0.1, most=0.3).grid(rung)
+    assert bounded == [lr for lr in whole if lr <= 0.3] and len(bounded) == 6
+    # Of fewer than three LRs nothing can be told.
+    assert Search(0.1, most=1e-6).grid(rung) == whole[:3]
+
+
+def test_a_bound_that_does_not_hold_costs_a_few_trials_and_no_answer():
+    for most in (0.02, 0.3, None):
+        assert abs(math.log2(found_by(Search(0.1, most)) / 0.5)) < 0.5, most
+
+
+def test_a_foretold_lr_takes_fewer_trials_and_may_be_wrong():
+    for foretold in (0.5, 0.1, 0.01, 5.0):
+        search = Search(3.0)
+        search.expect(foretold)
+        assert len(search.grid(Rung(1 / 8, 9, 2, 2.0))) == 5
+        assert abs(math.log2(found_by(search) / 0.5)) < 0.5, foretold
+
+
+def found_by(search):
+    """The best LR that a search arrives at, of a bowl around 0.5."""
+    response = None
+    for rung in (Rung(1 / 8, 9, 2, 2.0), Rung(1.0, 7, 4, 1.5)):
+        wanted = search.grid(rung)
+        while wanted:
+            for lr in wanted:
+                for seed in range(rung.seeds):
+                    noise = 0.01 * math.sin(100 * lr + 7 * seed)
+                    search.tell(lr, seed, 1 + 0.3 * math.log(lr / 0.5) ** 2 + noise)
+            wanted = search.beyond(rung)
+        response = search.narrow()
+    return response.lr

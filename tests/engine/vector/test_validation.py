@@ -41,3 +41,22 @@ def test_a_validation_draws_from_another_stream_than_any_update() -> None:
     trained = [batch_keys(keys, torch.full((3,), float(step)), 1, 0) for step in range(8)]
     found = torch.cat([*validated, *trained])
     assert len(torch.unique(found)) == len(found)
+
+
+def test_where_memory_runs_out_one_half_is_validated_after_the_other(monkeypatch) -> None:
+    task = small_task()
+    skeleton = seeded_model(task, 9)
+    stack = Stack(skeleton, Recipe(KINDS["sgd"](lr=0.1)), 5)
+    for slot in range(5):
+        stack.load(slot, seeded_model(task, slot), slot)
+    whole = Validation(task, skeleton, random=False)(stack)
+    values = Validation._values
+
+    def limited(self, some, batch):
+        if some.size > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return values(self, some, batch)
+
+    monkeypatch.setattr(Validation, "_values", limited)
+    halves = Validation(task, skeleton, random=False)(stack)
+    assert [pytest.approx(each) for each in whole] == halves

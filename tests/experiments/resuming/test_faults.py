@@ -7,7 +7,7 @@ import pytest
 
 from lrtool.config.load import load_config
 from lrtool.errors import OutputError
-from lrtool.experiments import train
+from lrtool.experiments import concluding
 from lrtool.experiments.setup import prepare
 from lrtool.experiments.train import resume_training, run_training
 from lrtool.runs.folder import RunFolder
@@ -20,8 +20,8 @@ SMALL = {"train__duration": 12, "train__eval_every": 4, "train__checkpoint_every
 
 @pytest.fixture(autouse=True)
 def undrawn(monkeypatch):
-    monkeypatch.setattr(train, "draw_training", lambda *_: None)
-    monkeypatch.setattr(train, "save", lambda *_: None)
+    monkeypatch.setattr(concluding, "draw_training", lambda *_: None)
+    monkeypatch.setattr(concluding, "save", lambda *_: None)
 
 
 @pytest.fixture

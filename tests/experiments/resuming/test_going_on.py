@@ -1,14 +1,17 @@
 """A run that goes on notices what was changed behind its back, and mends what was damaged."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from lrtool.api.results.train import TrainAnswer
 from lrtool.config.load import load_config
+from lrtool.engine.loop import checkpoint
 from lrtool.errors import Interrupted, UsageError
-from lrtool.experiments import train
+from lrtool.experiments import concluding
 from lrtool.experiments.setup import prepare
 from lrtool.experiments.train import resume_training, run_training
 from lrtool.runs.folder import RunFolder
@@ -48,8 +51,8 @@ train: {duration: 30, eval_every: 10, checkpoint_every: 10, clip_norm: 5.0}
 
 @pytest.fixture(autouse=True)
 def undrawn(monkeypatch):
-    monkeypatch.setattr(train, "draw_training", lambda *_: None)
-    monkeypatch.setattr(train, "save", lambda *_: None)
+    monkeypatch.setattr(concluding, "draw_training", lambda *_: None)
+    monkeypatch.setattr(concluding, "save", lambda *_: None)
 
 
 @pytest.fixture
@@ -170,3 +173,57 @@ def test_runs_of_released_versions_go_on(silent, tmp_path, released):
     assert bytes_without_seconds(folder.path) == bytes_without_seconds(whole.folder.path)
     assert run.session.summary()["final"] == whole.summary()["final"]
     assert len(read_metrics(folder.path / "metrics.csv")["step"]) == 40
+
+
+def test_with_force_the_edited_optimizer_wins_and_keeps_its_place_on_the_curve(own, silent):
+    folder, code = own
+    before = checkpoint.load(folder.checkpoints)
+    assert before.details["optimizer"]["groups"][0]["nesterov"] is False
+    edited(folder.config, "nesterov: false", "nesterov: true")
+    with pytest.raises(UsageError, match=r"optimizer\.nesterov \(False → True\)"):
+        resume_training(setup_of(folder, code), folder, silent)
+    resume_training(setup_of(folder, code), folder, silent, force=True)
+    after = checkpoint.load(folder.checkpoints)
+    assert after.details["optimizer"]["groups"][0]["nesterov"] is True
+    assert after.step == 30
+    np.testing.assert_allclose(read_metrics(folder.path / "metrics.csv")["lr"], 0.02)
+
+
+def test_a_run_with_one_norm_of_the_gradient_goes_on_with_two(own, silent):
+    folder, code = own
+    edited(folder.config, "grad_norm: false", "grad_norm: true")
+    found = checkpoint.load(folder.checkpoints)
+    # As lrtool wrote it when it recorded but one of them.
+    details = {key: value for key, value in found.details.items() if key != "made_with"}
+    details["trial"] = {**details["trial"], "columns": sorted([*details["trial"]["columns"], "grad_norm"])}
+    trace = {**found.trace, "grad_norm": np.arange(found.step, dtype=float)}
+    for old in folder.checkpoints.glob("*"):
+        old.unlink()
+    checkpoint.save(folder.checkpoints, replace(found, details=details, trace=trace))
+    resume_training(setup_of(folder, code), folder, silent)
+    metrics = read_metrics(folder.path / "metrics.csv")
+    assert np.isnan(metrics["grad_norm_l1"][: found.step]).all()
+    assert np.isfinite(metrics["grad_norm_l1"][found.step :]).all()
+    assert np.isfinite(metrics["grad_norm"]).all()
+
+
+def test_damaged_best_weights_are_not_begun_with(own, silent):
+    folder, code = own
+    answer = TrainAnswer(resume_training(setup_of(folder, code), folder, silent).session.folder.path)
+    best = folder.checkpoints / "best.safetensors"
+    assert answer.best_weights()
+    data = bytearray(best.read_bytes())
+    data[-1] ^= 1
+    best.write_bytes(bytes(data))
+    for path in (folder.path, best):
+        config = load_config(folder.config, [f"init.path={path}"], code_beside=False)
+        with pytest.raises(UsageError, match="damaged, or changed since the run wrote it"):
+            prepare(config, [f"{code}/"])
+    with pytest.raises(UsageError, match="damaged, or changed since the run wrote it"):
+        answer.best_weights()
+    newest = sorted(folder.checkpoints.glob("step-*.safetensors"))[-1]
+    data = bytearray(newest.read_bytes())
+    data[-1] ^= 1
+    newest.write_bytes(bytes(data))
+    with pytest.raises(UsageError, match="the checkpoint is damaged"):
+        prepare(load_config(folder.config, [f"init.path={newest}"], code_beside=False), [f"{code}/"])

@@ -12,6 +12,9 @@ from lrtool.experiments import tune
 from lrtool.experiments.engines import Engines
 from lrtool.experiments.range_test.range_test import resume_range_test, run_range_test
 from lrtool.experiments.setup import prepare
+from lrtool.experiments.transfer import training
+from lrtool.experiments.transfer.going_on import resume_transfer
+from lrtool.experiments.transfer.training import TransferRequest, run_transfer
 from lrtool.experiments.tune import resume_tune, run_tune
 from lrtool.runs.folder import RunFolder
 from tests.experiments.test_train import bytes_without_seconds
@@ -85,3 +88,36 @@ def test_a_search_that_was_changed_is_refused_unless_forced(configured, silent, 
     assert before == {path: path.read_bytes() for path in before}
     notes = resume_range_test(changed, folder, silent, force=True)[2]
     assert "everything is trained again: range_test.start" in notes[0]
+
+
+@pytest.mark.deep
+def test_a_transfer_that_was_killed_goes_on_to_the_same_answer(configured, silent, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "save", lambda *_: None)
+    whole = configured(train__duration="800")
+
+    def asked(setup):
+        return TransferRequest(setup, {"train.duration": "800"}, lambda more: setup.config)
+
+    loop = Engines(EngineName.LOOP)
+    one = run_transfer(asked(whole), tmp_path / "whole", silent, 3.0, loop)[0].folder
+    with pytest.raises(Killed):
+        run_transfer(asked(whole), tmp_path / "cut", KillAt.after(0), 3.0, loop)
+    folder = RunFolder.open(tmp_path / "cut" / "small")
+    for trials in (1, 7):
+        with pytest.raises(Killed):
+            resume_transfer(prepare(load_config(folder.config)), folder, KillAt.after(trials), engines=loop)
+    notes = resume_transfer(prepare(load_config(folder.config)), folder, silent, engines=loop)[2]
+    assert not notes
+    found, wanted = answer(folder), answer(one)
+    for each in (found, wanted):
+        assert each["details"].pop().startswith("cost:")
+    assert found == wanted
+    assert bytes_without_seconds(folder.path) == bytes_without_seconds(one.path)
+
+
+def test_a_transfer_that_had_not_begun_is_started_again(configured, silent, tmp_path):
+    folder = RunFolder.create(tmp_path, "small", "transfer")
+    setup = configured()
+    folder.write_text("config.yaml", setup.config.to_yaml())
+    with pytest.raises(UsageError, match="stopped before it had begun"):
+        resume_transfer(setup, folder, silent)

@@ -10,7 +10,7 @@ from pydantic import ConfigDict
 
 from lrtool.engine.trials import Evaluation, Trace, Trial
 from lrtool.errors import MissingExtraError
-from lrtool.experiments import train
+from lrtool.experiments import concluding, train
 from lrtool.experiments.range_test.range_test import run_range_test
 from lrtool.experiments.tracking.observer import LoggerObserver
 from lrtool.experiments.tracking.tracker import Tracker
@@ -150,8 +150,8 @@ def test_a_stored_trial_keeps_the_names():
 
 @pytest.fixture
 def undrawn(monkeypatch):
-    monkeypatch.setattr(train, "draw_training", lambda *_: None)
-    monkeypatch.setattr(train, "save", lambda *_: None)
+    monkeypatch.setattr(concluding, "draw_training", lambda *_: None)
+    monkeypatch.setattr(concluding, "save", lambda *_: None)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from lrtool.analysis.comparable import Scale
+from lrtool.analysis.comparable import CEILING, Scale
 
 Array = NDArray[np.float64]
 
@@ -80,7 +80,7 @@ class Points:
 
     def cells(self) -> list[Cell]:
         """The points by cell, in the order of the keys; those without three finite losses are left out."""
-        y = np.where(np.isfinite(self.loss), self.scale.to(self.loss[:, None])[:, 0], np.nan)
+        y = np.where(np.isfinite(self.loss), self.scale.unbounded(self.loss), np.nan)
         logs = np.round(np.log(self.values) / _SAME) * _SAME
         found = []
         for at in np.unique(logs, axis=0):
@@ -105,4 +105,6 @@ def _cell(at: Array, x: Array, y: Array) -> Cell:
     spare = sum(len(group) - 1 for group in again)
     spread = float(sum(np.square(group).sum() for group in again)) / spare if spare else float("nan")
     means = np.array([group.mean() for group in groups])
+    # Far above the best of its own cell a loss only says "bad"; other cells may all lie there.
+    means = np.minimum(means, np.nanmin(means, initial=np.inf) + CEILING)
     return Cell(at, found, means, np.array([float(len(group)) for group in groups]), spread)

@@ -21,6 +21,8 @@ _FEWEST = 3
 _OWN = 0.02
 #: Parts of all cells, and of those of the largest scale, whose best LR may lie at an end of those that were tried.
 _AT_EDGE, _LARGEST_AT_EDGE = 1 / 3, 1 / 2
+#: Best LRs further off a law than this (in log LR), and so many times further than they are known, follow none.
+_OFF, _TIMES = 0.25, 3.0
 #: The factor within which most cells must know their best LR.
 _KNOWN = 3.0
 
@@ -79,7 +81,7 @@ def of_optima(points: Points, cells: Sequence[Cell], optima: Optima, beyond: Seq
     return ""
 
 
-def of_law(law: FittedLaw, tests: Sequence[SelfTest], beyond: Sequence[str]) -> str:
+def of_law(law: FittedLaw, optima: Optima, tests: Sequence[SelfTest], beyond: Sequence[str]) -> str:
     """What the law shows, and its test on the largest scale."""
     if law.law.curved_in is not None and law.law.keys[law.law.curved_in] in beyond:
         key = law.law.keys[law.law.curved_in]
@@ -94,27 +96,46 @@ def of_law(law: FittedLaw, tests: Sequence[SelfTest], beyond: Sequence[str]) -> 
                 f" predicted {_times(test.off)} what was measured there, outside its interval;"
                 f" {_up_to(law, test.key)}"
             )
+    known = float(np.median(optima.error))
+    if beyond and law.scatter > max(_OFF, _TIMES * known):
+        return (
+            f"the best LRs follow no law: they lie {np.expm1(law.scatter):.0%} off the one that fits best, but are"
+            f" known within {np.expm1(known):.0%}; {_up_to(law, beyond[0])}"
+        )
     return ""
 
 
 def of_width(
-    law: FittedLaw, logs: Array, reach: Mapping[str, float], target: Mapping[str, float], widest: float
+    half: float,
+    risk: float | None,
+    reach: Mapping[str, float],
+    target: Mapping[str, float],
+    passes: tuple[float, float] | None,
 ) -> str:
-    """Whether the interval is too wide to be of use."""
-    _, half = law.predict(logs)
-    if half <= math.log(widest):
-        return ""
-    said = "; ".join(
-        f"{key} = {value:.4g} is as far as one may go (asked for: {target[key]:g})" for key, value in reach.items()
-    )
+    """That the interval is too wide to be of use: its half width, what it costs, how far one may go instead.
+
+    `reach`: of the keys that may not go as far as asked for.
+    `passes` over the data, at most measured and at the target, where the target has more.
+    """
+    said = [
+        f"{key} = {value:.4g} is about as far as one may go (asked for: {target[key]:g})"
+        for key, value in reach.items()
+    ]
+    if passes is not None:
+        said.insert(
+            0,
+            f"the target passes over its data {passes[1]:.3g} times, what was measured at most {passes[0]:.2g} times,"
+            " and shows no overfitting like it",
+        )
+    costs = "" if risk is None else f", which is expected to cost {risk:.0%} of the loss"
     return (
-        f"the interval at the target is too wide to be of use, a factor of {_short(half)} either way;"
-        f" {said or 'measure more cells, or more seeds'}"
+        f"the interval at the target is too wide to be of use, a factor of {_short(half)} either way{costs};"
+        f" {'; '.join(said) or 'measure more cells, or more seeds'}"
     )
 
 
 def _short(half: float) -> str:
-    return f"{math.exp(half):.2g}" if half < 20 else "more than a million"
+    return f"{math.exp(half):.2g}" if half < 14 else "more than a million"
 
 
 def _times(off: float) -> str:

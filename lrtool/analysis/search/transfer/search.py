@@ -18,10 +18,8 @@ from lrtool.analysis.search.transfer.points import Points
 DURATION = "train.duration"
 #: Values of every other key, as parts of the target's, and of the duration, as parts of the longest run's.
 PARTS = (1 / 16, 1 / 8, 1 / 4)
-_LENGTHS = (1.0, 1 / 2, 1 / 4, 1 / 8)
-_FEWEST_LENGTHS = 3
-#: The longest run, as a part of the target's updates: the first of these that the budget holds; where other keys make
-#: runs cheap, they may be as long as the target.
+_LENGTHS = ((1.0, 1 / 2, 1 / 4, 1 / 8), (1.0, 1 / 2, 1 / 4), (1.0, 1 / 4, 1 / 16))
+#: The longest run, as a part of the target's updates; where other keys make runs cheap, they may be as long as it.
 _WHOLE = (1.0, 1 / 2)
 _LONGEST = (1 / 4, 1 / 6, 1 / 8, 1 / 12, 1 / 16, 1 / 24, 1 / 32, 1 / 48, 1 / 64, 1 / 96, 1 / 128, 1 / 192, 1 / 256)
 #: Fewer updates show nothing.
@@ -29,26 +27,35 @@ _SHORTEST = 20
 _SEEDS = (3, 2, 1)
 #: LRs of the first cell, the least costly one, this factor apart; then of every cell around where its best is expected.
 _FIRST_LRS, _FIRST_RATIO = 9, 4.0
-LRS, _RATIO = 5, 2.0
+LRS, _RATIO = 4, 2.0
 #: How often the LRs of a cell may be continued beyond an end, by two LRs each time.
 _MOVES = 4
 #: What continuing is expected to add to the cost.
 _MORE = 1.3
 
 #: Exponents of the best LR that are usual: mean and standard deviation. Duration: Bjorck et al. 2024
-#: (arXiv:2409.19913); batch size: between not at all and in proportion.
-_USUAL: Expected = {DURATION: (-0.3, 0.3), "data.batch_size": (0.4, 0.4)}
-#: Of a key of the model: from not at all to in inverse proportion, as of Adam's best LR over the width (Yang et al.
-#: 2022, arXiv:2203.03466).
-_OF_MODEL = (-0.5, 0.5)
+#: (arXiv:2409.19913); batch size: between not at all and in proportion, for optimizers that divide by the gradient's
+#: size about the root (Malladi et al. 2022, arXiv:2205.10287). All held against tasks of lrtool's own.
+_DURATION, _BATCH, _BATCH_ADAPTIVE = (-0.25, 0.25), (0.4, 0.3), (0.3, 0.3)
+#: Of a key of the model. Of Adam's best LR over the width, in inverse proportion at most (Yang et al. 2022,
+#: arXiv:2203.03466); gradient descent's hardly moves.
+_MODEL, _MODEL_ADAPTIVE = (-0.1, 0.3), (-0.5, 0.3)
+
+#: What a design is judged by, in log LR: the error of a cell of one seed, what short runs add to it, the scatter of
+#: best LRs about a law, and what exponents may change by per distance beyond the measured range.
+_ERROR, _HASTE, _SCATTER, _DRIFT = 0.25, 0.5, 0.12, 0.1
 
 Values = tuple[float, ...]
 
 
-def usual(keys: Sequence[str]) -> Expected:
-    """What is known beforehand of the exponents of these keys; nothing of others."""
-    known = {key: _OF_MODEL for key in keys if key.startswith("model.")}
-    return {**known, **{key: _USUAL[key] for key in keys if key in _USUAL}}
+def usual(keys: Sequence[str], adaptive: bool = True) -> Expected:
+    """What is known beforehand of the exponents of these keys; nothing of others.
+
+    `adaptive`: whether the optimizer divides by the size of the gradient, as Adam does.
+    """
+    known = {key: _MODEL_ADAPTIVE if adaptive else _MODEL for key in keys if key.startswith("model.")}
+    usual = {DURATION: _DURATION, "data.batch_size": _BATCH_ADAPTIVE if adaptive else _BATCH}
+    return {**known, **{key: usual[key] for key in keys if key in usual}}
 
 
 @dataclass(frozen=True)
@@ -74,45 +81,66 @@ def plan(
     updates: int,
     runs: float,
     cost: Callable[[Mapping[str, float]], float],
+    target: Mapping[str, float],
     longer: bool = True,
 ) -> Design | None:
-    """The design with the longest runs that the budget holds; None where it holds none with runs long enough.
+    """The design within the budget that says most of the target; None where it holds none with runs long enough.
 
-    `levels`: ascending values of every key but the duration. The lengths are crossed with the least of these; then one
-    key at a time moves, at half the longest length: cells are shared by all keys' exponents. Where the target is not
+    `levels`: ascending values of every key but the duration. Several lengths are crossed with the least of these; then
+    one key at a time moves, at one of the lengths: cells are shared by all keys' exponents. Where the target is not
     `longer` than what is usual and the budget allows it, all runs have its length. `cost`: of a run with these values,
-    in target runs.
+    in target runs. `target`: its values of all keys.
     """
-    for least in (2, 1):
-        for lengths in _lengths(updates, bool(levels), longer):
-            cells = _cells(levels, lengths)
+    found: list[tuple[float, Design]] = []
+    for lengths in _lengths(updates, bool(levels), longer):
+        for shared in range(len(lengths) if levels else 1):
+            cells = _cells(levels, lengths, shared)
             costs = [cost(cell) for cell in cells]
+            order = np.argsort(costs, kind="stable")
+            keys = (DURATION, *levels)
+            ordered = tuple(tuple(cells[place][key] for key in keys) for place in order)
             for seeds in _SEEDS:
                 # The first cell's wide grid has one seed.
                 takes = _MORE * seeds * LRS * sum(costs) + _FIRST_LRS * min(costs)
-                if takes <= runs and seeds >= least:
-                    keys = (DURATION, *levels)
-                    order = np.argsort(costs, kind="stable")
-                    ordered = tuple(tuple(cells[place][key] for key in keys) for place in order)
-                    return Design(keys, ordered, seeds, updates, takes)
-    return None
+                if takes <= runs:
+                    design = Design(keys, ordered, seeds, updates, takes)
+                    found.append((_unknown(design, target), design))
+    return min(found, key=lambda each: each[0])[1] if found else None
+
+
+def _unknown(design: Design, target: Mapping[str, float]) -> float:
+    """The variance of the log LR at the target that a design is expected to leave.
+
+    Each cell has an error of its own, and beyond the measured range exponents may change with the distance.
+    """
+    at, goal = np.log(design.cells), np.log([target[key] for key in design.keys])
+    moving = np.ptp(at, axis=0) > 0
+    rows, row = np.c_[np.ones(len(at)), at - at.mean(axis=0)], np.r_[1.0, goal - at.mean(axis=0)]
+    expected = usual(design.keys)
+    precision = np.r_[0.0, [1 / expected.get(key, (0.0, 1.0))[1] ** 2 for key in design.keys]]
+    short = np.array([_HASTE * _SHORTEST / design.steps(cell) for cell in design.cells])
+    error = _ERROR**2 / design.seeds + short**2 + _SCATTER**2
+    information = rows.T @ (rows / error[:, None]) + np.diag(precision)
+    beyond = np.where(moving, np.maximum(0, np.maximum(goal - at.max(axis=0), at.min(axis=0) - goal)), 0.0)
+    return float(row @ np.linalg.pinv(information) @ row + np.square(_DRIFT * beyond).sum())
 
 
 def _lengths(updates: int, others: bool, longer: bool) -> Iterator[list[float]]:
-    """Sets of lengths, the most telling ones first."""
+    """Sets of lengths."""
     if others and not longer:
         yield [float(updates)]
     for longest in (*(_WHOLE if others else ()), *_LONGEST):
-        lengths = [length * longest * updates for length in _LENGTHS if length * longest * updates >= _SHORTEST]
-        if len(lengths) >= _FEWEST_LENGTHS:
-            yield lengths
+        for parts in _LENGTHS:
+            if parts[-1] * longest * updates >= _SHORTEST:
+                yield [length * longest * updates for length in parts]
 
 
-def _cells(levels: Mapping[str, Sequence[float]], lengths: Sequence[float]) -> list[dict[str, float]]:
+def _cells(levels: Mapping[str, Sequence[float]], lengths: Sequence[float], shared: int) -> list[dict[str, float]]:
+    """Every length with the least of the other keys; their larger values at the length of the place `shared`."""
     least = {key: values[0] for key, values in levels.items()}
     cells = [{DURATION: float(round(length)), **least} for length in lengths]
-    half = float(round(lengths[min(1, len(lengths) - 1)]))
-    cells += [{DURATION: half, **least, key: value} for key, values in levels.items() for value in values[1:]]
+    at = float(round(lengths[shared]))
+    cells += [{DURATION: at, **least, key: value} for key, values in levels.items() for value in values[1:]]
     return cells
 
 
@@ -122,10 +150,22 @@ class TransferSearch:
     `centre`: where the best LR of the first cell may lie; a wide grid there forgives much.
     """
 
-    def __init__(self, design: Design, centre: float) -> None:
-        self.design, self._centre, self._usual = design, centre, usual(design.keys)
+    def __init__(self, design: Design, centre: float, adaptive: bool = True) -> None:
+        self.design, self._centre, self._usual = design, centre, usual(design.keys, adaptive)
         self._losses: dict[Values, dict[float, dict[int, float]]] = {}
         self._moves = 0
+
+    def requests(self, affords: Callable[[], bool]) -> Iterator[tuple[Values, list[float], int]]:
+        """Cells with the LRs to train there and in how many seeds; `tell` what came of each before the next.
+
+        `affords`: whether what is beyond the plan can be paid for.
+        """
+        yield self.design.cells[0], self.wide(), 1
+        for cell in self.design.cells:
+            wanted = self.grid(cell)
+            while wanted:
+                yield cell, wanted, self.design.seeds
+                wanted = self.beyond(cell) if affords() else []
 
     def wide(self) -> list[float]:
         """A wide grid for the first cell, of one seed."""

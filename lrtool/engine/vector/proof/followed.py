@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lrtool.engine.batches import slices
 from lrtool.engine.evaluate import batch_values
+from lrtool.engine.feeding.base import Feed
 from lrtool.engine.loop.training import Training
 from lrtool.engine.trials import Recipe, Trial
 from lrtool.engine.vector.draws import Draws
@@ -19,7 +20,7 @@ from lrtool.engine.vector.update import batch_keys
 from lrtool.engine.vector.validation import validation_keys
 from lrtool.schedules import Curve
 from lrtool.tasks.base import Task
-from lrtool.tasks.sources import TensorSource
+from lrtool.tasks.sources import Batch, TensorSource
 
 Tensors = Mapping[str, Tensor]
 
@@ -41,6 +42,18 @@ class Moment:
     drawn: list[torch.Size]
 
 
+class _Keyed(Feed):
+    """The batches of another feed; before each of them the model's draws begin anew."""
+
+    def __init__(self, own: Feed, draws: Draws, key: Tensor, count: int) -> None:
+        self._own, self._draws, self._key, self._count = own, draws, key, count
+
+    def __call__(self, m: int) -> tuple[Batch, float]:
+        update, number = divmod(m, self._count)
+        self._draws.begin(batch_keys(self._key, torch.full_like(self._key, update), self._count, number))
+        return self._own(m)
+
+
 class Followed(Training):
     """A trial trained under a constant LR, an update at a time, each of them noted.
 
@@ -55,14 +68,8 @@ class Followed(Training):
         self._key = key
         self.draws = Draws(key, alone=True) if key is not None else None
         self._found: tuple[Tensor, dict[str, Tensor]] | None = None
-        of, count = self._batches, recipe.accumulate
-
-        def noted(m: int) -> Tensor:
-            if self.draws is not None and self._key is not None:
-                self.draws.begin(batch_keys(self._key, torch.full_like(self._key, m // count), count, m % count))
-            return of(m)
-
-        self._batches = noted  # type: ignore[assignment]
+        if self.draws is not None and key is not None:
+            self._feed = _Keyed(self._feed, self.draws, key, recipe.accumulate)
 
     def update(self) -> Moment:
         """Do the next one."""

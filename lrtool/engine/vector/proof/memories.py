@@ -17,6 +17,9 @@ from lrtool.engine.vector.proof.walk import fingerprint
 from lrtool.engine.vector.proof.watching import Calls
 from lrtool.tasks.base import Task
 
+#: Environment variables that torch sets itself, when its compiler is first loaded.
+_TORCHS = ("TORCHINDUCTOR_", "TRITON_")
+
 
 class Memories:
     """The state that a model, its loss and its metrics keep; `calls`: what was seen to run in passes through it.
@@ -97,7 +100,11 @@ class Memories:
         roots += [(StatePlace(f"the metric {name}'s attribute", ""), m.per_sample) for name, m in task.metrics.items()]
         roots += [(StatePlace("the code", code.co_qualname), running) for code, running in self.calls.ran.items()]
         roots += [(StatePlace("torch's setting", name), value) for name, value in _settings().items()]
-        variables = [(StatePlace("the environment variable", name), value) for name, value in os.environ.items()]
+        variables = [
+            (StatePlace("the environment variable", name), value)
+            for name, value in os.environ.items()
+            if not name.startswith(_TORCHS)
+        ]
         return [*roots, *variables]
 
     def _words(self, place: StatePlace, found: Fingerprint, says: str) -> str:

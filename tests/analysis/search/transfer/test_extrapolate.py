@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from lrtool.analysis.search.transfer.extrapolate import extrapolate
+from lrtool.analysis.search.transfer.optima import find_optima
 from lrtool.analysis.search.transfer.points import Points
 from tests.analysis.search.transfer.support import LRS, points
 
@@ -120,3 +121,39 @@ def test_the_order_of_the_rows_makes_no_difference():
     mixed = Points(made.keys, made.values[order], made.lr[order], made.loss[order])
     target = {"width": 1024, "batch": 512}
     assert extrapolate(mixed, target).lr == pytest.approx(extrapolate(made, target).lr, rel=1e-9)
+
+
+def test_a_spike_moves_no_best_lr():
+    """Single losses far off, as of unlucky seeds, move neither their own cell's best LR nor the common shape."""
+    rng = np.random.default_rng(3)
+    clean = points(root, {"batch": BATCHES})
+    loss = clean.loss.copy()
+    hit = rng.random(len(loss)) < 0.08
+    loss[hit] *= 1 + rng.choice([-0.02, 0.02], hit.sum())
+    spiked = Points(clean.keys, clean.values, clean.lr, loss)
+    before, after = (find_optima(each.cells()) for each in (clean, spiked))
+    assert hit.sum() >= 2
+    np.testing.assert_allclose(after.x, before.x, atol=0.35)
+
+
+def test_cells_with_very_different_losses_are_each_read_by_themselves():
+    """Short runs end far above long ones; their best LR must not drown in that."""
+    clean = points(root, {"batch": BATCHES})
+    scaled = Points(clean.keys, clean.values, clean.lr, clean.loss * (clean.values[:, 0] / 16) ** -2)
+    before, after = (find_optima(each.cells()) for each in (clean, scaled))
+    np.testing.assert_allclose(after.x, before.x, atol=0.05)
+
+
+def test_best_lrs_that_follow_no_power_law_are_refused():
+    found = extrapolate(
+        points(lambda batch: 0.01 * np.exp(0.4 * np.log(batch / 64) ** 2), {"batch": (*BATCHES, 256)}),
+        {"batch": 1024.0},
+    )
+    assert found.lr is None and found.reason
+
+
+def test_overfitting_that_was_not_seen_widens_the_interval():
+    measured = points(root, {"batch": BATCHES})
+    seen, unseen = (extrapolate(measured, {"batch": 512.0}, passes=passes) for passes in ((2.0, 2.0), (2.0, 4.0)))
+    assert seen.lr == unseen.lr
+    assert seen.interval and unseen.interval and unseen.interval[1] > seen.interval[1] * 1.01

@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from lrtool.engine.loop.faults import finite, first_fault, first_weight
+from lrtool.engine.loop.trouble.faults import finite, first_fault, first_weight
 
 
 class Broken(nn.Module):

@@ -10,13 +10,17 @@ import itertools
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lrtool.errors import TaskError
 from lrtool.tasks.failures import guarded
+from lrtool.tasks.loading.draws import UNTRAINED, drawn_by
+
+if TYPE_CHECKING:
+    from lrtool.tasks.sources import Loading
 
 _LOG = logging.getLogger("lrtool")
 
@@ -33,6 +37,7 @@ class Samples:
     batch_size: int | None = None
     weights: NDArray[np.float64] | None = None
     drop_last: bool | None = None
+    loading: Loading | None = None
 
 
 def is_stream(value: Any) -> bool:
@@ -74,13 +79,20 @@ def _loader(loader: Any, most: int) -> Samples:
         weights = np.asarray(sampler.weights, dtype=np.float64)
     elif not isinstance(sampler, RandomSampler | SequentialSampler) and not is_stream(loader.dataset):
         _LOG.warning("the loader's %s is not used: every trial draws its batches at random", type(sampler).__name__)
-    size, drop_last = loader.batch_size, loader.drop_last
+    size, drop_last, streamed = loader.batch_size, loader.drop_last, is_stream(loader.dataset)
     if size is None and isinstance(loader.batch_sampler, BatchSampler):
         size, drop_last = loader.batch_sampler.batch_size, loader.batch_sampler.drop_last
-    if size is None and is_stream(loader.dataset):
+    if size is None and streamed:
         # The stream gives whole batches: each is one sample of a batch of one.
         return Samples(inside.dataset, _only, 1)
-    return Samples(inside.dataset, collate, size, weights, drop_last if size is not None else None)
+    drop_last = drop_last if size is not None else None
+    return Samples(inside.dataset, collate, size, weights, drop_last, None if streamed else _loading(loader))
+
+
+def _loading(loader: Any) -> Loading:
+    from lrtool.tasks.sources import Loading
+
+    return Loading(loader.num_workers, loader.prefetch_factor, loader.multiprocessing_context, loader.worker_init_fn)
 
 
 def _only(samples: list[Any]) -> Any:
@@ -89,7 +101,8 @@ def _only(samples: list[Any]) -> Any:
 
 
 def _read(stream: Iterable[Any], most: int) -> list[Any]:
-    with guarded("reading the stream of samples", "data"):
+    # What it draws is the same each time it is read, as when a run goes on.
+    with drawn_by(UNTRAINED.word(0)), guarded("reading the stream of samples", "data"):
         iterator = iter(stream)
         found = list(itertools.islice(iterator, most))
         more = len(found) == most and next(iterator, _END) is not _END
@@ -100,7 +113,11 @@ def _read(stream: Iterable[Any], most: int) -> list[Any]:
         if more
         else f"{len(found):,} samples are kept"
     )
-    _LOG.warning("the data are a stream: %s; `val_fraction` holds out some of them at random", rest)
+    _LOG.warning(
+        "the data are a stream: %s; `val_fraction` holds out some of them at random; a run that goes on reads the"
+        " stream from its beginning again",
+        rest,
+    )
     return found
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lrtool.experiments.validation_time import ValidationTime
+from lrtool.experiments.concluding import ValidationTime
 from lrtool.units import Duration
 
 

@@ -7,7 +7,7 @@ import torch
 import lrtool
 from lrtool.analysis.search.critical_lr import CriticalLr
 from lrtool.engine.loop.engine import LoopEngine
-from lrtool.experiments.range_test.critical import AT, SEEDS, critical_lr
+from lrtool.experiments.prior.critical import AT, SEEDS, critical_lr
 from lrtool.experiments.range_test.range_test import resume_range_test, run_range_test
 from lrtool.experiments.setup import prepare
 from lrtool.runs.folder import RunFolder
@@ -88,9 +88,7 @@ def test_a_range_test_says_it_everywhere(configured, silent, tmp_path):
 
 def test_going_on_keeps_it(configured, silent, tmp_path, monkeypatch):
     run, result = run_range_test(configured(), tmp_path, silent)
-    monkeypatch.setattr(
-        "lrtool.experiments.range_test.critical.critical_lr", lambda *_: pytest.fail("measured once more")
-    )
+    monkeypatch.setattr("lrtool.experiments.prior.critical.critical_lr", lambda *_: pytest.fail("measured once more"))
     setup = prepare(run.config)
     _, again, _ = resume_range_test(setup, RunFolder.open(run.folder.path), silent)
     assert again.critical == result.critical

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from lrtool.engine.loop.clipping import clipped_norm, gradient_norms
+from lrtool.engine.loop.updating import clipped_norm, gradient_norms
 
 
 def parameters(sparse: bool) -> list[nn.Parameter]:

@@ -1,0 +1,1 @@
+"""What is known of learning rates before anything is trained at them."""

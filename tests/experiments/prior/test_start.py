@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+
+from lrtool.analysis.range_test_result import LrEstimate
+from lrtool.analysis.search.best_lr import Rung, Search
+from lrtool.experiments.engines import Engines
+from lrtool.experiments.prior.start import bound_lr, bracket, foretold, foretold_by
+from lrtool.experiments.spread.engines import SpreadEngines
+from lrtool.experiments.sweep.variant_lrs import TunedLRs
+from lrtool.experiments.tune import _Tuner
+from lrtool.schedules import KINDS
+
+
+def test_the_bound_foretells_the_ratio_of_two_schedules_best_lrs(configured):
+    # γ* for 400 updates, from the check values of the bound: 0.04824 (cosine) and 0.01818 (constant).
+    setup = configured(train__duration=400)
+    kinds = {kind: KINDS[kind]() for kind in ("constant", "cosine", "linear")}
+    found = foretold(0.1, "constant", setup, kinds)
+    assert found == {
+        "cosine": pytest.approx(0.1 * 0.04824 / 0.01818, rel=1e-3),
+        "linear": pytest.approx(0.1 * 0.04956 / 0.01818, rel=1e-3),
+    }
+    assert bound_lr(setup.curves(3.0, 400)["lr"]) == pytest.approx(bound_lr(setup.curves(0.1, 400)["lr"]))
+
+
+def test_another_length_is_comparable_and_another_task_is_not(configured):
+    short, long = configured(train__duration=100), configured(train__duration=400)
+    tuned = [(short.config, short, 0.2)]
+    assert foretold_by(tuned, long) == pytest.approx(0.2 / 2, rel=0.05)  # as 1/√length
+    constant = configured(train__duration=100, schedule={"kind": "constant"})
+    assert 0.01 < foretold_by(tuned, constant) < 0.2
+    assert foretold_by(tuned, configured(optimizer__lr=5.0)) is not None
+    for changed in ({"optimizer__momentum": 0.0}, {"data__batch_size": 12}, {"train__accumulate": 2}):
+        assert foretold_by(tuned, configured(**changed)) is None
+    assert foretold_by([], long) is None
+
+
+def test_a_first_grid_around_an_lr_above_the_critical_one_goes_there():
+    critical = LrEstimate(0.1, 0.05, 0.3)
+    assert bracket(5.0, None) == (5.0, None) and bracket(0.05, critical) == (0.05, None)
+    assert bracket(5.0, critical) == (0.1, pytest.approx(0.4))
+
+
+def test_the_first_schedule_of_several_places_the_others(configured):
+    tuner, rung = object.__new__(_Tuner), Rung(1 / 8, 9, 2, 2.0)
+    tuner.setup = setup = configured(train__duration=400)
+    schedules = {kind: KINDS[kind]() for kind in ("constant", "cosine")}
+    searches = {name: Search(0.3) for name in schedules}
+    turns = tuner._turns(rung, schedules, searches)
+    assert next(turns) == {"constant": searches["constant"]}
+    for lr in searches["constant"].grid(rung):
+        for seed in (0, 1):
+            searches["constant"].tell(lr, seed, 1 + 0.3 * np.log(lr / 0.05) ** 2 + 0.001 * seed)
+    assert next(turns) == {"cosine": searches["cosine"]}
+    grid, expected = searches["cosine"].grid(rung), foretold(0.05, "constant", setup, schedules)["cosine"]
+    assert len(grid) == 5 and grid[2] == pytest.approx(expected, rel=0.2)
+    assert list(tuner._turns(rung, schedules, searches)) == [searches], "later all go on together"
+
+
+def test_where_the_first_schedule_shows_nothing_the_others_are_searched_as_widely(configured):
+    tuner, rung = object.__new__(_Tuner), Rung(1 / 8, 9, 2, 2.0)
+    tuner.setup = configured(train__duration=400)
+    schedules = {kind: KINDS[kind]() for kind in ("constant", "cosine")}
+    searches = {name: Search(0.3) for name in schedules}
+    turns = tuner._turns(rung, schedules, searches)
+    next(turns)
+    for lr in searches["constant"].grid(rung):
+        searches["constant"].tell(lr, 0, float("nan"))
+    next(turns)
+    assert len(searches["cosine"].grid(rung)) == 9
+
+
+def test_a_sweep_begins_the_next_variants_search_at_what_is_foretold(configured, monkeypatch, tmp_path):
+    asked, setups = [], {kind: configured(schedule={"kind": kind}) for kind in ("constant", "cosine")}
+
+    class Response:
+        lr, reason = 0.1, None
+
+    def tune(setup, *_, expected=None, **__):
+        from lrtool.experiments.tune_result import TuneResult
+
+        asked.append(expected)
+        result = object.__new__(TuneResult)
+        object.__setattr__(result, "ranking", (type("Tuned", (), {"response": Response}),))
+        return None, result
+
+    monkeypatch.setattr("lrtool.experiments.sweep.variant_lrs.run_tune", tune)
+    settings = type("Tune", (), {"budget": 3})
+    lrs = TunedLRs(settings, None, tmp_path, None, frozenset())
+    for setup in setups.values():
+        assert lrs._searched(setup.config) == {"lr": 0.1, "reason": ""}
+    ratio = bound_lr(setups["cosine"].curves(1.0, 50)["lr"]) / bound_lr(setups["constant"].curves(1.0, 50)["lr"])
+    assert asked == [None, pytest.approx(0.1 * ratio, rel=0.05)]
+
+
+def test_what_trains_elsewhere_is_not_looked_at_here():
+    assert Engines.here and not SpreadEngines.here
