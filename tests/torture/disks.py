@@ -105,8 +105,8 @@ class Disks:
                 self.counts["went on"] += 1
         return (
             f"{self.command}: {self.operations} operations, {self.counts['said']} failing disks said,"
-            f" {self.counts['no difference']} made no difference, {self.counts['went on']} runs went on to the same result;"
-            f" {time.perf_counter() - began:.0f} s"
+            f" {self.counts['no difference']} made no difference, {self.counts['went on']} runs went on to the same"
+            f" result; {time.perf_counter() - began:.0f} s"
         )
 
     def _run(self, at: int | None, number: int) -> tuple[forks.Ended, int]:
