@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from lrtool.api.range_test import range_test
     from lrtool.api.report import html_report
     from lrtool.api.schedule import schedule
+    from lrtool.api.sweep import sweep
     from lrtool.api.theory import backtest, bound, predict, refine
     from lrtool.api.train import train
     from lrtool.api.transfer import transfer
@@ -28,6 +29,7 @@ __all__ = [
     "range_test",
     "refine",
     "schedule",
+    "sweep",
     "train",
     "transfer",
     "tune",

@@ -20,6 +20,8 @@ _LEAST_ERROR = 3e-4
 
 #: So that nothing divided by a span overflows.
 _LEAST_SPAN = 1e-150
+#: Losses that are closer than this part of all differences are the same but for rounding.
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,9 @@ class Scale:
         if (good > 0).all():
             return cls(True)
         best = _best(losses)
-        # Where most seeds agree with the best, what the others differ by is the scale.
-        gap = float(np.median(good) - best) or float(good.max() - best) or 1.0
+        # Where most seeds agree with the best, if not to the last digit, what the others differ by is the scale.
+        gap, whole = float(np.median(good) - best), float(good.max() - best)
+        gap = (gap if gap > _ROUNDING * whole else whole) or 1.0
         return cls(False, best, max(2.0 * gap, _LEAST_SPAN))
 
     def to(self, losses: Array) -> Array:

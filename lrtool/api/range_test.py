@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lrtool.api.asked import Asked, Objects, Overrides, asked
+from lrtool.api.parts.asked import Asked, Objects, Overrides, asked
+from lrtool.api.parts.resuming import needs_resume, over, reopened
+from lrtool.api.parts.running import listening, shown, working
+from lrtool.api.parts.together import answered, together
 from lrtool.api.results.range_test import RangeTestAnswer
-from lrtool.api.resuming import needs_resume, over, reopened
-from lrtool.api.running import listening, shown, working
-from lrtool.api.together import answered, together
 
 if TYPE_CHECKING:
     from lrtool.analysis.range_test_result import RangeTestResult

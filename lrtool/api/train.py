@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lrtool.api.asked import Asked, Objects, Overrides, as_texts, asked, is_config, read_config
+from lrtool.api.parts.asked import Asked, Objects, Overrides, as_texts, asked, is_config, read_config
+from lrtool.api.parts.resuming import as_started, is_over, left_behind, needs_resume, opened_training, over
+from lrtool.api.parts.running import shown, working
 from lrtool.api.results.train import TrainAnswer
-from lrtool.api.resuming import as_started, is_over, left_behind, needs_resume, opened_training, over
-from lrtool.api.running import shown, working
 from lrtool.errors import UsageError
 
 if TYPE_CHECKING:

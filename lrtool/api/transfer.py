@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lrtool.api.asked import Overrides, as_texts, read_config
+from lrtool.api.parts.asked import Overrides, as_texts, read_config
+from lrtool.api.parts.resuming import needs_resume, over, reopened
+from lrtool.api.parts.running import shown, spread_engines, working
 from lrtool.api.results.transfer import TransferAnswer
-from lrtool.api.resuming import needs_resume, over, reopened
-from lrtool.api.running import shown, spread_engines, working
 from lrtool.errors import UsageError
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lrtool import executors
-from lrtool.api.resuming import needs_resume
 from lrtool.cli.common import (
     AllowImportOption,
     ConfigOption,
@@ -28,18 +27,19 @@ from lrtool.cli.common import (
     add_run,
     allowed,
     needed_config,
+    one_config,
     print_json,
     say,
 )
-from lrtool.errors import ExitCode, UsageError
+from lrtool.errors import ExitCode
 from lrtool.status import Status
 
 if TYPE_CHECKING:
+    from lrtool.api.results.compare import SweepAnswer
     from lrtool.config.sweep.load import Sweep
     from lrtool.experiments.session import Session
     from lrtool.experiments.sweep.forecast import Forecast
     from lrtool.experiments.sweep.options import Options
-    from lrtool.runs.folder import RunFolder
 
 #: Variants that the result shows.
 _SHOWN = 10
@@ -80,36 +80,37 @@ def command(
     With two variants and two seeds or more it ends with what `lrtool compare` says of them. --set overrides keys of the
     base config.
     """
-    from lrtool.config.started import allowed_again, remember
-    from lrtool.config.sweep.load import load_sweep
-    from lrtool.experiments.sweep.options import Options
+    from lrtool.api.sweep import AskedSweep
+    from lrtool.api.sweep import sweep as swept
 
     executors.check(executor, "--executor")
-    folder: RunFolder | None = None
-    if resume is not None:
-        if sweep or config_option or overrides or seed is not None:
-            raise UsageError(
-                "--resume goes on with the sweep exactly as it was configured",
-                remedy="leave out SWEEP, --set and --seed, or start a new sweep",
-            )
-        folder, loaded = _resumed(resume, max_trials)
-    else:
-        needs_resume(force)
-        if retry_failed:
-            raise UsageError("--retry-failed needs --resume RUN: a new sweep has no failures yet")
-        loaded = load_sweep(needed_config(sweep, config_option, "sweep"), list(overrides or ()), seed, max_trials)
-    names = allowed(allow_import) if folder is None else allowed_again(loaded.config, allowed(allow_import))
-    options = Options(executor, workers, ray_address, slurm_cluster, names, retry_failed)
-    options.check()
+    path = one_config(sweep, config_option) if resume is not None else needed_config(sweep, config_option, "sweep")
+    names = allowed(allow_import)
     if dry_run:
-        _plan(loaded, options, output, as_json)
+        asked = AskedSweep.of(path, resume, retry_failed, force, max_trials, seed, overrides or ())
+        options = asked.options(executor, workers, ray_address, slurm_cluster, names, retry_failed)
+        _plan(asked.loaded, options, output, as_json)
         return
-    if folder is not None and not force and _is_over(folder, loaded, retry_failed):
-        raise typer.Exit(_nothing_to_do(folder, as_json))
-    if folder is None:
-        remember(loaded.config, names)
-    run = _run(loaded, folder, output, options, max_trials, quiet or as_json, force)
-    add_run(loaded.config.name, run.folder.path, run.summary())
+    answer = swept(
+        path,
+        resume=resume,
+        retry_failed=retry_failed,
+        force=force,
+        max_trials=max_trials,
+        seed=seed,
+        overrides=overrides or (),
+        allow_import=names,
+        executor=executor,
+        workers=workers,
+        ray_address=ray_address,
+        slurm_cluster=slurm_cluster,
+        progress=not (quiet or as_json),
+        output=output,
+    )
+    if answer.nothing_to_do:
+        raise typer.Exit(_nothing_to_do(answer, as_json))
+    run = answer.made()
+    add_run(run.config.name, run.folder.path, run.summary())
     _show(run, as_json)
     code = _exit_code(run.status, run.results["trials"])
     if code is not ExitCode.DONE:
@@ -123,71 +124,18 @@ def _exit_code(status: str, counts: Mapping[str, int]) -> ExitCode:
     return ExitCode.DIVERGED if status == Status.DIVERGED else ExitCode.DONE
 
 
-def _is_over(folder: RunFolder, loaded: Sweep, retry_failed: bool) -> bool:
-    """Whether every trial of a sweep has ended, and none is to be trained again."""
-    from lrtool.runs.sweep.store import DAMAGED, SweepStore
-
-    folder.check()
-    summary = folder.summary() if (folder.path / "summary.json").is_file() else {}
-    counts = summary.get("trials") or {}
-    if summary.get("config_hash") != loaded.config.hash() or summary["status"] == Status.INTERRUPTED or not counts:
-        return False
-    # Whoever works on it has the lock, which the store takes.
-    with SweepStore(folder.path) as store:
-        ended = [progress for progress in store.progress().values() if progress.status.is_finished]
-        whole = len(ended) == counts["planned"] and store.fact(DAMAGED) is None
-    return whole and not (retry_failed and counts["failed"])
-
-
-def _nothing_to_do(folder: RunFolder, as_json: bool) -> ExitCode:
-    """Say that a sweep is over; nothing in its folder changes."""
-    summary = folder.summary()
-    counts = summary["trials"]
+def _nothing_to_do(answer: SweepAnswer, as_json: bool) -> ExitCode:
+    """Say that a sweep is over; nothing in its folder changes. Gives how it had ended."""
+    counts = answer.summary["trials"]
     if as_json:
-        print_json({**summary, "folder": str(folder.path), "nothing_to_do": True})
+        print_json({**answer.summary, "folder": str(answer.folder), "nothing_to_do": True})
     else:
         again = f"; --retry-failed trains the {counts['failed']} that failed again" if counts["failed"] else ""
         say(
             f"nothing to do: all {counts['planned']} trials of this sweep have ended{again}\n"
-            f"compare and draw them: lrtool compare {folder.path} --output DIR"
+            f"compare and draw them: lrtool compare {answer.folder} --output DIR"
         )
-    return _exit_code(summary["status"], counts)
-
-
-def _resumed(path: Path, most: int) -> tuple[RunFolder, Sweep]:
-    """A sweep's run folder and the sweep in it."""
-    from lrtool.config.document import read_document
-    from lrtool.config.sweep.load import load_sweep
-    from lrtool.runs.folder import RunFolder
-
-    folder = RunFolder.open(path)
-    if "base" not in read_document(folder.config).data:
-        made_by = folder.command
-        what = "this is not the run of a sweep" + (f" but of {made_by}" if made_by else "")
-        resumable = made_by in ("train", "smoke")
-        remedy = f"write: lrtool train --resume {path}" if resumable else "give a folder that `lrtool sweep` made"
-        raise UsageError(what, where=str(folder.path), remedy=remedy)
-    return folder, load_sweep(folder.config, most=most, code_beside=False)
-
-
-def _run(
-    loaded: Sweep,
-    folder: RunFolder | None,
-    output: Path,
-    options: Options,
-    most: int,
-    quiet: bool,
-    force: bool,
-) -> Session:
-    from lrtool.experiments.sweep.sweep import resume_sweep, run_sweep
-    from lrtool.report.terminal.board import sweep_board
-    from lrtool.report.terminal.progress import progress
-
-    name = loaded.config.name
-    with progress(f"{name}: tuning the LR", quiet) as watch, sweep_board(name, quiet) as board:
-        if folder is not None:
-            return resume_sweep(folder, options, board, watch, most, force)
-        return run_sweep(loaded, output, options, board, watch)
+    return _exit_code(answer.status, counts)
 
 
 def _plan(loaded: Sweep, options: Options, output: Path, as_json: bool) -> None:

@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from lrtool.analysis.divergence import Rule
-from lrtool.api.asked import Asked
+from lrtool.api.parts.asked import Asked
+from lrtool.api.parts.running import working
 from lrtool.api.range_test import tested
 from lrtool.api.results.range_test import RangeTestAnswer
-from lrtool.api.running import working
 from lrtool.engine.choice import Choice, Costs
 from lrtool.engine.cost.amount import Amount
 from lrtool.engine.cost.calibration import Seconds

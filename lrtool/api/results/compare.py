@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrtool.api.results.base import Result, Row, Shown
+from lrtool.errors import UsageError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from lrtool.comparison.result import ComparisonResult
+    from lrtool.experiments.session import Session
 
 
 class CompareAnswer(Shown):
@@ -70,7 +72,20 @@ class CompareAnswer(Shown):
 
 
 class SweepAnswer(Result):
-    """A sweep that was read from its folder: its trials, and the comparison of its variants."""
+    """A sweep: its trials, and the comparison of its variants.
+
+    `run`: its command, of a sweep in this process.
+    """
+
+    def __init__(self, folder: Path, temporary: Path | None = None, run: Session | None = None) -> None:
+        super().__init__(folder, temporary)
+        self.run = run
+
+    def made(self) -> Session:
+        """The command, in this process; UsageError for a result that was loaded."""
+        if self.run is None:
+            raise UsageError("this result was read from a folder", remedy="use its `summary`")
+        return self.run
 
     def compare(self, **options: Any) -> CompareAnswer:
         """The comparison of its variants, with the options of `lrtool.compare`."""

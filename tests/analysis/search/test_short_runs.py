@@ -97,6 +97,8 @@ def test_without_validation_overfitting_cannot_be_seen_and_that_is_said():
 )
 # Two seeds of equal losses, most of them the best there is.
 @example(seed=245009, spread=0.0, part=1.0, limit=None, wider=1.0, seeds=2)
+# Most of them the best but for rounding.
+@example(seed=1685, spread=0.0, part=1.0, limit=None, wider=1.0, seeds=3)
 # Losses so small that their squares vanish.
 @example(seed=54060, spread=2.2250738585072014e-308, part=1.0, limit=None, wider=1.0, seeds=2)
 @settings(max_examples=60, deadline=None)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from lrtool.api.asked import Asked, Objects
+from lrtool.api.parts.asked import Asked, Objects
 from lrtool.errors import UsageError
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from lrtool.errors import UsageError
 
 if TYPE_CHECKING:
     from lrtool.analysis.range_test_result import RangeTestResult
-    from lrtool.api.asked import Asked
+    from lrtool.api.parts.asked import Asked
     from lrtool.experiments.engines import Engines
     from lrtool.experiments.range_test.listener import Listener
     from lrtool.experiments.setup import Setup

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from lrtool.errors import LrtoolError, TaskError, UsageError
 
 if TYPE_CHECKING:
-    from lrtool.api.asked import Asked, Objects
+    from lrtool.api.parts.asked import Asked, Objects
     from lrtool.experiments.session import Session
 
 #: What a command found.

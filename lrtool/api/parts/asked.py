@@ -83,7 +83,7 @@ def asked(
     if overrides or allow_import:
         raise UsageError("`overrides` and `allow_import` are for configs", remedy="pass the settings as keywords")
     _import_torch()
-    from lrtool.api.live import of_factory, of_module, of_trained
+    from lrtool.api.parts.live import of_factory, of_module, of_trained
 
     of_instance = of_module if repeats else of_trained
     make = of_instance if _is_module(objects.model) else of_factory
