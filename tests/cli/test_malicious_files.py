@@ -32,7 +32,7 @@ TABLE = "{kind: parquet, path: t.parquet, target: y, batch_size: 4, val_fraction
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for module, draws in (("lrtool.experiments.train", ("draw_training", "save")),):
+    for module, draws in (("lrtool.experiments.concluding", ("draw_training", "save")),):
         for name in draws:
             monkeypatch.setattr(f"{module}.{name}", lambda *_: None)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib
-import multiprocessing
 import os
+import subprocess
 import sys
 import time
 
@@ -18,26 +18,19 @@ def main(names: list[str]) -> int:
     if unknown:
         print(f"there is no part {unknown[0]!r}; choose of: {', '.join(PARTS)}", file=sys.stderr)
         return 2
-    failed = []
+    failed, environment = [], {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     for name in names or PARTS:
         began = time.perf_counter()
         about = importlib.import_module(f"tests.torture.{name}").__doc__ or ""
         print(f"== {name}: {about.splitlines()[0]}", flush=True)
-        process = multiprocessing.get_context("spawn").Process(target=_part, args=(name,))
-        process.start()
-        process.join()
+        code = subprocess.run([sys.executable, "-m", f"tests.torture.{name}"], env=environment, check=False).returncode
         minutes = (time.perf_counter() - began) / 60
-        print(f"== {name}: {'FAILED' if process.exitcode else 'passed'} in {minutes:.1f} min", flush=True)
-        if process.exitcode:
+        print(f"== {name}: {'FAILED' if code else 'passed'} in {minutes:.1f} min", flush=True)
+        if code:
             failed.append(name)
     if failed:
         print(f"failed: {', '.join(failed)}")
     return len(failed)
-
-
-def _part(name: str) -> None:
-    os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
-    sys.exit(importlib.import_module(f"tests.torture.{name}").main() or 0)
 
 
 if __name__ == "__main__":

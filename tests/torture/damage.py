@@ -30,7 +30,9 @@ PLOTS = (".png", ".svg")
 #: How a command may refuse a damaged run.
 REFUSED = (ExitCode.USAGE, ExitCode.TASK, ExitCode.OUTPUT)
 #: Words by which damage is named, where a command goes on all the same.
-NAMED = re.compile(r"damaged|torn|missing|cannot be read|lost|not there|trained again|began again|checked when")
+NAMED = re.compile(
+    r"damaged|torn|missing|cannot be read|lost|not there|trained again|began again|checked when|has not ended"
+)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,8 @@ from typing import Any
 import pytest
 
 from lrtool.errors import ExitCode
+from lrtool.runs.folder import RunFolder
+from lrtool.runs.manifest import COVERED
 from tests.experiments.resuming.file_layer import FileLayer, replayed
 from tests.torture import forks, kills, runs
 
@@ -38,6 +40,8 @@ COMMANDS: dict[str, tuple[tuple[str, ...], bool]] = {
     "compare": (("compare", "SWEEP", "--csv", "out/table.csv", "--output", "out"), False),
     "report": (("report", "RUN", "SWEEP", "--output", "out/report.html"), False),
 }
+#: Operations at the end of a run that remove what is there no more.
+LAST = 3
 CUT = ("range-test", "tune", "sweep")
 
 
@@ -85,6 +89,14 @@ class Disks:
             number = ERRORS[at % len(ERRORS)]
             ended, _ = self._run(at, number)
             what = f"{self.command}: operation {at} of {self.operations} ({errno.errorcode[number]}): {ended.said}"
+            if ended.code == 0:
+                # The removal of a file written aside, which had its name already: everything else was done.
+                run = kills.begun(self.root)
+                assert at > self.operations - LAST and run is not None and self._content() == self.wanted, what
+                for name in COVERED:
+                    RunFolder(run).verify(name)
+                self.counts["no difference"] += 1
+                continue
             assert ended.code == ExitCode.OUTPUT and "Traceback" not in ended.err and ended.err.strip(), what
             self.counts["said"] += 1
             run = kills.begun(self.root)
@@ -93,7 +105,8 @@ class Disks:
                 self.counts["went on"] += 1
         return (
             f"{self.command}: {self.operations} operations, {self.counts['said']} failing disks said,"
-            f" {self.counts['went on']} runs went on to the same result; {time.perf_counter() - began:.0f} s"
+            f" {self.counts['no difference']} made no difference, {self.counts['went on']} runs went on to the same"
+            f" result; {time.perf_counter() - began:.0f} s"
         )
 
     def _run(self, at: int | None, number: int) -> tuple[forks.Ended, int]:

@@ -213,14 +213,15 @@ def _limit_memory() -> None:
 
 def without_plots() -> None:
     """Called in a child: plots, which take longer than all else of a small run, are left out."""
-    from lrtool.experiments import train, tune
+    from lrtool.experiments import concluding, tune
     from lrtool.experiments.range_test import range_test
     from lrtool.experiments.transfer import measured, training
 
     for module, draws in (
-        (train, "draw_training"), (tune, "draw_tune"), (range_test, "draw_range_test"),
+        (concluding, "draw_training"), (tune, "draw_tune"), (range_test, "draw_range_test"),
         (measured, "draw_transfer"), (training, "draw_transfer"),
     ):  # fmt: skip
+        assert hasattr(module, draws) and hasattr(module, "save"), module.__name__
         module.save = lambda *_: None  # type: ignore[attr-defined]
         setattr(module, draws, lambda *_: None)
 
@@ -233,4 +234,11 @@ def forked_workers() -> None:
     from lrtool import children
     from lrtool.executors.local import LocalProcesses, _serve
 
-    LocalProcesses._hired = lambda _, work: children.Child("fork", _serve, work)  # type: ignore[method-assign]
+    class Worker(children.Child):
+        def dismiss(self) -> None:
+            # Forked ones hold each other's pipes, so none would see that its own was closed.
+            self.connection.close()
+            self.process.kill()
+            self.process.join()
+
+    LocalProcesses._hired = lambda _, work: Worker("fork", _serve, work)  # type: ignore[method-assign]

@@ -167,7 +167,7 @@ class Kills:
         assert run is not None
         found = runs.content(run)
         differ = [name for name, value in self.wanted.items() if found.get(name) != value]
-        assert not differ, f"{self.victim.name}, {run}, after {mine} kills: {differ} differ"
+        assert not differ, f"{self.victim.name}, {run}, after {mine} kills: {differ} differ: {found} {self.wanted}"
 
     def _killed(self, process: forks.Forked, output: str) -> bool:
         """Kill it at a random moment; False where it ended before."""
