@@ -14,7 +14,7 @@ import lrtool
 from lrtool.analysis.range_test_result import LrEstimate
 from lrtool.api.results.html import page
 from lrtool.errors import UsageError
-from lrtool.experiments import train as training
+from lrtool.experiments import concluding
 
 SHORT = {"optimizer": "sgd", "loss": "mse", "duration": 30, "progress": False}
 
@@ -137,8 +137,8 @@ def test_the_lr_of_another_run(regression, tested, tmp_path):
 @pytest.fixture
 def undrawn(monkeypatch):
     """No plots are written: they take longer than all else."""
-    monkeypatch.setattr(training, "save", lambda *_: None)
-    monkeypatch.setattr(training, "draw_training", lambda *_: None)
+    monkeypatch.setattr(concluding, "save", lambda *_: None)
+    monkeypatch.setattr(concluding, "draw_training", lambda *_: None)
 
 
 @pytest.mark.usefixtures("undrawn")

@@ -70,7 +70,10 @@ def test_the_weights_to_begin_with_are_those_of_a_file_or_a_run(configured, sile
         for seed in (0, 5):
             model = seeded_model(setup.task, seed).state_dict()
             assert all(model[name].equal(each) for name, each in saved.items())
-    best.unlink()  # as of a run that was interrupted
+    best.unlink()
+    with pytest.raises(UsageError, match=r"best\.safetensors: missing: the run wrote it"):
+        configured(init={"path": str(folder.path)})
+    (folder.path / "manifest.sha256").unlink()  # as of a run that was killed
     assert configured(init={"path": str(folder.path)}).config.init.path.endswith("step-00000008.safetensors")
     with pytest.raises(UsageError, match="do not fit the model"):
         configured(init={"path": str(folder.path)}, model__hidden=[8])
