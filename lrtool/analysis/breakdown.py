@@ -47,7 +47,8 @@ def breakdown(seen: Levels, tail: Array, ended: bool) -> str | None:
     - grows exponentially, however slowly;
     - had learned (D > 6·noise and 15% of the level), rose at once, stays, does not fall again, and is now either
       0.75 D above S or, until nothing else is to be expected, back at S;
-    - jumps to and fro between levels a million times apart.
+    - jumps to and fro between levels a million times apart;
+    - ended 30 times above its first loss, after a level a million times above both, however soon that came.
 
     At once: within 5% of the run, and six times as far as it rose in such times before. Data that get harder by and by,
     that are sorted, or that change and are learned again, a level that wanders, noise and spikes are none of these.
@@ -61,7 +62,7 @@ def breakdown(seen: Levels, tail: Array, ended: bool) -> str | None:
     if seen.high.max() <= seen.high.min():
         return None
     rise = _Rise.of(seen, ended)
-    if rise.exploded(tail):
+    if rise.exploded(tail) or (ended and _wrecked(seen, rise.level)):
         return "the loss exploded"
     if rise.grows:
         return "the loss grows exponentially, as seen"
@@ -91,6 +92,12 @@ def _jumps(seen: Levels) -> bool:
     last = math.ceil(max(10, 0.1 * seen.updates) / seen.width)
     high, low = float(np.median(seen.high[-last:])), float(np.median(seen.low[-last:]))
     return 0 < low * _TO_AND_FRO < high and high >= seen.high[0]
+
+
+def _wrecked(seen: Levels, level: float) -> bool:
+    """Whether a run went through losses that leave no weights to speak of, and did not come back from there."""
+    first = abs(float(seen.low[0]))
+    return level > _FAR * first and float(seen.high.max()) > _TO_AND_FRO * max(first, level)
 
 
 @dataclass(frozen=True)

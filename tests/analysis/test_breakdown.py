@@ -21,6 +21,11 @@ BROKEN = {
     "to twice the start": after(300, LEARNING, 5.4 + 0.1 * RNG.normal(size=600)),
     "to chance": after(300, LEARNING, 2.7 + 0.01 * RNG.normal(size=600)),
     "to and fro": np.where(T % 2 == 0, 0.3, 1e6),
+    "from the first update on, and back": np.where(
+        np.arange(70) == 0,
+        1.3,
+        np.maximum(2e3, np.minimum(1e5 * 8.0 ** np.arange(70), 1e36 * 1e-9 ** (np.arange(70) - 45.0))),
+    ),
     "growing oscillation": 0.5 + 0.01 * 1.02**T * np.abs(np.sin(T)),
 }
 SOUND = {
