@@ -141,7 +141,7 @@ def test_what_a_checkpoint_cannot_hold_is_named(tmp_path: Path) -> None:
     training = Training(made.task, made.trial(0, 0.05), made.recipe)
     training.advance()
     with pytest.raises(
-        TaskError, match=r"optimizer's 0/bad is a set, which a checkpoint cannot hold.*keep tensors, num"
+        TaskError, match=r"optimizer's 0/bad is a set, which a checkpoint cannot hold.*keep tensors, arrays, num"
     ):
         training.snapshot()
 
