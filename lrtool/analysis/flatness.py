@@ -28,15 +28,21 @@ def is_flat(losses: Array) -> bool:
     Judged by the losses and, where noise differs between LRs, as where only large ones learn at all, by how each seed
     ranks the LRs. A single seed is held against its own roughness along the LRs (rows, ascending).
     """
-    y = _without_ceiling(losses)
-    # Each seed by itself: what its losses differ by from another's says nothing about LRs.
-    if np.ptp(y, axis=0).max() <= _SINGLE * max(1.0, float(np.abs(y).max())):
+    if are_the_same(losses):
         return True
+    y = _without_ceiling(losses)
     capped = Scale.of(losses).to(losses)
     if y.shape[1] < 2:
         chance = min(_chance_alone(values[:, 0]) for values in (y, capped))
         return chance > _RARE_ALONE and not _has_valley(capped[:, 0])
     return min(_chance(values) for values in (y, capped, _ranks(y))) > _RARE
+
+
+def are_the_same(losses: Array) -> bool:
+    """Whether each seed's losses (LRs, seeds) are the same at every LR but for rounding: nothing was left to luck."""
+    y = _without_ceiling(losses)
+    # Each seed by itself: what its losses differ by from another's says nothing about LRs.
+    return bool(np.ptp(y, axis=0).max() <= _SINGLE * max(1.0, float(np.abs(y).max())))
 
 
 def _without_ceiling(losses: Array) -> Array:

@@ -14,7 +14,8 @@ from lrtool.errors import RankLost, TaskError
 
 #: What torch's backends say where another process closed its connection, or did not answer in time.
 _CONNECTION = re.compile(
-    r"gloo|nccl|connection (was )?(closed|reset|refused)|timed out|broken pipe|socket|watchdog", re.IGNORECASE
+    r"gloo|nccl|connection (was )?(closed|reset|refused)|timed out|timeout|pair closure|broken pipe|socket|watchdog",
+    re.IGNORECASE,
 )
 #: Seconds in which those who are there answer; they notice at about the same time.
 _ANSWER = 3.0

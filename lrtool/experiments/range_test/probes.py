@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from lrtool.analysis.flatness import are_the_same
 from lrtool.analysis.range_test_result import Probe, RangeTestResult, Reason
 from lrtool.analysis.search.best_lr import Rung, Search
 from lrtool.analysis.search.probe_plan import ProbePlan
@@ -163,8 +164,10 @@ class _Probing:
             self.search.tell(lr, trial.seed, final_loss(trace))
 
     def any_lr(self, probes: Probes) -> bool:
-        """Whether next to no LR teaches as much as the best: tried only where the smallest one does."""
+        """Whether next to no LR teaches as much as the best: it is tried where the smallest does."""
         levels = probes.last.mean(axis=1)
+        if probes.begun and np.isfinite(probes.last).all() and are_the_same(probes.last):
+            return True
         if not probes.as_much(float(levels[0])) or not self._fit(1):
             return False
         lr, seed = float(probes.lr[0]) * _NOTHING, self.setup.config.seed
