@@ -17,6 +17,8 @@ _CONNECTION = re.compile(
     r"gloo|nccl|connection (was )?(closed|reset|refused)|timed out|timeout|pair closure|broken pipe|socket|watchdog",
     re.IGNORECASE,
 )
+#: What they say where it was the time that ran out.
+_LATE = re.compile(r"time(d )?out", re.IGNORECASE)
 #: Seconds in which those who are there answer; they notice at about the same time.
 _ANSWER = 3.0
 
@@ -43,7 +45,7 @@ class RollCall:
 
     def missing(self, error: BaseException) -> BaseException:
         """What happened, as an error: TaskError with what another process says went wrong, or RankLost."""
-        late = "imed out" in str(error)
+        late = _LATE.search(str(error)) is not None
         self._put(f"here/{self.rank}", "yes")
         until = time.monotonic() + _ANSWER
         others = [rank for rank in range(self.size) if rank != self.rank]
