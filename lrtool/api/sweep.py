@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lrtool.api.parts.asked import Overrides, as_texts
-from lrtool.api.parts.resuming import needs_resume, over
+from lrtool.api.parts.resuming import left_behind, needs_resume, over
 from lrtool.api.parts.running import working
 from lrtool.api.results.compare import SweepAnswer
 from lrtool.errors import UsageError
@@ -148,7 +148,7 @@ class AskedSweep:
         folder, wanted = self.folder, self.loaded.config.hash()
         assert folder is not None
         folder.check()
-        summary = folder.summary() if (folder.path / "summary.json").is_file() else {}
+        summary = left_behind(folder)
         counts = summary.get("trials") or {}
         if summary.get("config_hash") != wanted or summary["status"] == Status.INTERRUPTED or not counts:
             return False

@@ -168,7 +168,12 @@ def load(path: Path | None, overrides: Iterable[str] | None, seed: int | None, m
     """The checked config of a command; `methods`: with what other tools would suggest."""
     from lrtool.config.load import load_config
 
-    return load_config(path, [*(overrides or ()), *(["range_test.methods=true"] if methods else [])], seed)
+    return load_config(path, overriding(overrides, methods), seed)
+
+
+def overriding(overrides: Iterable[str] | None, methods: bool) -> list[str]:
+    """What a command sets of its config; `methods`: with what other tools would suggest."""
+    return [*(overrides or ()), *(["range_test.methods=true"] if methods else [])]
 
 
 def budget_runs(budget: str | None) -> float | None:

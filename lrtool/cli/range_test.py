@@ -26,11 +26,12 @@ from lrtool.cli.common import (
     budget_runs,
     engine_line,
     one_config,
+    overriding,
     print_json,
     say,
 )
 from lrtool.cli.parts.advice import Given
-from lrtool.cli.parts.resuming import found, nothing_to_do
+from lrtool.cli.parts.resuming import search_is_over
 from lrtool.errors import ExitCode
 from lrtool.status import Status
 
@@ -74,7 +75,7 @@ def command(
         budget=budget_runs(budget),
         quick=quick,
         seed=seed,
-        overrides=[*(overrides or ()), *(["range_test.methods=true"] if methods else [])],
+        overrides=overriding(overrides, methods),
         allow_import=allowed(allow_import),
         engine=engine,
         progress=not (quiet or as_json),
@@ -83,7 +84,7 @@ def command(
         force=force,
     )
     if answer.nothing_to_do:
-        raise typer.Exit(nothing_to_do(answer, as_json, lambda left: f"{found(left)}\ndata: {answer.folder}"))
+        raise typer.Exit(search_is_over(answer, as_json))
     run, result = answer.made()
     add_run(run.config.name, run.folder.path, run.summary())
     if as_json:

@@ -33,7 +33,7 @@ from lrtool.cli.common import (
     say,
 )
 from lrtool.cli.parts.advice import Given
-from lrtool.cli.parts.resuming import found, nothing_to_do
+from lrtool.cli.parts.resuming import search_is_over
 from lrtool.errors import ExitCode
 from lrtool.status import Status
 
@@ -108,7 +108,7 @@ def command(
         output=None if resume is not None else output,
     )
     if answer.nothing_to_do:
-        raise typer.Exit(nothing_to_do(answer, as_json, lambda left: f"{found(left)}\ndata: {answer.folder}"))
+        raise typer.Exit(search_is_over(answer, as_json))
     folder = answer.folder
     assert folder is not None
     add_run(folder.parent.name, folder, answer.summary)

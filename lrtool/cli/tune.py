@@ -38,7 +38,7 @@ from lrtool.cli.common import (
     say,
 )
 from lrtool.cli.parts.advice import Given
-from lrtool.cli.parts.resuming import found, nothing_to_do
+from lrtool.cli.parts.resuming import search_is_over
 from lrtool.errors import ExitCode, UsageError
 from lrtool.status import Status
 
@@ -117,7 +117,7 @@ def command(
         force=force,
     )
     if answer.nothing_to_do:
-        raise typer.Exit(nothing_to_do(answer, as_json, lambda left: f"{found(left)}\ndata: {answer.folder}"))
+        raise typer.Exit(search_is_over(answer, as_json))
     run, _ = answer.made()
     if checked is None:
         path, checked = run.folder.config, load(run.folder.config, None, None)

@@ -155,7 +155,7 @@ def _weights(path: Path) -> Path:
     best, newest = folder.checkpoints / "best.safetensors", checkpoint.latest(folder.checkpoints)
     folder.verify("checkpoints/best.safetensors")
     if best.is_file():
-        return _undamaged(best)
+        return best
     if newest is None:
         raise UsageError("this run has no weights", where=str(folder.path), remedy="give a run that has trained")
     return _undamaged(newest.with_suffix(".safetensors"))

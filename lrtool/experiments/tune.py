@@ -30,7 +30,8 @@ from lrtool.experiments.resuming.searches import Begun, begin, found, told_how_t
 from lrtool.experiments.runner import TrialRunner
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.setup import Setup
-from lrtool.experiments.transfer.training import holds_shorter, transferred_length
+from lrtool.experiments.transfer.request import TransferRequest
+from lrtool.experiments.transfer.training import holds_shorter, transferred
 from lrtool.experiments.tune_result import Tuned, TuneResult, no_answer, plot_of, summarise, warnings_of
 from lrtool.loggers import Logger, wanted
 from lrtool.report.plots.style import save
@@ -113,7 +114,8 @@ def _carried_out(
             kinds = _schedules(setup, schedules)
             tuner = _Tuner(setup, runner, Budget(setup, runner, engines, budget), len(kinds), engines.here)
             if search.asked.get("short") and len(kinds) == 1 and tuner.only_shorter():
-                return run, transferred_length(setup, run, writer, watch, budget, engines, search.memory)
+                shorter = TransferRequest.of_length(setup)
+                return run, transferred(shorter, run, writer, watch, budget, engines, search.memory)
             if say is not None:
                 say(_announcement(tuner.announced, tuner.budget.one))
             result = tuner.tune(kinds, search.asked.get("expected"))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 #: All that a command found, as its own module has it.
 F = TypeVar("F")
+M = TypeVar("M")
 
 
 class Shown(ABC):
@@ -64,6 +65,13 @@ class Shown(ABC):
     def _repr_html_(self) -> str:
         """The answer, the table and the plot, as a notebook shows them."""
         return page(self.answer, self.notes, self.rows(), self.plot())
+
+
+def in_this_process(made: M | None) -> M:
+    """What a command of this process made; UsageError for a result that was loaded."""
+    if made is None:
+        raise UsageError("this result was read from a folder", remedy="use its `summary`")
+    return made
 
 
 class Result(Shown):
@@ -144,9 +152,7 @@ class LrResult(Result, Generic[F]):
 
     def made(self) -> tuple[Session, F]:
         """The command and all that it found, in this process; UsageError for a result that was loaded."""
-        if self.session is None or self.found is None:
-            raise UsageError("this result was read from a folder", remedy="use its `summary`")
-        return self.session, self.found
+        return in_this_process(self.session), in_this_process(self.found)
 
     @property
     def suggested_lr(self) -> float | None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lrtool.api.results.base import Result, Row, Shown
-from lrtool.errors import UsageError
+from lrtool.api.results.base import Result, Row, Shown, in_this_process
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -83,9 +82,7 @@ class SweepAnswer(Result):
 
     def made(self) -> Session:
         """The command, in this process; UsageError for a result that was loaded."""
-        if self.run is None:
-            raise UsageError("this result was read from a folder", remedy="use its `summary`")
-        return self.run
+        return in_this_process(self.run)
 
     def compare(self, **options: Any) -> CompareAnswer:
         """The comparison of its variants, with the options of `lrtool.compare`."""

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lrtool.api.results.base import Result, Row
-from lrtool.errors import UsageError
+from lrtool.api.results.base import Result, Row, in_this_process
 from lrtool.runs.manifest import check_file, check_not_removed
 from lrtool.runs.metrics import read_metrics
 
@@ -39,9 +38,7 @@ class TrainAnswer(Result):
 
     def made(self) -> TrainingRun:
         """The command and all that it measured, in this process; UsageError for a result that was loaded."""
-        if self.run is None:
-            raise UsageError("this result was read from a folder", remedy="use its `summary`")
-        return self.run
+        return in_this_process(self.run)
 
     @property
     def answer(self) -> str:

@@ -22,7 +22,12 @@ def nothing_to_do(answer: Result, as_json: bool, said: Callable[[Mapping[str, An
     return ExitCode.DIVERGED if answer.status is Status.DIVERGED else ExitCode.DONE
 
 
-def found(summary: Mapping[str, Any]) -> str:
+def search_is_over(answer: Result, as_json: bool) -> ExitCode:
+    """Say what a search that is over had found."""
+    return nothing_to_do(answer, as_json, lambda left: f"{_found(left)}\ndata: {answer.folder}")
+
+
+def _found(summary: Mapping[str, Any]) -> str:
     """What a search that is over had found."""
     lr = summary.get("suggested_lr")
     said = f"it suggests lr {lr:.3g}" if isinstance(lr, int | float) else f"it suggests no LR: {summary['reason']}"

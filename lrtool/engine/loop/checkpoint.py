@@ -168,15 +168,6 @@ def load(path: Path) -> Checkpoint:
     return Checkpoint(document["step"], tensors, details, columns, evaluated)
 
 
-def check_tensors(file: Path) -> None:
-    """Raise UsageError where the tensors of a checkpoint, if this is a file of one, are not those that were saved."""
-    path = file.with_suffix(".json")
-    if path.with_suffix(".sha256").is_file():
-        data = _read(file, path)
-        if hashlib.sha256(data).hexdigest() != _digests(path).get(file.name):
-            raise _damaged(path, "its tensors are not those that were saved")
-
-
 class DamagedError(UsageError):
     """A checkpoint is not as it was written."""
 

@@ -109,14 +109,15 @@ class Worker:
     def _halve(self) -> None:
         """Go on with half as many trials at once; the others wait, as they are, until one of these has ended."""
         taken = [index for index, slot in enumerate(self._slots) if slot is not None]
-        stay = taken[: max(1, self._stack.size // 2)]
+        # A stack has a slot at least, though its trial has just ended.
+        stay = taken[: max(1, self._stack.size // 2)] or [0]
         for index in taken[len(stay) :]:
             slot = self._slots[index]
             assert slot is not None
             self._aside.append((slot, self._stack.taken(index)))
-        _LOG.info("memory ran out with %d models at a time; %d from here on", self._stack.size, len(stay or [0]))
-        self._slots = [self._slots[index] for index in stay or [0]]
-        self._stack.keep(stay or [0])
+        _LOG.info("memory ran out with %d models at a time; %d from here on", self._stack.size, len(stay))
+        self._slots = [self._slots[index] for index in stay]
+        self._stack.keep(stay)
         released(self._recipe.device)
 
     def _guard(self) -> None:

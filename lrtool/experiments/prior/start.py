@@ -15,7 +15,7 @@ from lrtool.schedules import Curve, Schedule
 from lrtool.theory.bound import last_iterate_bound
 
 #: The best peak LR was never above 1.2 times the critical one (86 cases, tests/benchmarks/critical_lr.py). The first
-#: grid is trained for an eighth of the run, for which it is about twice as large (8^0.3), and must show the rise
+#: grid is trained for an eighth of the run, for which it is about twice as large (8^0.3), and must show the rise.
 _HIGHEST = 4.0
 #: The part of a budget that the line searches of the critical LR may take.
 _CRITICAL = 1 / 20

@@ -102,19 +102,6 @@ def transferred(
     return found
 
 
-def transferred_length(
-    whole: Setup,
-    run: Session,
-    writer: MetricsWriter,
-    watch: ObserverFactory,
-    budget: float | None,
-    engines: Engines,
-    memory: SearchMemory,
-) -> Transferred:
-    """A training as it is, its LR found by shorter ones, inside a command that has begun."""
-    return transferred(TransferRequest.of_length(whole), run, writer, watch, budget, engines, memory)
-
-
 def holds_shorter(updates: int, runs: float) -> bool:
     """Whether so many runs of so many updates hold enough shorter ones to learn from."""
     return plan({}, updates, runs, lambda values: values[DURATION] / updates, {DURATION: updates}) is not None
