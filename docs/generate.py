@@ -23,6 +23,8 @@ import lrtool
 from lrtool import units
 from lrtool.analysis.pruning import PRUNERS, Pruner
 from lrtool.analysis.suggest import METHODS
+from lrtool.api.check import CheckAnswer
+from lrtool.api.init import NewConfig
 from lrtool.api.report import ReportAnswer
 from lrtool.api.results.compare import CompareAnswer, SweepAnswer
 from lrtool.api.results.range_test import RangeTestAnswer
@@ -36,12 +38,15 @@ from lrtool.config.schema import Config
 from lrtool.config.settings import ClusterSettings, InitSettings, RangeTestSettings, TrainSettings
 from lrtool.config.sweep.schema import Range, SweepConfig, Tune
 from lrtool.errors import UsageError
+from lrtool.integrations.export import ExportedSchedule
 from lrtool.loggers import LOGGERS
 from lrtool.optimizers import KINDS as OPTIMIZERS
 from lrtool.optimizers import ParamGroup
 from lrtool.registry import Registry
 from lrtool.report.schedules import reference
+from lrtool.report.schedules.preview import Preview
 from lrtool.runs.atomic import write_text
+from lrtool.runs.listing import ListedRun
 from lrtool.schedules import KINDS as SCHEDULES
 from lrtool.schedules.base import Schedule
 from lrtool.schedules.plateau import Plateau
@@ -280,8 +285,10 @@ def api() -> str:
         parts += [f"## `lrtool.{name}`\n", f"```text\n{_signature(name, function)}\n```\n", _told(function)]
     parts.append("## Results\n")
     answers = (RangeTestAnswer, TuneAnswer, TransferAnswer, TrainAnswer, CompareAnswer, SweepAnswer, ScheduleView)
-    for cls in (*answers, TheoryAnswer, ReportAnswer):
-        parts += [f"### `{cls.__name__}`\n", _told(cls), rows(("has", "which is"), _members(cls))]
+    looked = (Preview, reference.Entry, ExportedSchedule, ListedRun, CheckAnswer, NewConfig)
+    for cls in (*answers, TheoryAnswer, ReportAnswer, *looked):
+        members = list(_members(cls))
+        parts += [f"### `{cls.__name__}`\n", _told(cls), rows(("has", "which is"), members) if members else ""]
     return "\n".join(parts)
 
 

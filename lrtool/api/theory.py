@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from lrtool.api.results.theory import TheoryAnswer
-from lrtool.config.specs import ScheduleLike
+from lrtool.config.specs import ScheduleLike, words
 
 
 def bound(
@@ -36,11 +36,11 @@ def bound(
     from lrtool.report.theory.bound import BoundRanking
 
     given = [schedules] if isinstance(schedules, str | Path) else list(schedules)
-    words = [word for each in given for word in str(each).split()]
+    items = [word for each in given for word in words(str(each))]
     lengths = [] if steps is None else [steps] if isinstance(steps, int) else steps
     return TheoryAnswer(
         BoundRanking.of(
-            words, lr, [str(each) for each in lengths], steps_per_epoch, grad_norms, grad_norm,
+            items, lr, [str(each) for each in lengths], steps_per_epoch, grad_norms, grad_norm,
             distance,
         )
     )  # fmt: skip

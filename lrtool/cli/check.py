@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -16,15 +15,11 @@ from lrtool.cli.common import (
     SeedOption,
     SetOption,
     allowed,
-    load,
     needed_config,
     print_json,
     say,
 )
 from lrtool.errors import LrtoolError
-
-if TYPE_CHECKING:
-    from lrtool.config.schema import Config
 
 
 def command(
@@ -38,66 +33,22 @@ def command(
     quiet: QuietOption = False,
 ) -> None:
     """Check a config or a sweep: every problem at once, each with file, line and column."""
+    from lrtool.api.check import check
+
     path = needed_config(config, config_option, "check")
     try:
-        checked, planned = _loaded(path, overrides, seed)
-        facts = _facts(path, checked) | planned | (_resolved(checked, allowed(allow_import)) if resolve else {})
+        found = check(path, resolve=resolve, overrides=overrides or (), seed=seed, allow_import=allowed(allow_import))
     except LrtoolError as error:
         if as_json:
             print_json({"status": "error", "config": str(path), "problems": _problems(error)})
         raise
     if as_json:
-        print_json({"status": "ok", **facts})
+        print_json(found.document())
         return
-    width = max(map(len, facts))
-    say(f"{path} is fine")
-    if quiet:
-        return
-    for name, value in list(facts.items())[1:]:
+    width = max(map(len, found.facts))
+    say(found.answer)
+    for name, value in found.facts.items() if not quiet else ():
         say(f"  {name.replace('_', ' '):{width}}  {value}")
-
-
-def _loaded(path: Path, overrides: list[str] | None, seed: int | None) -> tuple[Config, dict[str, object]]:
-    """The config, and of a sweep (a file with a `base`) that base and what would be trained."""
-    from lrtool.config.document import read_document
-    from lrtool.config.sweep.load import is_sweep, load_sweep
-
-    if not is_sweep(read_document(path).data):
-        return load(path, overrides, seed), {}
-
-    sweep = load_sweep(path, overrides or (), seed)
-    trials = sweep.trials()
-    if sweep.config.tune is not None or sweep.config.sampler == "tpe":
-        # What is tuned or drawn follows from what was trained before.
-        return sweep.base, {"sweep": sweep.config.name, "trials": "as `lrtool sweep --dry-run` predicts"}
-    variants, notes = len({trial.variant for trial in trials}), sweep.planner.notes
-    facts: dict[str, object] = {"sweep": sweep.config.name, "trials": len(trials), "variants": variants}
-    return sweep.base, {**facts, "note": "; ".join(notes)} if notes else facts
-
-
-def _facts(path: Path, config: Config) -> dict[str, object]:
-    """What the config says, without building anything."""
-    return {
-        "config": str(path),
-        "name": config.name,
-        "model": config.model.kind,
-        "data": config.data.kind,
-        "optimizer": config.optimizer.kind,
-        "lr": config.optimizer.lr,
-        "schedule": config.schedule.kind,
-        "duration": config.train.duration.written(),
-        "config_hash": config.hash(),
-    }
-
-
-def _resolved(config: Config, allow_import: frozenset[str]) -> dict[str, object]:
-    """What only building the task shows, and the losses of a first update and of validation after it."""
-    from lrtool.experiments.setup import prepare
-    from lrtool.experiments.tryout import stacks, try_update
-
-    setup = prepare(config, allow_import)
-    losses = try_update(setup)
-    return {"config_hash": setup.config.hash(), **setup.describe(), **losses, "stacks": stacks(setup)}
 
 
 def _problems(error: LrtoolError) -> list[dict[str, str]]:

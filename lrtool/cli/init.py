@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +9,6 @@ import typer
 
 from lrtool.cli.common import AllowImportOption, JsonOption, QuietOption, allowed, print_json, say
 from lrtool.cli.look.schedule import complete_schedule
-from lrtool.errors import OutputError, UsageError
 
 
 def complete_optimizer(incomplete: str) -> list[str]:
@@ -57,35 +55,16 @@ def command(
     Files of your own are named from where you are; the config names them from its own folder, and only files in or
     beneath that folder run unasked.
     """
-    from lrtool.config.writing.template import own_code, template
+    from lrtool.api.init import init
 
-    folder, names = (path.parent if path is not None else Path()), allowed(allow_import)
-    given = {"model": model, "data": data, "optimizer": optimizer}
-    model, data, optimizer = (own_code(each, folder, names, section) for section, each in given.items())
-    text, missing = template(name or (path.stem if path is not None else "run"), model, data, optimizer, schedule)
-    hint = ""
-    if path is not None:
-        _write(path, text, force)
-        more = [word for each in allow_import or () for word in ("--allow-import", each)]
-        hint = shlex.join(["lrtool", "check", str(path), "--resolve", *more])
+    kinds = {"model": model, "data": data, "optimizer": optimizer, "schedule": schedule}
+    new = init(path, **kinds, name=name, force=force, allow_import=allowed(allow_import))
     if as_json:
-        print_json({"path": path and str(path), "config": text, "fill_in": missing, "next": hint})
+        print_json({"path": path and str(path), "config": new.text, "fill_in": list(new.fill_in), "next": new.next})
         return
     if path is None:
-        say(text.rstrip("\n"))
+        say(new.text.rstrip("\n"))
     elif not quiet:
-        say(f"written: {path}\nnext: {hint}", err=True)
-    if missing and not quiet:
-        say(f"fill in before use: {', '.join(missing)}", err=True)
-
-
-def _write(path: Path, text: str, force: bool) -> None:
-    from lrtool.runs.atomic import write_text
-
-    if path.exists() and not force:
-        raise UsageError("this file exists already", where=str(path), remedy="choose another, or add --force")
-    try:
-        write_text(path, text)
-    except OutputError as error:
-        remedy = "give a FILE in a folder that is there and can be written"
-        raise OutputError(error.what, where=error.where, remedy=remedy) from None
+        say(f"written: {path}\nnext: {new.next}", err=True)
+    if new.fill_in and not quiet:
+        say(f"fill in before use: {', '.join(new.fill_in)}", err=True)

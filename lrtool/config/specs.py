@@ -32,6 +32,8 @@ _WHOLE = frozenset({"model", "extends"})
 #: What only reading the whole config gets right.
 _NEEDS_ALL = frozenset({"extends", "schedules"})
 _FILE = re.compile(r"\.ya?ml$|[/\\]")
+#: What parts a kind or file and its fields in a text.
+_BEFORE_FIELD = re.compile(r"\s+(?=[\w.]+=)")
 #: What errors show as a field with its value.
 _EXAMPLE = "warmup=5%"
 
@@ -122,13 +124,22 @@ def as_schedule(given: ScheduleLike) -> Schedule:
     if isinstance(given, Path) or (isinstance(given, str) and _FILE.search(given.partition("=")[0])):
         return _read(Path(given), ()).schedule
     if isinstance(given, str):
-        return parse_items(given.split())[0].schedule
+        return parse_items(words(given))[0].schedule
     if not isinstance(given, Mapping | Sequence):
         raise UsageError(
             f"{given!r} cannot stand for a schedule", remedy='write for example {"kind": "cosine", "warmup": "5%"}'
         )
     plain = dict(given) if isinstance(given, Mapping) else list(given)
     return _validated(Document({"schedule": plain}, {("schedule",): Place("schedule")}))
+
+
+def words(text: str) -> list[str]:
+    """A kind or file and its fields, written as one text, as a command line has them.
+
+    >>> words("multistep milestones=[50%, 75%] warmup=5%")
+    ['multistep', 'milestones=[50%, 75%]', 'warmup=5%']
+    """
+    return _BEFORE_FIELD.split(text.strip())
 
 
 def parse_items(items: Iterable[str]) -> list[Spec]:

@@ -8,6 +8,7 @@ import sys
 import pytest
 import typer
 
+import lrtool
 from lrtool.cli.app import app, run
 from lrtool.cli.common import print_json, say
 
@@ -50,6 +51,23 @@ def test_every_command_has_json_and_quiet(words):
     options = {name for parameter in COMMANDS[words].params for name in parameter.opts}
     assert {"--json", "--quiet", "-q"} <= options
     assert words in TRIED, "write down how to try it"
+
+
+#: The functions of the Python API that are not called as their command is.
+FUNCTIONS = {
+    "report": "html_report",
+    "runs": "list_runs",
+    "schedule explain": "explain_schedule",
+    "schedule export": "export_schedule",
+    "schedule list": "schedule_kinds",
+    "schedule show": "show_schedules",
+}
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_command_is_a_function(words):
+    name = FUNCTIONS.get(" ".join(words), words[-1].replace("-", "_"))
+    assert name in lrtool.__all__ and callable(getattr(lrtool, name))
 
 
 @pytest.fixture(scope="module")

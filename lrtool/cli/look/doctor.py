@@ -12,9 +12,9 @@ _LACKING = ("missing", "not installed", "none found", "cannot be written")
 
 def command(output: OutputOption = Path("outputs"), as_json: JsonOption = False, quiet: QuietOption = False) -> None:
     """Show versions, devices, extras, compiler and whether output can be written; with --quiet what is missing."""
-    from lrtool.experiments.doctor import examine
+    from lrtool.api.look import doctor
 
-    findings = examine(output)
+    findings = doctor(output)
     if as_json:
         print_json(findings)
         return

@@ -33,13 +33,10 @@ def command(
     The LR is the peak that was trained with, or the one that a range test or a tune suggests; of a sweep, that of its
     leading variant. A run without a result is `running`, or was `killed`.
     """
-    from lrtool.errors import UsageError
-    from lrtool.runs.listing import listed_runs
+    from lrtool.api.look import list_runs
 
     place = folder or output
-    if not place.is_dir() and (folder is not None or place != Path("outputs")):
-        raise UsageError("there is no such folder", where=str(place), remedy="give the folder that --output named")
-    runs = listed_runs(place, name, of)
+    runs = list_runs(place, name=name, command=of)
     shown = list(islice(runs, limit or None))
     if as_json:
         print_json([vars(run) for run in shown])

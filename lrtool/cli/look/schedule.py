@@ -12,10 +12,6 @@ from lrtool import streams
 from lrtool.cli.common import JsonOption, QuietOption, print_json, say
 from lrtool.cli.parts.commands import Command, Commands
 
-#: Names of reduce-on-plateau elsewhere, and what it is here.
-_PLATEAU = ("ReduceLROnPlateau", "reduce_lr_on_plateau", "plateau")
-_PLATEAU_HERE = "plateau: {factor: 0.1, patience: 10}"
-
 app = typer.Typer(
     cls=Commands,
     help="Look at learning-rate schedules, and write them as code for other libraries.",
@@ -50,16 +46,11 @@ PerEpoch = Annotated[int | None, typer.Option("--steps-per-epoch", help="Updates
 @app.command("list", cls=Command)
 def list_kinds(as_json: JsonOption = False, quiet: QuietOption = False) -> None:
     """List every kind of schedule with its shape; with --quiet only their names."""
-    if as_json:
-        from lrtool.report.schedules.reference import entry
-        from lrtool.schedules import KINDS
+    if as_json or quiet:
+        from lrtool.api.schedules import schedule_kinds
 
-        print_json([asdict(entry(kind)) for kind in KINDS.kinds])
-        return
-    if quiet:
-        from lrtool.schedules import KINDS
-
-        say("\n".join(KINDS.kinds))
+        kinds = schedule_kinds()
+        print_json([asdict(each) for each in kinds]) if as_json else say("\n".join(each.kind for each in kinds))
         return
     from lrtool.report.schedules.text import kinds_listed
 
@@ -81,38 +72,25 @@ def explain(
     quiet: QuietOption = False,
 ) -> None:
     """Explain a kind: formula, fields, when it helps and hurts, reference, the same in other libraries."""
-    if kind in _PLATEAU:
+    from lrtool.api.schedules import explain_schedule
+    from lrtool.report.schedules.parity import PLATEAU, PLATEAU_HERE
+
+    if kind in PLATEAU:
         what = f"{kind} follows what training measures, so it is no schedule: write beside it"
         if as_json:
-            print_json({"kind": None, "summary": what, "config": _PLATEAU_HERE})
+            print_json({"kind": None, "summary": what, "config": PLATEAU_HERE})
         else:
-            say(f"{what}\n\n  {_PLATEAU_HERE}")
+            say(f"{what}\n\n  {PLATEAU_HERE}")
         return
-    kind = _found(kind, quiet)
+    found = explain_schedule(kind)
+    if found.kind != kind and not quiet:
+        say(f"{kind} is {found.kind} here", err=True)
     if as_json:
-        from lrtool.report.schedules.reference import entry
-
-        print_json(asdict(entry(kind)))
+        print_json(asdict(found))
         return
     from lrtool.report.schedules.text import explained
 
-    say(explained(kind, _width(110)).rstrip("\n"))
-
-
-def _found(name: str, quiet: bool) -> str:
-    """The kind of this name, here or in another library; said where it has another name here."""
-    from lrtool.schedules import KINDS
-
-    if name in KINDS.kinds:
-        return name
-    from lrtool.report.schedules.parity import kind_elsewhere
-
-    kind = kind_elsewhere(name, KINDS.kinds)
-    if kind is None:
-        return name  # which is an error that names the nearest kinds
-    if not quiet:
-        say(f"{name} is {kind} here", err=True)
-    return kind
+    say(explained(found.kind, _width(110)).rstrip("\n"))
 
 
 @app.command(cls=Command)
@@ -132,10 +110,11 @@ def show(
     quiet: QuietOption = False,
 ) -> None:
     """Draw one or several schedules, in the terminal and to files."""
-    from lrtool.report.schedules.preview import Preview, check_endings
+    from lrtool.api.schedules import show_schedules
+    from lrtool.report.schedules.preview import check_endings
 
     check_endings(png=png, svg=svg, csv=csv)
-    preview = Preview.of(items or [], lr, steps, steps_per_epoch)
+    preview = show_schedules(items or [], lr=lr, steps=steps, steps_per_epoch=steps_per_epoch)
     for note in () if quiet else preview.notes:
         say(f"note: {note}", err=True)
     written = [str(path) for path in preview.write(log, png=png, svg=svg, csv=csv, folder=output)]
@@ -159,19 +138,17 @@ def export(
     quiet: QuietOption = False,
 ) -> None:
     """Write a schedule as code for another library, or as a table: the same numbers without lrtool."""
-    from lrtool.integrations.export import export as exported
-    from lrtool.report.schedules.preview import Preview
+    from lrtool.integrations.export import export_schedule
 
-    run = Preview.of(items or [], lr, steps, steps_per_epoch).only()
-    text = exported(run.spec, to, run.lr, run.steps)
+    made = export_schedule(items or [], to, lr=lr, steps=steps, steps_per_epoch=steps_per_epoch)
     if output is not None:
         from lrtool.report.schedules.preview import write_file
 
-        write_file(output, text.encode())
+        write_file(output, made.text.encode())
     if as_json:
-        print_json({"to": to, "lr": run.lr, "steps": run.steps, "text": text, "written": output and str(output)})
+        print_json({**asdict(made), "written": output and str(output)})
     elif output is None:
-        streams.write_document(text)
+        streams.write_document(made.text)
     elif not quiet:
         say(f"wrote {output}", err=True)
 

@@ -21,11 +21,6 @@ def command(
     and start configs with: # yaml-language-server: $schema=lrtool.schema.json
     """
     del as_json, quiet  # there is nothing else to print
-    if sweep:
-        from lrtool.config.sweep.schema import sweep_schema
+    from lrtool.api import look
 
-        print_json(sweep_schema())
-        return
-    from lrtool.config.schema import json_schema
-
-    print_json(json_schema())
+    print_json(look.schema(sweep=sweep))

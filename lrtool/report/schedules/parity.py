@@ -20,6 +20,10 @@ from lrtool.report.schedules.parity_transformers import TRANSFORMERS
 EQUIVALENTS: tuple[Equivalent, ...] = (*TORCH, *TRANSFORMERS, *OPTAX)
 
 
+#: Reduce-on-plateau, here and elsewhere, which is no schedule, and what a config has in its place.
+PLATEAU = ("ReduceLROnPlateau", "reduce_lr_on_plateau", "plateau")
+PLATEAU_HERE = "plateau: {factor: 0.1, patience: 10}"
+
 #: Words in other libraries' names that do not tell schedules apart.
 _COMMON = frozenset({"get", "schedule", "scheduler", "schedules", "lr", "with", "warmup", "warm", "up", "decay", "fn"})
 

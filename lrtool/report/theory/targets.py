@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from lrtool.config.specs import parse_items
+from lrtool.config.specs import parse_items, words
 from lrtool.errors import UsageError
 from lrtool.report.schedules.preview import Bound, asked_duration
 from lrtool.report.theory.curves import curve_rates, loss_curve, warmup_of
@@ -60,8 +60,8 @@ def target(
             raise UsageError("there is no such file", where=text, remedy="give a config, a run folder or a CSV file")
         found, measured = curve_rates(Path(text))
         return Target(found.name, found.rates, found.warmup, found if measured else None)
-    words = [str(run.config)] if run is not None else text.split()
-    spec, *more = parse_items(words)
+    items = [str(run.config)] if run is not None else words(text)
+    spec, *more = parse_items(items)
     if more:
         raise UsageError(
             f"{text!r} is more than one schedule", where="--config", remedy="give the option once for each"
@@ -78,7 +78,7 @@ def target(
     rates = bound.values["lr"][:-1]
     if not rates.any():
         raise UsageError("the LR is 0 throughout", where=text, remedy="give a schedule that trains")
-    return Target(spec.name, rates, warmup_of(rates), None, _config(words[0]), bound.notes)
+    return Target(spec.name, rates, warmup_of(rates), None, _config(items[0]), bound.notes)
 
 
 def _config(word: str) -> Config | None:
