@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from lrtool.analysis.divergence import RANGE_TEST
 from lrtool.analysis.lr_fit import NoAnswer, Response
@@ -40,8 +38,6 @@ from lrtool.runs.folder import RunFolder
 from lrtool.runs.metrics import sort_metrics
 from lrtool.schedules import Schedule
 from lrtool.status import Status
-
-Array = NDArray[np.float64]
 
 
 def run_tune(
@@ -84,14 +80,19 @@ def resume_tune(
     watch: ObserverFactory,
     say: Callable[[str], None] | None = None,
     force: bool = False,
+    engines: Engines | None = None,
+    loggers: Sequence[Logger] | None = None,
 ) -> tuple[Session, TuneResult | Transferred, tuple[str, ...]]:
     """Go on with a tune that was stopped, in its own folder, to the same result; gives what is to be said of it, too.
 
+    `engines`, `loggers`: as for `run_tune`; None: as it was asked for, and as the config says.
     Raises UsageError, and changes nothing, where its config, code or data were changed (`force`: all is trained again).
     """
     with folder.held():
-        engines = Engines(EngineName((search := found(folder, setup, force)).asked.get("engine", "auto")))
-        return *_carried_out(setup, folder, watch, engines, search, say, wanted(setup.config.logging)), search.notes
+        search = found(folder, setup, force)
+        engines = engines or Engines(EngineName(search.asked.get("engine", "auto")))
+        loggers = wanted(setup.config.logging) if loggers is None else loggers
+        return *_carried_out(setup, folder, watch, engines, search, say, loggers), search.notes
 
 
 def _carried_out(
@@ -217,7 +218,7 @@ class _Tuner:
             f"a budget of {budget.runs:.3g} training runs holds no comparison of LRs; the range"
             f" test alone took {budget.trained:.2g}",
             where="--budget",
-            remedy=f"write at least --budget {np.ceil(least):.2g}x",
+            remedy=f"write at least --budget {math.ceil(least):.2g}x",
         )
 
     def _fitted(self, rungs: Sequence[Rung]) -> Iterator[Rung]:

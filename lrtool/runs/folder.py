@@ -33,7 +33,7 @@ class RunFolder:
     @classmethod
     def create(cls, output: Path, name: str, command: str) -> Self:
         """Make a new folder below `output` and point `latest` at it; raises OutputError where that fails."""
-        parent = output / (_UNSAFE.sub("-", name).strip("-.") or "run")
+        parent = output / folder_name(name)
         stem = f"{datetime.now():%Y%m%d-%H%M%S}-{command}"
         try:
             parent.mkdir(parents=True, exist_ok=True)
@@ -149,6 +149,11 @@ class RunFolder:
     def write_json(self, name: str, document: Mapping[str, Any]) -> None:
         """Write a JSON file whole or not at all."""
         atomic.write_json(self.path / name, dict(document))
+
+
+def folder_name(name: str) -> str:
+    """What the folder of all runs of a name is called: the name, without what no path can have."""
+    return _UNSAFE.sub("-", name).strip("-.") or "run"
 
 
 def check_output(output: Path) -> None:
