@@ -1,23 +1,20 @@
-"""A disk that fails from the k-th operation on, for every k of a short run of every command; and power cuts.
+"""A disk that fails at the k-th operation, or from it on, for every k of a short run of every command; and power cuts.
 
 The failing disk (ENOSPC, EIO, EACCES in turn) must be said, with the exit code for it; nothing may be silently done;
-what is left goes on to the result of a run that met no fault. Power is cut after every operation of `range-test`,
-`tune` and `sweep` (of `train`: tests/experiments/resuming/test_faults.py): what was not synced is lost, or torn.
-SQLite's own writes go past the layer, and it has tests of its own for them: of a sweep that lost its power the
-database is not there at all. Usage: python -m tests.torture.disks [EVERY [COMMAND]], to try each EVERY-th only.
+what is left goes on to the result of a run that met no fault. Power is cut after every operation of whatever can be
+resumed: what was not synced is lost, or torn. SQLite's own writes go past the layer, and it has tests of its own for
+them: of a sweep that lost its power the database is not there at all.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import re
+import pickle
 import shutil
-import sys
-import tempfile
-import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +25,7 @@ from lrtool.runs.folder import RunFolder
 from lrtool.runs.manifest import COVERED
 from tests.experiments.resuming.file_layer import FileLayer, replayed
 from tests.torture import forks, kills, runs
+from tests.torture.parts import Part, Shown
 
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EACCES)
 #: What is run, and whether it can be gone on with. RUN and SWEEP are runs made before.
@@ -36,27 +34,39 @@ COMMANDS: dict[str, tuple[tuple[str, ...], bool]] = {
     "range-test": (("range-test", "c.yaml", "--set", "data.kind=regression", "--output", "out", "--quiet"), True),
     "tune": (("tune", "c.yaml", "--budget", "4x", "--output", "out", "--quiet"), True),
     "sweep": (("sweep", "s.yaml", "--output", "out", "--quiet"), True),
-    "transfer": (("transfer", "t.yaml", "--to", "train.duration=800", "--budget", "2x", "--output", "out"), False),
+    "transfer": (
+        ("transfer", "t.yaml", "--to", "train.duration=800", "--budget", "2x", "--output", "out", "--quiet"),
+        True,
+    ),
     "compare": (("compare", "SWEEP", "--csv", "out/table.csv", "--output", "out"), False),
     "report": (("report", "RUN", "SWEEP", "--output", "out/report.html"), False),
 }
-#: Operations at the end of a run that remove what is there no more.
-LAST = 3
-CUT = ("range-test", "tune", "sweep")
+#: What may fail in silence: the removal of what is not needed any more.
+REMOVES = "unlink"
+CUT = tuple(name for name, (_, resumable) in COMMANDS.items() if resumable)
+#: About the minutes that a command takes; the others take as long as one.
+MINUTES = {"train": 4.0, "range-test": 3.0, "tune": 6.0, "sweep": 5.0, "transfer": 6.0, "report": 3.0}
 
 
-def layered(root: Path, count: Path, at: int | None = None, number: int = 0) -> Callable[[], None]:
-    """Called in a child: its file operations below `root` are counted, and fail from `at` on."""
+def layered(
+    root: Path, report: Path, at: int | None = None, number: int = 0, once: bool = False
+) -> Callable[[], None]:
+    """Called in a child: its file operations below `root` are counted, and the one at `at` fails, or all from it on.
+
+    `report` then has the count, and what kind the first was that failed, if any did.
+    """
 
     def install() -> None:
         forks.without_plots()
-        layer = FileLayer(root, at, number)
+        layer = FileLayer(root, at, number, once)
         layer.install(pytest.MonkeyPatch())
         step = layer._step
 
-        def counted(path: Any) -> None:
-            count.write_text(str(layer.count + 1))
-            step(path)
+        def counted(kind: str, path: Any) -> None:
+            try:
+                step(kind, path)
+            finally:
+                report.write_text(f"{layer.count} {layer.failed[0] if layer.failed else ''}")
 
         layer._step = counted  # type: ignore[method-assign]
 
@@ -79,43 +89,44 @@ class Disks:
         if self.command in ("compare", "report"):
             found = {"RUN": runs.made(self.folder, "train", "made"), "SWEEP": runs.made(self.folder, "sweep", "made-2")}
             self.words = tuple(str(found.get(word, word)) for word in self.words)
-        self.operations = self._run(None, 0)[1]
+        self.operations = int(self._run(None, 0)[1].split()[0])
         self.wanted = self._content()
 
-    def failing(self, every: int) -> str:
-        """Every operation fails once; gives what to print. AssertionError where it is not said, or something lost."""
-        began = time.perf_counter()
+    def failing(self, every: int, once: bool) -> Shown:
+        """Each operation fails, with all that follow unless `once`. AssertionError where one does in silence."""
         for at in range(1, self.operations + 1, every):
             number = ERRORS[at % len(ERRORS)]
-            ended, _ = self._run(at, number)
-            what = f"{self.command}: operation {at} of {self.operations} ({errno.errorcode[number]}): {ended.said}"
+            ended, failed = self._run(at, number, once)
+            what = f"{self.command}: operation {failed} of {self.operations} ({errno.errorcode[number]}): {ended.said}"
             if ended.code == 0:
-                # The removal of a file written aside, which had its name already: everything else was done.
-                run = kills.begun(self.root)
-                assert at > self.operations - LAST and run is not None and self._content() == self.wanted, what
-                for name in COVERED:
-                    RunFolder(run).verify(name)
-                self.counts["no difference"] += 1
+                self._made_no_difference(failed, what)
+                self.counts["made no difference"] += 1
                 continue
             assert ended.code == ExitCode.OUTPUT and "Traceback" not in ended.err and ended.err.strip(), what
             self.counts["said"] += 1
             run = kills.begun(self.root)
             if self.resumable and run is not None:
                 self._goes_on(run, what)
-                self.counts["went on"] += 1
-        return (
-            f"{self.command}: {self.operations} operations, {self.counts['said']} failing disks said,"
-            f" {self.counts['no difference']} made no difference, {self.counts['went on']} runs went on to the same"
-            f" result; {time.perf_counter() - began:.0f} s"
-        )
+                self.counts["went on to the same result"] += 1
+        tried = self.counts["said"] + self.counts["made no difference"]
+        said = ", ".join(f"{many} {outcome}" for outcome, many in self.counts.items())
+        return Shown(f"{tried} of {self.operations} operations, {'by itself' if once else 'and all after it'}", said)
 
-    def _run(self, at: int | None, number: int) -> tuple[forks.Ended, int]:
+    def _made_no_difference(self, failed: str, what: str) -> None:
+        """Nothing failed, as this run had fewer, or the removal of what had done its duty: everything else was done."""
+        run = kills.begun(self.root)
+        assert failed.split()[1:] in ([], [REMOVES]) and self._content() == self.wanted, what
+        for name in COVERED if run is not None else ():
+            RunFolder(run).verify(name)
+
+    def _run(self, at: int | None, number: int, once: bool = False) -> tuple[forks.Ended, str]:
+        """How it ended, and what was counted."""
         shutil.rmtree(self.root, ignore_errors=True)
         self.root.mkdir()
-        count = self.folder / "count"
-        ended = forks.run(self.folder, *self.words, before=layered(self.root, count, at, number))
+        report = self.folder / "count"
+        ended = forks.run(self.folder, *self.words, before=layered(self.root, report, at, number, once))
         assert at is not None or ended.code == 0, ended.said
-        return ended, int(count.read_text())
+        return ended, report.read_text()
 
     def _content(self) -> dict[str, Any]:
         run = kills.begun(self.root)
@@ -131,11 +142,9 @@ class Disks:
 class PowerCuts(Disks):
     """Cuts the power under one command."""
 
-    def cut(self, every: int) -> str:
-        """After every operation; gives what to print. AssertionError where what is left does not go on."""
-        import pickle
-
-        began, record = time.perf_counter(), self.folder / "record"
+    def cut(self, every: int) -> Shown:
+        """After every operation. AssertionError where what is left does not go on."""
+        record = self.folder / "record"
         shutil.rmtree(self.root, ignore_errors=True)
         self.root.mkdir()
 
@@ -168,32 +177,32 @@ class PowerCuts(Disks):
             what = f"{self.command}: power cut after {prefix} of {len(done)} operations: {ended.said}"
             assert ended.code == 0 and not differ, f"{what}; {differ} differ"
             tried += 1
-        return (
-            f"{self.command}: {tried} power cuts, all went on to the same result; {time.perf_counter() - began:.0f} s"
-        )
+        return Shown(f"{tried} cuts, after every {every} of {len(done)} operations", "all went on to the same result")
 
 
-def main(every: int = 1, only: str = "") -> None:
-    """Run; what is silent or lost ends it with a traceback."""
-    forks.warm()
-    with tempfile.TemporaryDirectory() as name:
-        for command in COMMANDS:
-            if re.search(only, command):
-                disks = Disks(command, _made(Path(name) / command))
-                disks.prepare()
-                print(disks.failing(every), flush=True)
-        for command in CUT:
-            if re.search(only, command):
-                cuts = PowerCuts(command, _made(Path(name) / f"{command}-cut"))
-                runs.write_configs(cuts.folder)
-                print(cuts.cut(every), flush=True)
+def parts(scale: float) -> list[Part]:
+    """A failing disk, once and for good, and power cuts, each for every command."""
+    every, promise = round(1 / scale), "a failing disk is said, what was saved goes on"
+    failing = [
+        Part(f"disks: {name}{', once' if once else ''}", promise, partial(_failing, name, every, once), _minutes(name))
+        for name in COMMANDS
+        for once in (False, True)
+    ]
+    promise = "what a power cut leaves goes on"
+    return failing + [Part(f"power: {name}", promise, partial(_cut, name, every), _minutes(name)) for name in CUT]
 
 
-def _made(folder: Path) -> Path:
-    folder.mkdir()
-    os.chdir(folder.parent)
-    return folder
+def _minutes(command: str) -> float:
+    return MINUTES.get(command, 1.0)
 
 
-if __name__ == "__main__":
-    main(*(int(each) for each in sys.argv[1:2]), *sys.argv[2:])
+def _failing(command: str, every: int, once: bool, folder: Path) -> Shown:
+    disks = Disks(command, folder)
+    disks.prepare()
+    return disks.failing(every, once)
+
+
+def _cut(command: str, every: int, folder: Path) -> Shown:
+    cuts = PowerCuts(command, folder)
+    runs.write_configs(folder)
+    return cuts.cut(every)

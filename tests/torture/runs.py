@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import os
@@ -103,6 +104,9 @@ def content(run: Path) -> dict[str, Any]:
     if (run / "summary.json").is_file():
         summary = json.loads((run / "summary.json").read_bytes())
         found["summary.json"] = json.dumps({key: v for key, v in summary.items() if key not in _TIMES}, sort_keys=True)
+    if (run / "trials.csv").is_file():
+        with (run / "trials.csv").open(newline="") as file:
+            found["trials.csv"] = _digest(repr([{**row, "seconds": ""} for row in csv.DictReader(file)]).encode())
     if (run / "sweep.sqlite").is_file():
         found["sweep.sqlite"] = trials(run)
         found.pop("metrics.csv", None)

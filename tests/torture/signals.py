@@ -1,33 +1,40 @@
 """SIGINT, SIGTERM and SIGHUP at random moments of every command: saved, gone within 5 s, and nothing left running.
 
-What was stopped is then resumed, and must equal the undisturbed. Usage: python -m tests.torture.signals [EACH [SEED]]
+What was stopped is then resumed, and must equal the undisturbed; a command that only reads is run again.
 """
 
 from __future__ import annotations
 
+import json
 import random
 import signal
-import sys
-import tempfile
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tests.torture import forks, kills, runs
+from tests.torture.parts import Part, Shown, scaled
 
 #: Signals of each kind to each command.
 EACH = 50
 #: Seconds within which a command must have ended.
 LIMIT = 5.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+#: What each command is given. OUT stands for where its results go, MADE for a sweep that was made before.
 COMMANDS: dict[str, tuple[str, ...]] = {
-    "train": ("own-0.yaml",),
-    "range-test": ("c.yaml", "--set", "data.kind=regression"),
-    "tune": ("c.yaml", "--budget", "8x"),
-    "sweep": ("grid.yaml",),
-    "transfer": ("t.yaml", "--to", "train.duration=800", "--budget", "3x"),
+    "train": ("own-0.yaml", "--output", "OUT"),
+    "range-test": ("c.yaml", "--set", "data.kind=regression", "--output", "OUT"),
+    "tune": ("c.yaml", "--budget", "8x", "--output", "OUT"),
+    "sweep": ("grid.yaml", "--output", "OUT"),
+    "transfer": ("t.yaml", "--to", "train.duration=800", "--budget", "3x", "--output", "OUT"),
+    "compare": ("MADE", "--output", "OUT"),
+    "report": ("MADE", "--output", "OUT/report.html"),
 }
+#: Commands that train, and about the minutes that each part takes.
+TRAINS = ("train", "range-test", "tune", "sweep", "transfer")
+MINUTES = {"tune": 6.0, "transfer": 8.0}
 
 
 def hears(pid: int, number: int) -> bool:
@@ -48,22 +55,35 @@ class Signals:
         self.counts: Counter[str] = Counter()
         self.slowest = 0.0
 
-    def run(self, each: int) -> str:
-        """All signals; gives what to print. AssertionError where one is not heard as it should be."""
-        began = time.perf_counter()
-        whole = self._start("whole")
-        ended = whole.ended()
+    def run(self, each: int) -> Shown:
+        """All signals. AssertionError where one is not heard as it should be."""
+        self.made = str(runs.made(self.folder, "sweep", "made")) if self.command not in TRAINS else ""
+        ended = self._start("whole").ended()
         assert ended.code == 0, ended.said
-        self.wanted, self.seconds = runs.content(runs.newest(self.folder / f"{self.command}-whole")), ended.seconds
+        self.wanted = self._found(self.folder / f"{self.command}-whole")
+        self.seconds = ended.seconds
         for number in SIGNALS:
             for count in range(each):
                 self._stopped(number, f"{number.name}-{count}")
         said = ", ".join(f"{many} {what}" for what, many in sorted(self.counts.items()))
-        return f"{self.command}: {said}; the slowest end took {self.slowest:.2f} s; {time.perf_counter() - began:.0f} s"
+        resumed = "all resumed equal" if self.command in TRAINS else "all equal when run again"
+        figure = f"{said}; the slowest end took {self.slowest:.2f} s, nothing was left running, {resumed}"
+        return Shown(f"{each * len(SIGNALS)} signals", figure)
 
     def _start(self, name: str) -> forks.Forked:
-        words = (self.command, *COMMANDS[self.command], "--output", f"{self.command}-{name}", "--quiet")
-        return forks.Forked(self.folder, words, forks.without_plots)
+        place = f"{self.command}-{name}"
+        words = [word.replace("OUT", place).replace("MADE", self.made) for word in COMMANDS[self.command]]
+        if self.command in TRAINS:
+            return forks.Forked(self.folder, (self.command, *words, "--quiet"), forks.without_plots)
+        # These do little else than draw.
+        (self.folder / place).mkdir(exist_ok=True)
+        return forks.Forked(self.folder, (self.command, *words))
+
+    def _found(self, output: Path) -> dict[str, Any]:
+        """What a command left."""
+        if self.command in TRAINS:
+            return runs.content(runs.newest(output))
+        return {str(path.relative_to(output)): path.stat().st_size > 0 for path in output.rglob("*") if path.is_file()}
 
     def _stopped(self, number: signal.Signals, name: str) -> None:
         process = self._start(name)
@@ -87,31 +107,39 @@ class Signals:
             assert run is None or status in ("interrupted", "finished", ""), f"{what}: its status is {status}"
             self.slowest = max(self.slowest, taken)
             self.counts[f"stopped by {number.name}"] += 1
-        if run is not None and self.command != "transfer":
-            self._equal(run, what)
+        self._equal(run, name, what)
 
     def _status(self, run: Path | None) -> str:
-        import json
-
         if run is None or not (run / "summary.json").exists():
             return ""
         return str(json.loads((run / "summary.json").read_bytes())["status"])
 
-    def _equal(self, run: Path, what: str) -> None:
-        ended = forks.run(self.folder, self.command, "--resume", run, "--quiet", before=forks.without_plots)
-        found: dict[str, Any] = runs.content(run)
-        differ = [name for name, value in self.wanted.items() if found.get(name) != value]
-        assert ended.code == 0 and not differ, f"{what}; resumed: {ended.said}; {differ} differ"
+    def _equal(self, run: Path | None, name: str, what: str) -> None:
+        """Go on, or begin again where it only reads: the result is that of the undisturbed, and nothing lies aside."""
+        output = self.folder / f"{self.command}-{name}"
+        if self.command in TRAINS:
+            if run is None:
+                return
+            words = (self.command, "--resume", run, "--quiet")
+            ended = forks.run(self.folder, *words, before=forks.without_plots)
+            found: dict[str, Any] = runs.content(run)
+        else:
+            ended = self._start(name).ended()
+            found = self._found(output)
+        differ = [key for key, value in self.wanted.items() if found.get(key) != value]
+        assert ended.code == 0 and not differ, f"{what}; then: {ended.said}; {differ} differ"
+        assert not [*output.rglob(".*.part")], f"{what}: something is left half written"
 
 
-def main(each: int = EACH, seed: int = 0) -> None:
-    """Run; what is not as it should be ends it with a traceback."""
-    forks.warm()
-    with tempfile.TemporaryDirectory() as name:
-        kills.write_configs(Path(name))
-        for command in COMMANDS:
-            print(Signals(command, Path(name), random.Random(f"{command} {seed}")).run(each), flush=True)
+def parts(scale: float) -> list[Part]:
+    """One for every command."""
+    promise = "a signal saves and ends within 5 s"
+    return [
+        Part(f"signals: {name}", promise, partial(_shown, name, scaled(EACH, scale)), MINUTES.get(name, 4.0))
+        for name in COMMANDS
+    ]
 
 
-if __name__ == "__main__":
-    main(*(int(each) for each in sys.argv[1:]))
+def _shown(command: str, each: int, folder: Path) -> Shown:
+    kills.write_configs(folder)
+    return Signals(command, folder, random.Random(command)).run(each)
