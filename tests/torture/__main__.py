@@ -22,10 +22,10 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from tests.torture import damage, disks, forks, full, inputs, kills, million, names, signals, workers
+from tests.torture import damage, disks, forks, full, inputs, kills, million, names, signals, values, workers
 from tests.torture.parts import Part, Shown
 
-MODULES = (damage, kills, workers, signals, disks, full, names, million, inputs)
+MODULES = (damage, kills, workers, signals, disks, full, names, million, inputs, values)
 
 
 @dataclass(frozen=True)

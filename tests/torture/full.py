@@ -52,7 +52,7 @@ def mounted(place: Path) -> Iterator[Path]:
 
 
 class Tight:
-    """A command that runs with too little room, in `disk`: where that is None its files may not grow as they want to."""
+    """A command that runs with too little room, in `disk`; where that is None, no file may grow beyond it."""
 
     def __init__(self, command: str, folder: Path, disk: Path | None) -> None:
         self.command, self.folder, self.disk = command, folder, disk
@@ -125,6 +125,8 @@ class Tight:
 def _limited(most: int) -> None:
     """Called in a child: no file grows beyond so many bytes; the system says EFBIG, not ENOSPC."""
     forks.without_plots()
+    # What is said goes into files, too.
+    most = max(most, 2048)
     resource.setrlimit(resource.RLIMIT_FSIZE, (most, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
 
 

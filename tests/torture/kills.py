@@ -191,8 +191,8 @@ class Kills:
 
 
 def begun(output: Path) -> Path | None:
-    """The run that was begun below an output folder, if one was."""
-    return next((path.parent for path in output.glob("*/2*/config.yaml")), None)
+    """The run that was begun below an output folder, if one was: where `latest` leads to."""
+    return next((path.resolve() for path in output.glob("*/latest")), None)
 
 
 def saved(output: Path) -> bool:

@@ -52,7 +52,7 @@ def run_transfer(
     where it holds no comparison of LRs.
     """
     loggers = wanted(asked.whole.config.logging) if loggers is None else loggers
-    folder = RunFolder.create(output, asked.whole.config.name, "transfer")
+    folder = RunFolder.create(output, asked.whole.config.name, "transfer", latest=False)
     with folder.held():
         said = {"to": [f"{key}={value}" for key, value in asked.target.items()], "budget": budget}
         search = Begun(begin(folder, asked.whole, said), said, ())
