@@ -58,12 +58,15 @@ variants: {one: {}, two: {"model.hidden": [8, 8]}, plateau: {plateau: {metric: v
 """
 GRID = START + "grid: {schedule: [cosine, constant], optimizer.lr: {log: [0.01, 1], points: 3}, seed: 2}\n"
 DRAWN = START + "random: {optimizer.lr: {log: [0.001, 10]}, schedule: [cosine, constant]}\nsamples: 6\nseeds: 2\n"
+#: Whose LRs are searched first, always by this process.
+TUNED = "tuned"
 SWEEPS = {
     "grid": GRID,
     "random": DRAWN,
     "tpe": DRAWN + "sampler: tpe\nbatch: 4\nprune: {kind: asha, factor: 2, rungs: 1}\n",
     "halving": GRID + "prune: halving\n",
     "asha": GRID + "prune: asha\nbatch: 8\n",
+    TUNED: "base: c.yaml\nvariants: {one: {}, two: {schedule: cosine}}\ntune: {budget: 8}\nseeds: 2\n",
 }
 
 
@@ -100,7 +103,8 @@ def victims(train: int, each: int) -> list[Victim]:
     places = (("--executor", "in-process"), ("--executor", "local"))
     for name in SWEEPS:
         found.append(Victim(f"sweep, {name}", "sweep", (f"{name}.yaml",), each, places[:1]))
-        found.append(Victim(f"sweep, {name}, in several processes", "sweep", (f"{name}.yaml",), each, places))
+        if name != TUNED:
+            found.append(Victim(f"sweep, {name}, in several processes", "sweep", (f"{name}.yaml",), each, places))
     return found
 
 
@@ -114,7 +118,8 @@ def write_configs(folder: Path) -> None:
         (folder / f"{name}.yaml").write_text(text)
 
 
-def _quick() -> None:
+def quick() -> None:
+    """Called in a child: without plots, and its workers are forked as it is."""
     forks.without_plots()
     forks.forked_workers()
     ray_cluster.at_once()
@@ -144,7 +149,7 @@ class Kills:
     def _started(self, given: tuple[str, ...], output: str | None) -> forks.Forked:
         where = ("--output", output) if output is not None else ()
         words = (self.victim.command, *given, *self.draw.choice(self.victim.more), *where, "--quiet")
-        return forks.Forked(self.folder, words, _quick)
+        return forks.Forked(self.folder, words, quick)
 
     def _disturbed(self, output: str) -> None:
         """One run, killed and resumed until it ends."""
@@ -223,7 +228,7 @@ def _shown_on_ray(each: int, folder: Path) -> Shown:
     write_configs(folder)
     done = []
     with ray_cluster.started(folder) as address:
-        for name in SWEEPS:
+        for name in (name for name in SWEEPS if name != TUNED):
             place = ("--executor", "ray", "--ray-address", address)
             victim = Victim(f"{name} on Ray", "sweep", (f"{name}.yaml",), each, (place,))
             kills = Kills(victim, folder, random.Random(victim.name))
@@ -231,4 +236,4 @@ def _shown_on_ray(each: int, folder: Path) -> Shown:
             done.append(kills)
     size = f"{sum(one.kills for one in done)} kills, {sum(one.midway for one in done)} of them when something was saved"
     finished = sum(one.finished for one in done)
-    return Shown(f"{size}: {each} each of {', '.join(SWEEPS)}", f"{finished} of {finished} runs equal the undisturbed")
+    return Shown(f"{size}: {each} of each kind", f"{finished} of {finished} runs equal the undisturbed")

@@ -22,18 +22,20 @@ EACH = 50
 #: Seconds within which a command must have ended.
 LIMIT = 5.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-#: What each command is given. OUT stands for where its results go, MADE for a sweep that was made before.
+#: What is stopped. OUT stands for where results go, MADE for a sweep that was made before.
 COMMANDS: dict[str, tuple[str, ...]] = {
-    "train": ("own-0.yaml", "--output", "OUT"),
-    "range-test": ("c.yaml", "--set", "data.kind=regression", "--output", "OUT"),
-    "tune": ("c.yaml", "--budget", "8x", "--output", "OUT"),
-    "sweep": ("grid.yaml", "--output", "OUT"),
-    "transfer": ("t.yaml", "--to", "train.duration=800", "--budget", "3x", "--output", "OUT"),
-    "compare": ("MADE", "--output", "OUT"),
-    "report": ("MADE", "--output", "OUT/report.html"),
+    "train": ("train", "own-0.yaml", "--output", "OUT"),
+    "train, 2 workers": ("train", "own-2.yaml", "--output", "OUT"),
+    "range-test": ("range-test", "c.yaml", "--set", "data.kind=regression", "--output", "OUT"),
+    "tune": ("tune", "c.yaml", "--budget", "8x", "--output", "OUT"),
+    "sweep": ("sweep", "grid.yaml", "--output", "OUT"),
+    "sweep, in several processes": ("sweep", "grid.yaml", "--executor", "local", "--output", "OUT"),
+    "transfer": ("transfer", "t.yaml", "--to", "train.duration=800", "--budget", "3x", "--output", "OUT"),
+    "compare": ("compare", "MADE", "--output", "OUT"),
+    "report": ("report", "MADE", "--output", "OUT/report.html"),
 }
-#: Commands that train, and about the minutes that each part takes.
-TRAINS = ("train", "range-test", "tune", "sweep", "transfer")
+#: Commands that only read, and about the minutes that each part takes.
+READS = ("compare", "report")
 MINUTES = {"tune": 6.0, "transfer": 8.0}
 
 
@@ -50,14 +52,16 @@ def hears(pid: int, number: int) -> bool:
 class Signals:
     """Stops one command, over and over."""
 
-    def __init__(self, command: str, folder: Path, draw: random.Random) -> None:
-        self.command, self.folder, self.draw = command, folder, draw
+    def __init__(self, name: str, folder: Path, draw: random.Random) -> None:
+        self.name, self.folder, self.draw = name, folder, draw
+        self.command, *self.given = COMMANDS[name]
+        self.trains = self.command not in READS
         self.counts: Counter[str] = Counter()
         self.slowest = 0.0
 
     def run(self, each: int) -> Shown:
         """All signals. AssertionError where one is not heard as it should be."""
-        self.made = str(runs.made(self.folder, "sweep", "made")) if self.command not in TRAINS else ""
+        self.made = str(runs.made(self.folder, "sweep", "made")) if not self.trains else ""
         ended = self._start("whole").ended()
         assert ended.code == 0, ended.said
         self.wanted = self._found(self.folder / f"{self.command}-whole")
@@ -66,22 +70,22 @@ class Signals:
             for count in range(each):
                 self._stopped(number, f"{number.name}-{count}")
         said = ", ".join(f"{many} {what}" for what, many in sorted(self.counts.items()))
-        resumed = "all resumed equal" if self.command in TRAINS else "all equal when run again"
+        resumed = "all resumed equal" if self.trains else "all equal when run again"
         figure = f"{said}; the slowest end took {self.slowest:.2f} s, nothing was left running, {resumed}"
         return Shown(f"{each * len(SIGNALS)} signals", figure)
 
     def _start(self, name: str) -> forks.Forked:
         place = f"{self.command}-{name}"
-        words = [word.replace("OUT", place).replace("MADE", self.made) for word in COMMANDS[self.command]]
-        if self.command in TRAINS:
-            return forks.Forked(self.folder, (self.command, *words, "--quiet"), forks.without_plots)
+        words = [word.replace("OUT", place).replace("MADE", self.made) for word in self.given]
+        if self.trains:
+            return forks.Forked(self.folder, (self.command, *words, "--quiet"), kills.quick)
         # These do little else than draw.
         (self.folder / place).mkdir(exist_ok=True)
         return forks.Forked(self.folder, (self.command, *words))
 
     def _found(self, output: Path) -> dict[str, Any]:
         """What a command left."""
-        if self.command in TRAINS:
+        if self.trains:
             return runs.content(runs.newest(output))
         return {str(path.relative_to(output)): path.stat().st_size > 0 for path in output.rglob("*") if path.is_file()}
 
@@ -94,7 +98,7 @@ class Signals:
         sent = time.perf_counter()
         ended = process.ended(limit=LIMIT, grace=1.0)
         taken = time.perf_counter() - sent
-        what = f"{self.command}, {number.name}: {ended.said}"
+        what = f"{self.name}, {number.name}: {ended.said}"
         assert ended.code is not None, f"{what}: still there after {LIMIT} s"
         assert not ended.left, f"{what}: it left {ended.left} running"
         run = kills.begun(self.folder / f"{self.command}-{name}")
@@ -117,7 +121,7 @@ class Signals:
     def _equal(self, run: Path | None, name: str, what: str) -> None:
         """Go on, or begin again where it only reads: the result is that of the undisturbed, and nothing lies aside."""
         output = self.folder / f"{self.command}-{name}"
-        if self.command in TRAINS:
+        if self.trains:
             if run is None:
                 return
             words = (self.command, "--resume", run, "--quiet")

@@ -124,12 +124,12 @@ class Odd:
         from lrtool.config.load import load_config
 
         file = self.folder / "c.yaml"
-        file.write_text(write_yaml(document))
+        file.write_text(write_yaml(document), encoding="utf-8")
         whole = parse_document(load_config(file).to_yaml(), "c.yaml").data
         for path in leaves(whole[section], (section,)):
             for value in ODD:
                 if draw.random() < part:
-                    file.write_text(write_yaml(changed(whole, path, value)))
+                    file.write_text(write_yaml(changed(whole, path, value)), encoding="utf-8")
                     self._attempt(file, f"{name}: {'.'.join(map(str, path))} = {value!r:.60}", section)
 
     def _attempt(self, file: Path, what: str, section: str) -> None:
