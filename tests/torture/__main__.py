@@ -22,7 +22,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from tests.torture import damage, disks, forks, full, inputs, kills, million, names, signals, values, workers
+from tests.torture import damage, disks, failing_disk, forks, full, inputs, kills, million, names, signals, values, workers
 from tests.torture.parts import Part, Shown
 
 MODULES = (damage, kills, workers, signals, disks, full, names, million, inputs, values)
@@ -128,6 +128,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.list:
         print("\n".join(sorted(part.name for part in chosen)))
         return 0
+    if any(part.name.startswith("disks") for part in chosen):
+        failing_disk.begin_again_with_it()
+    failing_disk.forget()
     os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
     began = time.perf_counter()
     forks.warm()

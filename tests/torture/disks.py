@@ -2,8 +2,8 @@
 
 The failing disk (ENOSPC, EIO, EACCES in turn) must be said, with the exit code for it; nothing may be silently done;
 what is left goes on to the result of a run that met no fault. Power is cut after every operation of whatever can be
-resumed: what was not synced is lost, or torn. SQLite's own writes go past the layer, and it has tests of its own for
-them: of a sweep that lost its power the database is not there at all.
+resumed: what was not synced is lost, or torn. SQLite's own writes go past that layer, and it has tests of its own for
+them: of a sweep that lost its power the database is not there at all. Where the disk fails they are counted, too.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from lrtool.errors import ExitCode
 from lrtool.runs.folder import RunFolder
 from lrtool.runs.manifest import COVERED
 from tests.experiments.resuming.file_layer import FileLayer, replayed
-from tests.torture import forks, kills, runs
+from tests.torture import failing_disk, forks, kills, runs
 from tests.torture.parts import Part, Shown
 
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EACCES)
@@ -58,6 +58,9 @@ def layered(
 
     def install() -> None:
         forks.without_plots()
+        if failing_disk.preloaded():
+            failing_disk.arm(root, report, at, number, once)
+            return
         layer = FileLayer(root, at, number, once)
         layer.install(pytest.MonkeyPatch())
         step = layer._step
@@ -126,7 +129,7 @@ class Disks:
         report = self.folder / "count"
         ended = forks.run(self.folder, *self.words, before=layered(self.root, report, at, number, once))
         assert at is not None or ended.code == 0, ended.said
-        return ended, report.read_text()
+        return ended, report.read_text().rstrip("\0")
 
     def _content(self) -> dict[str, Any]:
         run = kills.begun(self.root)
