@@ -22,8 +22,9 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from tests.torture import damage, disks, failing_disk, forks, full, inputs, kills, million, names, signals, values, workers
-from tests.torture.parts import Part, Shown
+from tests.torture.campaigns import damage, disks, full, inputs, kills, million, names, signals, values, workers
+from tests.torture.support import failing_disk, forks
+from tests.torture.support.parts import Part, Shown
 
 MODULES = (damage, kills, workers, signals, disks, full, names, million, inputs, values)
 

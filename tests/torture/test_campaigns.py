@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from tests.torture import kills, names, runs, signals
+from tests.torture.campaigns import kills, names, signals
+from tests.torture.support import runs
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.torture.full import COMMANDS, CannotMount, Tight, mounted
+from tests.torture.campaigns.full import COMMANDS, CannotMount, Tight, mounted
 
 #: How many rooms are tried, from none to a little less than enough.
 ROOMS = 4

@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.torture import forks
-from tests.torture.parts import Part, Shown, scaled
+from tests.torture.support import forks
+from tests.torture.support.parts import Part, Shown, scaled
 
 UPDATES = 1_000_000
 #: MiB that memory may grow by after the warm-up, beyond what is recorded of each update.

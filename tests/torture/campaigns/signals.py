@@ -14,8 +14,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.torture import forks, kills, runs
-from tests.torture.parts import Part, Shown, scaled
+from tests.torture.campaigns import kills
+from tests.torture.support import forks, runs
+from tests.torture.support.parts import Part, Shown, scaled
 
 #: Signals of each kind to each command.
 EACH = 50

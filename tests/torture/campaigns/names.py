@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from tests.torture import forks, runs
-from tests.torture.parts import Part, Shown, scaled
+from tests.torture.support import forks, runs
+from tests.torture.support.parts import Part, Shown, scaled
 
 TIMES, PROCESSES = 20, 50
 #: Seconds from the first fork to the common start.

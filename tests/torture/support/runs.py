@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.torture import forks
+from tests.torture.support import forks
 
 CONFIG = """\
 name: small

@@ -87,7 +87,7 @@ static int opened(int handle, int there) {
         va_end(rest);                                                                     \
         int there = below(path);                                                          \
         if (there && flags & (O_WRONLY | O_RDWR) && fails("open")) return -1;             \
-        return opened(real(folder, path, flags, mode), counts);                           \
+        return opened(real(folder, path, flags, mode), there);                            \
     }
 OPEN(open)
 OPEN(open64)

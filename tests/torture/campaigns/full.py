@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from lrtool.errors import ExitCode
-from tests.torture import forks, kills, runs
-from tests.torture.parts import Part, Shown, scaled
+from tests.torture.campaigns import kills
+from tests.torture.support import forks, runs
+from tests.torture.support.parts import Part, Shown, scaled
 
 #: How full a disk is, from "no room" to "a little too much": so many rooms are tried.
 ROOMS = 40

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.torture.parts import Part, scaled, script
+from tests.torture.support.parts import Part, scaled, script
 
 #: Configs that are fuzzed, and in how many parts, so that no core waits for the other at the end.
 FUZZED, SHARES = 20_000, 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.torture.parts import Part, scaled, script
+from tests.torture.support.parts import Part, scaled, script
 
 #: Kills of the first sweep; each of the three others is killed a third as often.
 KILLS = 9

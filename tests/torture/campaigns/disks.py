@@ -24,8 +24,9 @@ from lrtool.errors import ExitCode
 from lrtool.runs.folder import RunFolder
 from lrtool.runs.manifest import COVERED
 from tests.experiments.resuming.file_layer import FileLayer, replayed
-from tests.torture import failing_disk, forks, kills, runs
-from tests.torture.parts import Part, Shown
+from tests.torture.campaigns import kills
+from tests.torture.support import failing_disk, forks, runs
+from tests.torture.support.parts import Part, Shown
 
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EACCES)
 #: What is run, and whether it can be gone on with. RUN and SWEEP are runs made before.

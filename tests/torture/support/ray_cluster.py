@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.torture.parts import ROOT
+from tests.torture.support.parts import ROOT
 
 #: Seconds within which a cluster must be there, and be gone.
 LIMIT = 180.0

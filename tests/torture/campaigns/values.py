@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 
 from lrtool.errors import ExitCode
-from tests.torture import forks, runs
-from tests.torture.parts import Part, Shown
+from tests.torture.support import forks, runs
+from tests.torture.support.parts import Part, Shown
 
 #: What stands where a number, a word or a list belongs.
 ODD: tuple[Any, ...] = (

@@ -15,8 +15,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from tests.torture import forks, ray_cluster, runs
-from tests.torture.parts import Part, Shown, scaled
+from tests.torture.support import forks, ray_cluster, runs
+from tests.torture.support.parts import Part, Shown, scaled
 
 #: Kills of `train`, of each other command and kind of sweep, and of each kind of sweep on Ray, whose runs take seconds.
 KILLS, OTHERS, ON_RAY = 200, 50, 10

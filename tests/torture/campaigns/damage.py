@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from lrtool.errors import ExitCode
-from tests.torture import forks, runs
-from tests.torture.parts import Part, Shown, scaled
+from tests.torture.support import forks, runs
+from tests.torture.support.parts import Part, Shown, scaled
 
 PAGE = 4096
 #: Bits that are flipped in each kind of run.
