@@ -29,8 +29,9 @@ def test_what_breaks_a_promise_is_told_and_the_rest_goes_on(capsys):
     done = dict((part.name, result) for part, result in carried_out(parts, 2))
     assert done["b"].shown == Shown("3 times", "0 differ") and "2 runs differ" in done["a"].failure
     assert done["c"].failure == "its process died"
-    lines = table([(part, done[part.name]) for part in parts]).splitlines()
-    assert lines[2].startswith("| it breaks | a | FAILED |") and lines[3].startswith("| it holds | b | 0 differ | 3 times |")
+    told = table([(part, done[part.name]) for part in parts]).splitlines()
+    assert told[2].startswith("| it breaks | a | FAILED |")
+    assert told[3].startswith("| it holds | b | 0 differ | 3 times |")
     assert "a: FAILED" in capsys.readouterr().out
 
 
