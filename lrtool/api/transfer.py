@@ -59,7 +59,9 @@ def transfer(
     from lrtool.experiments.spread.placing import Placing
     from lrtool.experiments.transfer.target import texts_of
 
-    texts, placing = texts_of(to), Placing(executor, workers, ray_address, slurm_cluster)
+    # One that goes on knows its target.
+    texts = texts_of(to) if to or resume is None else []
+    placing = Placing(executor, workers, ray_address, slurm_cluster)
     placing.check()
     temporary = output is None
     if resume is not None:

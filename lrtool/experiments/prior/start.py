@@ -61,8 +61,8 @@ def foretold(best: float, name: str, setup: Setup, schedules: Mapping[str, Sched
 def foretold_by(tuned: Sequence[tuple[Config, float]], config: Config, setup: Setup) -> float | None:
     """The best peak LR that the bound foretells from that of another config; None where none is comparable.
 
-    `tuned`: configs with their best LRs; `setup`: what `config` comes to. Comparable is one that differs in its schedule
-    or length alone.
+    `tuned`: configs with their best LRs; `setup`: what `config` comes to. Comparable is one that differs in its
+    schedule or length alone.
     """
     for other, best in reversed(tuned):
         if _rest(other) == _rest(config):

@@ -32,20 +32,20 @@ COMMANDS = ("train", "range-test", "tune", "sweep", "transfer")
 MINUTES = {"train": 1.0, "sweep": 2.0, "transfer": 4.0}
 
 
-class CannotMount(Exception):
+class CannotMountError(Exception):
     """Why no file system can be mounted here."""
 
 
 @contextmanager
 def mounted(place: Path) -> Iterator[Path]:
-    """A tmpfs of a few MiB; raises CannotMount where only others may."""
+    """A tmpfs of a few MiB; raises CannotMountError where only others may."""
     place.mkdir()
     words = ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "lrtool-tests", str(place)]
     if os.geteuid() != 0 or shutil.which("mount") is None:
-        raise CannotMount("only root mounts file systems")
+        raise CannotMountError("only root mounts file systems")
     made = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
     if made.returncode:
-        raise CannotMount(made.stderr.strip() or "mount failed")
+        raise CannotMountError(made.stderr.strip() or "mount failed")
     try:
         yield place
     finally:
@@ -60,22 +60,26 @@ class Tight:
         self.output = (disk or folder / "limited") / "out"
         self.counts: Counter[str] = Counter()
 
-    def run(self, rooms: int) -> Shown:
-        """From no room to enough. AssertionError where it is not said, or something lost."""
+    def run(self, rooms: int, still_full: bool = True) -> Shown:
+        """From no room to enough; with `still_full` each second one is tried to go on without any more.
+
+        AssertionError where it is not said, or something lost.
+        """
         runs.write_configs(self.folder)
         whole = runs.made(self.folder, self.command, "whole")
-        self.wanted = runs.content(whole)
+        # What a transfer plans goes by the times that it measures.
+        self.wanted = runs.content(whole) if self.command != "transfer" else {}
         for number in range(rooms):
-            self._attempt(int(self._needed(whole) * number / max(1, rooms - 1)), still_full=number % 2 == 0)
+            self._attempt(int(self._needed(whole) * number / max(1, rooms - 1)), still_full and number % 2 == 0)
         said = ", ".join(f"{many} {outcome}" for outcome, many in self.counts.items())
         kind = f"a file system of {SIZE // 2**20} MiB" if self.disk is not None else "a limit to the size of a file"
         return Shown(f"{rooms} times too little room, by {kind}", said)
 
     def _needed(self, whole: Path) -> float:
-        """A little less than all files take, or the largest of them."""
+        """Somewhat more than all files take, or the largest of them."""
         sizes = [-(-path.stat().st_size // PAGE) * PAGE for path in whole.rglob("*") if path.is_file()]
-        # Folders, journals and what is written aside take room as well, so that even this is too little.
-        return sum(sizes) * 1.0 if self.disk is not None else 0.95 * max(sizes)
+        # Journals, and what is written aside, take room as well.
+        return 3.0 * (sum(sizes) if self.disk is not None else max(sizes))
 
     def _attempt(self, room: int, still_full: bool) -> None:
         """Run with so many bytes left; with `still_full` it is first tried to go on without any more."""
@@ -151,6 +155,6 @@ def _shown(command: str, rooms: int, folder: Path) -> Shown:
     try:
         with mounted(folder / "disk") as disk:
             shown = Tight(command, folder, disk).run(rooms)
-    except CannotMount as error:
+    except CannotMountError as error:
         return Shown(limited.size, f"{limited.figure}; no file system of its own: {error}")
     return Shown(f"{shown.size}, {limited.size}", f"{shown.figure}; {limited.figure}")

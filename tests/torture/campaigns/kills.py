@@ -66,7 +66,8 @@ SWEEPS = {
     "tpe": DRAWN + "sampler: tpe\nbatch: 4\nprune: {kind: asha, factor: 2, rungs: 1}\n",
     "halving": GRID + "prune: halving\n",
     "asha": GRID + "prune: asha\nbatch: 8\n",
-    TUNED: "base: c.yaml\nvariants: {one: {}, two: {schedule: cosine}}\ntune: {budget: 8}\nseeds: 2\n",
+    TUNED: "base: {extends: c.yaml, data: {kind: regression, samples: 240, batch_size: 24}, train: {duration: 60}}\n"
+    "variants: {one: {}, two: {schedule: cosine}}\ntune: {budget: 12}\nseeds: 2\n",
 }
 
 

@@ -48,6 +48,8 @@ DATA: dict[str, dict[str, Any]] = {
 #: The data that a model, and a loss, is tried with; others take spirals.
 SUITED = {"cnn": "image_folder", "resnet": "image_folder", "gru": "text", "transformer": "text", "linear": "regression"}
 SUITED |= {"mse": "regression", "l1": "regression", "huber": "regression", "bce": "regression"}
+#: What a kind cannot do without.
+REQUIRED = {"table": {"file": "lrs.csv"}}
 #: Sections of a config that are the same for every kind; of a range test only what `check` says of it.
 COMMON = ("train", "range_test", "plateau", "name", "seed", "device", "metrics")
 
@@ -58,6 +60,7 @@ def write_data(folder: Path) -> None:
 
     (folder / "t.csv").write_text("x,z,y\n" + "".join(f"{i},{i % 7},{i % 3}\n" for i in range(60)))
     np.savez(folder / "t.npz", x=np.arange(120.0).reshape(60, 2), y=np.arange(60) % 3)
+    (folder / "lrs.csv").write_text("step,factor\n" + "".join(f"{step},{step / 5}\n" for step in range(6)))
     (folder / "t.txt").write_text("what stands here is read sign by sign; " * 30)
     for number in range(16):
         place = folder / "images" / "ab"[number % 2]
@@ -93,7 +96,7 @@ def small(section: str, kind: str) -> dict[str, Any]:
         "train": {"duration": 6, "eval_every": 3, "checkpoint_every": 3},
     }
     if section != "data":
-        found[section] = {"kind": kind, "lr": 0.01} if section == "optimizer" else {"kind": kind}
+        found[section] = {"kind": kind, **REQUIRED.get(kind, {}), **({"lr": 0.01} if section == "optimizer" else {})}
     return found
 
 

@@ -14,14 +14,14 @@
 #include <unistd.h>
 
 #define FILES 65536
-#define REPORT 256
+#define REPORT 512
 
 static char root[4096];
 static char mine[FILES];   /* descriptors of files and folders below the root */
 static char *report;       /* shared with whoever asks afterwards: the count, and what failed first */
 static long count, fails_at;
 static int failure, once;
-static char failed[32];
+static char failed[200];
 
 /* Begin: operations below `folder` are counted; number `at` fails with `error` (0: none), and all after it unless `one`. */
 int disk_arm(const char *folder, const char *file, long at, int error, int one) {
@@ -35,11 +35,17 @@ int disk_arm(const char *folder, const char *file, long at, int error, int one) 
     return 0;
 }
 
-/* One more operation; whether it is to fail, errno being set. */
-static int fails(const char *kind) {
+/* One more operation on a path, or a descriptor where there is none; whether it is to fail, errno being set. */
+static int fails(const char *kind, const char *path, int handle) {
     long number = __sync_add_and_fetch(&count, 1);
     int now = failure && (number == fails_at || (number > fails_at && !once));
-    if (now && !failed[0]) snprintf(failed, sizeof failed, "%s", kind);
+    if (now && !failed[0]) {
+        char link[64], whole[4096] = "";
+        snprintf(link, sizeof link, "/proc/self/fd/%d", handle);
+        if (!path && readlink(link, whole, sizeof whole - 1) > 0) path = whole;
+        const char *name = path ? strrchr(path, '/') : NULL;
+        snprintf(failed, sizeof failed, "%s %s", kind, name ? name + 1 : "");
+    }
     snprintf(report, REPORT, "%ld %s", number, failed);
     if (now) errno = failure;
     return now;
@@ -75,7 +81,7 @@ static int opened(int handle, int there) {
         mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(rest, mode_t) : 0;           \
         va_end(rest);                                                                     \
         int there = below(path);                                                          \
-        if (there && flags & (O_WRONLY | O_RDWR) && fails("open")) return -1;             \
+        if (there && flags & (O_WRONLY | O_RDWR) && fails("open", path, -1)) return -1;             \
         return opened(real(path, flags, mode), there);                                    \
     }
 #define OPENAT(name)                                                                      \
@@ -86,7 +92,7 @@ static int opened(int handle, int there) {
         mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(rest, mode_t) : 0;           \
         va_end(rest);                                                                     \
         int there = below(path);                                                          \
-        if (there && flags & (O_WRONLY | O_RDWR) && fails("open")) return -1;             \
+        if (there && flags & (O_WRONLY | O_RDWR) && fails("open", path, -1)) return -1;             \
         return opened(real(folder, path, flags, mode), there);                            \
     }
 OPEN(open)
@@ -102,65 +108,65 @@ int close(int handle) {
 
 ssize_t write(int handle, const void *data, size_t length) {
     REAL(write);
-    return known(handle) && fails("write") ? -1 : real(handle, data, length);
+    return known(handle) && fails("write", NULL, handle) ? -1 : real(handle, data, length);
 }
 ssize_t writev(int handle, const struct iovec *parts, int number) {
     REAL(writev);
-    return known(handle) && fails("write") ? -1 : real(handle, parts, number);
+    return known(handle) && fails("write", NULL, handle) ? -1 : real(handle, parts, number);
 }
 ssize_t pwrite(int handle, const void *data, size_t length, off_t at) {
     REAL(pwrite);
-    return known(handle) && fails("write") ? -1 : real(handle, data, length, at);
+    return known(handle) && fails("write", NULL, handle) ? -1 : real(handle, data, length, at);
 }
 ssize_t pwrite64(int handle, const void *data, size_t length, off64_t at) {
     REAL(pwrite64);
-    return known(handle) && fails("write") ? -1 : real(handle, data, length, at);
+    return known(handle) && fails("write", NULL, handle) ? -1 : real(handle, data, length, at);
 }
 int fsync(int handle) {
     REAL(fsync);
-    return known(handle) && fails("fsync") ? -1 : real(handle);
+    return known(handle) && fails("fsync", NULL, handle) ? -1 : real(handle);
 }
 int fdatasync(int handle) {
     REAL(fdatasync);
-    return known(handle) && fails("fsync") ? -1 : real(handle);
+    return known(handle) && fails("fsync", NULL, handle) ? -1 : real(handle);
 }
 int ftruncate(int handle, off_t length) {
     REAL(ftruncate);
-    return known(handle) && fails("truncate") ? -1 : real(handle, length);
+    return known(handle) && fails("truncate", NULL, handle) ? -1 : real(handle, length);
 }
 int ftruncate64(int handle, off64_t length) {
     REAL(ftruncate64);
-    return known(handle) && fails("truncate") ? -1 : real(handle, length);
+    return known(handle) && fails("truncate", NULL, handle) ? -1 : real(handle, length);
 }
 int rename(const char *from, const char *to) {
     REAL(rename);
-    return below(to) && fails("rename") ? -1 : real(from, to);
+    return below(to) && fails("rename", to, -1) ? -1 : real(from, to);
 }
 int renameat(int one, const char *from, int other, const char *to) {
     REAL(renameat);
-    return below(to) && fails("rename") ? -1 : real(one, from, other, to);
+    return below(to) && fails("rename", to, -1) ? -1 : real(one, from, other, to);
 }
 int unlink(const char *path) {
     REAL(unlink);
-    return below(path) && fails("unlink") ? -1 : real(path);
+    return below(path) && fails("unlink", path, -1) ? -1 : real(path);
 }
 int unlinkat(int folder, const char *path, int flags) {
     REAL(unlinkat);
-    return below(path) && fails("unlink") ? -1 : real(folder, path, flags);
+    return below(path) && fails("unlink", path, -1) ? -1 : real(folder, path, flags);
 }
 int mkdir(const char *path, mode_t mode) {
     REAL(mkdir);
-    return below(path) && fails("mkdir") ? -1 : real(path, mode);
+    return below(path) && fails("mkdir", path, -1) ? -1 : real(path, mode);
 }
 int mkdirat(int folder, const char *path, mode_t mode) {
     REAL(mkdirat);
-    return below(path) && fails("mkdir") ? -1 : real(folder, path, mode);
+    return below(path) && fails("mkdir", path, -1) ? -1 : real(folder, path, mode);
 }
 int symlink(const char *target, const char *path) {
     REAL(symlink);
-    return below(path) && fails("symlink") ? -1 : real(target, path);
+    return below(path) && fails("symlink", path, -1) ? -1 : real(target, path);
 }
 int symlinkat(const char *target, int folder, const char *path) {
     REAL(symlinkat);
-    return below(path) && fails("symlink") ? -1 : real(target, folder, path);
+    return below(path) && fails("symlink", path, -1) ? -1 : real(target, folder, path);
 }

@@ -29,7 +29,7 @@ ARGUMENTS: dict[str, tuple[object, ...]] = {
     "train": ("c.yaml",),
     "range-test": ("c.yaml", "--set", "data.kind=regression"),
     "tune": ("c.yaml",),
-    "transfer": ("t.yaml", "--to", "train.duration=800", "--budget", "3x"),
+    "transfer": ("t.yaml", "--to", "train.duration=800", "--engine", "loop", "--budget", "3x"),
     "sweep": ("s.yaml",),
 }
 #: Of a summary, what differs between two equal runs.
