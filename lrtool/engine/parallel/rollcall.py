@@ -63,6 +63,16 @@ class RollCall:
             time.sleep(0.05)
         return not (self._get(f"here/{rank}") or self._get(f"failed/{rank}"))
 
+    def leave(self) -> None:
+        """This process has heard that there is nothing more to do."""
+        self._put(f"left/{self.rank}", "yes")
+
+    def see_off(self) -> None:
+        """Wait, for some seconds at most, until all others have left: where they hear it may be gone with this process."""
+        until, others = time.monotonic() + _ANSWER, [rank for rank in range(self.size) if rank != self.rank]
+        while time.monotonic() < until and not all(self._get(f"left/{rank}") for rank in others):
+            time.sleep(0.01)
+
     def _said(self, gone: list[int], late: bool) -> str:
         names = [f"{rank}{f' ({place})' if (place := self._get(f'where/{rank}')) else ''}" for rank in gone]
         who = f"process{'es' if len(gone) > 1 else ''} {', '.join(names)} of {self.size}" if gone else "another process"
