@@ -69,6 +69,8 @@ class RollCall:
 
     def see_off(self) -> None:
         """Wait, for some seconds at most, until all others have left: where they hear it may be gone with this process."""
+        if self.store is None:
+            return
         until, others = time.monotonic() + _ANSWER, [rank for rank in range(self.size) if rank != self.rank]
         while time.monotonic() < until and not all(self._get(f"left/{rank}") for rank in others):
             time.sleep(0.01)

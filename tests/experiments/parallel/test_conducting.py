@@ -51,16 +51,16 @@ def searched(search: Search, setup: Setup, folder: Path, engines: Callable[[], E
         if ranks.rank:
             return follow(ranks, setup)
         found = search(setup, folder, engines())
-        dismiss(ranks, Farewell())
+        if not ranks.alone:
+            dismiss(ranks, Farewell())
         return found
 
     return work
 
 
 @pytest.mark.usefixtures("undrawn")
-@pytest.mark.parametrize(
-    "name", [pytest.param("tune", marks=pytest.mark.deep), pytest.param("range-test", marks=pytest.mark.deep)]
-)
+@pytest.mark.deep
+@pytest.mark.parametrize("name", ["tune", "range-test"])
 @pytest.mark.parametrize("sharded", [False, True], ids=["copies", "shards"])
 def test_two_processes_find_the_lr_of_one(
     configured: Any, silent_search: dict[str, Search], tmp_path: Path, name: str, sharded: bool
