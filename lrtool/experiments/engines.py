@@ -167,7 +167,8 @@ class Engines:
             return validated
         key = (task.val is not None, id(task.new_model))
         if key not in self._choosers:
-            measured = partial(speed_together, task, trial, recipe) if _always_together(recipe) else None
+            on_gpus = not current().alone and recipe.device.type != "cpu"
+            measured = partial(speed_together, task, trial, recipe) if on_gpus else None
             self._choosers[key] = Chooser(task, trial, recipe, self._planned, self._forks, measured, spread)
         return self._choosers[key]
 
@@ -185,7 +186,7 @@ class Engines:
             return conducted(LoopEngine())
         if current().alone or not isinstance(choice.engine, LoopEngine):
             return choice.engine
-        if _always_together(recipe):
+        if recipe.device.type != "cpu":
             return conducted(choice.engine)
         key = (task.val is not None, id(task.new_model))
         if key not in self._together:
@@ -256,12 +257,6 @@ class Engines:
                 if chooser.obstacle is not None:
                     raise NotStackableError(chooser.obstacle)
                 return chooser.stacked(amount)._replace(reason="asked for")
-
-
-def _always_together(recipe: Recipe) -> bool:
-    """Whether no process trains a trial by itself."""
-    ranks = current()
-    return not ranks.alone and (ranks.sharded or recipe.device.type != "cpu")
 
 
 def _tells(choice: Choice) -> bool:

@@ -83,8 +83,8 @@ def resume_tune(
 ) -> tuple[Session, TuneResult | Transferred, tuple[str, ...]]:
     """Go on with a tune that was stopped, in its own folder, to the same result; gives what is to be said of it, too.
 
-    `engines`: where it trains; by which engine is as it was asked for. Raises UsageError, and changes nothing, where its
-    config, code or data were changed (`force`: all is trained again).
+    `engines`: where it trains; by which engine is as it was asked for. Raises UsageError, and changes nothing, where
+    its config, code or data were changed (`force`: all is trained again).
     """
     with folder.held():
         search = found(folder, setup, force)

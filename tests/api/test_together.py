@@ -12,7 +12,7 @@ import pytest
 
 from tests.engine.parallel.processes import environment, launched
 
-SCRIPT = '''
+SCRIPT = """
 import json
 import os
 import sys
@@ -45,7 +45,7 @@ print(json.dumps({"lrs": [each.suggested_lr for each in found], "weight": weight
                   "folders": [str(each.folder) for each in found]}))
 if several:
     torch.distributed.destroy_process_group()
-'''
+"""
 
 
 def said(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:

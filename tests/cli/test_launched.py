@@ -27,7 +27,7 @@ model: {kind: mlp, hidden: [8]}
 data: {kind: digits, batch_size: 33, val_fraction: 0.2, drop_last: false}
 optimizer: {kind: sgd, lr: 0.1}
 train: {duration: 40, eval_every: 20}
-range_test: {steps: 40, seeds: 1, probe_steps: 0}
+range_test: {steps: 80, seeds: 2, probe_steps: 0}
 """
 
 
@@ -71,9 +71,7 @@ def test_one_run_of_two_processes(tmp_path: Path) -> None:
     # One folder, and none of the other process.
     assert len(runs(tmp_path)) == 1
     one = alone(tmp_path, "train", "config.yaml")
-    np.testing.assert_allclose(
-        losses(Path(tmp_path / document["folder"])), losses(tmp_path / one["folder"]), rtol=1e-5
-    )
+    np.testing.assert_allclose(losses(Path(tmp_path / document["folder"])), losses(tmp_path / one["folder"]), rtol=1e-5)
 
 
 @pytest.mark.deep

@@ -68,7 +68,7 @@ class RollCall:
         self._put(f"left/{self.rank}", "yes")
 
     def see_off(self) -> None:
-        """Wait, for some seconds at most, until all others have left: where they hear it may be gone with this process."""
+        """Wait, some seconds at most, until the others have left: what they hear it from may go with this process."""
         if self.store is None:
             return
         until, others = time.monotonic() + _ANSWER, [rank for rank in range(self.size) if rank != self.rank]

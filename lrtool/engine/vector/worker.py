@@ -167,7 +167,7 @@ class Worker:
             try:
                 before = self._stack.copied() if self._fixed_size else None
                 for given in zip(rows.unbind(), h.unbind(), strict=True):
-                    done.append(self._step(*given))
+                    done.append(self._step(*given))  # noqa: PERF401 - those before an error count
             except Exception as error:
                 if (len(self._slots) == 1 and not self._fixed_size) or not ran_out_of_memory(error):
                     raise

@@ -29,10 +29,10 @@ def falls_along_its_gradient(setup: Setup) -> bool:
     (L(θ) − L(θ − ε·g)) / (ε·|g|²) ≈ 1 for a small ε, where g is what autograd gives for one part of the model
 
     It does not where parts of the loss are cut off from it (`detach()`), or turned around, as where two networks are
-    trained against each other in one loss. Where that cannot be tried, as where each process has a part of the model, or
-    shows nothing, nothing is held against it.
+    trained against each other in one loss. Where that cannot be tried, as where no process holds the whole model,
+    or shows nothing, nothing is held against it.
     """
-    if current().sharded:
+    if not current().holds_whole(setup.recipe.device):
         return True
     try:
         with rng.preserved(setup.recipe.device):
