@@ -60,7 +60,7 @@ class Chooser:
     """Chooses the engine for trials of one task and recipe, by speeds that are measured once and remembered.
 
     `forks`: whether there may be processes. `measured`: gives the loop's speed where it is not this process's own.
-    `spread`: why each process has only a part of a model, so that it is neither stacked nor looked at here; "" if it has all.
+    `spread`: why this process has only a part of a model, which is neither stacked nor looked at; "" if it has all.
     Raises TaskError where the user's code fails.
     """
 

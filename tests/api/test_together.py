@@ -38,7 +38,7 @@ found = []
 # One after the other: the second hears nothing of what was said in the first.
 found.append(lrtool.range_test(model, loader, steps=40, budget=8, output="out", **about))
 found.append(lrtool.tune(model, loader, steps=40, budget=16, output="out", **about))
-found.append(lrtool.tune(model, loader, steps=40, budget=0.5, **{**about, "duration": 1200}))
+found.append(lrtool.tune(model, loader, steps=40, budget=0.3, **{**about, "duration": 5000}))
 weight = next(model.parameters()).sum().item()
 found[0].apply(optimizer)
 print(json.dumps({"lrs": [each.suggested_lr for each in found], "weight": weight, "lr": optimizer.param_groups[0]["lr"],

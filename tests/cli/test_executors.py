@@ -74,51 +74,17 @@ def test_tune_trains_in_other_processes_what_it_trains_here(cli, sweep):
 
 
 @pytest.mark.deep
-@pytest.mark.parametrize(("to", "budget"), [("train.duration=400", "2x"), ("data.batch_size=96", "8x")])
+@pytest.mark.parametrize(("to", "budget"), [("train.duration=800", "3x"), ("data.batch_size=96", "20x")])
 def test_transfer_trains_in_other_processes_what_it_trains_here(cli, config, to, budget):
-    path, found = config([("duration: 3ep", "duration: 60"), ("{kind: one_cycle}", "{kind: cosine}")]), []
+    path, found = config([("duration: 3ep", "duration: 80"), ("{kind: one_cycle}", "{kind: cosine}")]), []
     for options in ((), LOCAL):
         asked = ("--to", to, "--budget", budget, "--engine", "loop", "--json")
         code, out, err = cli("transfer", path, *asked, *options)
         assert code == 0, err
         found.append(json.loads(out))
-    for key in ("suggested_lr", "interval", "reason", "exponents", "cells", "steps"):
+    for key in ("suggested_lr", "interval", "reason", "cells", "steps"):
         assert found[0][key] == found[1][key]
     assert found[0]["engine"]["name"] == found[1]["engine"]["name"] == "loop"
-
-
-@pytest.mark.deep
-@pytest.mark.skipif(sys.platform == "win32", reason="signals as POSIX has them")
-@pytest.mark.parametrize("command", ["tune", "transfer"])
-def test_a_search_whose_driver_was_killed_goes_on_with_another_executor(cli, config, tmp_path, command):
-    path = config([("duration: 3ep", "duration: 300"), ("{kind: one_cycle}", "{kind: cosine}")])
-    asked = ["--budget", "20x"] if command == "tune" else ["--to", "train.duration=4000", "--budget", "2x"]
-    asked += ["--engine", "loop", "--json"]
-    whole = json.loads(cli(command, path, *asked, "--output", "whole")[1])
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    program = [sys.executable, "-m", "lrtool", command, str(path), *asked, *LOCAL, "--output", "out"]
-    journal, until = tmp_path / "out/small/latest/checkpoints/search.journal", time.monotonic() + 100
-    with subprocess.Popen(program, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL) as driver:
-        try:
-            while time.monotonic() < until and driver.poll() is None and not (journal.exists() and trials(journal) > 9):
-                time.sleep(0.05)
-            assert driver.poll() is None, "it ended before it was killed"
-        finally:
-            driver.kill()
-    code, out, err = cli(command, "--resume", tmp_path / "out/small/latest", "--executor", "in-process", "--json")
-    assert code == 0, err
-    again = json.loads(out)
-    for key in ("suggested_lr", "interval", "steps"):
-        assert again[key] == whole[key]
-
-
-def trials(journal):
-    """How many trials are kept in a search's journal."""
-    from lrtool.experiments.resuming.search_memory import SearchMemory
-
-    memory, _ = SearchMemory.found(journal.parent)
-    memory.close()
-    return len(memory.all_known())
 
 
 @pytest.mark.deep
