@@ -163,7 +163,7 @@ class Engines:
     def chooser(self, task: Task, trial: Trial, recipe: Recipe) -> Chooser:
         """What is known of the speed of such trials; what is known with validation serves without it too."""
         validated, spread = self._choosers.get((True, id(task.new_model))), _SPREAD * current().sharded
-        if task.val is None and validated is not None and (spread or validated.obstacle is None):
+        if task.val is None and validated is not None and (spread or not validated.is_obstructed):
             return validated
         key = (task.val is not None, id(task.new_model))
         if key not in self._choosers:

@@ -5,10 +5,11 @@ measuring, planning and compiling included. Each is run by `loop`, by `vector` a
 by turns, with nothing measured or compiled before ("cold"); by choice once more with what the first time left behind
 ("warm"). Seconds are those of the command without Python's and torch's own start.
 
-All train the same trials: those that the choice's budget holds, in its first run. A row passes where the choice takes at most 15% more
-than the better engine (and half a second, which a process may take longer for no reason), and, for `tune`, where "as
-costly as N training runs" times what such a run takes (the config's own, its validations included, timed by itself) is
-within 25% of the clock, and the range that was announced beforehand, a quarter wider, holds the clock.
+All train the same trials: those that the choice's budget holds, in its first run. A row passes where the choice takes
+at most 15% more than the better engine (and half a second, which a process may take longer for no reason), and, for
+`tune`, where "as costly as N training runs" times what such a run takes (the config's own, its validations included,
+timed by itself) is within 25% of the clock, and the range that was announced beforehand, a quarter wider, holds the
+clock.
 
 It needs a machine with nothing else to do.
 
