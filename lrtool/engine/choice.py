@@ -130,7 +130,7 @@ class Chooser:
             alone = self._alone(amount)
             costs = Costs(Seconds.around(alone, 0.25), alone, 1)
             return Choice(EngineName.LOOP, LoopEngine(), "one trial has no company", costs)
-        if not (self.is_obstructed or self._worth_looking(amount)):
+        if not self._worth_looking(amount):
             return self.looped(amount, "to look into stacks would take longer than they are likely to save")
         if self.obstacle is not None:
             return self.looped(amount, f"these trials cannot be stacked: {self.obstacle}")

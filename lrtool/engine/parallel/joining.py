@@ -59,7 +59,7 @@ def join_script() -> Ranks:
     rank, size = dist.get_rank(), dist.get_world_size()
     group = dist.new_group(backend=_backend(), timeout=timedelta(seconds=seconds))
     store, number = default_store(), next(_times)
-    own = dist.PrefixStore(f"lrtool-{number}", store) if store is not None else None
+    own = dist.PrefixStore(f"lrtool-{number}", store) if store is not None else None  # type: ignore[attr-defined]
     return _joined(Ranks(rank, size, scripted=True, group=group, roll=RollCall(own, rank, size, seconds)))
 
 
