@@ -3,6 +3,7 @@ import pytest
 
 from lrtool.analysis.range_test_result import LrEstimate
 from lrtool.analysis.search.best_lr import Rung, Search
+from lrtool.executors.inprocess import InProcess
 from lrtool.experiments.engines import Engines
 from lrtool.experiments.prior.start import bound_lr, bracket, foretold, foretold_by
 from lrtool.experiments.spread.engines import SpreadEngines
@@ -72,4 +73,8 @@ def test_where_the_first_schedule_shows_nothing_the_others_are_searched_as_widel
 
 
 def test_what_trains_elsewhere_is_not_looked_at_here():
-    assert Engines.here and not SpreadEngines.here
+    class Elsewhere(InProcess):
+        elsewhere = True
+
+    assert Engines().here and SpreadEngines(InProcess(), None).here
+    assert not SpreadEngines(Elsewhere(), None).here
