@@ -28,7 +28,7 @@ class ImageFolder(InMemory):
 
     kind: Literal["image_folder"] = "image_folder"
     path: str = Field(description="The folder of class folders, relative to the config.")
-    size: int = Field(64, ge=1, description="Side of the square that every image is resized to, in pixels.")
+    size: int = Field(64, ge=1, le=2**15, description="Side of the square that every image is resized to, in pixels.")
     mode: Literal["rgb", "gray"] = Field("rgb", description="Three colour channels, or one.")
     cache: bool = Field(True, description="Decode all images once and keep them in memory; false decodes every time.")
 

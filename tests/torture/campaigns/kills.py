@@ -22,8 +22,8 @@ from tests.torture.support.parts import Part, Shown, scaled
 KILLS, OTHERS, ON_RAY = 200, 50, 10
 #: Seconds that a killed process's own children may take to notice.
 GRACE = 10.0
-#: Part of the kills that may come before anything is saved.
-ANYWHERE = 0.25
+#: Part of the kills that may come before anything is saved; of the time after which a run was over, how much is waited.
+ANYWHERE, SOONER = 0.25, 0.9
 CHECKPOINT_EVERY = 5
 
 DATA = """\
@@ -165,6 +165,8 @@ class Kills:
             if kill and self._killed(process, output):
                 self.kills, mine = self.kills + 1, mine + 1
                 continue
+            # It was over too soon: the next one is killed sooner.
+            self.seconds *= SOONER if kill else 1.0
             ended = process.ended(grace=GRACE)
             assert ended.code == 0 and not ended.left, f"{self.victim.name}: {ended.said}, left: {ended.left}"
             break

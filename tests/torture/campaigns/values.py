@@ -144,7 +144,7 @@ class Odd:
             return
         words = ("train", file.name, "--output", "out", "--quiet", "--time-limit", "2s")
         ended = forks.Forked(self.folder, words, forks.without_plots, limited=True).ended(limit=LIMIT)
-        if ended.code not in ENDS or is_bug(ended.err) or (ended.code and not ended.err.strip()):
+        if ended.code not in ENDS or is_bug(ended.err) or (ended.code and not (ended.err + ended.out).strip()):
             self.wrong.append(f"{what}: train: {ended.said}")
         outcome = ExitCode(ended.code).name.lower() if ended.code in list(ExitCode) else str(ended.code)
         self.counts[f"then {outcome}"] += 1
