@@ -168,10 +168,12 @@ class Metric:
 def own_loss(output: Any) -> Any:
     """The loss that a model returned itself, or None.
 
-    It is `.loss`, the key "loss", or the only single number in a tuple.
+    It is `.loss`, the key "loss", the only single number in a tuple, or one that is all there is.
     """
     if isinstance(output, Mapping):
         return output.get("loss")
+    if getattr(output, "ndim", None) == 0 and output.is_floating_point():
+        return output
     if isinstance(output, tuple | list) and not hasattr(output, "loss"):
         numbers = [part for part in output if getattr(part, "ndim", None) == 0 and part.is_floating_point()]
         return numbers[0] if len(numbers) == 1 else None

@@ -11,7 +11,7 @@ from lrtool.errors import TaskError, UsageError
 from lrtool.tasks.arranging import ModelMaker, balanced, numbered
 from lrtool.tasks.base import BuildContext, Data, Dataset, LossFunction, Metric, Model, Task, Unit, own_loss
 from lrtool.tasks.failures import guarded
-from lrtool.tasks.first_look import first_look
+from lrtool.tasks.first_look import FirstLook, first_look
 from lrtool.tasks.losses import Loss, default_loss
 from lrtool.tasks.losses.base import check_loss, describe
 from lrtool.tasks.metrics import MetricSpec, default_metrics
@@ -45,9 +45,9 @@ def build_task(
     if loss is None or loss.kind == "cross_entropy":
         loaded = numbered(loaded)
     maker = ModelMaker(model, loaded.shape, context)
-    tried = first_look(maker, batch_size, loaded)
+    tried = first_look(maker, batch_size, loaded, own=loss is None)
     batch, output, loaded = tried.batch, tried.output, tried.data
-    loss = _choose_loss(loss, output, loaded)
+    loss = _choose_loss(loss, tried)
     select = _selection(model, loss, output)
     said = loss.model_dump(mode="json") if loss is not None else None
     if loss is not None:
@@ -105,16 +105,29 @@ def _selection(model: Model, loss: Loss | None, output: Any) -> Select:
     return selection(output, wanted)
 
 
-def _choose_loss(loss: Loss | None, output: Any, loaded: Data) -> Loss | None:
+def _choose_loss(loss: Loss | None, tried: FirstLook) -> Loss | None:
     """The loss that was asked for, none where the model has its own, else the default; one logit is for two classes."""
     if loss is not None:
         return loss
-    if own_loss(output) is not None:
+    output, loaded = tried.output, tried.data
+    if _is_own(own_loss(output), tried):
         return None
     alone = getattr(output, "ndim", 0) in (1, 2) and output.numel() == len(output)
     if loaded.shape.target == "class" and alone and loaded.shape.outputs <= 2:
         return default_loss(replace(loaded.shape, target="labels"))
     return default_loss(loaded.shape)
+
+
+def _is_own(found: Any, tried: FirstLook) -> bool:
+    """Whether what may be a model's own loss is one; a number in a tuple is, if it can be trained on."""
+    if found is None or not isinstance(tried.output, tuple | list) or hasattr(tried.output, "loss"):
+        return found is not None
+    if found.requires_grad and isinstance(tried.batch.inputs, tuple) and not tried.gets_target:
+        _LOG.warning(
+            "the single number that the model returns is taken for its loss, though it does not see the targets;"
+            " to train on these, write loss: cross_entropy (or mse …)"
+        )
+    return bool(found.requires_grad)
 
 
 def _check_fit(loss: Loss, output: Any, batch: Batch, loaded: Data) -> None:

@@ -329,6 +329,83 @@ def test_a_loss_beside_the_logits_is_the_models_own() -> None:
     assert task.loss is None and not task.metrics and "val_loss" in trains(task)
 
 
+class Seeing(nn.Module):
+    """A model that is given the targets, and returns what `wrap` makes of logits and loss."""
+
+    def __init__(self, wrap: Callable) -> None:
+        super().__init__()
+        self.net, self.wrap = net(), wrap
+
+    def forward(self, x: Tensor, target: Tensor) -> object:
+        logits = self.net(x)
+        return self.wrap(logits, functional.cross_entropy(logits, target))
+
+
+class Offered(Seeing):
+    """The same, where the targets may be left out, as in nanoGPT."""
+
+    def forward(self, x: Tensor, targets: Tensor | None = None) -> object:
+        logits = self.net(x)
+        return self.wrap(logits, None if targets is None else functional.cross_entropy(logits, targets))
+
+
+class Pairs(Dataset):
+    def __len__(self) -> int:
+        return 120
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        return X[index], Y[index]
+
+
+@dataclasses.dataclass(slots=True)
+class Slots:
+    logits: Tensor
+    loss: Tensor | None = None
+
+
+OWN_LOSSES = {
+    "the loss alone": lambda logits, loss: loss,
+    "a tuple of it": lambda logits, loss: (loss,),
+    "beside the logits": lambda logits, loss: (logits, loss),
+    "before the logits": lambda logits, loss: (loss, logits),
+    "by name": lambda logits, loss: {"z": logits, "loss": loss},
+    "in an object with slots": Slots,
+}
+
+
+@pytest.mark.parametrize("given", [(X, Y), Pairs(), DataLoader(Pairs(), 8)], ids=["tensors", "samples", "loader"])
+@pytest.mark.parametrize("model", [Seeing, Offered])
+@pytest.mark.parametrize("wrap", OWN_LOSSES)
+def test_a_model_that_makes_its_loss_of_the_targets_gets_them(wrap: str, model: type, given: object) -> None:
+    task = task_of(given, lambda: model(OWN_LOSSES[wrap]))
+    assert task.loss is None and not task.metrics
+    assert trains(task)["val_loss"] == pytest.approx(trains(task_of((X, Y), net))["val_loss"], rel=1e-5)
+
+
+@pytest.mark.parametrize("wrap", ["beside the logits", "in an object with slots"])
+def test_a_loss_that_is_asked_for_is_one_of_the_predictions(wrap: str) -> None:
+    for model in (Seeing, Offered):
+        task = task_of((X, Y), lambda model=model: model(OWN_LOSSES[wrap]), loss="cross_entropy")
+        assert task.loss is not None and set(trains(task)) == {"val_loss", "val_accuracy"}
+
+
+def test_targets_that_are_offered_in_vain_are_no_inputs() -> None:
+    class Ignoring(Seeing):
+        def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+            assert y is None or not self.training or not torch.is_grad_enabled() or len(y) == 8
+            return self.net(x)
+
+    task = task_of((X, Y), lambda: Ignoring(None))
+    assert task.loss is not None and len(task.train.take(torch.arange(2)).inputs) == 1
+
+
+def test_a_number_beside_the_logits_that_cannot_be_trained_is_no_loss(caplog) -> None:
+    task = task_of((X, Y), lambda: Returning(lambda y: (y, y.detach().mean())))
+    assert task.loss is not None and "val_accuracy" in trains(task)
+    assert task_of((X, Y), lambda: Returning(lambda y: (y, y.square().mean()))).loss is None
+    assert "does not see the targets" in caplog.text
+
+
 def classes(n: int = 120) -> Tensor:
     return Y[:n]
 

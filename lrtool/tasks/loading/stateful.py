@@ -43,7 +43,7 @@ class LoaderSource:
     """A user's loader as a source: its batches come in its own order, one after the other, each trial from the first.
 
     `batch_size`, `per_pass`: samples of its first batch, batches of a pass. `first`: that batch, as it came. `initial`:
-    its state before anything was read. `target`, `spread`: as of `DatasetSource`.
+    its state before anything was read. `target`, `spread`, `also_target`: as of `DatasetSource`.
     """
 
     loader: Any
@@ -54,6 +54,7 @@ class LoaderSource:
     device: torch.device | None = None
     target: str = "target"
     spread: bool = False
+    also_target: bool = False
 
     @classmethod
     def of(cls, loader: Any, most: int, target: str) -> Self:
@@ -87,7 +88,7 @@ class LoaderSource:
 
         from lrtool.tasks.sources import Batch, as_batch, moved
 
-        batch = as_batch(collated, self.target, self.spread)
+        batch = as_batch(collated, self.target, self.spread, self.also_target)
         device = self.device or torch.device("cpu")
         return Batch(moved(batch.inputs, device), moved(batch.target, device))
 
