@@ -8,10 +8,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lrtool.errors import TaskError, UsageError
+from lrtool.tasks.adapt import shape_by_target
 from lrtool.tasks.arranging import ModelMaker, balanced, numbered
 from lrtool.tasks.base import BuildContext, Data, Dataset, LossFunction, Metric, Model, Task, Unit, own_loss
 from lrtool.tasks.failures import guarded
-from lrtool.tasks.first_look import FirstLook, first_look
+from lrtool.tasks.first_look import FirstLook, first_look, try_remainder
 from lrtool.tasks.losses import Loss, default_loss
 from lrtool.tasks.losses.base import check_loss, describe
 from lrtool.tasks.metrics import MetricSpec, default_metrics
@@ -47,7 +48,9 @@ def build_task(
     maker = ModelMaker(model, loaded.shape, context)
     tried = first_look(maker, batch_size, loaded, own=loss is None)
     batch, output, loaded = tried.batch, tried.output, tried.data
-    loss = _choose_loss(loss, tried)
+    if loaded.shape.target == "unknown":
+        loaded = replace(loaded, shape=shape_by_target(batch.target))
+    loss = _choose_loss(loss, output, loaded, tried)
     select = _selection(model, loss, output)
     said = loss.model_dump(mode="json") if loss is not None else None
     if loss is not None:
@@ -58,7 +61,11 @@ def build_task(
     weights = balanced(loaded) if data.sampler == "balanced" else loaded.weights
     task = Task(name, maker, loaded.train, loaded.val, batch_size, function, built, weights, drop_last,
                 unit=loaded.unit, loss_said=said)  # fmt: skip
-    return _in_whole_batches(task) if tried.whole_batches else task
+    if tried.whole_batches:
+        return _in_whole_batches(task)
+    if task.uneven:
+        try_remainder(maker, task.train, len(task.train) % task.batch_size)
+    return task
 
 
 def _in_whole_batches(task: Task) -> Task:
@@ -105,11 +112,10 @@ def _selection(model: Model, loss: Loss | None, output: Any) -> Select:
     return selection(output, wanted)
 
 
-def _choose_loss(loss: Loss | None, tried: FirstLook) -> Loss | None:
+def _choose_loss(loss: Loss | None, output: Any, loaded: Data, tried: FirstLook) -> Loss | None:
     """The loss that was asked for, none where the model has its own, else the default; one logit is for two classes."""
     if loss is not None:
         return loss
-    output, loaded = tried.output, tried.data
     if _is_own(own_loss(output), tried):
         return None
     alone = getattr(output, "ndim", 0) in (1, 2) and output.numel() == len(output)

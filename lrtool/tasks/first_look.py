@@ -15,7 +15,7 @@ from lrtool.tasks.losses.base import describe
 if TYPE_CHECKING:
     from torch import nn
 
-    from lrtool.tasks.sources import Batch
+    from lrtool.tasks.sources import Batch, Source
 
 #: Samples of the batch that model, loss and metrics are tried on.
 _SMALL = 8
@@ -109,6 +109,19 @@ def _whole(maker: ModelMaker, loaded: Data, batch_size: int) -> tuple[Batch, Any
     except LrtoolError:
         maker.example = known
         return None
+
+
+def try_remainder(maker: ModelMaker, train: Source, size: int) -> None:
+    """Raise TaskError where a fresh model, in training, does not take the smaller batch that ends an epoch."""
+    import torch
+
+    batch = train.take(torch.arange(size))
+    with (
+        torch.random.fork_rng(devices=[]),
+        torch.no_grad(),
+        guarded(f"the model's forward pass of an epoch's last batch, of {size}", "model", "write data.drop_last: true"),
+    ):
+        batch.forward(maker())
 
 
 def _takes_another(model: nn.Module, loaded: Data, size: int) -> bool:

@@ -472,6 +472,85 @@ def test_words_are_classes_also_where_samples_are_read_one_by_one(make: Callable
     assert trains(task) == pytest.approx(plain)
 
 
+class ByName(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = net()
+
+    def forward(self, first: Tensor) -> Tensor:
+        return self.net(first)
+
+
+def test_a_generator_of_batches_gives_their_samples(caplog) -> None:
+    def batches():
+        yield from ((X[at : at + 16], Y[at : at + 16]) for at in range(0, 120, 16))
+
+    data = adapt(batches(), 0, 0)
+    assert (
+        len(data.train) == 120 and data.batch_size == 16 and data.train.take(torch.arange(3)).inputs[0].shape == (3, 6)
+    )
+    assert "120 samples are kept; its items are taken for batches, the first of 16" in caplog.text
+    assert trains(task_of(batches(), net)) == pytest.approx(trains(task_of((X, Y), net, batch_size=16)))
+    assert trains(task_of(({"first": x, "label": y} for x, y in batches()), ByName, "cross_entropy"))
+    assert len(adapt(((x, int(y)) for x, y in zip(X, Y, strict=True)), 0, 0).train) == 120
+
+
+def test_of_endless_batches_no_more_are_read_than_are_kept() -> None:
+    read = []
+
+    def endless():
+        while True:
+            read.append(1)
+            yield X[:16], Y[:16]
+
+    data = adapt(endless(), 0, 0, most=100)
+    assert (len(data.train), len(read)) == (100, 8)  # 7 make 112, and one more tells that there are more
+
+
+NESTED = {
+    "by name": (lambda n: {"first": X[n], "label": Y[n]}, ByName),
+    "a pair before the target": (lambda n: ((X[n], X[n]), Y[n]), lambda: Twice(lambda both: both[0])),
+    "a mapping before the target": (lambda n: ({"a": X[n], "b": 1}, Y[n]), lambda: Twice(lambda both: both["a"])),
+}
+
+
+class Twice(nn.Module):
+    def __init__(self, first: Callable) -> None:
+        super().__init__()
+        self.net, self.first = net(), first
+
+    def forward(self, both: object) -> Tensor:
+        return self.net(self.first(both))
+
+
+@pytest.mark.parametrize("name", NESTED)
+def test_the_loss_of_nested_samples_follows_their_target(name: str) -> None:
+    sample, make = NESTED[name]
+    values = trains(task_of([sample(n) for n in range(120)], make))
+    assert values == pytest.approx(trains(task_of((X, Y), net))) and "val_accuracy" in values
+    measured = [{**sample(n), "label": X[n, :3]} if name == "by name" else (sample(n)[0], X[n, :3]) for n in range(120)]
+    assert set(trains(task_of(measured, make))) == {"val_loss", "val_mae"}
+
+
+def test_samples_may_be_lists() -> None:
+    expected = trains(task_of((X, Y), net))
+    for target in (Y, Y.tolist(), Y.numpy()):
+        samples = [[x, y] for x, y in zip(X, target, strict=True)]
+        assert trains(task_of(samples, net)) == pytest.approx(expected)
+        assert trains(task_of((samples, samples[:20]), net))
+    assert trains(task_of([X, Y], net)) == pytest.approx(expected)
+
+
+def test_a_last_batch_that_a_model_does_not_take_is_found_beforehand() -> None:
+    def norm() -> nn.Module:
+        return nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4), nn.Linear(4, 3))
+
+    with pytest.raises(TaskError, match=r"an epoch's last batch, of 1 raised .* or write drop_last: true"):
+        task_of((X[:97], Y[:97]), norm, drop_last=False, val_fraction=0)
+    assert not task_of((X[:97], Y[:97]), norm, drop_last=True, val_fraction=0).uneven
+    assert task_of((X[:98], Y[:98]), norm, drop_last=False, val_fraction=0).uneven
+
+
 def test_forms_of_one_target_train_the_same() -> None:
     hot = functional.one_hot(Y, 3)
     found = [trains(task_of((X, target), net)) for target in (Y, Y[:, None], hot, hot.float(), Y + 1)]

@@ -220,16 +220,16 @@ def unbatched(value: Any, most: int) -> Any:
     with drawn_by(UNTRAINED.word(0)), guarded("reading the loader", "data"):
         for batch in value:
             size = _samples(batch)
-            samples += [_one(batch, number, size) for number in range(size)]
+            samples += [one(batch, number, size) for number in range(size)]
             if len(samples) >= most:
                 break
     return samples
 
 
-def _one(value: Any, number: int, size: int) -> Any:
+def one(value: Any, number: int, size: int) -> Any:
     """One sample of what has `size` of them, however nested."""
     if hasattr(value, "shape"):
         return value[number] if value.ndim and len(value) == size else value
     if isinstance(value, Mapping):
-        return {key: _one(part, number, size) for key, part in value.items()}
-    return tuple(_one(part, number, size) for part in value) if isinstance(value, tuple | list) else value
+        return {key: one(part, number, size) for key, part in value.items()}
+    return tuple(one(part, number, size) for part in value) if isinstance(value, tuple | list) else value
