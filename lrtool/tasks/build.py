@@ -47,9 +47,7 @@ def build_task(
         loaded = numbered(loaded)
     maker = ModelMaker(model, loaded.shape, context)
     tried = first_look(maker, batch_size, loaded, own=loss is None)
-    batch, output, loaded = tried.batch, tried.output, tried.data
-    if loaded.shape.target == "unknown":
-        loaded = replace(loaded, shape=shape_by_target(batch.target))
+    batch, output, loaded = tried.batch, tried.output, _told_by_target(tried)
     loss = _choose_loss(loss, output, loaded, tried)
     select = _selection(model, loss, output)
     said = loss.model_dump(mode="json") if loss is not None else None
@@ -61,10 +59,22 @@ def build_task(
     weights = balanced(loaded) if data.sampler == "balanced" else loaded.weights
     task = Task(name, maker, loaded.train, loaded.val, batch_size, function, built, weights, drop_last,
                 unit=loaded.unit, loss_said=said)  # fmt: skip
-    if tried.whole_batches:
+    return _in_its_batches(task, tried.whole_batches)
+
+
+def _told_by_target(tried: FirstLook) -> Data:
+    """The data with what the first batch's target tells of them, where nothing else does."""
+    if tried.data.shape.target != "unknown":
+        return tried.data
+    return replace(tried.data, shape=shape_by_target(tried.batch.target))
+
+
+def _in_its_batches(task: Task, whole: bool) -> Task:
+    """The task with the batches that its model takes: whole ones only, or also the one that ends an epoch."""
+    if whole:
         return _in_whole_batches(task)
     if task.uneven:
-        try_remainder(maker, task.train, len(task.train) % task.batch_size)
+        try_remainder(task.new_model, task.train, len(task.train) % task.batch_size)
     return task
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -111,7 +111,7 @@ def _whole(maker: ModelMaker, loaded: Data, batch_size: int) -> tuple[Batch, Any
         return None
 
 
-def try_remainder(maker: ModelMaker, train: Source, size: int) -> None:
+def try_remainder(maker: Callable[[], nn.Module], train: Source, size: int) -> None:
     """Raise TaskError where a fresh model, in training, does not take the smaller batch that ends an epoch."""
     import torch
 
