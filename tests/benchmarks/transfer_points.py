@@ -5,7 +5,8 @@ included. `transfer --points` on the rest predicts the best LR at every batch si
 loss at the predicted LR (on a straight line in log LR between the LRs tried; beyond them at the last one) over the
 least one measured: of a single seed each, so that a lucky run's share stands in it. Beside it: a plain power law
 through the LRs of least loss; and `own`, the excess at the LR that a cell's own losses name, read with the shape that
-all cells have in common: what no law of smooth losses can be expected to do better than.
+all cells have in common, which no law of smooth losses can be expected to better. The last line has the excess over
+that smooth reading of the left-out cell: what is lost but for the noise of single runs.
 
 Wanted: median excess at most 0.08%, worst at most 0.4%, and intervals that hold the LR of least loss, to within the
 spacing of the LRs tried, in at least 90%.
@@ -24,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrtool.analysis.search.transfer.extrapolate import extrapolate
-from lrtool.analysis.search.transfer.optima import find_optima
+from lrtool.analysis.search.transfer.optima import Optima, find_optima
 from lrtool.analysis.search.transfer.points import Cell, Points
 from lrtool.experiments.transfer.points_file import read_points
 
@@ -41,6 +42,7 @@ class Prediction:
     excess: float
     plain: float
     own: float
+    smooth: float
     held: bool
     factor: float
 
@@ -54,8 +56,7 @@ def main() -> int:
     points, group = read_points(wanted.points), wanted.group.split(",")
     columns = [points.keys.index(key) for key in group]
     everything: list[Prediction] = []
-    cells = points.cells()
-    read = {tuple(cell.at): float(x) for cell, x in zip(cells, find_optima(cells).x, strict=True)}
+    read = Readings.of(points.cells())
     print(
         f"{', '.join(group):>30}  {'cells':>6}  {'median':>7}  {'worst':>7}  {'held':>5}  "
         f"{'plain law':>9}  {'worst':>7}  {'own':>7}  {'worst':>7}"
@@ -69,6 +70,8 @@ def main() -> int:
     excess = np.array([each.excess for each in everything])
     good = np.median(excess) <= MEDIAN and excess.max() <= WORST and np.mean([each.held for each in everything]) >= HELD
     print(f"above {WORST:.1%}: {', '.join(f'{each:.2%}' for each in np.sort(excess)[::-1] if each > WORST) or 'none'}")
+    smooth = np.array([each.smooth for each in everything])
+    print(f"above the smooth losses: median {np.median(smooth):.4%}, worst {smooth.max():.3%}")
     print(f"intervals reach a factor of {np.median([each.factor for each in everything]):.2f} either way (median)")
     return 0 if good else 1
 
@@ -77,8 +80,31 @@ def part(points: Points, rows: NDArray[np.bool_]) -> Points:
     return Points(points.keys, points.values[rows], points.lr[rows], points.loss[rows])
 
 
-def predicted(points: Points, cells: list[Cell], read: dict[tuple[float, ...], float]) -> list[Prediction]:
-    """What the points say of cells that are not among them. `read`: the log LRs that cells themselves name."""
+@dataclass(frozen=True)
+class Readings:
+    """The log LRs that cells themselves name, and the smooth loss about them, with one shape for all."""
+
+    optima: Optima
+
+    @classmethod
+    def of(cls, cells: list[Cell]) -> Readings:
+        return cls(find_optima(cells))
+
+    def best(self, cell: Cell) -> float:
+        """The log LR that a cell's own losses name."""
+        return float(self.optima.x[self._place(cell)])
+
+    def above(self, cell: Cell, x: float) -> float:
+        """The part by which the smooth loss at a log LR is above its least."""
+        curvature = float(self.optima.shape.curvature(cell.at))
+        return float(np.expm1(self.optima.shape.above(np.array(x - self.best(cell)), curvature)))
+
+    def _place(self, cell: Cell) -> int:
+        return int(np.flatnonzero((self.optima.at == cell.at).all(axis=1))[0])
+
+
+def predicted(points: Points, cells: list[Cell], read: Readings) -> list[Prediction]:
+    """What the points say of cells that are not among them."""
     known = points.cells()
     matrix = np.array([[1.0, *cell.at] for cell in known])
     plain = np.linalg.lstsq(matrix, np.array([cell.x[cell.best] for cell in known]), rcond=None)[0]
@@ -92,9 +118,9 @@ def predicted(points: Points, cells: list[Cell], read: dict[tuple[float, ...], f
         below, above = cell.x[max(0, best - 1)], cell.x[min(len(cell.x) - 1, best + 1)]
         low, high = np.log(found.interval)
         lost = excess(cell, float(plain @ np.r_[1.0, cell.at]))
-        own = excess(cell, read[tuple(cell.at)])
-        predictions.append(Prediction(excess(cell, np.log(found.lr)), lost, own, bool(low <= above and high >= below),
-                          float(np.exp((high - low) / 2))))  # fmt: skip
+        x, own = float(np.log(found.lr)), excess(cell, read.best(cell))
+        held, factor = bool(low <= above and high >= below), float(np.exp((high - low) / 2))
+        predictions.append(Prediction(excess(cell, x), lost, own, read.above(cell, x), held, factor))
     return predictions
 
 

@@ -14,7 +14,7 @@ from lrtool.analysis.search.transfer.law import Expected, FittedLaw, fit_law
 from lrtool.analysis.search.transfer.loss import expected_loss
 from lrtool.analysis.search.transfer.optima import Optima, find_optima
 from lrtool.analysis.search.transfer.points import Cell, Points, levels
-from lrtool.analysis.search.transfer.risk import Choice, worst
+from lrtool.analysis.search.transfer.risk import LeastRisk, worst
 from lrtool.analysis.search.transfer.selftest import SelfTest, self_test
 
 Array = NDArray[np.float64]
@@ -123,7 +123,7 @@ def _judged(found: Transferred, law: FittedLaw, optima: Optima) -> Transferred:
     logs = np.log([target[key] for key in found.keys])
     middle, half = law.predict(logs)
     half = math.hypot(half, 1.96 * _REPEATED * repeated(passes))
-    risk = Choice.of(optima, logs, half, points.scale.logarithmic).risk
+    risk = LeastRisk.of(optima, logs, half, points.scale.logarithmic).risk
     if _useful(half, risk):
         return _answered(found, middle, half, logs)
     short = {key: value for key, value in found.reach.items() if _short(points, key, value, target[key])}
@@ -141,14 +141,14 @@ def _answered(found: Transferred, middle: float, half: float, logs: Array) -> Tr
         float(grid[np.flatnonzero(optima.shape.above(side * grid, curvature) <= optima.noise)[-1]]) for side in (-1, 1)
     )
     logarithmic = found.points.scale.logarithmic
-    choice = Choice.of(optima, logs, half, logarithmic)
+    least = LeastRisk.of(optima, logs, half, logarithmic)
     return _with(
         found,
-        lr=math.exp(middle + choice.shift),
+        lr=math.exp(middle + least.shift),
         interval=(math.exp(middle - half), math.exp(middle + half)),
         alike=(math.exp(middle - half - below), math.exp(middle + half + above)),
         excess=worst(optima, logs, half, logarithmic),
-        risk=choice.risk,
+        risk=least.risk,
         loss=expected_loss(found.points, optima, logs),
     )
 
@@ -196,7 +196,7 @@ def _reach(law: FittedLaw, optima: Optima, points: Points, target: Mapping[str, 
     for factor in np.geomspace(1, _FURTHEST, 200):
         logs[cell] = math.log(end * factor if up else end / factor)
         half = law.predict(logs)[1]
-        if not _useful(half, Choice.of(optima, logs, half, points.scale.logarithmic).risk):
+        if not _useful(half, LeastRisk.of(optima, logs, half, points.scale.logarithmic).risk):
             break
         best = math.exp(logs[cell])
     return best

@@ -22,7 +22,7 @@ _MOST = 1.0
 
 
 @dataclass(frozen=True)
-class Choice:
+class LeastRisk:
     """The LR with the least expected loss: log LR = middle of the interval + `shift`.
 
     Where larger LRs cost more than smaller ones that is below the middle. `risk`: by what part the loss is then
