@@ -13,7 +13,7 @@ from lrtool.analysis.history import GROUP, Levels
 Array = NDArray[np.float64]
 
 #: Updates before which nothing is said, unless the training has ended, and the fewest that a shape can be told by.
-_EARLIEST, _FEWEST = 64, 8
+EARLIEST, _FEWEST = 64, 8
 #: Levels that a smoothed one is the median of, and the expected range of four normal values in standard deviations.
 _SMOOTH, _RANGE_OF_GROUP = 5, 2.06
 #: Parts of a rise that it must pass at once; what "at once" is, in updates and as a part of the run; and how much
@@ -55,7 +55,7 @@ def breakdown(seen: Levels, tail: Array, ended: bool) -> str | None:
 
     `tail`: the last losses, one by one.
     """
-    if len(seen.high) < _FEWEST or (not ended and seen.updates < _EARLIEST) or _well_below_start(seen, tail):
+    if len(seen.high) < _FEWEST or (not ended and seen.updates < EARLIEST) or _well_below_start(seen, tail):
         return None
     if _jumps(seen):
         return "the loss jumps to and fro, as seen"

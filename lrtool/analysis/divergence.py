@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lrtool.analysis.breakdown import breakdown
+from lrtool.analysis.breakdown import EARLIEST, breakdown
 from lrtool.analysis.explosion import RANGE_TEST, DivergenceMonitor, DivergenceRule
 from lrtool.analysis.history import History
 
@@ -73,12 +73,13 @@ class BreakdownMonitor:
         """As `Monitor.update`."""
         values = np.asarray(losses, dtype=np.float64).ravel()
         bad = np.flatnonzero(~np.isfinite(values))
-        waiting = values[: bad[0]].tolist() if len(bad) else values.tolist()
-        while waiting and self.diverged_at is None:
+        finite = values[: bad[0]] if len(bad) else values
+        at = 0
+        while at < len(finite) and self.diverged_at is None:
             steps = self._history.steps
-            every = int(np.clip(2 ** max(steps // 16, 1).bit_length() // 2, *_LOOKS))
-            taken = waiting[: every - steps % every]
-            waiting = waiting[len(taken) :]
+            every = min(max(1 << (max(steps // 16, 1).bit_length() - 1), _LOOKS[0]), _LOOKS[1])
+            taken = finite[at : at + every - steps % every]
+            at += len(taken)
             self._history.add(taken)
             if self._history.steps % every == 0:
                 self._look(ended=False)
@@ -93,6 +94,8 @@ class BreakdownMonitor:
         return self.diverged_at
 
     def _look(self, ended: bool) -> None:
+        if self._history.steps < EARLIEST and not ended:
+            return
         found = breakdown(self._history.levels(), self._history.tail, ended)
         if found is not None:
             self.reason, self.diverged_at = found, self._history.steps - 1

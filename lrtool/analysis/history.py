@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
 
@@ -39,30 +38,36 @@ class History:
 
     def __init__(self) -> None:
         self.steps = 0
-        self._first: list[float] = []
-        self._last: deque[float] = deque(maxlen=_LAST)
-        self._waiting: list[float] = []
-        self._open: list[tuple[float, float]] = []
-        self._levels: list[tuple[float, float]] = []
+        self._first = np.empty(0)
+        # Twice the room, so that making place for the next ones is seldom.
+        self._recent, self._until = np.empty(2 * _LAST), 0
+        self._waiting = np.empty(0)
+        self._open = np.empty((2, 0))
+        # One more, in front: the level of the first losses.
+        self._levels, self._count = np.empty((2, _MOST + 1)), 1
         self._groups = 1
 
-    def add(self, losses: list[float]) -> None:
-        """Take the next losses."""
-        self.steps += len(losses)
-        self._last.extend(losses)
-        self._first += losses[: max(0, _ONE_BY_ONE - len(self._first))]
-        self._waiting += losses
-        for start in range(0, len(self._waiting) - GROUP + 1, GROUP):
-            group = self._waiting[start : start + GROUP]
-            self._open.append((max(group), min(group)))
-            if len(self._open) == self._groups:
-                self._close()
-        self._waiting = self._waiting[len(self._waiting) // GROUP * GROUP :]
+    def add(self, losses: ArrayLike) -> None:
+        """Take the next losses, shape (count,)."""
+        new = np.asarray(losses, dtype=np.float64)
+        self.steps += len(new)
+        self._keep(new[-_LAST:])
+        if len(self._first) < _ONE_BY_ONE:
+            self._first = np.concatenate([self._first, new])[:_ONE_BY_ONE]
+            start = self._first[:_START]
+            self._levels[:, 0] = start.max(initial=-np.inf), start.min(initial=np.inf)
+        waiting = np.concatenate([self._waiting, new])
+        whole = len(waiting) // GROUP * GROUP
+        self._waiting = waiting[whole:]
+        if whole:
+            groups = waiting[:whole].reshape(-1, GROUP)
+            self._open = np.concatenate([self._open, [groups.max(1), groups.min(1)]], axis=1)
+            self._close()
 
     @property
     def tail(self) -> Array:
         """The last losses, one by one."""
-        return np.array(self._last)
+        return self._recent[max(0, self._until - _LAST) : self._until]
 
     def levels(self) -> Levels:
         """What there is: while it is little, of each loss and the three before it; later of whole groups.
@@ -70,25 +75,39 @@ class History:
         The first level is that of the first losses alone: a training may explode within its first group.
         """
         if self.steps <= _ONE_BY_ONE:
-            losses = np.array(self._first)
+            losses = self._first
             if len(losses) < _START:
                 return Levels(losses, losses, 1.0)
             padded = np.concatenate([np.full(GROUP - 1, losses[0]), losses])
             windows = np.lib.stride_tricks.sliding_window_view(padded, GROUP)
             return Levels(windows.max(1)[_START - 1 :], windows.min(1)[_START - 1 :], 1.0)
-        first = self._first[:_START]
-        high, low = np.array([(max(first), min(first)), *self._levels]).T
+        high, low = self._levels[:, : self._count]
         return Levels(high, low, float(GROUP * self._groups))
 
+    def _keep(self, last: Array) -> None:
+        if self._until + len(last) > len(self._recent):
+            tail = self.tail.copy()
+            self._recent[: len(tail)], self._until = tail, len(tail)
+        self._recent[self._until : self._until + len(last)] = last
+        self._until += len(last)
+
     def _close(self) -> None:
-        self._levels.append(_mean(self._open))
-        self._open = []
-        if len(self._levels) == _MOST:
-            self._levels = [_mean(self._levels[at : at + 2]) for at in range(0, _MOST, 2)]
-            self._groups *= 2
+        """Make levels of the groups that are complete, and put neighbours together where there would be too many."""
+        while self._open.shape[1] >= self._groups:
+            levels = min(self._open.shape[1] // self._groups, self._levels.shape[1] - self._count)
+            closed, self._open = np.split(self._open, [levels * self._groups], axis=1)
+            for _ in range(self._groups.bit_length() - 1):
+                closed = _halved(closed)
+            self._levels[:, self._count : self._count + levels] = closed
+            self._count += levels
+            if self._count == self._levels.shape[1]:
+                self._levels[:, 1 : _MOST // 2 + 1] = _halved(self._levels[:, 1:])
+                self._count, self._groups = _MOST // 2 + 1, 2 * self._groups
 
 
-def _mean(levels: list[tuple[float, float]]) -> tuple[float, float]:
+def _halved(levels: Array) -> Array:
+    """The means of neighbours: the same, to the last bit, in whatever pieces they come."""
     # Divided first: a sum of huge losses may be too large for a float.
-    count = len(levels)
-    return sum(high / count for high, _ in levels), sum(low / count for _, low in levels)
+    halves = levels / 2
+    means: Array = halves[:, ::2] + halves[:, 1::2]
+    return means

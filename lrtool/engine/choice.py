@@ -28,6 +28,12 @@ from lrtool.tasks.base import Task, seeded_model
 
 #: Seconds by the loop engine up to which it does not matter who trains, so that nothing about stacks is measured.
 _LITTLE = 0.5
+#: About how many updates' time it takes to prove that a model can be stacked, and to time stacks of it, and the part of
+#: all there is to train that this may be. A model that keeps a CPU busy by itself gains little by a stack.
+_LOOKING, _LOOK_PART = 100, 0.1
+#: A stack is taken where it is expected to take this part of the loop's time: planning it takes time too, and it is not
+#: known as well.
+_CLEARLY = 0.85
 #: Seconds that it takes to start processes for a call, and to hear from them.
 _FORKING = 0.05
 #: Other times than a stack's parts would say are remembered up to this many times longer or less long.
@@ -60,7 +66,8 @@ class Chooser:
     """Chooses the engine for trials of one task and recipe, by speeds that are measured once and remembered.
 
     `forks`: whether there may be processes. `measured`: gives the loop's speed where it is not this process's own.
-    Raises TaskError where the user's code fails.
+    `stake`: seconds that the loop would take for all that is to be trained, where that is more than what is asked for
+    at a time. Raises TaskError where the user's code fails.
     """
 
     def __init__(
@@ -85,6 +92,7 @@ class Chooser:
         self._threads = worthwhile_threads(self.task, model, recipe.device)
         self._most_workers = _workers(self._work, recipe) if forks else 1
         self._speed: LoopSpeed | None = None
+        self.stake = 0.0
         self._paces: dict[str, float] = {}
 
     @property
@@ -93,6 +101,11 @@ class Chooser:
         if self._obstacle is None:
             self._obstacle = (why_not_stackable(self.task, self.recipe, self._example.seed),)
         return self._obstacle[0]
+
+    @property
+    def is_obstructed(self) -> bool:
+        """Whether it was tried, and these trials cannot be stacked."""
+        return self._obstacle is not None and self._obstacle[0] is not None
 
     @property
     def speed(self) -> LoopSpeed:
@@ -114,14 +127,16 @@ class Chooser:
             alone = self._alone(amount)
             costs = Costs(Seconds.around(alone, 0.25), alone, 1)
             return Choice(EngineName.LOOP, LoopEngine(), "one trial has no company", costs)
+        if not self._worth_looking(amount):
+            return self.looped(amount, "to look into stacks would take longer than they are likely to save")
         if self.obstacle is not None:
             return self.looped(amount, f"these trials cannot be stacked: {self.obstacle}")
-        loop = self.looped(amount, "stacking is slower for this model")
+        loop = self.looped(amount, "stacking is not faster for this model")
         if self._alone(amount) < _LITTLE and amount.trials * amount.updates < FEW:
             return self.stacked(amount, StackOutlook(Seconds.around(self._alone(amount), 0.5), amount.trials, False))
         found = self._outlook(amount)
         took, against = found.seconds.likely, loop.costs.seconds.likely
-        if took >= against:
+        if took >= _CLEARLY * against:
             return loop._replace(reason=f"{loop.reason} ({found.seconds.written} against {loop.costs.seconds.written})")
         why = f", in about {found.seconds.written}; the loop would take {loop.costs.seconds.written}"
         return self.stacked(amount, found, why)
@@ -171,6 +186,12 @@ class Chooser:
             known = self._memory.get(f"pace {name} {self.key}")
             self._paces[name] = float(known) if isinstance(known, int | float) and 1 / _FAR <= known <= _FAR else 1.0
         return self._paces[name]
+
+    def _worth_looking(self, amount: Amount) -> bool:
+        if self._obstacle is not None or self.recipe.device.type != "cpu":
+            return True
+        alone = self._alone(amount)
+        return alone < _LITTLE or _LOOKING * self.speed.update <= _LOOK_PART * max(self.stake, alone)
 
     def _alone(self, amount: Amount) -> float:
         return amount.trials * self.speed.trial(amount)

@@ -81,6 +81,7 @@ class Budget:
         self.one = speed.trial(Amount(1, setup.steps, self._validations))
         self.runs = runs if runs is not None else max(usual.runs, coarse(usual.seconds / self.one, usual.step))
         self.limit = self.runs
+        chooser.stake = max(chooser.stake, self.seconds)
         self.cut = False
 
     def _speed(self, chooser: Chooser) -> LoopSpeed:

@@ -153,7 +153,7 @@ class Engines:
     def chooser(self, task: Task, trial: Trial, recipe: Recipe) -> Chooser:
         """What is known of the speed of such trials; what is known with validation serves without it too."""
         validated = self._choosers.get((True, id(task.new_model)))
-        if task.val is None and validated is not None and validated.obstacle is None:
+        if task.val is None and validated is not None and not validated.is_obstructed:
             return validated
         key = (task.val is not None, id(task.new_model))
         if key not in self._choosers:

@@ -59,10 +59,25 @@ def test_few_updates_of_a_large_model_are_no_reason_not_to_measure(knowing: Chos
 
 
 def test_both_times_are_said_as_ranges(knowing: Chosen) -> None:
-    choice = knowing(LoopSpeed(0.1, 0.0, 0.0), stack(0.1, 1e-6)).choose(Amount(8, 100, 0))
+    choice = knowing(LoopSpeed(0.01, 0.0, 0.0), stack(0.01, 1e-6)).choose(Amount(8, 1000, 0))
     assert "in about 7.5 to 12 s; the loop would take 60 to 100 s" in choice.reason
     assert choice.costs.seconds.low < choice.costs.seconds.likely < choice.costs.seconds.high
     assert choice.costs.one_by_one / choice.costs.seconds.likely == pytest.approx(8)
+
+
+def test_a_large_model_is_looked_into_only_where_there_is_much_to_train(knowing: Chosen) -> None:
+    """What looking costs is known before: about as long as a hundred updates take."""
+    chooser = knowing(LoopSpeed(0.1, 0.0, 0.0), stack(0.1, 1e-6))
+    chooser._obstacle = None
+    choice = chooser.choose(Amount(8, 100, 0))
+    assert choice.name is EngineName.LOOP and "look into stacks" in choice.reason and not chooser.is_obstructed
+    chooser.stake = 200.0
+    assert chooser.choose(Amount(8, 100, 0)).name is EngineName.VECTOR
+
+
+def test_a_stack_that_is_hardly_faster_is_not_taken(knowing: Chosen) -> None:
+    slow = knowing(LoopSpeed(1e-3, 0.0, 0.0), stack(7.5e-3, 1e-6)).choose(Amount(8, 1000, 0))
+    assert slow.name is EngineName.LOOP and "stacking is not faster" in slow.reason
 
 
 def test_a_pace_that_was_measured_changes_what_is_expected_and_is_remembered_by_half(knowing: Chosen) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 
 from lrtool.engine import clock
@@ -17,15 +17,18 @@ from lrtool.engine.loop.training import Training
 from lrtool.engine.trials import Recipe, Trial
 from lrtool.tasks.base import Task
 
-#: Updates of one trial that are timed, those that warm up, and the seconds after which so many at least are enough.
-_TIMED, _WARM, _LEAST, _ENOUGH = 64, 4, 8, 0.25
-#: The part of the updates that the one that is taken is slower than: none that others interrupted.
-_FAST = 0.3
+#: Updates of one trial that are timed, and the seconds after which so many at least are enough.
+_TIMED, _LEAST, _ENOUGH = 64, 8, 0.25
+#: Updates between two validations that are timed with what they do to the updates after them, and how many of them.
+_BETWEEN, _VALIDATIONS = 16, 4
 
 
 @dataclass(frozen=True)
 class LoopSpeed:
-    """Seconds of a trial by itself: an update, a validation, and all that comes before the first update."""
+    """Seconds of a trial by itself: an update, a validation, and all that comes before the first update.
+
+    A validation ends a chunk of updates and leaves the caches to other data: what that costs is counted as its own.
+    """
 
     update: float
     validation: float
@@ -54,19 +57,17 @@ def loop_speed(task: Task, trial: Trial, recipe: Recipe) -> LoopSpeed:
     training = Training(task, short, quiet)
     begin = clock.since(began)
     with intra_threads(worthwhile_threads(task, training.model, recipe.device)):
-        update = _updates(training, recipe.device)
+        update = _update(training, recipe.device)
         # What it learned does not matter, only that it is validated as after its last update.
         training.step = short.steps
         validation = clock.best_time(training.evaluate_if_due, recipe.device) if task.val is not None else 0.0
+        if task.val is not None and _BETWEEN * update + validation < _ENOUGH:
+            validation = max(validation, _between(task, short, quiet) - _BETWEEN * update)
     return LoopSpeed(update, validation, max(0.0, begin))
 
 
-def _updates(training: Training, device: torch.device) -> float:
-    """Seconds of an update: a fast one of those that were timed, or the fastest chunk's mean if that is less.
-
-    The first ones warm up, and what else runs on the machine only ever adds: to an update that others interrupt, as to
-    the chunk that follows an interruption with nothing left in the caches.
-    """
+def _update(training: Training, device: torch.device) -> float:
+    """Seconds of an update, by the fastest chunk: what else runs on the machine, and warming up, only ever add."""
     chunks: list[float] = []
     spent = 0.0
     while training.step < training.trial.steps and (training.step < _LEAST or spent < _ENOUGH):
@@ -76,6 +77,23 @@ def _updates(training: Training, device: torch.device) -> float:
         chunks.append(seconds / max(1, training.step - before))
         if training.step == before:
             break
-    single = training.trace.seconds[min(_WARM, training.trace.steps - 1) :]
-    fast = float(np.quantile(single, _FAST)) if len(single) else math.inf
-    return max(1e-7, min(fast, *chunks))
+    return max(1e-7, min(chunks))
+
+
+def _between(task: Task, trial: Trial, recipe: Recipe) -> float:
+    """Seconds from one validation to the next, the least of a few; 0 where a trial is too short for two."""
+    training = Training(task, trial, replace(recipe, eval_every=_BETWEEN))
+    cycles: list[float] = []
+    for step in range(_BETWEEN, min(trial.steps, _VALIDATIONS * _BETWEEN) + 1, _BETWEEN):
+        cycles.append(clock.timed(partial(_to_a_validation, training, step), recipe.device))
+        if training.step < step:
+            break  # it diverged
+    # The first one warms up.
+    return min(cycles[1:], default=0.0)
+
+
+def _to_a_validation(training: Training, step: int) -> None:
+    while training.step < step:
+        if not training.advance():
+            return
+    training.evaluate_if_due()

@@ -25,6 +25,8 @@ SIZES = (2, 8, 32, 128, 512)
 _GAIN = 0.9
 #: All threads must beat one by this much: they wait for each other, and the more the busier the machine is.
 _THREADS_GAIN = 0.85
+#: Seconds from which a large stack's validation is not timed, but taken in proportion to a small one's.
+_DEAR = 0.2
 
 
 @dataclass(frozen=True)
@@ -127,8 +129,9 @@ def stack_speed(
         stack = Stack(update.skeleton, recipe, 1)
         begin = clock.best_time(lambda: stack.load(0, update.skeleton, 0), recipe.device)
         checked = dict(known.validations) if known is not None else {}
-        for size in {min(updates), largest} - checked.keys() if task.val is not None else ():
-            checked[size] = _validation(task, recipe, update, size)
+        for size in sorted({min(updates), largest} - checked.keys()) if task.val is not None else ():
+            if not checked or _between(checked, size) < _DEAR:
+                checked[size] = _validation(task, recipe, update, size)
     return StackSpeed(updates, checked, begin, threads)
 
 

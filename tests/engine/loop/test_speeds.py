@@ -45,3 +45,32 @@ def test_a_trial_takes_what_its_parts_take() -> None:
 def test_what_is_remembered_wrongly_is_measured_again(junk: object) -> None:
     assert LoopSpeed.parse(junk) is None
     assert LoopSpeed.parse(vars(LoopSpeed(1e-3, 0.0, 0.1))) == LoopSpeed(1e-3, 0.0, 0.1)
+
+
+class SlowAfterwards:
+    """A metric that makes the update after it slow, as one that leaves nothing in the caches does."""
+
+    def __init__(self) -> None:
+        self.called = False
+
+    def __call__(self, output: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+        self.called = True
+        return output.argmax(-1) == truth
+
+
+def test_what_a_validation_does_to_the_update_after_it_counts_as_its_own() -> None:
+    metric = SlowAfterwards()
+
+    class Model(torch.nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            if self.training and metric.called:
+                metric.called = False
+                time.sleep(0.02)
+            return super().forward(x)
+
+    task = small_task()
+    shape = next(task.new_model().parameters()).shape[1]
+    slow = replace(task, metrics={"slow": Metric("slow", metric)}, new_model=lambda: Model(shape, 3))
+    assert loop_speed(slow, trial(0, 64, 0.1), RECIPE).validation >= 0.02
+    # One that is too short for a second validation has none to show it by.
+    assert loop_speed(slow, trial(0, 20, 0.1), RECIPE).validation < 0.02

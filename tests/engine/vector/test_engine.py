@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from lrtool.engine.device import intra_threads
 from lrtool.engine.loop.engine import LoopEngine
 from lrtool.engine.processes import can_fork
-from lrtool.engine.trials import Recipe, Trace, Trial
+from lrtool.engine.trials import Engine, Recipe, Trace, Trial
 from lrtool.engine.vector.compiling import missing_compiler
 from lrtool.engine.vector.engine import VectorEngine
 from lrtool.engine.vector.obstacles import NotStackableError
@@ -30,9 +30,19 @@ from lrtool.optimizers import KINDS, ParamGroup
 from lrtool.schedules.plateau import Plateau
 from lrtool.status import Status
 from lrtool.tasks.base import Task
-from tests.engine.contract import CLASSES, FEATURES, EngineContract, Recording, flat, small_task, trial
+from tests.engine.contract import (
+    CLASSES,
+    FEATURES,
+    OPTIMIZERS,
+    EngineContract,
+    Recording,
+    flat,
+    small_task,
+    trial,
+)
 
 SGD = Recipe(KINDS["sgd"](lr=0.1, momentum=0.9))
+STANDING_FOR_ALL = (("nesterov", torch.float64), ("adamw", torch.float32))
 
 
 @pytest.fixture(autouse=True)
@@ -54,11 +64,23 @@ class TestFewSlots(EngineContract):
         return VectorEngine(slots=2, compile=False)
 
 
+#: Each of these is compiled, which takes seconds: two stand for all but in `make test-deep`.
+COMPILED = [
+    pytest.param(name, dtype, rtol, marks=() if (name, dtype) in STANDING_FOR_ALL else pytest.mark.deep)
+    for name in OPTIMIZERS
+    for dtype, rtol in ((torch.float32, 1e-5), (torch.float64, 1e-10))
+]
+
+
 @pytest.mark.skipif(missing_compiler(torch.device("cpu")) is not None, reason="nothing can be compiled here")
 class TestCompiled(EngineContract):
     @pytest.fixture
     def engine(self):
         return VectorEngine(slots=2, compile=True, workers=1)
+
+    @pytest.mark.parametrize(("name", "dtype", "rtol"), COMPILED)
+    def test_equals_a_plain_torch_loop(self, engine: Engine, name: str, dtype: torch.dtype, rtol: float) -> None:
+        super().test_equals_a_plain_torch_loop(engine, name, dtype, rtol)
 
 
 def same(got: list[Trace], expected: list[Trace], rtol: float) -> None:
