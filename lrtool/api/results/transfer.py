@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +59,7 @@ class TransferAnswer(LrResult["Transferred"]):
         return draw_transfer(TransferPlot.of(found, title_of(self._folder)))
 
 
-def _again(folder: Path, summary: dict[str, Any]) -> Transferred:
+def _again(folder: Path, summary: Mapping[str, Any]) -> Transferred:
     """What the points of a run folder say: the same as when it was made."""
     from lrtool.analysis.search.transfer.extrapolate import extrapolate
     from lrtool.experiments.transfer.points_file import read_points

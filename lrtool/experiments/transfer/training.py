@@ -286,7 +286,7 @@ class _Trainer:
 
 def _rounded_up(value: float) -> float:
     """To two digits."""
-    digit = 10 ** (math.floor(math.log10(value)) - 1)
+    digit = math.pow(10, math.floor(math.log10(value)) - 1)
     return math.ceil(value / digit) * digit
 
 

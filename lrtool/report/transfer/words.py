@@ -100,6 +100,7 @@ def details(found: Transferred) -> Iterator[str]:
         yield f"expected to cost {100 * found.risk:.2g}% of the loss, as the best LR may lie anywhere in the interval"
     if found.beyond:
         for key, value in found.reach.items():
-            yield f"{short(key)} lies beyond what was measured: widened; useful up to about {number(value)}"
+            useful = f"; useful up to about {number(value)}" if found.limited(key) else ""
+            yield f"{short(key)} lies beyond what was measured: widened{useful}"
     elif found.keys:
         yield "the target lies inside what was measured: interpolated"

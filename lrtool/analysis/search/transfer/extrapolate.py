@@ -27,7 +27,7 @@ WIDEST, _CHEAP, _COSTLY = 3.0, 0.05, 0.1
 #: Standard deviation of what passing over the data once more than e times as often as measured does to the best LR.
 _REPEATED = 0.2
 #: How far beyond the measured range one may go is looked for up to this factor.
-_FURTHEST = 1e4
+_FURTHEST = 1e3
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,11 @@ class Transferred:
     def diverged(self) -> bool:
         """Whether no point has a finite loss."""
         return not np.isfinite(self.points.loss).any()
+
+    def limited(self, key: str) -> bool:
+        """Whether it is known how far one may go along a key: not further than is looked."""
+        values, value = self.points.of(key), self.reach[key]
+        return max(value / values[-1], values[0] / value) < 0.99 * _FURTHEST
 
     @property
     def keys(self) -> tuple[str, ...]:
