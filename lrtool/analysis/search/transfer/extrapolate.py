@@ -71,7 +71,7 @@ class Transferred:
     def limited(self, key: str) -> bool:
         """Whether it is known how far one may go along a key: not further than is looked."""
         values, value = self.points.of(key), self.reach[key]
-        return max(value / values[-1], values[0] / value) < 0.99 * _FURTHEST
+        return bool(max(value / values[-1], values[0] / value) < 0.99 * _FURTHEST)
 
     @property
     def keys(self) -> tuple[str, ...]:
