@@ -66,6 +66,7 @@ class Chooser:
     """Chooses the engine for trials of one task and recipe, by speeds that are measured once and remembered.
 
     `forks`: whether there may be processes. `measured`: gives the loop's speed where it is not this process's own.
+    `spread`: why this process has only a part of a model, which is neither stacked nor looked at; "" if it has all.
     `stake`: seconds that the loop would take for all that is to be trained, where that is more than what is asked for
     at a time. Raises TaskError where the user's code fails.
     """
@@ -78,16 +79,18 @@ class Chooser:
         planned: Callable[[Plan], None] | None = None,
         forks: bool = True,
         measured: Callable[[], LoopSpeed] | None = None,
+        spread: str = "",
     ) -> None:
         self._measured = measured
         self.task, self.recipe = task.to(recipe.device), recipe
         self._example, self._planned = example, planned
         self._memory = calibration.Memory()
-        self._obstacle: tuple[str | None] | None = None
+        self._obstacle: tuple[str | None] | None = (spread,) if spread else None
         self._planner: StackPlanner | None = None
-        model = seeded_model(self.task, example.seed).to(recipe.device)
+        model = seeded_model(self.task, example.seed)
         # Where a single model is all there may be, not even a copy to look at is made.
-        self._work = _work(self.task, model, recipe) if forks or recipe.optimizer.stackable else None
+        looked_at = not spread and (forks or recipe.optimizer.stackable)
+        self._work = _work(self.task, model.to(recipe.device), recipe) if looked_at else None
         self.key = calibration.signature(self.task, recipe, model, self._work)
         self._threads = worthwhile_threads(self.task, model, recipe.device)
         self._most_workers = _workers(self._work, recipe) if forks else 1

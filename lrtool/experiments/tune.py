@@ -18,7 +18,7 @@ from lrtool.analysis.search.best_lr import FORETOLD_LRS, LEAST_LRS, MAX_SEEDS, R
 from lrtool.analysis.search.transfer.extrapolate import Transferred
 from lrtool.engine.cost.amount import Amount
 from lrtool.engine.cost.calibration import Seconds
-from lrtool.engine.trials import EngineName, Trial
+from lrtool.engine.trials import Trial
 from lrtool.errors import UsageError
 from lrtool.experiments.budget import Budget
 from lrtool.experiments.engines import Engines
@@ -68,13 +68,8 @@ def run_tune(
     loggers, engines = wanted(setup.config.logging) if loggers is None else loggers, engines or Engines()
     folder = RunFolder.create(output, setup.config.name, "tune")
     with folder.held():
-        asked = {
-            "budget": budget,
-            "schedules": [*schedules],
-            "engine": engines.wanted,
-            "short": short,
-            "expected": expected,
-        }
+        asked = {"budget": budget, "schedules": [*schedules], "engine": engines.wanted}
+        asked |= {"short": short, "expected": expected}
         return _carried_out(setup, folder, watch, engines, Begun(begin(folder, setup, asked), asked, ()), say, loggers)
 
 
@@ -84,13 +79,16 @@ def resume_tune(
     watch: ObserverFactory,
     say: Callable[[str], None] | None = None,
     force: bool = False,
+    engines: Engines | None = None,
 ) -> tuple[Session, TuneResult | Transferred, tuple[str, ...]]:
     """Go on with a tune that was stopped, in its own folder, to the same result; gives what is to be said of it, too.
 
-    Raises UsageError, and changes nothing, where its config, code or data were changed (`force`: all is trained again).
+    `engines`: where it trains; by which engine is as it was asked for. Raises UsageError, and changes nothing, where
+    its config, code or data were changed (`force`: all is trained again).
     """
     with folder.held():
-        engines = Engines(EngineName((search := found(folder, setup, force)).asked.get("engine", "auto")))
+        search = found(folder, setup, force)
+        engines = (engines or Engines()).asked_for(search.asked)
         return *_carried_out(setup, folder, watch, engines, search, say, wanted(setup.config.logging)), search.notes
 
 
@@ -112,7 +110,8 @@ def _carried_out(
             TrialRunner(setup, writer, watch, engines, run.tracker.observers(), search.memory) as runner,
         ):
             kinds = _schedules(setup, schedules)
-            tuner = _Tuner(setup, runner, Budget(setup, runner, engines, budget), len(kinds), engines.here)
+            here = bool(search.memory.decide("here", lambda: engines.here))
+            tuner = _Tuner(setup, runner, Budget(setup, runner, engines, budget), len(kinds), here)
             if search.asked.get("short") and len(kinds) == 1 and tuner.only_shorter():
                 shorter = TransferRequest.of_length(setup)
                 return run, transferred(shorter, run, writer, watch, budget, engines, search.memory)

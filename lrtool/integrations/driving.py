@@ -223,7 +223,7 @@ class ForeignEngines(Engines):
 
     def chooser(self, task: Task, trial: Trial, recipe: Recipe) -> Any:
         """What is known of the speed of this loop: a key, and the seconds of an update."""
-        return SimpleNamespace(key="foreign", speed=self._measured(trial))
+        return SimpleNamespace(key="foreign", speed=self._measured(trial), stake=0.0)
 
     def expected(self, task: Task, trial: Trial, recipe: Recipe, amount: Amount) -> Choice:
         """How long so much takes."""

@@ -56,11 +56,12 @@ def run_transfer(
     where it holds no comparison of LRs.
     """
     loggers = wanted(asked.whole.config.logging) if loggers is None else loggers
-    folder = RunFolder.create(output, asked.whole.config.name, "transfer")
+    engines, folder = engines or Engines(), RunFolder.create(output, asked.whole.config.name, "transfer")
     with folder.held():
-        said = {"to": [f"{key}={value}" for key, value in asked.target.items()], "budget": budget}
+        to = [f"{key}={value}" for key, value in asked.target.items()]
+        said = {"to": to, "budget": budget, "engine": engines.wanted}
         search = Begun(begin(folder, asked.whole, said), said, ())
-        return carried_out(asked, folder, watch, search, engines or Engines(), loggers)
+        return carried_out(asked, folder, watch, search, engines, loggers)
 
 
 def carried_out(

@@ -4,6 +4,7 @@ import pytest
 from lrtool.analysis.range_test_result import LrEstimate
 from lrtool.analysis.search.best_lr import Rung, Search
 from lrtool.analysis.search.transfer.usual import BOUND
+from lrtool.executors.inprocess import InProcess
 from lrtool.experiments.engines import Engines
 from lrtool.experiments.prior.start import bound_exponent, bound_lr, bracket, expected_exponent, foretold, foretold_by
 from lrtool.experiments.spread.engines import SpreadEngines
@@ -95,7 +96,11 @@ def test_a_sweep_begins_the_next_variants_search_at_what_is_foretold(configured,
 
 
 def test_what_trains_elsewhere_is_not_looked_at_here():
-    assert Engines.here and not SpreadEngines.here
+    class Elsewhere(InProcess):
+        elsewhere = True
+
+    assert Engines().here and SpreadEngines(InProcess(), None).here
+    assert not SpreadEngines(Elsewhere(), None).here
 
 
 def test_the_exponent_over_the_duration_is_the_bounds(configured):
