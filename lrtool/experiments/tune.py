@@ -22,7 +22,7 @@ from lrtool.experiments.budget import Budget
 from lrtool.experiments.engines import Engines
 from lrtool.experiments.final import final_loss
 from lrtool.experiments.observers import ObserverFactory
-from lrtool.experiments.prior.start import bracket, centre, critical_estimate, foretold
+from lrtool.experiments.prior.start import bracket, centre, critical_estimate, expected_exponent, foretold
 from lrtool.experiments.range_test.ramp import losses_of, range_test_trials
 from lrtool.experiments.resuming.searches import Begun, begin, found, told_how_to_go_on
 from lrtool.experiments.runner import TrialRunner
@@ -80,8 +80,9 @@ def resume_tune(
 ) -> tuple[Session, TuneResult | Transferred, tuple[str, ...]]:
     """Go on with a tune that was stopped, in its own folder, to the same result; gives what is to be said of it, too.
 
-    `engines`: where it trains; by which engine is as it was asked for. `loggers`: as for `run_tune`. Raises
-    UsageError, and changes nothing, where its config, code or data were changed (`force`: all is trained again).
+    `engines`: where it trains; by which engine is as it was asked for. `loggers`: as for `run_tune`; None: as the
+    config says. Raises UsageError, and changes nothing, where its config, code or data were changed (`force`: all is
+    trained again).
     """
     with folder.held():
         search = found(folder, setup, force)
@@ -161,7 +162,7 @@ class _Tuner:
         """Range test, rungs, fits; `expected`: a best LR that is foretold."""
         ramp, budget = self._range_test(), self.budget
         middle, most = bracket(centre(ramp, self.setup.config.optimizer.lr), ramp.critical)
-        searches = {name: Search(middle, most) for name in schedules}
+        searches = {name: Search(middle, most, expected_exponent(self.setup, each)) for name, each in schedules.items()}
         if expected is not None:
             for search in searches.values():
                 search.expect(expected)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +13,9 @@ from numpy.typing import NDArray
 
 from lrtool.errors import TaskError, UsageError
 from lrtool.tasks.base import Arrays, BuildContext, Data, Dataset, DataShape, Unit
+
+#: What NumPy says of sizes that no array can have.
+_NO_ARRAY = ("Maximum allowed", "is too big", "too large")
 
 
 def split(size: int, val_fraction: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -62,6 +67,21 @@ def statistics(values: NDArray[Any], axis: int | None = 0) -> tuple[NDArray[Any]
     return mean, np.where(std > 0, std, 1.0)
 
 
+@contextmanager
+def told_where_too_large() -> Iterator[None]:
+    """What is made inside and can be no array, whatever the memory, is a TaskError as where memory runs out."""
+    try:
+        yield
+    except (ValueError, OverflowError) as error:
+        if isinstance(error, OverflowError) or any(words in str(error) for words in _NO_ARRAY):
+            raise TaskError(
+                f"memory would run out: no array can be as large as these data would be ({error})",
+                where="data",
+                remedy="write smaller numbers",
+            ) from error
+        raise
+
+
 class InMemory(Dataset):
     """A data set that comes as arrays; subclasses give `arrays` and, where they want, `standardise`."""
 
@@ -85,7 +105,8 @@ class InMemory(Dataset):
 
     def load(self, context: BuildContext) -> Data:
         """Split, standardise, and move to tensors."""
-        arrays, shape = self.arrays(context)
+        with told_where_too_large():
+            arrays, shape = self.arrays(context)
         self.check(arrays)
         kept, held_out = self.parts(arrays)
         val = arrays.take(held_out) if len(held_out) else None

@@ -105,6 +105,7 @@ def test_pipes_and_devices_are_no_files(tmp_path: Path, capsys: pytest.CaptureFi
         {"data": "{kind: csv, path: t.csv, target: y, encoding: undefined, batch_size: 4}"},
         {"data": "{kind: text, path: t.csv, encoding: undefined, context: 4, batch_size: 4}"},
         {"data": "{kind: csv, path: /dev/zero, target: y, batch_size: 4}"},
+        {"data": "{kind: image_folder, path: ., size: 1e16, batch_size: 4}"},
         {"seed": 2**130},
         {"duration": "1e400ep"},
         {"schedule": "{kind: cosine_restarts, cycle: 1, t_mult: 1e308}"},
@@ -119,6 +120,18 @@ def test_odd_values_are_the_users_mistake(
     (tmp_path / "t.csv").write_text("x,y\n" + "".join(f"{i},{i}\n" for i in range(50)))
     assert run(["train", written(tmp_path, **changed), "--output", "out", "--quiet"]) == ExitCode.USAGE
     assert not (tmp_path / "pwned").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "size"),
+    [("regression", "outputs", 2**64), ("regression", "samples", 2**62), ("spirals", "samples", 10**30)],
+)
+def test_data_that_no_memory_holds_are_said_to_be_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, key: str, size: int
+) -> None:
+    config = written(tmp_path, data=f"{{kind: {kind}, {key}: {size}, batch_size: 4}}")
+    assert run(["train", config, "--output", str(tmp_path / "out"), "--quiet"]) == ExitCode.TASK
+    assert "memory would run out" in capsys.readouterr().err
 
 
 def test_pickles_are_never_opened(tmp_path: Path) -> None:

@@ -3,9 +3,10 @@ import pytest
 
 from lrtool.analysis.range_test_result import LrEstimate
 from lrtool.analysis.search.best_lr import Rung, Search
+from lrtool.analysis.search.transfer.usual import BOUND
 from lrtool.executors.inprocess import InProcess
 from lrtool.experiments.engines import Engines
-from lrtool.experiments.prior.start import bound_lr, bracket, foretold, foretold_by
+from lrtool.experiments.prior.start import bound_exponent, bound_lr, bracket, expected_exponent, foretold, foretold_by
 from lrtool.experiments.spread.engines import SpreadEngines
 from lrtool.experiments.tune import _Tuner
 from lrtool.schedules import KINDS
@@ -78,3 +79,26 @@ def test_what_trains_elsewhere_is_not_looked_at_here():
 
     assert Engines().here and SpreadEngines(InProcess(), None).here
     assert not SpreadEngines(Elsewhere(), None).here
+
+
+def test_the_exponent_over_the_duration_is_the_bounds(configured):
+    setup = configured(train__duration=4000, schedule={"kind": "linear"})
+    assert bound_exponent(setup) == pytest.approx(-0.5, abs=0.02)
+    # Of a constant LR the bound has a logarithm of the length besides.
+    assert -0.65 < bound_exponent(setup, KINDS["constant"]()) < -0.51
+    assert expected_exponent(setup, KINDS["linear"]()) == pytest.approx(-0.25, abs=0.01)
+    assert bound_exponent(configured(train__duration=1)) == BOUND
+    endless = configured(train__duration=10**8, schedule={"kind": "linear"})
+    assert bound_exponent(endless) == pytest.approx(-0.5, abs=0.01)
+
+
+def test_a_longer_rung_begins_where_the_bound_moves_the_best_lr():
+    grids = []
+    for exponent in (0.0, -0.25):
+        search = Search(0.1, exponent=exponent)
+        first, last = Rung(1 / 8, 9, 1, 2.0), Rung(1.0, 7, 1, 1.5)
+        for lr in search.grid(first):
+            search.tell(lr, 0, 1 + 0.3 * np.log(lr / 0.05) ** 2)
+        search.narrow()
+        grids.append(search.grid(last))
+    assert np.array(grids[1]) == pytest.approx(np.array(grids[0]) * 8**-0.25)
