@@ -55,8 +55,8 @@ COMMANDS: dict[str, tuple[tuple[str, ...], bool]] = {
     "report": (("report", "RUN", "SWEEP", "--output", "out/report.html"), False),
 }
 #: What may fail in silence: the removal of what is not needed any more, a link where a file does as well, and what
-#: SQLite would like for reading: its index of the log, which holds no data, and the log itself once it is empty.
-NEEDLESS = re.compile(r"|unlink .*|symlink .*|\w+ \S+-shm|open \S+-wal")
+#: SQLite would like for reading: its index of the log, which holds no data, and the log itself, or its removal.
+NEEDLESS = re.compile(r"|unlink .*|symlink .*|\w+ \S+-shm|open \S+-wal|fsync [\d-]+-sweep")
 CUT = tuple(name for name, (_, resumable) in COMMANDS.items() if resumable)
 #: About the minutes that a command takes; the others take as long as one.
 MINUTES = {"train": 4.0, "range-test": 3.0, "tune": 6.0, "sweep": 5.0, "transfer": 6.0, "report": 3.0}
