@@ -75,7 +75,7 @@ class Chooser:
     """Chooses the engine for trials of one task and recipe, by speeds that are measured once and remembered.
 
     `forks`: whether there may be processes. `measured`: gives the loop's speed where it is not this process's own.
-    `spread`: why this process has only a part of a model, which is neither stacked nor looked at; "" if it has all.
+    `spread`: why this process has only a part of a model, which is not stacked; "" if it has all.
     `stake`: seconds that the loop would take for all that is to be trained, where that is more than what is asked for
     at a time. Raises TaskError where the user's code fails.
     """
@@ -97,12 +97,14 @@ class Chooser:
         self._obstacle: tuple[str | None] | None = (spread,) if spread else None
         self._planner: StackPlanner | None = None
         model = seeded_model(self.task, example.seed)
-        # Where a single model is all there may be, not even a copy to look at is made.
-        looked_at = not spread and (forks or recipe.optimizer.stackable)
+        # Where a single model is all there may be, or not even that, no copy to look at is made; on the CPU there was a
+        # whole one before it was spread.
+        whole = not spread or recipe.device.type == "cpu"
+        looked_at = whole and (forks or recipe.optimizer.stackable)
         self._work = _work(self.task, model.to(recipe.device), recipe) if looked_at else None
         self.key = calibration.signature(self.task, recipe, model, self._work)
         self._threads = worthwhile_threads(self.task, model, recipe.device)
-        self._most_workers = _workers(self._work, recipe) if forks else 1
+        self._most_workers = _workers(self._work, recipe) if forks and not spread else 1
         self._speed: LoopSpeed | None = None
         self.stake = 0.0
         self._paces: dict[str, float] = {}

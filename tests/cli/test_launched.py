@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -149,6 +150,42 @@ def test_where_the_first_is_killed_the_others_end(tmp_path: Path) -> None:
         _, said = other.communicate(timeout=60)
     assert other.returncode == ExitCode.TERMINATED
     assert "process 0 of 2 died" in said and "Traceback" not in said
+
+
+def of_rank(rank: str, folder: Path) -> int | None:
+    """The process of a rank that torchrun has started in a folder."""
+    for entry in Path("/proc").iterdir():
+        try:
+            about = (entry / "environ").read_bytes().decode(errors="replace").split("\0")
+            if f"RANK={rank}" in about and (entry / "cwd").resolve() == folder.resolve():
+                return int(entry.name)
+        except OSError:
+            continue
+    return None
+
+
+@pytest.mark.deep
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds processes in /proc")
+def test_where_another_is_killed_the_search_goes_on_later(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(CONFIG.replace("duration: 40", "duration: 400"))
+    command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "lrtool"]
+    program = [sys.executable, *command, "tune", "config.yaml", "--budget", "40x", "--engine", "loop"]
+    latest = tmp_path / "outputs/small/latest"
+    with subprocess.Popen(program, cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True) as torchrun:
+        try:
+            until = time.monotonic() + 90
+            while time.monotonic() < until and not (latest / "checkpoints/search.journal").exists():
+                time.sleep(0.1)
+            time.sleep(2)
+            other = of_rank("1", tmp_path)
+            assert other is not None, "it ended before it was killed"
+            os.kill(other, signal.SIGKILL)
+            _, said = torchrun.communicate(timeout=90)
+        finally:
+            torchrun.kill()
+    assert torchrun.returncode == 1 and "go on with: lrtool tune --resume" in said
+    assert json.loads((latest / "summary.json").read_text())["status"] == "interrupted"
+    assert alone(tmp_path, "tune", "--resume", str(latest))["status"] == "finished"
 
 
 @pytest.mark.deep

@@ -111,7 +111,7 @@ def _ended(run):
 
 
 @pytest.mark.parametrize(
-    ("search", "asked"), [("tune", {"budget": 25}), ("transfer", {"budget": 6, "to": {"train.duration": 240}})]
+    ("search", "asked"), [("tune", {"budget": 25}), ("transfer", {"budget": 3, "to": {"train.duration": 800}})]
 )
 def test_searches(tmp_path, on_ray, search, asked):
     import yaml
