@@ -11,6 +11,7 @@ import argparse
 import multiprocessing
 import os
 import resource
+import signal
 import sys
 import tempfile
 import time
@@ -71,6 +72,7 @@ class Running:
 
 
 def _live(part: Part, connection: Connection) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     shown, failure, began = None, "", time.perf_counter()
     try:
         with tempfile.TemporaryDirectory(prefix="torture-", ignore_cleanup_errors=True) as name:
@@ -134,6 +136,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     failing_disk.forget()
     os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
     began = time.perf_counter()
+    # Parts end with this process, whatever ends it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     forks.warm()
     done = carried_out(chosen, given.jobs)
     failed = [part.name for part, result in done if result.failure]
