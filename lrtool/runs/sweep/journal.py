@@ -8,6 +8,9 @@ from pathlib import Path
 
 from lrtool.runs.file_system import is_network, kind_of
 
+#: What SQLite says of a disk that fails, and not of one on which there can be no write-ahead log.
+_FAILS = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_FSYNC", "SQLITE_IOERR_TRUNCATE")
+
 
 def choose_journal(database: sqlite3.Connection, file: Path, say: Callable[[str], None]) -> None:
     """Set the journal of a database by what its file system can do; `say` hears where that is the slower one.
@@ -32,7 +35,7 @@ def _set(database: sqlite3.Connection, mode: str) -> str:
     """Ask for a journal; gives the one that there is then."""
     try:
         return str(database.execute(f"PRAGMA journal_mode = {mode}").fetchone()[0])
-    except sqlite3.OperationalError:
-        if mode != "WAL":
+    except sqlite3.OperationalError as error:
+        if mode != "WAL" or getattr(error, "sqlite_errorname", "") in _FAILS:
             raise
         return ""

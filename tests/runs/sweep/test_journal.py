@@ -68,3 +68,14 @@ def test_where_a_write_ahead_log_is_refused_there_is_a_rollback_journal(tmp_path
         store.record(trial(0))
     monkeypatch.undo()
     assert refused and "where no write-ahead log can be kept" in said[0] and mode(tmp_path) == "delete"
+
+
+def test_a_disk_that_fails_is_no_file_system_without_a_log(tmp_path):
+    class Failing:
+        def execute(self, statement):
+            error = sqlite3.OperationalError("disk I/O error")
+            error.sqlite_errorname = "SQLITE_IOERR_FSYNC"
+            raise error
+
+    with pytest.raises(sqlite3.OperationalError, match="disk I/O error"):
+        journal.choose_journal(Failing(), tmp_path / "sweep.sqlite", lambda _: None)

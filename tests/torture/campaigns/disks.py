@@ -54,9 +54,15 @@ COMMANDS: dict[str, tuple[tuple[str, ...], bool]] = {
     "compare": (("compare", "SWEEP", "--csv", "out/table.csv", "--output", "out"), False),
     "report": (("report", "RUN", "SWEEP", "--output", "out/report.html"), False),
 }
-#: What may fail in silence: the removal of what is not needed any more, a link where a file does as well, and what
-#: SQLite would like for reading: its index of the log, which holds no data, and the log itself, or its removal.
-NEEDLESS = re.compile(r"|unlink .*|symlink .*|\w+ \S+-shm|open \S+-wal|fsync [\d-]+-sweep")
+#: What may fail where all else is done: the removal of what is not needed any more, a link where a file does as well, a
+#: folder that is there already, the words in a lock that say who holds it; and of SQLite the log that it would rather
+#: have (without it, it syncs every transaction), that log's index, and their removal.
+NEEDLESS = re.compile(
+    r"|unlink .*|symlink .*|mkdir checkpoints|\w+ (run|sweep)\.lock"
+    r"|\w+ \S+-(shm|journal)|open \S+-wal|fsync [\d-]+-sweep"
+)
+#: Some systems have no fsync of folders, and say so by EACCES.
+NO_SYNC = re.compile(r"fsync (checkpoints|out|[\d-]+-[a-z-]+)")
 CUT = tuple(name for name, (_, resumable) in COMMANDS.items() if resumable)
 #: About the minutes that a command takes; the others take as long as one.
 MINUTES = {"train": 4.0, "range-test": 3.0, "tune": 6.0, "sweep": 5.0, "transfer": 6.0, "report": 3.0}
@@ -115,7 +121,7 @@ class Disks:
             ended, failed = self._run(at, number, once)
             what = f"{self.command}: operation {failed} of {self.operations} ({errno.errorcode[number]}): {ended.said}"
             if ended.code == 0:
-                self._made_no_difference(failed, what)
+                self._made_no_difference(failed, number, what)
                 self.counts["made no difference"] += 1
                 continue
             assert ended.code == ExitCode.OUTPUT and "Traceback" not in ended.err and ended.err.strip(), what
@@ -128,10 +134,12 @@ class Disks:
         said = ", ".join(f"{many} {outcome}" for outcome, many in self.counts.items())
         return Shown(f"{tried} of {self.operations} operations, {'by itself' if once else 'and all after it'}", said)
 
-    def _made_no_difference(self, failed: str, what: str) -> None:
+    def _made_no_difference(self, failed: str, number: int, what: str) -> None:
         """Nothing failed, as this run had fewer, or the removal of what had done its duty: everything else was done."""
         run = kills.begun(self.root)
-        assert NEEDLESS.fullmatch(failed.partition(" ")[2]) and self._same(self._content()), what
+        operation = failed.partition(" ")[2]
+        needless = NEEDLESS.fullmatch(operation) or (number == errno.EACCES and NO_SYNC.fullmatch(operation))
+        assert needless and self._same(self._content()), what
         for name in COVERED if run is not None else ():
             RunFolder(run).verify(name)
 
