@@ -38,7 +38,7 @@ def init(
 
     file: where to write it; unsaid, nothing is written. With `force` a file that exists is overwritten.
     model, data, optimizer, schedule: a built-in kind; the first three also a target of one's own, my_model.py:Net,
-        named from the working folder.
+        named from the working folder; for the data also a file (CSV, Parquet, NumPy, text) or a folder of images.
     name: that of the run; unsaid, the file's. `allow_import`: packages and folders whose code the config may run.
 
     Raises UsageError for an unknown kind or a file that exists, OutputError where it cannot be written.
@@ -48,13 +48,16 @@ def init(
     >>> "use: my_model.py:Net" in new.text, "kind: cosine" in new.text, new.fill_in
     (True, True, ())
     """
+    from lrtool.config.writing.data_file import data_file
     from lrtool.config.writing.template import own_code, template
 
     path = None if file is None else Path(file)
     folder, allowed = (path.parent if path is not None else Path()), frozenset(allow_import)
-    given = {"model": model, "data": data, "optimizer": optimizer}
-    model, data, optimizer = (own_code(each, folder, allowed, section) for section, each in given.items())
-    text, missing = template(name or (path.stem if path is not None else "run"), model, data, optimizer, schedule)
+    file_of_data = data_file(data, folder)
+    given = {"model": model, "data": data if file_of_data is None else file_of_data.kind, "optimizer": optimizer}
+    model, kind, optimizer = (own_code(each, folder, allowed, section) for section, each in given.items())
+    called = name or (path.stem if path is not None else "run")
+    text, missing = template(called, model, file_of_data or kind, optimizer, schedule)
     if path is None:
         return NewConfig(text, tuple(missing))
     _write(path, text, force)

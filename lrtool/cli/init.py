@@ -38,7 +38,10 @@ def command(
         str, typer.Option(help="A built-in kind, or my_model.py:Net.", autocompletion=complete_model)
     ] = "mlp",
     data: Annotated[
-        str, typer.Option(help="A built-in kind, or my_data.py:load.", autocompletion=complete_data)
+        str,
+        typer.Option(
+            help="A built-in kind, my_data.py:load, a file, or a folder of images.", autocompletion=complete_data
+        ),
     ] = "digits",
     optimizer: Annotated[
         str, typer.Option(help="A built-in kind, or my_opt.py:Name.", autocompletion=complete_optimizer)
@@ -52,8 +55,8 @@ def command(
 ) -> None:
     """Write a commented config for a built-in task, or for a model and data of your own.
 
-    Files of your own are named from where you are; the config names them from its own folder, and only files in or
-    beneath that folder run unasked.
+    The kind of a data file (CSV, Parquet, NumPy, text), or of a folder of images, is found. Files of your own are named
+    from where you are; the config names them from its own folder, and only code in or beneath that folder runs unasked.
     """
     from lrtool.api.init import init
 

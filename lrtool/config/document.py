@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from lrtool.config.meant.files import if_missing, sort_of_file
 from lrtool.config.problems import ConfigError, Problem
 from lrtool.config.yaml_text import FastLoader, Loader, write_yaml
 from lrtool.errors import UsageError
@@ -74,10 +75,14 @@ def read_document(path: Path) -> Document:
     """Read a config file; raises ConfigError with line and column where it cannot be read as a mapping."""
     if path.is_dir():
         raise ConfigError.one(str(path), "", *_a_folder(path))
+    if (other := sort_of_file(path)) is not None:
+        raise ConfigError.one(str(path), "", *other)
     try:
         data = read_file(path, _MOST_BYTES)
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
+        if b"\0" in data:
+            raise ConfigError.one(str(path), "", "this is no text", "give the path of a config, a YAML file") from None
         before = data[: error.start].decode("utf-8")
         place = _at(str(path), before, len(before))
         raise ConfigError.one(
@@ -86,10 +91,10 @@ def read_document(path: Path) -> Document:
     except UsageError as error:
         raise ConfigError.one(str(path), "", error.what, "give the path of a config") from None
     except OSError as error:
-        what = "there is no such file" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
-        raise ConfigError.one(
-            str(path), "", what, "give the path of a config, or write one with: lrtool init"
-        ) from None
+        if isinstance(error, FileNotFoundError):
+            raise ConfigError.one(str(path), "", "there is no such file", if_missing(path)) from None
+        what = f"cannot be read: {error.strerror}"
+        raise ConfigError.one(str(path), "", what, if_missing(path)) from None
     return parse_document(text, str(path))
 
 

@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 from lrtool import units
 from lrtool.config.document import Document, Path_, Place
 from lrtool.config.fields import child, classes_at, field_at, keys_of, kind_of, registry_of, value_at
+from lrtool.config.meant.kinds import kind_meant
 from lrtool.config.problems import ConfigError, Problem
 from lrtool.config.schema import Config
 from lrtool.errors import closest
@@ -203,13 +204,14 @@ def _bad_kind(path: Path_, got: Any, context: Mapping[str, Any], data: Any) -> t
     names = list(registry.kinds) if registry is not None else tags.split(", ") if tags else []
     noun = registry.noun if registry is not None else str(path[-1] if path else "kind")
     said = kind_of(got)
+    meant = kind_meant(str(path[-1] if path else ""), registry, got, said) if registry is not None else None
     if isinstance(got, Mapping) and said is None:
-        return "it has no kind", f"write kind: and one of: {', '.join(names)}"
+        return "it has no kind", meant or f"write kind: and one of: {', '.join(names)}"
     if not isinstance(said, str):
         return f"expected a name or a mapping with a kind, but got {shown(said)}", _did_you_mean(
             "", names
         ) if names else ""
-    return f"there is no {noun} {said!r}", _did_you_mean(said, names)
+    return f"there is no {noun} {said!r}", meant or _did_you_mean(said, names)
 
 
 def _other_key(path: Path_, data: Any) -> str:

@@ -41,17 +41,26 @@ _FAR = 4.0
 
 
 class Choice(NamedTuple):
-    """An engine, its name, the reason as a clause for people ("one trial has no company"), and what it costs."""
+    """An engine, its name, the reason as a clause for people ("one trial has no company"), and what it costs.
+
+    `measured`: the times that spoke for it, for people; no two measurements are the same, so it is no part of a result.
+    """
 
     name: EngineName
     engine: Engine
     reason: str
     costs: Costs
+    measured: str = ""
+
+    @property
+    def why(self) -> str:
+        """The reason, with what was measured."""
+        return f"{self.reason}{self.measured}"
 
     @property
     def text(self) -> str:
         """Which one and why."""
-        return f"{self.name}: {self.reason}"
+        return f"{self.name}: {self.why}"
 
 
 class Costs(NamedTuple):
@@ -140,18 +149,19 @@ class Chooser:
         found = self._outlook(amount)
         took, against = found.seconds.likely, loop.costs.seconds.likely
         if took >= _CLEARLY * against:
-            return loop._replace(reason=f"{loop.reason} ({found.seconds.written} against {loop.costs.seconds.written})")
-        why = f", in about {found.seconds.written}; the loop would take {loop.costs.seconds.written}"
-        return self.stacked(amount, found, why)
+            return loop._replace(measured=f" ({found.seconds.written} against {loop.costs.seconds.written})")
+        measured = f", in about {found.seconds.written}; the loop would take {loop.costs.seconds.written}"
+        return self.stacked(amount, found, measured)
 
-    def stacked(self, amount: Amount, found: StackOutlook | None = None, why: str = "") -> Choice:
+    def stacked(self, amount: Amount, found: StackOutlook | None = None, measured: str = "") -> Choice:
         """The vector engine."""
         found = found or self._outlook(amount)
         return Choice(
             EngineName.VECTOR,
             VectorEngine(planned=self._planned),
-            f"{amount.trials} trials side by side{why}",
+            f"{amount.trials} trials side by side",
             Costs(found.seconds, self._alone(amount), found.company),
+            measured,
         )
 
     def looped(self, amount: Amount, why: str) -> Choice:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from lrtool.analysis.divergence import RANGE_TEST
 from lrtool.analysis.lr_fit import NoAnswer, Response
@@ -41,8 +39,6 @@ from lrtool.runs.metrics import sort_metrics
 from lrtool.schedules import Schedule
 from lrtool.status import Status
 
-Array = NDArray[np.float64]
-
 
 def run_tune(
     setup: Setup,
@@ -66,7 +62,7 @@ def run_tune(
     the budget is too small for any comparison, TaskError where the user's code fails.
     """
     loggers, engines = wanted(setup.config.logging) if loggers is None else loggers, engines or Engines()
-    folder = RunFolder.create(output, setup.config.name, "tune")
+    folder = RunFolder.create(output, setup.config.name, "tune", latest=False)
     with folder.held():
         asked = {"budget": budget, "schedules": [*schedules], "engine": engines.wanted}
         asked |= {"short": short, "expected": expected}
@@ -80,16 +76,19 @@ def resume_tune(
     say: Callable[[str], None] | None = None,
     force: bool = False,
     engines: Engines | None = None,
+    loggers: Sequence[Logger] | None = None,
 ) -> tuple[Session, TuneResult | Transferred, tuple[str, ...]]:
     """Go on with a tune that was stopped, in its own folder, to the same result; gives what is to be said of it, too.
 
-    `engines`: where it trains; by which engine is as it was asked for. Raises UsageError, and changes nothing, where
-    its config, code or data were changed (`force`: all is trained again).
+    `engines`: where it trains; by which engine is as it was asked for. `loggers`: as for `run_tune`; None: as the
+    config says. Raises UsageError, and changes nothing, where its config, code or data were changed (`force`: all is
+    trained again).
     """
     with folder.held():
         search = found(folder, setup, force)
         engines = (engines or Engines()).asked_for(search.asked)
-        return *_carried_out(setup, folder, watch, engines, search, say, wanted(setup.config.logging)), search.notes
+        loggers = wanted(setup.config.logging) if loggers is None else loggers
+        return *_carried_out(setup, folder, watch, engines, search, say, loggers), search.notes
 
 
 def _carried_out(
@@ -216,7 +215,7 @@ class _Tuner:
             f"a budget of {budget.runs:.3g} training runs holds no comparison of LRs; the range"
             f" test alone took {budget.trained:.2g}",
             where="--budget",
-            remedy=f"write at least --budget {np.ceil(least):.2g}x",
+            remedy=f"write at least --budget {math.ceil(least):.2g}x",
         )
 
     def _fitted(self, rungs: Sequence[Rung]) -> Iterator[Rung]:

@@ -74,7 +74,15 @@ def _is_dataset(value: Any) -> bool:
 
 def _is_samples(value: Any) -> bool:
     """Whether a list is a data set, its items being samples, and not an array or the parts of one."""
-    return isinstance(value, list) and bool(value) and isinstance(value[0], tuple | Mapping)
+    return isinstance(value, list) and bool(value) and _is_sample(value[0])
+
+
+def _is_sample(item: Any) -> bool:
+    """Whether it is a sample: a tuple or mapping, or a list that begins with an array and ends with a single value."""
+    if not isinstance(item, list):
+        return isinstance(item, tuple | Mapping)
+    array = len(item) > 1 and _is_array(item[0]) and item[0].ndim > 0
+    return array and (isinstance(item[-1], int | float | str | np.number) or getattr(item[-1], "ndim", 1) == 0)
 
 
 def _is_array(value: Any) -> bool:
@@ -203,6 +211,15 @@ def _shape(train: Source, val: Source | None) -> DataShape:
         return DataShape()
     dataset = train.dataset if isinstance(train, DatasetSource) else getattr(train, "loader", None)
     return _shape_of(batch.inputs, batch.target, classes_of(dataset))
+
+
+def shape_by_target(target: Any) -> DataShape:
+    """What a first batch's target alone tells, of inputs that are mappings or nested; unknown where it is no tensor."""
+    import torch
+
+    if not isinstance(target, torch.Tensor) or not target.ndim:
+        return DataShape()
+    return _shape_of((torch.zeros(1),), target[:1] if target.is_floating_point() else target, 0)
 
 
 def _largest(target: Tensor) -> int:

@@ -24,6 +24,8 @@ _LOG = logging.getLogger("lrtool")
 
 #: Under which other keys mappings have their targets.
 _TARGETS = ("label", "labels", "targets", "y", "class", "classes")
+#: What models call it that take it to compute their loss.
+_TARGET_PARAMETERS = frozenset({"target", *_TARGETS, "y_true", "ground_truth", "gt"})
 
 
 @dataclass(eq=False)
@@ -86,6 +88,42 @@ def _arranged(source: Any, model: nn.Module) -> Any:
     if isinstance(alone, Mapping) and _accepts(model, alone):
         return replace(source, spread=True)
     return source
+
+
+def with_target(data: Data, model: nn.Module, offered: bool) -> Data:
+    """The data with the target as a last input too, where the model must have it so, as `forward(self, x, target)`.
+
+    `offered`: also where it may have it, as `forward(self, x, targets=None)`.
+    """
+    import torch
+
+    batch = data.train.take(torch.arange(1)) if len(data.train) else None
+    if batch is None or not isinstance(batch.inputs, tuple) or batch.target is None:
+        return data
+    needed = _takes_target(model, len(batch.inputs))
+    if needed is None or not (needed or offered):
+        return data
+    return replace(data, train=_also_target(data.train), val=_also_target(data.val) if data.val is not None else None)
+
+
+def _takes_target(model: nn.Module, inputs: int) -> bool | None:
+    """Whether a model's forward pass needs the target after its inputs (or only may have it); None: it takes none."""
+    try:
+        parameters = list(inspect.signature(model.forward).parameters.values())
+    except (TypeError, ValueError):
+        return None
+    places = [each for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
+    if len(places) <= inputs or places[inputs].name.lower() not in _TARGET_PARAMETERS:
+        return None
+    return places[inputs].default is inspect.Parameter.empty
+
+
+def _also_target(source: Any) -> Any:
+    from lrtool.tasks.sources import TensorSource
+
+    if isinstance(source, TensorSource):
+        return TensorSource((*source.inputs, source.target), source.target)
+    return replace(source, also_target=True)
 
 
 def _with_target(source: Any, batch: Batch, model: nn.Module) -> Any:

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,6 +91,9 @@ class Dataset(BaseModel, ABC):
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
+    #: How the names of the files end that it reads.
+    endings: ClassVar[tuple[str, ...]] = ()
+
     kind: str
     batch_size: int = Field(64, ge=1, description="Samples per update.")
     drop_last: bool = Field(
@@ -105,6 +108,16 @@ class Dataset(BaseModel, ABC):
     @abstractmethod
     def load(self, context: BuildContext) -> Data:
         """Read or make the data, split and standardised."""
+
+    @classmethod
+    def reads(cls, path: Path) -> bool:
+        """Whether a file or folder is of the sort that it reads, as far as a glance tells."""
+        return path.suffix.lower() in cls.endings
+
+    @classmethod
+    def choices(cls, path: Path, named: str) -> Mapping[str, Sequence[str]]:
+        """What only its user can choose: what there is in this file, by field. `named`: its path in a config."""
+        return {}
 
 
 @dataclass(frozen=True)
@@ -155,10 +168,12 @@ class Metric:
 def own_loss(output: Any) -> Any:
     """The loss that a model returned itself, or None.
 
-    It is `.loss`, the key "loss", or the only single number in a tuple.
+    It is `.loss`, the key "loss", the only single number in a tuple, or one that is all there is.
     """
     if isinstance(output, Mapping):
         return output.get("loss")
+    if getattr(output, "ndim", None) == 0 and output.is_floating_point():
+        return output
     if isinstance(output, tuple | list) and not hasattr(output, "loss"):
         numbers = [part for part in output if getattr(part, "ndim", None) == 0 and part.is_floating_point()]
         return numbers[0] if len(numbers) == 1 else None

@@ -8,10 +8,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lrtool.errors import TaskError, UsageError
+from lrtool.tasks.adapt import shape_by_target
 from lrtool.tasks.arranging import ModelMaker, balanced, numbered
 from lrtool.tasks.base import BuildContext, Data, Dataset, LossFunction, Metric, Model, Task, Unit, own_loss
 from lrtool.tasks.failures import guarded
-from lrtool.tasks.first_look import first_look
+from lrtool.tasks.first_look import FirstLook, first_look, try_remainder
 from lrtool.tasks.losses import Loss, default_loss
 from lrtool.tasks.losses.base import check_loss, describe
 from lrtool.tasks.metrics import MetricSpec, default_metrics
@@ -45,9 +46,9 @@ def build_task(
     if loss is None or loss.kind == "cross_entropy":
         loaded = numbered(loaded)
     maker = ModelMaker(model, loaded.shape, context)
-    tried = first_look(maker, batch_size, loaded)
-    batch, output, loaded = tried.batch, tried.output, tried.data
-    loss = _choose_loss(loss, output, loaded)
+    tried = first_look(maker, batch_size, loaded, own=loss is None)
+    batch, output, loaded = tried.batch, tried.output, _told_by_target(tried)
+    loss = _choose_loss(loss, output, loaded, tried)
     select = _selection(model, loss, output)
     said = loss.model_dump(mode="json") if loss is not None else None
     if loss is not None:
@@ -58,7 +59,23 @@ def build_task(
     weights = balanced(loaded) if data.sampler == "balanced" else loaded.weights
     task = Task(name, maker, loaded.train, loaded.val, batch_size, function, built, weights, drop_last,
                 unit=loaded.unit, loss_said=said)  # fmt: skip
-    return _in_whole_batches(task) if tried.whole_batches else task
+    return _in_its_batches(task, tried.whole_batches)
+
+
+def _told_by_target(tried: FirstLook) -> Data:
+    """The data with what the first batch's target tells of them, where nothing else does."""
+    if tried.data.shape.target != "unknown":
+        return tried.data
+    return replace(tried.data, shape=shape_by_target(tried.batch.target))
+
+
+def _in_its_batches(task: Task, whole: bool) -> Task:
+    """The task with the batches that its model takes: whole ones only, or also the one that ends an epoch."""
+    if whole:
+        return _in_whole_batches(task)
+    if task.uneven:
+        try_remainder(task.new_model, task.train, len(task.train) % task.batch_size)
+    return task
 
 
 def _in_whole_batches(task: Task) -> Task:
@@ -105,16 +122,28 @@ def _selection(model: Model, loss: Loss | None, output: Any) -> Select:
     return selection(output, wanted)
 
 
-def _choose_loss(loss: Loss | None, output: Any, loaded: Data) -> Loss | None:
+def _choose_loss(loss: Loss | None, output: Any, loaded: Data, tried: FirstLook) -> Loss | None:
     """The loss that was asked for, none where the model has its own, else the default; one logit is for two classes."""
     if loss is not None:
         return loss
-    if own_loss(output) is not None:
+    if _is_own(own_loss(output), tried):
         return None
     alone = getattr(output, "ndim", 0) in (1, 2) and output.numel() == len(output)
     if loaded.shape.target == "class" and alone and loaded.shape.outputs <= 2:
         return default_loss(replace(loaded.shape, target="labels"))
     return default_loss(loaded.shape)
+
+
+def _is_own(found: Any, tried: FirstLook) -> bool:
+    """Whether what may be a model's own loss is one; a number in a tuple is, if it can be trained on."""
+    if found is None or not isinstance(tried.output, tuple | list) or hasattr(tried.output, "loss"):
+        return found is not None
+    if found.requires_grad and isinstance(tried.batch.inputs, tuple) and not tried.gets_target:
+        _LOG.warning(
+            "the single number that the model returns is taken for its loss, though it does not see the targets;"
+            " to train on these, write loss: cross_entropy (or mse …)"
+        )
+    return bool(found.requires_grad)
 
 
 def _check_fit(loss: Loss, output: Any, batch: Batch, loaded: Data) -> None:

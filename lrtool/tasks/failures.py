@@ -42,7 +42,8 @@ _REMEDIES: tuple[tuple[str, str], ...] = (
     ),
     (
         r"Expected more than 1 value per channel when training",
-        "batch norm needs 2 samples or more in a batch: choose another data.batch_size",
+        "batch norm needs 2 samples or more in a batch: choose another data.batch_size, or write drop_last: true"
+        " where an epoch's last batch has 1",
     ),
     (
         r"Trying to backward through the graph a second time",
@@ -62,6 +63,17 @@ _REMEDIES: tuple[tuple[str, str], ...] = (
     (
         r"size of tensor a \((\d+)\) must match the size of tensor b \((\d+)\)",
         r"an axis of \1 meets one of \2: print both shapes on the line before",
+    ),
+    (
+        r"does not support sparse gradients",
+        "write optimizer: {use: 'torch.optim:SparseAdam', lr: 0.001}, which leaves what is not sparse to Adam, or make"
+        " the embedding with sparse=False",
+    ),
+    (r"before Module\.__init__\(\) call", "begin __init__ with super().__init__()"),
+    (
+        r"forward\(\) (?:missing \d+ required|takes \d+ positional)",
+        "forward gets what a sample of the data holds before its target, in order: return (x, …, target) to match it,"
+        " or a mapping by the names of its parameters",
     ),
     (r"[Cc]an't pickle|cannot pickle", "define it at the top level of a file, or load with num_workers=0"),
     (r"DataLoader worker .*exited unexpectedly", "load with num_workers=0 once: the error itself is then shown"),

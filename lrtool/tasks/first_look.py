@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lrtool.errors import LrtoolError, TaskError
-from lrtool.tasks.arranging import ModelMaker, arranged, is_lazy
-from lrtool.tasks.base import Data
+from lrtool.tasks.arranging import ModelMaker, arranged, is_lazy, with_target
+from lrtool.tasks.base import Data, own_loss
 from lrtool.tasks.failures import guarded
 from lrtool.tasks.losses.base import describe
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from lrtool.tasks.sources import Batch
+    from lrtool.tasks.sources import Batch, Source
 
 #: Samples of the batch that model, loss and metrics are tried on.
 _SMALL = 8
@@ -26,18 +26,21 @@ class FirstLook:
     """A batch, what a fresh model says of it, and the data as the model takes them.
 
     `whole_batches`: it takes batches of the configured size only, as one that keeps its state from batch to batch does.
+    `gets_target`: the target is among its inputs.
     """
 
     batch: Batch
     output: Any
     data: Data
     whole_batches: bool
+    gets_target: bool = False
 
 
-def first_look(maker: ModelMaker, batch_size: int, loaded: Data) -> FirstLook:
+def first_look(maker: ModelMaker, batch_size: int, loaded: Data, own: bool) -> FirstLook:
     """Try a fresh model on a few samples, and where it does not take so few, on a whole batch.
 
-    torch's random state is left as it was. Raises TaskError where the model cannot be built or takes neither.
+    `own`: a model that may have the target as an input gets it, if it then returns a loss of its own. torch's random
+    state is left as it was. Raises TaskError where the model cannot be built or takes neither.
     """
     import torch
 
@@ -45,14 +48,29 @@ def first_look(maker: ModelMaker, batch_size: int, loaded: Data) -> FirstLook:
     with torch.random.fork_rng(devices=[]):
         model = _fresh(maker)
         loaded = arranged(loaded, model)
+        alone, loaded = loaded, _with_target(maker, model, loaded, small, own)
         try:
             batch, output = _tried(maker, model, loaded, small)
         except LrtoolError:
             whole = _whole(maker, loaded, batch_size) if batch_size > small else None
             if whole is None:
                 raise
-            return FirstLook(*whole, loaded, True)
-        return FirstLook(batch, output, loaded, not _takes_another(model, loaded, small))
+            return FirstLook(*whole, loaded, True, loaded is not alone)
+        return FirstLook(batch, output, loaded, not _takes_another(model, loaded, small), loaded is not alone)
+
+
+def _with_target(maker: ModelMaker, model: nn.Module, loaded: Data, size: int, own: bool) -> Data:
+    """The data with the target among the inputs, where the model needs it there or makes its loss of it."""
+    needed, offered = (with_target(loaded, model, offered=each) for each in (False, own))
+    if offered is needed or needed is not loaded:
+        return needed
+    known = maker.example
+    try:
+        return offered if own_loss(_tried(maker, _fresh(maker), offered, size)[1]) is not None else loaded
+    except LrtoolError:
+        return loaded
+    finally:
+        maker.example = known
 
 
 def _fresh(maker: ModelMaker) -> nn.Module:
@@ -91,6 +109,19 @@ def _whole(maker: ModelMaker, loaded: Data, batch_size: int) -> tuple[Batch, Any
     except LrtoolError:
         maker.example = known
         return None
+
+
+def try_remainder(maker: Callable[[], nn.Module], train: Source, size: int) -> None:
+    """Raise TaskError where a fresh model, in training, does not take the smaller batch that ends an epoch."""
+    import torch
+
+    batch = train.take(torch.arange(size))
+    with (
+        torch.random.fork_rng(devices=[]),
+        torch.no_grad(),
+        guarded(f"the model's forward pass of an epoch's last batch, of {size}", "model", "write data.drop_last: true"),
+    ):
+        batch.forward(maker())
 
 
 def _takes_another(model: nn.Module, loaded: Data, size: int) -> bool:

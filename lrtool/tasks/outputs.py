@@ -130,7 +130,9 @@ def _tensors(output: Any) -> dict[str, Tensor]:
     elif hasattr(output, "_fields"):
         entries = zip(output._fields, output, strict=True)
     else:
-        entries = getattr(output, "__dict__", {}).items()
+        slots = [name for cls in type(output).__mro__ for name in getattr(cls, "__slots__", ())]
+        named = {name: getattr(output, name) for name in slots if hasattr(output, name)}
+        entries = {**named, **getattr(output, "__dict__", {})}.items()
     return {str(name): value for name, value in entries if isinstance(value, torch.Tensor)}
 
 

@@ -88,7 +88,8 @@ class DatasetSource:
 
     Samples are tuples `(inputs…, target)` or mappings; `collate(samples)` makes a batch of them (None: torch's own way,
     or the data set's `collate_fn`). `target`: the key under which mappings have the target. `spread`: of samples
-    `({inputs}, target)` the inputs are keyword arguments. `loading`: how its loader has samples fetched.
+    `({inputs}, target)` the inputs are keyword arguments. `also_target`: the target is the last input too. `loading`:
+    how its loader has samples fetched.
     """
 
     dataset: Any
@@ -96,6 +97,7 @@ class DatasetSource:
     collate: Callable[[list[Any]], Any] | None = None
     target: str = "target"
     spread: bool = False
+    also_target: bool = False
     loading: Loading = field(default_factory=Loading)
 
     def __len__(self) -> int:
@@ -134,7 +136,7 @@ class DatasetSource:
 
     def placed(self, collated: Any) -> Batch:
         """The batch that was collated, on the device."""
-        batch = as_batch(collated, self.target, self.spread)
+        batch = as_batch(collated, self.target, self.spread, self.also_target)
         return Batch(moved(batch.inputs, self.device), moved(batch.target, self.device))
 
     def to(self, device: torch.device) -> Self:
@@ -157,10 +159,11 @@ def first_part(source: Source, size: int) -> Source:
     return replace(source, dataset=Subset(source.dataset, range(size)))
 
 
-def as_batch(collated: Any, target: str = "target", spread: bool = False) -> Batch:
+def as_batch(collated: Any, target: str = "target", spread: bool = False, also_target: bool = False) -> Batch:
     """Inputs and target of a collated batch: the last of a tuple, or the key `target` of a mapping (None without).
 
-    `spread`: a single mapping before the target is keyword arguments. Raises TaskError for anything else.
+    `spread`: a single mapping before the target is keyword arguments. `also_target`: a tuple's target is an input too.
+    Raises TaskError for anything else.
     """
     if isinstance(collated, Mapping):
         inputs = {key: value for key, value in collated.items() if key != target}
@@ -168,7 +171,7 @@ def as_batch(collated: Any, target: str = "target", spread: bool = False) -> Bat
     if isinstance(collated, tuple | list) and len(collated) >= 2:
         if spread and len(collated) == 2 and isinstance(collated[0], Mapping):
             return Batch(dict(collated[0]), collated[1])
-        return Batch(tuple(collated[:-1]), collated[-1])
+        return Batch(tuple(collated if also_target else collated[:-1]), collated[-1])
     raise TaskError(
         f"a sample must be a tuple (inputs…, target) or a mapping, but a batch of them is a {type(collated).__name__}",
         where="data",

@@ -329,6 +329,83 @@ def test_a_loss_beside_the_logits_is_the_models_own() -> None:
     assert task.loss is None and not task.metrics and "val_loss" in trains(task)
 
 
+class Seeing(nn.Module):
+    """A model that is given the targets, and returns what `wrap` makes of logits and loss."""
+
+    def __init__(self, wrap: Callable) -> None:
+        super().__init__()
+        self.net, self.wrap = net(), wrap
+
+    def forward(self, x: Tensor, target: Tensor) -> object:
+        logits = self.net(x)
+        return self.wrap(logits, functional.cross_entropy(logits, target))
+
+
+class Offered(Seeing):
+    """The same, where the targets may be left out, as in nanoGPT."""
+
+    def forward(self, x: Tensor, targets: Tensor | None = None) -> object:
+        logits = self.net(x)
+        return self.wrap(logits, None if targets is None else functional.cross_entropy(logits, targets))
+
+
+class Pairs(Dataset):
+    def __len__(self) -> int:
+        return 120
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        return X[index], Y[index]
+
+
+@dataclasses.dataclass(slots=True)
+class Slots:
+    logits: Tensor
+    loss: Tensor | None = None
+
+
+OWN_LOSSES = {
+    "the loss alone": lambda logits, loss: loss,
+    "a tuple of it": lambda logits, loss: (loss,),
+    "beside the logits": lambda logits, loss: (logits, loss),
+    "before the logits": lambda logits, loss: (loss, logits),
+    "by name": lambda logits, loss: {"z": logits, "loss": loss},
+    "in an object with slots": Slots,
+}
+
+
+@pytest.mark.parametrize("given", [(X, Y), Pairs(), DataLoader(Pairs(), 8)], ids=["tensors", "samples", "loader"])
+@pytest.mark.parametrize("model", [Seeing, Offered])
+@pytest.mark.parametrize("wrap", OWN_LOSSES)
+def test_a_model_that_makes_its_loss_of_the_targets_gets_them(wrap: str, model: type, given: object) -> None:
+    task = task_of(given, lambda: model(OWN_LOSSES[wrap]))
+    assert task.loss is None and not task.metrics
+    assert trains(task)["val_loss"] == pytest.approx(trains(task_of((X, Y), net))["val_loss"], rel=1e-5)
+
+
+@pytest.mark.parametrize("wrap", ["beside the logits", "in an object with slots"])
+def test_a_loss_that_is_asked_for_is_one_of_the_predictions(wrap: str) -> None:
+    for model in (Seeing, Offered):
+        task = task_of((X, Y), lambda model=model: model(OWN_LOSSES[wrap]), loss="cross_entropy")
+        assert task.loss is not None and set(trains(task)) == {"val_loss", "val_accuracy"}
+
+
+def test_targets_that_are_offered_in_vain_are_no_inputs() -> None:
+    class Ignoring(Seeing):
+        def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+            assert y is None or not self.training or not torch.is_grad_enabled() or len(y) == 8
+            return self.net(x)
+
+    task = task_of((X, Y), lambda: Ignoring(None))
+    assert task.loss is not None and len(task.train.take(torch.arange(2)).inputs) == 1
+
+
+def test_a_number_beside_the_logits_that_cannot_be_trained_is_no_loss(caplog) -> None:
+    task = task_of((X, Y), lambda: Returning(lambda y: (y, y.detach().mean())))
+    assert task.loss is not None and "val_accuracy" in trains(task)
+    assert task_of((X, Y), lambda: Returning(lambda y: (y, y.square().mean()))).loss is None
+    assert "does not see the targets" in caplog.text
+
+
 def classes(n: int = 120) -> Tensor:
     return Y[:n]
 
@@ -393,6 +470,85 @@ def test_words_are_classes_also_where_samples_are_read_one_by_one(make: Callable
     numbers = torch.tensor([1, 2, 0])[Y]
     plain = trains(task_of((X, numbers) if not isinstance(make(), tuple) else ((X, numbers), (X, numbers)), net))
     assert trains(task) == pytest.approx(plain)
+
+
+class ByName(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = net()
+
+    def forward(self, first: Tensor) -> Tensor:
+        return self.net(first)
+
+
+def test_a_generator_of_batches_gives_their_samples(caplog) -> None:
+    def batches():
+        yield from ((X[at : at + 16], Y[at : at + 16]) for at in range(0, 120, 16))
+
+    data = adapt(batches(), 0, 0)
+    assert (
+        len(data.train) == 120 and data.batch_size == 16 and data.train.take(torch.arange(3)).inputs[0].shape == (3, 6)
+    )
+    assert "120 samples are kept; its items are taken for batches, the first of 16" in caplog.text
+    assert trains(task_of(batches(), net)) == pytest.approx(trains(task_of((X, Y), net, batch_size=16)))
+    assert trains(task_of(({"first": x, "label": y} for x, y in batches()), ByName, "cross_entropy"))
+    assert len(adapt(((x, int(y)) for x, y in zip(X, Y, strict=True)), 0, 0).train) == 120
+
+
+def test_of_endless_batches_no_more_are_read_than_are_kept() -> None:
+    read = []
+
+    def endless():
+        while True:
+            read.append(1)
+            yield X[:16], Y[:16]
+
+    data = adapt(endless(), 0, 0, most=100)
+    assert (len(data.train), len(read)) == (100, 8)  # 7 make 112, and one more tells that there are more
+
+
+NESTED = {
+    "by name": (lambda n: {"first": X[n], "label": Y[n]}, ByName),
+    "a pair before the target": (lambda n: ((X[n], X[n]), Y[n]), lambda: Twice(lambda both: both[0])),
+    "a mapping before the target": (lambda n: ({"a": X[n], "b": 1}, Y[n]), lambda: Twice(lambda both: both["a"])),
+}
+
+
+class Twice(nn.Module):
+    def __init__(self, first: Callable) -> None:
+        super().__init__()
+        self.net, self.first = net(), first
+
+    def forward(self, both: object) -> Tensor:
+        return self.net(self.first(both))
+
+
+@pytest.mark.parametrize("name", NESTED)
+def test_the_loss_of_nested_samples_follows_their_target(name: str) -> None:
+    sample, make = NESTED[name]
+    values = trains(task_of([sample(n) for n in range(120)], make))
+    assert values == pytest.approx(trains(task_of((X, Y), net))) and "val_accuracy" in values
+    measured = [{**sample(n), "label": X[n, :3]} if name == "by name" else (sample(n)[0], X[n, :3]) for n in range(120)]
+    assert set(trains(task_of(measured, make))) == {"val_loss", "val_mae"}
+
+
+def test_samples_may_be_lists() -> None:
+    expected = trains(task_of((X, Y), net))
+    for target in (Y, Y.tolist(), Y.numpy()):
+        samples = [[x, y] for x, y in zip(X, target, strict=True)]
+        assert trains(task_of(samples, net)) == pytest.approx(expected)
+        assert trains(task_of((samples, samples[:20]), net))
+    assert trains(task_of([X, Y], net)) == pytest.approx(expected)
+
+
+def test_a_last_batch_that_a_model_does_not_take_is_found_beforehand() -> None:
+    def norm() -> nn.Module:
+        return nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4), nn.Linear(4, 3))
+
+    with pytest.raises(TaskError, match=r"an epoch's last batch, of 1 raised .* or write drop_last: true"):
+        task_of((X[:97], Y[:97]), norm, drop_last=False, val_fraction=0)
+    assert not task_of((X[:97], Y[:97]), norm, drop_last=True, val_fraction=0).uneven
+    assert task_of((X[:98], Y[:98]), norm, drop_last=False, val_fraction=0).uneven
 
 
 def test_forms_of_one_target_train_the_same() -> None:

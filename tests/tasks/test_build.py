@@ -31,6 +31,7 @@ CODE = """
     def ignored(): return torch.randn(40, 4), torch.arange(40) % 3 * 50 - 100 + 0
     def words(): return [{"ids": torch.tensor([n % 5, 1]), "labels": torch.tensor(n % 2)} for n in range(30)]
     def aimed(): return [{"x": torch.randn(4), "target": torch.randn(1)} for n in range(30)]
+    def parted(): return [{"x": torch.randn(4), "target": {"a": torch.randn(1)}} for n in range(30)]
 
     class Net(nn.Module):
         def __init__(self, outputs=3):
@@ -128,6 +129,7 @@ def test_a_model_that_returns_its_own_loss_needs_none(make: Callable[..., Task],
 
 def test_mapping_batches_with_a_target_and_a_loss(make: Callable[..., Task]) -> None:
     task = make("aimed", ONE, loss="mse")
+    assert make("aimed", ONE).loss_said == task.loss_said
     batch = task.train.take(torch.arange(4))
     assert task.loss_of(batch.forward(seeded_model(task, 0)), batch.target).ndim == 0
 
@@ -168,7 +170,7 @@ def test_what_does_not_fit_is_explained(make: Callable[..., Task], asked: tuple,
         (("values", "Net", "cross_entropy"), {}, "not for targets of kind 'value'; write loss: mse"),
         (("classes",), {"batch_size": 33}, "a batch of 33 does not fit 32 training samples; write at most 32"),
         (("values", "Net", "narrow"), {}, r"loss\.args: .*its signature is narrow\(output\)"),
-        (("aimed", ONE), {}, "no default loss; write loss: cross_entropy"),
+        (("parted", ONE), {}, "no default loss; write loss: cross_entropy"),
         (("values", ONE, None, ["within", "within"]), {}, "two metrics are named 'within'"),
     ],
 )

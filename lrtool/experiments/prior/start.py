@@ -63,14 +63,15 @@ def foretold(best: float, name: str, setup: Setup, schedules: Mapping[str, Sched
     return {each: best * lr / lrs[name] for each, lr in lrs.items() if each != name}
 
 
-def foretold_by(tuned: Sequence[tuple[Config, Setup, float]], setup: Setup) -> float | None:
+def foretold_by(tuned: Sequence[tuple[Config, float]], config: Config, setup: Setup) -> float | None:
     """The best peak LR that the bound foretells from that of another config; None where none is comparable.
 
-    `tuned`: configs, built, with their best LRs. Comparable is one that differs in its schedule or length alone.
+    `tuned`: configs with their best LRs; `setup`: what `config` comes to. Comparable is one that differs in its
+    schedule or length alone.
     """
-    for config, other, best in reversed(tuned):
-        if _rest(config) == _rest(setup.config):
-            ours, theirs = (bound_lr(each.trial(0, 1.0).curves["lr"]) for each in (setup, other))
+    for other, best in reversed(tuned):
+        if _rest(other) == _rest(config):
+            ours, theirs = (bound_lr(each.trial(0, 1.0).curves["lr"]) for each in (setup, setup.under(other)))
             return best * ours / theirs
     return None
 

@@ -56,7 +56,8 @@ def run_transfer(
     where it holds no comparison of LRs.
     """
     loggers = wanted(asked.whole.config.logging) if loggers is None else loggers
-    engines, folder = engines or Engines(), RunFolder.create(output, asked.whole.config.name, "transfer")
+    engines = engines or Engines()
+    folder = RunFolder.create(output, asked.whole.config.name, "transfer", latest=False)
     with folder.held():
         to = [f"{key}={value}" for key, value in asked.target.items()]
         said = {"to": to, "budget": budget, "engine": engines.wanted}

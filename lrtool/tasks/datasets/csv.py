@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from lrtool.errors import UsageError
+from lrtool.reading import MEBI
 from lrtool.tasks.base import BuildContext
 from lrtool.tasks.datasets._files import find
 from lrtool.tasks.tables.columns import Column
-from lrtool.tasks.tables.numbers import decimal_mark, without_unit
+from lrtool.tasks.tables.numbers import Decimal, decimal_mark, without_unit
 from lrtool.tasks.tables.table import TableData
-from lrtool.tasks.tables.text import read_rows
+from lrtool.tasks.tables.text import is_table, read_rows
+
+#: Bytes of a file whose columns are looked for, so that a config can name them.
+_LOOKED_THROUGH = 32 * MEBI
 
 
 class Csv(TableData):
@@ -21,6 +27,8 @@ class Csv(TableData):
     One column is the target, the others (or those named) are features. Numbers (also `$1,483.00`, `12%`, `3,5`) are
     standardised; dates become days and the time of year, week and day; words become a column each.
     """
+
+    endings: ClassVar[tuple[str, ...]] = (".csv", ".tsv", ".tab", ".data", ".dat")
 
     kind: Literal["csv"] = "csv"
     header: Literal["auto"] | bool = Field(
@@ -33,6 +41,16 @@ class Csv(TableData):
         description="Further cells that say that a value is missing, besides empty ones, NA, nan, null and the like.",
     )
     encoding: str = Field("auto", min_length=1, description="Of the letters: utf-8, latin-1, cp1252, utf-16 …")
+
+    @classmethod
+    def reads(cls, path: Path) -> bool:
+        """Whether its name ends as those of tables do, or it is a text whose lines are rows of one."""
+        return super().reads(path) or (path.suffix.lower() == ".txt" and path.is_file() and is_table(path))
+
+    @classmethod
+    def choices(cls, path: Path, named: str) -> Mapping[str, Sequence[str]]:
+        """Its columns, as targets."""
+        return {"target": read_rows(path).names} if path.stat().st_size <= _LOOKED_THROUGH else {}
 
     def columns(self, context: BuildContext) -> tuple[dict[str, Column], list[str]]:
         """The columns by name, and what was found out about the file."""
@@ -50,14 +68,16 @@ class Csv(TableData):
             None if self.header == "auto" else self.header,
             named,
         )
-        notes = found.notes
-        mark = self.decimal
-        if mark == "auto":
-            mark = decimal_mark(cell for row in found.rows for cell in row)
-            notes += ["numbers have a decimal comma"] if mark == "," else []
-        columns = {}
+        notes, columns, commas = found.notes, {}, False
+        # Where the comma is the decimal mark, the columns are usually separated by semicolons.
+        usual: Decimal = "," if found.delimiter == ";" else "."
+        if self.decimal == "auto":
+            usual = decimal_mark((cell for row in found.rows for cell in row), usual) or usual
         for name, own in zip(found.names, zip(*found.rows, strict=True), strict=True):
+            mark = self.decimal if self.decimal != "auto" else decimal_mark(own, usual) or usual
             cells, unit = without_unit(own, mark)
             notes += [f"column {name!r} is in {unit}"] if unit else []
             columns[name] = Column(name, found.path, cells, found.lines, mark, frozenset(self.missing_words))
+            commas = commas or (mark == "," and any("," in cell for cell in own) and columns[name].kind == "number")
+        notes += ["numbers have a decimal comma"] if commas and self.decimal == "auto" else []
         return columns, notes

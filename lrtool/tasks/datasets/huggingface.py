@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -26,6 +27,8 @@ _LOG = logging.getLogger("lrtool")
 #: What targets, and splits that are held out, are usually called.
 _TARGETS = ("label", "labels", "target", "targets", "y", "class")
 _HELD_OUT = ("validation", "valid", "val", "dev", "test")
+#: What `save_to_disk` writes of a data set, beside its rows.
+_ABOUT = "dataset_info.json"
 
 
 class HuggingFace(Dataset):
@@ -48,6 +51,18 @@ class HuggingFace(Dataset):
         None, description="The split to validate with; unsaid, `validation` or `test` where there is one."
     )
     missing: Missing = Field("mean", description="What becomes of missing cells of a table, as in a CSV file.")
+
+    @classmethod
+    def reads(cls, path: Path) -> bool:
+        """Whether `save_to_disk` left its marks there."""
+        return any((path / mark).is_file() for mark in ("dataset_dict.json", _ABOUT))
+
+    @classmethod
+    def choices(cls, path: Path, named: str) -> Mapping[str, Sequence[str]]:
+        """Its columns, as targets, unless one is named as usual."""
+        about = next(file for file in (path / _ABOUT, *sorted(path.glob(f"*/{_ABOUT}"))) if file.is_file())
+        names = list(json.loads(about.read_text(encoding="utf-8"))["features"])
+        return {} if any(name in _TARGETS for name in names) else {"target": names}
 
     def load(self, context: BuildContext) -> Data:
         """Read the folder; UsageError without the package or such a column, TaskError where it cannot be read."""

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
+#: How folders are called that hold parts of a data set, each with its classes.
+_SPLITS = frozenset({"train", "training", "val", "valid", "validation", "dev", "test"})
 
 
 class ImageFolder(InMemory):
@@ -31,6 +33,12 @@ class ImageFolder(InMemory):
     size: int = Field(64, ge=1, description="Side of the square that every image is resized to, in pixels.")
     mode: Literal["rgb", "gray"] = Field("rgb", description="Three colour channels, or one.")
     cache: bool = Field(True, description="Decode all images once and keep them in memory; false decodes every time.")
+
+    @classmethod
+    def reads(cls, path: Path) -> bool:
+        """Whether it is a folder of folders, one of which holds an image."""
+        folders = [entry for entry in path.iterdir() if entry.is_dir()] if path.is_dir() else []
+        return any(inside.suffix.lower() in _ENDINGS for each in folders for inside in each.rglob("*"))
 
     def load(self, context: BuildContext) -> Data:
         """In memory, or image by image without `cache`."""
@@ -50,6 +58,11 @@ class ImageFolder(InMemory):
     def _images(self, context: BuildContext) -> _Images:
         folder = find(self.path, context, folder=True)
         classes = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+        if len(classes) > 1 and {name.lower() for name in classes} <= _SPLITS:
+            raise TaskError(
+                f"{folder} holds {', '.join(classes)}, which are parts of a data set, not classes", where="data.path",
+                remedy=f"write the one to train with, path: {Path(self.path, _trained(classes)).as_posix()}",
+            )  # fmt: skip
         files = [
             (path, label)
             for label, name in enumerate(classes)
@@ -64,6 +77,10 @@ class ImageFolder(InMemory):
                 remedy="put the images of each class in a folder of its own: <path>/<class>/<image>.png",
             )
         return _Images(files, classes, self.size, "RGB" if self.mode == "rgb" else "L")
+
+
+def _trained(parts: list[str]) -> str:
+    return next((name for name in parts if name.lower().startswith("train")), parts[0])
 
 
 class _Images:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,8 @@ class NumpyFile(InMemory):
     targets are values, standardised. Inputs are standardised per column (images: as a whole). Nothing is unpickled.
     """
 
+    endings: ClassVar[tuple[str, ...]] = (".npz", ".npy")
+
     kind: Literal["numpy"] = "numpy"
     path: str = Field(description="The `.npz` file, or the inputs' `.npy` file, relative to the config.")
     inputs: tuple[str, ...] | None = Field(
@@ -39,6 +42,16 @@ class NumpyFile(InMemory):
     )
     target: str = Field("y", description="Name in the `.npz` file, or the target's `.npy` file.")
     task: Literal["auto", "classification", "regression"] = Field("auto", description="What the target is.")
+
+    @classmethod
+    def choices(cls, path: Path, named: str) -> Mapping[str, Sequence[str]]:
+        """The arrays beside the inputs, as targets, unless one is named as usual."""
+        if path.suffix.lower() == ".npy":
+            others = sorted(each.name for each in path.parent.glob("*.npy") if each.name != path.name)
+            return {"target": [Path(named).with_name(name).as_posix() for name in others]}
+        with zipfile.ZipFile(path) as archive:
+            names = [name.removesuffix(".npy") for name in archive.namelist()]
+        return {} if cls.model_fields["target"].default in names else {"target": names}
 
     def arrays(self, context: BuildContext) -> tuple[Arrays, DataShape]:
         """Inputs and target as they are in the files, floats in double precision."""

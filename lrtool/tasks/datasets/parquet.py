@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from lrtool.errors import TaskError, UsageError
 from lrtool.memory import physical_memory
@@ -19,7 +20,16 @@ _PER_CELL = 32
 class Parquet(TableData):
     """A Parquet file, understood as a CSV file is. Needs the package pyarrow (`pip install 'lrtool[parquet]'`)."""
 
+    endings: ClassVar[tuple[str, ...]] = (".parquet", ".pq")
+
     kind: Literal["parquet"] = "parquet"
+
+    @classmethod
+    def choices(cls, path: Path, named: str) -> Mapping[str, Sequence[str]]:
+        """Its columns, as targets."""
+        from pyarrow import parquet
+
+        return {"target": parquet.read_schema(path).names}
 
     def columns(self, context: BuildContext) -> tuple[dict[str, Column], list[str]]:
         """The columns by name; raises UsageError without pyarrow, TaskError where the file cannot be read."""

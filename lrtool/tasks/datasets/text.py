@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import resources
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,8 @@ class Text(Dataset):
     Without a path, the embedded play (Hamlet, public domain, 174,000 characters). The vocabulary is every character of
     the file in order of its code point. The text's last part is held out, so `split_seed` changes nothing here.
     """
+
+    endings: ClassVar[tuple[str, ...]] = (".txt",)
 
     kind: Literal["text"] = "text"
     path: str | None = Field(None, description="A text file, relative to the config; the embedded sample if unsaid.")

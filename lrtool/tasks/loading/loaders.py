@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from lrtool.errors import TaskError
 from lrtool.tasks.failures import guarded
 from lrtool.tasks.loading.draws import UNTRAINED, drawn_by
+from lrtool.tasks.loading.stateful import one
 
 if TYPE_CHECKING:
     from lrtool.tasks.sources import Loading
@@ -59,7 +60,8 @@ def samples_of(value: Any, most: int) -> Samples:
     if isinstance(value, DataLoader):
         return _loader(value, most)
     if is_stream(value):
-        return Samples(_read(value, most), _collate_of(value))
+        found, size = _read(value, most)
+        return Samples(found, batch_size=size) if size else Samples(found, _collate_of(value))
     return Samples(value, _collate_of(value))
 
 
@@ -100,28 +102,50 @@ def _only(samples: list[Any]) -> Any:
     return samples[0]
 
 
-def _read(stream: Iterable[Any], most: int) -> list[Any]:
+def _read(stream: Iterable[Any], most: int) -> tuple[list[Any], int | None]:
+    """Its first samples, and where its items are batches how many samples those have."""
     # What it draws is the same each time it is read, as when a run goes on.
     with drawn_by(UNTRAINED.word(0)), guarded("reading the stream of samples", "data"):
         iterator = iter(stream)
-        found = list(itertools.islice(iterator, most))
-        more = len(found) == most and next(iterator, _END) is not _END
+        first = list(itertools.islice(iterator, 1))
+        size = _batch_of(stream, first[0]) if first else 0
+        found = [*first, *itertools.islice(iterator, -(-most // max(size, 1)) - 1)]
+        samples = _unbatched(found)[:most] if size else found
+        more = len(samples) == most and next(iterator, _END) is not _END
     if not found:
         raise TaskError("the stream of samples is empty", where="data", remedy="yield at least one (x, y)")
-    rest = (
-        f"its first {most:,} samples are kept and repeat (`data.samples`)"
-        if more
-        else f"{len(found):,} samples are kept"
-    )
+    rest = f"{len(samples):,} samples are kept"
+    if more:
+        rest = f"its first {most:,} samples are kept and repeat (`data.samples`)"
+    if size:
+        rest += f"; its items are taken for batches, the first of {size} (of single samples make an IterableDataset)"
     _LOG.warning(
         "the data are a stream: %s; `val_fraction` holds out some of them at random; a run that goes on reads the"
         " stream from its beginning again",
         rest,
     )
-    return found
+    return samples, size or None
 
 
 _END = object()
+
+
+def _batch_of(stream: Any, item: Any) -> int:
+    """How many samples an item of a stream is a batch of; 0 where it is one sample, as of torch's own streams."""
+    from torch.utils.data import IterableDataset
+
+    return 0 if isinstance(stream, IterableDataset) else _length(item)
+
+
+def _length(item: Any) -> int:
+    """As many as each of its arrays is long; 0 where they differ, or not all of it are arrays."""
+    parts = list(item.values()) if isinstance(item, Mapping) else item if isinstance(item, tuple | list) else []
+    sizes = {len(part) if hasattr(part, "shape") and len(part.shape) else 0 for part in parts}
+    return sizes.pop() if len(sizes) == 1 else 0
+
+
+def _unbatched(batches: Iterable[Any]) -> list[Any]:
+    return [one(batch, number, size) for batch in batches for size in [_length(batch)] for number in range(size)]
 
 
 def _collate_of(dataset: Any) -> Callable[[list[Any]], Any] | None:

@@ -43,7 +43,7 @@ class LoaderSource:
     """A user's loader as a source: its batches come in its own order, one after the other, each trial from the first.
 
     `batch_size`, `per_pass`: samples of its first batch, batches of a pass. `first`: that batch, as it came. `initial`:
-    its state before anything was read. `target`, `spread`: as of `DatasetSource`.
+    its state before anything was read. `target`, `spread`, `also_target`: as of `DatasetSource`.
     """
 
     loader: Any
@@ -54,6 +54,7 @@ class LoaderSource:
     device: torch.device | None = None
     target: str = "target"
     spread: bool = False
+    also_target: bool = False
 
     @classmethod
     def of(cls, loader: Any, most: int, target: str) -> Self:
@@ -87,7 +88,7 @@ class LoaderSource:
 
         from lrtool.tasks.sources import Batch, as_batch, moved
 
-        batch = as_batch(collated, self.target, self.spread)
+        batch = as_batch(collated, self.target, self.spread, self.also_target)
         device = self.device or torch.device("cpu")
         return Batch(moved(batch.inputs, device), moved(batch.target, device))
 
@@ -219,16 +220,16 @@ def unbatched(value: Any, most: int) -> Any:
     with drawn_by(UNTRAINED.word(0)), guarded("reading the loader", "data"):
         for batch in value:
             size = _samples(batch)
-            samples += [_one(batch, number, size) for number in range(size)]
+            samples += [one(batch, number, size) for number in range(size)]
             if len(samples) >= most:
                 break
     return samples
 
 
-def _one(value: Any, number: int, size: int) -> Any:
+def one(value: Any, number: int, size: int) -> Any:
     """One sample of what has `size` of them, however nested."""
     if hasattr(value, "shape"):
         return value[number] if value.ndim and len(value) == size else value
     if isinstance(value, Mapping):
-        return {key: _one(part, number, size) for key, part in value.items()}
-    return tuple(_one(part, number, size) for part in value) if isinstance(value, tuple | list) else value
+        return {key: one(part, number, size) for key, part in value.items()}
+    return tuple(one(part, number, size) for part in value) if isinstance(value, tuple | list) else value

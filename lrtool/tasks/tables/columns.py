@@ -16,7 +16,26 @@ from lrtool.errors import TaskError
 from lrtool.tasks.tables.numbers import Decimal, dates, number
 
 #: Cells that say that a value is missing.
-_MISSING = frozenset({"", "na", "n/a", "nan", "null", "nil", "#n/a", "-", "?"})
+MISSING = frozenset(
+    {
+        "",
+        "na",
+        "n/a",
+        "n.a.",
+        "nan",
+        "nat",
+        "<na>",
+        "null",
+        "(null)",
+        "nil",
+        "#n/a",
+        "#value!",
+        "#div/0!",
+        "#ref!",
+        "\\n",
+    }
+    | {"-", "--", "---", "–", "—", "?"}
+)
 #: Words that say so among numbers; among other words they are one of them.
 _NO_NUMBER = frozenset({"none", "unknown", "missing", "."})
 #: Part of the cells that must be numbers for the others to be errors, and not the numbers to be words.
@@ -46,12 +65,12 @@ class Column:
 
     @cached_property
     def _given(self) -> list[str]:
-        return [cell for cell in self.cells if cell.lower() not in _MISSING and cell not in self.missing_words]
+        return [cell for cell in self.cells if cell.lower() not in MISSING and cell not in self.missing_words]
 
     @cached_property
     def missing(self) -> NDArray[np.bool_]:
         """Which cells say that they are missing, shape (rows,)."""
-        signs = _MISSING | _NO_NUMBER if self.kind == "number" else _MISSING
+        signs = MISSING | _NO_NUMBER if self.kind == "number" else MISSING
         return np.array([cell.lower() in signs or cell in self.missing_words for cell in self.cells], dtype=bool)
 
     def numbers(self) -> NDArray[np.float64]:

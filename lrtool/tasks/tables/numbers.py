@@ -10,26 +10,30 @@ from typing import Literal
 Decimal = Literal[".", ","]
 
 #: What may stand before or after a number.
-_UNITS = re.compile(r"^(?:[€$£¥]|USD|EUR|GBP|CHF)\s*|\s*(?:[€$£¥%]|USD|EUR|GBP|CHF)$")
+_CURRENCY = (
+    r"(?:[A-Z]{0,3}[$¢£¤¥\u20a0-\u20cf]|kr\.?|Rs\.?|zł|Kč|USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD|SEK|NOK|DKK|PLN|BRL)"
+)
+_UNITS = re.compile(rf"^(?P<sign>[-+]?)\s*{_CURRENCY}\s*|\s*(?:{_CURRENCY}|%|‰)$")
 #: What accountants write for a number below 0.
 _NEGATIVE = re.compile(r"\((.+)\)")
-#: Spaces and strokes between groups of digits.
-_GAPS = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2009": " ", "'": " ", "’": " "})
+#: Spaces and strokes between groups of digits, and signs that only look like a minus.
+_GAPS = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2009": " ", "'": " ", "’": " ", "−": "-", "–": "-"})
 #: A number with its unit, as 12.5 kg.
 _MEASURED = re.compile(r"(.*\d)\s*([A-Za-zµ°²³/]{1,6})")
 #: Digits in threes, by the decimal mark.
 _GROUPED = {
-    ".": re.compile(r"[-+]?\d{1,3}([, ]\d{3})+(\.\d*)?"),
+    ".": re.compile(r"[-+]?\d{1,3}([, ]\d{2,3})*[, ]\d{3}(\.\d*)?"),  # in India pairs stand before the last three
     ",": re.compile(r"[-+]?\d{1,3}([. ]\d{3})+(,\d*)?"),
 }
 _COMMA = re.compile(r"[-+]?\d*,\d+")
-_THOUSANDS = re.compile(r"[-+]?\d{1,3}(,\d{3})+")
+_THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(,\d{3})+")
 _BOTH = re.compile(r"[-+]?\d{1,3}(\.\d{3})+,\d+")
 _POINT = re.compile(r"[-+]?\d*\.\d+")
 
 #: How dates are written, besides ISO 8601, and times after them or alone; of two that fit, the first.
 _DAYS = ("%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%Y/%m/%d", "%d-%m-%Y", "%m/%d/%y", "%d/%m/%y", "%d.%m.%y", "%b %d %Y",
-         "%b %d, %Y", "%B %d, %Y", "%d %b %Y", "%d %B %Y", "%d-%b-%Y", "%d-%b-%y", "%d/%b/%Y", "%Y-%m")  # fmt: skip
+         "%b %d, %Y", "%B %d, %Y", "%d %b %Y", "%d %B %Y", "%d-%b-%Y", "%d-%b-%y", "%d/%b/%Y", "%a %d %b %Y",
+         "%a, %d %b %Y", "%b %Y", "%B %Y", "%b-%y", "%Y/%m", "%m/%Y", "%Y-%m")  # fmt: skip
 _TIMES = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p", "%H:%M:%S.%f")
 _DATES = (*_DAYS, *(f"{day} {time}" for day in _DAYS[:-1] for time in _TIMES), *_TIMES, "%H.%M.%S")
 
@@ -56,10 +60,12 @@ def number(cell: str, decimal: Decimal = ".") -> float | None:
 def _plain(cell: str) -> str:
     """A cell without currency and per cent, its sign before it and spaces between its groups of digits."""
     text = cell.translate(_GAPS)
+    if text[:2] == "- ":
+        text = f"-{text[2:]}"
     if text[:1] == "(" and (inside := _NEGATIVE.fullmatch(text)):
         text = f"-{inside[1]}"
-    if text and (text[-1] not in "0123456789." or text[0] not in "0123456789.+-"):
-        text = _UNITS.sub("", _UNITS.sub("", text))
+    for _ in range(2 if text.strip("0123456789.,+- ") else 0):
+        text = _UNITS.sub(lambda found: found["sign"] or "", text)
     return text
 
 
@@ -84,15 +90,24 @@ def is_number(cell: str) -> bool:
     return number(cell) is not None or number(cell, ",") is not None
 
 
-def decimal_mark(cells: Iterable[str]) -> Decimal:
-    """The decimal mark that more cells have; 1,234 is taken for a thousand."""
+def decimal_mark(cells: Iterable[str], otherwise: Decimal | None = None) -> Decimal | None:
+    """The decimal mark that more cells have, or `otherwise` where none of them shows it.
+
+    1,234 is a thousand where nothing else is known: it counts for no mark.
+
+    >>> decimal_mark(["3,50 €", "1.000,00"]), decimal_mark(["1,234"], "."), decimal_mark(["1,234", "2.5"])
+    (',', '.', '.')
+    """
     commas = points = 0
     for each in cells:
-        cell = each if each.isascii() and " " not in each else each.translate(_GAPS).replace(" ", "")
+        if "," not in each and "." not in each:
+            continue
+        cell = each if not each.strip("0123456789.,+-") else _plain(each).replace(" ", "")
+        cell = measured[1] if (measured := _MEASURED.fullmatch(cell)) else cell
         commas += bool(_COMMA.fullmatch(cell)) and not _THOUSANDS.fullmatch(cell)
         commas += bool(_BOTH.fullmatch(cell))
         points += bool(_POINT.fullmatch(cell))
-    return "," if commas > points else "."
+    return otherwise if commas == points else "," if commas > points else "."
 
 
 def dates(cells: Sequence[str]) -> list[datetime] | None:

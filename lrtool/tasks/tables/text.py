@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import itertools
 import re
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lrtool.errors import TaskError, UsageError
+from lrtool.tasks.tables.columns import MISSING
 from lrtool.tasks.tables.numbers import is_number
 
 #: What separates columns, the likeliest first.
@@ -28,6 +30,17 @@ _MARKS = {
 }
 #: A year, which may head a column.
 _YEAR = re.compile(r"(1[89]|20)\d\d")
+#: What files of other sorts begin with, what they are, and what to do with them.
+_OTHERS = {
+    b"PK\x03\x04": ("a ZIP archive, as the files of Excel are", "save the sheet as CSV, or unpack it"),
+    b"\x1f\x8b": ("packed with gzip", "unpack it: gunzip -k FILE"),
+    b"BZh": ("packed with bzip2", "unpack it: bunzip2 -k FILE"),
+    b"\xfd7zXZ": ("packed with xz", "unpack it: unxz -k FILE"),
+    b"PAR1": ("a Parquet file", "write kind: parquet"),
+    b"\x93NUMPY": ("a NumPy array", "write kind: numpy"),
+    b"SQLite format 3": ("a database", "export the table as CSV"),
+    b"\xd0\xcf\x11\xe0": ("an old Excel file", "save the sheet as CSV"),
+}
 
 
 @dataclass(frozen=True)
@@ -42,6 +55,7 @@ class TextTable:
     rows: list[list[str]]
     lines: list[int]
     has_header: bool
+    delimiter: str
     notes: list[str] = field(default_factory=list)
 
 
@@ -73,8 +87,11 @@ def read_rows(
     if len(rows) == 1 and has_header:
         raise TaskError(f"{path} holds only a header", where="data.path", remedy="give at least one row")
     body, numbers = (rows[1:], lines[1:]) if has_header else (rows, lines)
+    if has_header and header is None and _are_units(body):
+        notes.append(f"line {numbers[0]} holds units, and is left out")
+        body, numbers = body[1:], numbers[1:]
     names, body = _even(path, names, body, numbers, notes)
-    return TextTable(path, _told_apart(names, notes), body, numbers, has_header, notes)
+    return TextTable(path, _told_apart(names, notes), body, numbers, has_header, sign, notes)
 
 
 def _told_apart(names: Sequence[str], notes: list[str]) -> list[str]:
@@ -116,6 +133,10 @@ def _decoded(path: Path, encoding: str | None, notes: list[str]) -> str:
     except UnicodeError as error:
         if not isinstance(error, UnicodeDecodeError):
             raise _no_encoding(encoding) from None
+        other = next((words for mark, words in _OTHERS.items() if data.startswith(mark)), None)
+        if other is not None:
+            what = f"{path} is not a table in {found} but {other[0]}"
+            raise TaskError(what, where="data.path", remedy=other[1].replace("FILE", path.name)) from None
         if encoding is not None or b"\0" in data:
             raise TaskError(
                 f"{path} is not a table in {found} ({error.reason} at byte {error.start})",
@@ -150,6 +171,18 @@ def _delimiter(text: str) -> str:
         return ","
 
 
+def is_table(path: Path) -> bool:
+    """Whether the lines of a text file, as far as they are looked at, are rows of as many cells each."""
+    with path.open("rb") as file:
+        lines = [line.decode("latin-1") for line in itertools.islice(file, _LOOKED_AT)]
+    text = "".join(line for line in lines if line.strip())
+    try:
+        widths = [{len(row) for row in csv.reader(io.StringIO(text), delimiter=sign)} for sign in _DELIMITERS]
+    except csv.Error:
+        return False
+    return text.count("\n") > 2 and any(len(each) == 1 and each != {1} for each in widths)
+
+
 def _parsed(path: Path, text: str, delimiter: str) -> tuple[list[list[str]], list[int]]:
     rows: list[list[str]] = []
     lines: list[int] = []
@@ -181,6 +214,22 @@ def _is_header(rows: Sequence[Sequence[str]], wanted: Collection[str]) -> bool:
         return False
     columns = [(cell, [row[at] for row in rest if at < len(row)]) for at, cell in enumerate(first) if cell]
     return not all(cell in cells for cell, cells in columns)
+
+
+def _are_units(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the first of the rows below a header has words, or nothing, wherever all others have numbers."""
+    if len(rows) < 4:
+        return False
+    first, *rest = rows[:_LOOKED_AT]
+
+    def are_numbers(at: int) -> bool:
+        cells = [row[at] if at < len(row) else "" for row in rest]
+        return any(cells) and all(is_number(cell) or cell.lower() in MISSING for cell in cells)
+
+    units = [cell for at, cell in enumerate(first) if are_numbers(at)]
+    return sum(map(bool, units)) > 1 and not any(
+        is_number(cell) or (cell and cell.lower() in MISSING) for cell in units
+    )
 
 
 def _even(

@@ -1,5 +1,6 @@
 """Tables: what is read, and every problem with its place."""
 
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 
@@ -177,6 +178,16 @@ FOUND = {
     "months": ("d,y\n2024-01,x\n2024-03,z\n2024-07,x\n2023-12,z\n", {}, 5, 2),
     "times of day": ("d,y\n01:30,x\n09:30,z\n13:10,x\n22:00,z\n", {}, 3, 2),
     "words for missing of one's own": ("a,y\n1,x\ntbd,z\n3,x\n4,z\n", {"missing_words": ("tbd",)}, 1, 2),
+    "three decimals after a comma": ("a;b;y\n1,234;5,678;x\n2,345;6,789;z\n3,456;7,891;x\n4,567;8,912;z\n", {}, 2, 2),
+    "prices with a decimal comma": ("a;y\n3,50 €;x\n12,00 €;z\n7,25 €;x\n1,00 €;z\n", {}, 1, 2),
+    "per cent with a decimal comma": ("a;y\n3,5 %;x\n12,1 %;z\n7,25 %;x\n1,0 %;z\n", {}, 1, 2),
+    "weights with a decimal comma": ("a;y\n3,5 kg;x\n12,1 kg;z\n7,25 kg;x\n1,0 kg;z\n", {}, 1, 2),
+    "other currencies": ("a,b,c,d,y\n₹5,R$ 5,kr 5,5 zł,x\n₹3,R$ 3,kr 3,3 zł,z\n₹9,R$ 9,kr 9,9 zł,x\n", {}, 4, 2),
+    "debts": ("a,b,y\n-$5.50,− 3,x\n$3.00,4,z\n-$9.25,−1.5,x\n$1.00,2,z\n", {}, 2, 2),
+    "further signs of what is missing": ("a,y\n5,x\n--,z\n#DIV/0!,x\n—,z\n<NA>,x\n7,z\n", {}, 1, 2),
+    "a line of units": ("t,w,y\n°C,m/s,\n5,1,x\n3,9,z\n9,4,x\n1,3,z\n", {}, 2, 2),
+    "months of years": ("d,y\nJan 2024,x\nMar 2024,z\nJul 2024,x\nDec 2023,z\n", {}, 5, 2),
+    "days of the week": ('d,y\n"Mon, 01 Jan 2024",x\n"Tue, 06 Feb 2024",z\n"Sat, 01 Jun 2024",x\n', {}, 5, 2),
 }  # fmt: skip
 
 
@@ -267,3 +278,35 @@ def test_errors_are_also_given_in_the_targets_own_unit(table: Path, context: Bui
         "t", models.KINDS["linear"](), Csv(path="goods.csv", target="colour", batch_size=8), None, None, context
     )
     assert plain.unit is None and plain.units == {}
+
+
+def test_decimal_commas_are_values_not_thousands(write: Write, context: BuildContext) -> None:
+    write("t.csv", "a;y\n" + "".join(f"{n},{n}{n}{n};{2 * n},500\n" for n in range(1, 9)))
+    data = Csv(path="t.csv", target="y", val_fraction=0).load(context)
+    assert data.unit is not None and data.unit.scale[0] == pytest.approx(2 * np.arange(1, 9).std())
+
+
+def test_thousands_in_a_table_of_commas_stay_thousands(write: Write, context: BuildContext) -> None:
+    write("t.csv", "a,y\n" + "".join(f'{n},"{2 * n},500"\n' for n in range(1, 9)))
+    data = Csv(path="t.csv", target="y", val_fraction=0, task="regression").load(context)
+    assert data.unit is not None and data.unit.scale[0] == pytest.approx(2000 * np.arange(1, 9).std())
+
+
+def test_a_first_row_that_lacks_numbers_is_no_line_of_units(write: Write, context: BuildContext) -> None:
+    write("t.csv", "a,b,y\nNA,nan,x\n" + "5,1,x\n3,9,z\n" * 3)
+    assert len(Csv(path="t.csv", target="y", val_fraction=0).load(context).train) == 7
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"PK\x03\x04\x14\x00\xff\xfe", "but a ZIP archive, as the files of Excel are; save the sheet as CSV"),
+        (gzip.compress(b"a,y\n1,2\n"), "but packed with gzip; unpack it: gunzip -k t.csv"),
+        (b"PAR1\x15\x04\xff\xff", "but a Parquet file; write kind: parquet"),
+    ],
+)
+def test_a_file_of_another_sort_is_called_what_it_is(context: BuildContext, data: bytes, words: str) -> None:
+    (context.folder / "t.csv").write_bytes(data)
+    with pytest.raises(TaskError) as caught:
+        Csv(path="t.csv", target="y").load(context)
+    assert words in str(caught.value)

@@ -1,5 +1,6 @@
 """Image folders, and the sets of torchvision."""
 
+import shutil
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -89,3 +90,11 @@ def test_torchvision_names_its_extra(context: BuildContext, monkeypatch: pytest.
     monkeypatch.setitem(sys.modules, "torchvision", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'lrtool\[images\]'"):
         Torchvision(name="MNIST").load(context)
+
+
+def test_folders_of_parts_are_no_classes(images: Path, context: BuildContext) -> None:
+    for name in ("train", "val"):
+        shutil.copytree(images, images.parent / "parts" / name)
+    with pytest.raises(TaskError, match="not classes; write the one to train with, path: parts/train"):
+        ImageFolder(path="parts").load(context)
+    assert ImageFolder(path="parts/train", size=4).load(context).shape.outputs == 2
