@@ -26,7 +26,7 @@ help:
 	@echo "make test-slurm the tests of Slurm by submitit's imitation (installs submitit first)"
 	@echo "make test-browser the report in a headless Chromium (apt-get install chromium chromium-driver)"
 	@echo "make test-faults kills sweeps 60 times and resumes them (minutes)"
-	@echo "make torture    damage, kills, signals, power cuts, failing disks, a long run, and torture-inputs (most of an hour)"
+	@echo "make torture    damage, kills, signals, power cuts, failing disks, a long run, and torture-inputs (an hour; installs Ray first)"
 	@echo "make torture-inputs odd configs, misspelt keys, broken losses, files from strangers (minutes)"
 	@echo "make bench      the benchmarks"
 	@echo "make format     reformat the code"
@@ -96,20 +96,18 @@ test-browser: $(VENV)/.test
 test-faults: $(VENV)/.test
 	$(ONE_THREAD) $(BIN)/python tests/benchmarks/sweep_faults.py
 
-# Damaged files, kills, signals, failing disks, power cuts, crowds, a long run, and what strangers bring; each part of
-# tests/torture can be run by itself, as `python -m tests.torture kills`. Files in memory, where there is room: what is
+# Damaged files, kills, signals, failing disks, power cuts, crowds, a long run, and what strangers bring, two at a time;
+# `python -m tests.torture kills` does one part, `--list` names them. Files in memory, where there is room: what is
 # tested is not the disk.
-torture: torture-inputs
-	$(ONE_THREAD) TMPDIR=$$(test -w /dev/shm && echo /dev/shm || echo /tmp) $(BIN)/python -m tests.torture
-	$(ONE_THREAD) $(BIN)/python -m pytest $(WORKERS) tests/experiments/resuming tests/torture
-	$(ONE_THREAD) $(BIN)/python tests/benchmarks/sweep_faults.py 9
+IN_MEMORY := TMPDIR=$$(test -w /dev/shm && echo /dev/shm || echo /tmp)
 
-# Curves that diverge and that do not, misspelt keys, 20,000 odd configs, files from strangers: about 15 minutes.
+torture: $(VENV)/.test
+	$(PIP) --editable '.[test,ray]'
+	$(ONE_THREAD) $(IN_MEMORY) $(BIN)/python -m tests.torture
+
+# Curves that diverge and that do not, misspelt keys, 20,000 odd configs, files from strangers.
 torture-inputs: $(VENV)/.test
-	$(ONE_THREAD) $(BIN)/python tests/benchmarks/divergence.py
-	$(ONE_THREAD) $(BIN)/python tests/benchmarks/misspelt_keys.py
-	$(ONE_THREAD) $(BIN)/python tests/benchmarks/config_fuzz.py
-	$(ONE_THREAD) $(BIN)/python -m pytest tests/cli/test_malicious.py tests/cli/test_malicious_files.py tests/cli/test_strangers.py
+	$(ONE_THREAD) $(IN_MEMORY) $(BIN)/python -m tests.torture inputs
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

@@ -59,13 +59,13 @@ def transfer(
     from lrtool.experiments.spread.placing import Placing
     from lrtool.experiments.transfer.target import texts_of
 
-    texts, placing = texts_of(to), Placing(executor, workers, ray_address, slurm_cluster)
+    placing, temporary = Placing(executor, workers, ray_address, slurm_cluster), output is None
     placing.check()
-    temporary = output is None
     if resume is not None:
-        others = (config, texts, points, budget, seed, tuple(overrides), engine != "auto", output)
+        others = (config, to, points, budget, seed, tuple(overrides), engine != "auto", output)
         return _resumed(resume, others, allow_import, force, placing, progress)
     needs_resume(force)
+    texts = texts_of(to)
     if points is not None:
         with working(output) as folder:
             return _of_points(config, Path(points), texts, budget, read_options=(overrides, seed), folder=folder,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrtool.api.parts.asked import Asked, Objects, Overrides, asked
 from lrtool.api.parts.resuming import needs_resume, over, reopened
-from lrtool.api.parts.running import shown, spread, working
+from lrtool.api.parts.running import shown, spread, spread_engines, working
 from lrtool.api.parts.together import answered, together
 from lrtool.api.results.transfer import TransferAnswer
 from lrtool.api.results.tune import TuneAnswer
@@ -16,6 +16,7 @@ from lrtool.api.results.tune import TuneAnswer
 if TYPE_CHECKING:
     from lrtool.config.specs import ScheduleLike
     from lrtool.experiments.session import Session
+    from lrtool.experiments.spread.placing import Placing
     from lrtool.experiments.tune_result import TuneResult
 
 
@@ -55,7 +56,8 @@ def tune(
     executor: of a config, where its trials are trained: `local`, `ray`, `slurm`; with `workers`, `ray_address` and
         `slurm_cluster` as the options of `lrtool tune`.
 
-    resume: the run folder of a tune of a config that was stopped, which goes on; `force`: though code or data changed.
+    resume: the run folder of a tune of a config that was stopped, which goes on, with any executor; `force`: though
+        code or data changed.
 
     All else is as in `range_test`; what is given is left as it was.
 
@@ -69,30 +71,43 @@ def tune(
     from lrtool.experiments.spread.placing import Placing
 
     objects = Objects(model, data, val, optimizer, loss, schedule, seed, settings, preserve, keep)
+    placing = Placing(executor, workers, ray_address, slurm_cluster)
+    placing.check()
     if resume is not None:
-        others = (*objects.given, budget, schedules, overrides, output, engine != "auto", executor != "auto")
-        return _resumed(resume, others, allow_import, force, progress)
+        others = (*objects.given, budget, schedules, overrides, output, engine != "auto")
+        return _resumed(resume, others, allow_import, force, placing, progress)
     needs_resume(force)
     with (
         together(objects) as given,
         working(output) as folder,
         asked(given, overrides, allow_import, engine) as ready,
-        spread(ready, Placing(executor, workers, ray_address, slurm_cluster), allow_import, folder) as placed,
+        spread(ready, placing, allow_import, folder) as placed,
     ):
         return _tuned(placed, folder, budget, schedules, progress, temporary=output is None)
 
 
 def _resumed(
-    run: str | Path, others: Iterable[object], allow_import: Iterable[str], force: bool, progress: bool
+    run: str | Path,
+    others: Iterable[object],
+    allow_import: Iterable[str],
+    force: bool,
+    placing: Placing,
+    progress: bool,
 ) -> TuneAnswer | TransferAnswer:
     from lrtool.analysis.search.transfer.extrapolate import Transferred
+    from lrtool.config.started import allowed_again
+    from lrtool.experiments.engines import Engines
     from lrtool.experiments.tune import resume_tune
 
     folder, setup = reopened(run, "tune", others, allow_import, force)
     if setup is None:
         return over(TransferAnswer(folder.path) if "target" in folder.summary() else TuneAnswer(folder.path))
-    with shown(f"{setup.config.name}: tuning the LR", progress) as watch:
-        session, found, notes = resume_tune(setup, folder, watch, watch.say, force)
+    known = allowed_again(setup.config, frozenset(allow_import))
+    with (
+        shown(f"{setup.config.name}: tuning the LR", progress) as watch,
+        spread_engines(Engines(), setup, placing, known, folder.path.parent) as engines,
+    ):
+        session, found, notes = resume_tune(setup, folder, watch, watch.say, force, engines)
     if isinstance(found, Transferred):
         return TransferAnswer(folder.path, None, session, found, (), notes)
     return TuneAnswer(folder.path, None, session, found, (), notes)

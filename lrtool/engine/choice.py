@@ -41,17 +41,26 @@ _FAR = 4.0
 
 
 class Choice(NamedTuple):
-    """An engine, its name, the reason as a clause for people ("one trial has no company"), and what it costs."""
+    """An engine, its name, the reason as a clause for people ("one trial has no company"), and what it costs.
+
+    `measured`: the times that spoke for it, for people; no two measurements are the same, so it is no part of a result.
+    """
 
     name: EngineName
     engine: Engine
     reason: str
     costs: Costs
+    measured: str = ""
+
+    @property
+    def why(self) -> str:
+        """The reason, with what was measured."""
+        return f"{self.reason}{self.measured}"
 
     @property
     def text(self) -> str:
         """Which one and why."""
-        return f"{self.name}: {self.reason}"
+        return f"{self.name}: {self.why}"
 
 
 class Costs(NamedTuple):
@@ -66,6 +75,7 @@ class Chooser:
     """Chooses the engine for trials of one task and recipe, by speeds that are measured once and remembered.
 
     `forks`: whether there may be processes. `measured`: gives the loop's speed where it is not this process's own.
+    `spread`: why this process has only a part of a model, which is neither stacked nor looked at; "" if it has all.
     `stake`: seconds that the loop would take for all that is to be trained, where that is more than what is asked for
     at a time. Raises TaskError where the user's code fails.
     """
@@ -78,16 +88,18 @@ class Chooser:
         planned: Callable[[Plan], None] | None = None,
         forks: bool = True,
         measured: Callable[[], LoopSpeed] | None = None,
+        spread: str = "",
     ) -> None:
         self._measured = measured
         self.task, self.recipe = task.to(recipe.device), recipe
         self._example, self._planned = example, planned
         self._memory = calibration.Memory()
-        self._obstacle: tuple[str | None] | None = None
+        self._obstacle: tuple[str | None] | None = (spread,) if spread else None
         self._planner: StackPlanner | None = None
-        model = seeded_model(self.task, example.seed).to(recipe.device)
+        model = seeded_model(self.task, example.seed)
         # Where a single model is all there may be, not even a copy to look at is made.
-        self._work = _work(self.task, model, recipe) if forks or recipe.optimizer.stackable else None
+        looked_at = not spread and (forks or recipe.optimizer.stackable)
+        self._work = _work(self.task, model.to(recipe.device), recipe) if looked_at else None
         self.key = calibration.signature(self.task, recipe, model, self._work)
         self._threads = worthwhile_threads(self.task, model, recipe.device)
         self._most_workers = _workers(self._work, recipe) if forks else 1
@@ -137,18 +149,19 @@ class Chooser:
         found = self._outlook(amount)
         took, against = found.seconds.likely, loop.costs.seconds.likely
         if took >= _CLEARLY * against:
-            return loop._replace(reason=f"{loop.reason} ({found.seconds.written} against {loop.costs.seconds.written})")
-        why = f", in about {found.seconds.written}; the loop would take {loop.costs.seconds.written}"
-        return self.stacked(amount, found, why)
+            return loop._replace(measured=f" ({found.seconds.written} against {loop.costs.seconds.written})")
+        measured = f", in about {found.seconds.written}; the loop would take {loop.costs.seconds.written}"
+        return self.stacked(amount, found, measured)
 
-    def stacked(self, amount: Amount, found: StackOutlook | None = None, why: str = "") -> Choice:
+    def stacked(self, amount: Amount, found: StackOutlook | None = None, measured: str = "") -> Choice:
         """The vector engine."""
         found = found or self._outlook(amount)
         return Choice(
             EngineName.VECTOR,
             VectorEngine(planned=self._planned),
-            f"{amount.trials} trials side by side{why}",
+            f"{amount.trials} trials side by side",
             Costs(found.seconds, self._alone(amount), found.company),
+            measured,
         )
 
     def looped(self, amount: Amount, why: str) -> Choice:

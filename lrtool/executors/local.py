@@ -48,7 +48,8 @@ class LocalProcesses(Executor):
 
     Unsaid, there are as many as GPUs, or without any as cores. Each process has a GPU of its own, as long as there are
     enough, and cores/workers threads. Processes are spawned, not forked: torch and CUDA do not survive a fork. They
-    import nothing from the working folder.
+    import nothing from the working folder. Used as a context, they stay for the next jobs until it is left: it takes
+    seconds to start one.
     """
 
     name: ClassVar[str] = "local"
@@ -61,6 +62,19 @@ class LocalProcesses(Executor):
         self._workers = workers or len(self._gpus) or cores()
         #: The GPU of each process.
         self._places: dict[Child, str] = {}
+        #: Processes that wait for the next jobs, and what each of them does.
+        self._idle: dict[Child, Work[Any, Any]] = {}
+        self._keeps = False
+
+    def __enter__(self) -> Self:
+        self._keeps = True
+        return self
+
+    def close(self) -> None:
+        """End the processes that wait."""
+        self._keeps = False
+        for child in list(self._idle):
+            self._dismiss(child)
 
     @classmethod
     def start(cls, workers: int | None, requirements: Requirements) -> Self:
@@ -95,16 +109,31 @@ class LocalProcesses(Executor):
                         del busy[child]
                         if waiting and message is not GONE:
                             _give(child, waiting.popleft(), busy)
+                        elif self._keeps and message is not GONE:
+                            self._idle[child] = work
                         else:
-                            child.dismiss()
-                            self._places.pop(child, None)
+                            self._dismiss(child)
         finally:
             # What they have not reported is done again.
             for child in busy:
                 child.kill()
-            self._places.clear()
+                self._places.pop(child, None)
+
+    def _dismiss(self, child: Child) -> None:
+        child.dismiss()
+        self._idle.pop(child, None)
+        self._places.pop(child, None)
 
     def _hired(self, work: Work[J, R]) -> Child:
+        """One that waits, or a new one."""
+        for child, does in list(self._idle.items()):
+            if does is work and child.process.is_alive():
+                del self._idle[child]
+                return child
+            self._dismiss(child)
+        return self._started(work)
+
+    def _started(self, work: Work[J, R]) -> Child:
         from lrtool.children import Child
 
         taken = list(self._places.values())

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, Self
 
 from lrtool.engine import clock
 from lrtool.engine.choice import Choice, Chooser, Costs, choose_engine
@@ -41,6 +41,9 @@ _OFF = 1.3
 #: The part of the updates that must have been done for a comparison: trials that diverge leave their stack early.
 _MOST = 0.6
 
+#: Why trials of a model that is spread over processes are not stacked.
+_SPREAD = "each process has a part of the model (--fsdp)"
+
 
 class Engines:
     """Trains trials by the engine that is asked for, or the faster one, and remembers why.
@@ -49,9 +52,6 @@ class Engines:
     where the vector engine is asked for and the model cannot be stacked. `forks`: whether trials may train in other
     processes; a user's own objects may hold what those cannot share.
     """
-
-    #: Whether trials train on this machine.
-    here: ClassVar[bool] = True
 
     def __init__(self, wanted: EngineName = EngineName.AUTO, forks: bool = True) -> None:
         self.wanted, self._forks = wanted, forks
@@ -62,6 +62,16 @@ class Engines:
         self._together: dict[tuple[bool, int], bool] = {}
         self._memory = SearchMemory()
         self._trained: Counter[tuple[EngineName, str]] = Counter()
+
+    @property
+    def here(self) -> bool:
+        """Whether trials train on this machine."""
+        return True
+
+    def asked_for(self, asked: Mapping[str, Any]) -> Self:
+        """The same with the engine that a search was asked for with, which goes on."""
+        self.wanted = EngineName(asked.get("engine", EngineName.AUTO))
+        return self
 
     def of(self, setup: Setup) -> Engines:
         """The same for trials of a setup: those that train elsewhere build it there."""
@@ -93,7 +103,7 @@ class Engines:
             watching = observer if observer is None or not traces else Offset(observer, len(traces))
             began, self._plan = clock.worked(), None
             done = self._trained_rest(choice, task, part, known, recipe, watching)
-            if len(trials) > 1 and not any(known):
+            if len(trials) > 1 and not any(known) and _tells(choice):
                 chooser = self.chooser(task, part[0], recipe)
                 self._heard(choice.name, chooser, Amount.of(task, part, recipe), done, began)
             traces += done
@@ -152,14 +162,14 @@ class Engines:
 
     def chooser(self, task: Task, trial: Trial, recipe: Recipe) -> Chooser:
         """What is known of the speed of such trials; what is known with validation serves without it too."""
-        validated = self._choosers.get((True, id(task.new_model)))
-        if task.val is None and validated is not None and not validated.is_obstructed:
+        validated, spread = self._choosers.get((True, id(task.new_model))), _SPREAD * current().sharded
+        if task.val is None and validated is not None and (spread or not validated.is_obstructed):
             return validated
         key = (task.val is not None, id(task.new_model))
         if key not in self._choosers:
             on_gpus = not current().alone and recipe.device.type != "cpu"
             measured = partial(speed_together, task, trial, recipe) if on_gpus else None
-            self._choosers[key] = Chooser(task, trial, recipe, self._planned, self._forks, measured)
+            self._choosers[key] = Chooser(task, trial, recipe, self._planned, self._forks, measured, spread)
         return self._choosers[key]
 
     def expected(self, task: Task, trial: Trial, recipe: Recipe, amount: Amount) -> Choice:
@@ -170,8 +180,10 @@ class Engines:
         """The engine itself, or several processes training each trial together, where that is faster.
 
         Small models are trained sooner by one process than it takes several to agree on their gradients. On GPUs it is
-        always together: a whole batch may not fit one of them.
+        always together: a whole batch may not fit one of them. So it is where each process has a part of the model.
         """
+        if current().sharded:
+            return conducted(LoopEngine())
         if current().alone or not isinstance(choice.engine, LoopEngine):
             return choice.engine
         if recipe.device.type != "cpu":
@@ -187,7 +199,7 @@ class Engines:
 
     def _part(self, choice: Choice, trials: int) -> int:
         """How many trials to begin with: all, or as many as show how fast it is where that is not known and matters."""
-        known = choice.name in self._proven or self.wanted is not EngineName.AUTO
+        known = choice.name in self._proven or self.wanted is not EngineName.AUTO or not _tells(choice)
         seconds = choice.costs.seconds.likely
         if known or seconds < _LONG:
             return trials
@@ -245,6 +257,11 @@ class Engines:
                 if chooser.obstacle is not None:
                     raise NotStackableError(chooser.obstacle)
                 return chooser.stacked(amount)._replace(reason="asked for")
+
+
+def _tells(choice: Choice) -> bool:
+    """Whether the time that it takes says how fast its engine is; what several processes take, says nothing of one."""
+    return current().alone or choice.name is EngineName.VECTOR
 
 
 def _as_before(known: Mapping[str, Any], planned: Callable[[Plan], None]) -> Choice:

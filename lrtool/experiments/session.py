@@ -115,6 +115,8 @@ def session(
     folder.write_json("environment.json", environment(config.folder, device))
     # All else is about to change.
     folder.seal("config.yaml", "environment.json")
+    # What `latest` leads to can be gone on with.
+    folder.make_latest()
     with logged(folder.path / "log.txt"):
         run = Session(folder, command, config, Tracker(loggers, folder.path, config.name, command, config.to_yaml()))
         _LOG.info("%s started on %s", command, device)

@@ -64,6 +64,10 @@ class Setup:
             )
         return steps
 
+    def under(self, config: Config) -> Setup:
+        """The same task under another config, which differs in nothing that is built: in the schedule, the length."""
+        return replace(self, config=counted(config, _per_update(config, self.task)))
+
     def describe(self) -> dict[str, object]:
         """What building it has shown: sizes, device, lengths."""
         task = self.task

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from lrtool.analysis.divergence import RANGE_TEST
 from lrtool.analysis.lr_fit import NoAnswer, Response
@@ -18,13 +16,13 @@ from lrtool.analysis.search.best_lr import FORETOLD_LRS, LEAST_LRS, MAX_SEEDS, R
 from lrtool.analysis.search.transfer.extrapolate import Transferred
 from lrtool.engine.cost.amount import Amount
 from lrtool.engine.cost.calibration import Seconds
-from lrtool.engine.trials import EngineName, Trial
+from lrtool.engine.trials import Trial
 from lrtool.errors import UsageError
 from lrtool.experiments.budget import Budget
 from lrtool.experiments.engines import Engines
 from lrtool.experiments.final import final_loss
 from lrtool.experiments.observers import ObserverFactory
-from lrtool.experiments.prior.start import bracket, centre, critical_estimate, foretold
+from lrtool.experiments.prior.start import bracket, centre, critical_estimate, expected_exponent, foretold
 from lrtool.experiments.range_test.ramp import losses_of, range_test_trials
 from lrtool.experiments.resuming.searches import Begun, begin, found, told_how_to_go_on
 from lrtool.experiments.runner import TrialRunner
@@ -40,8 +38,6 @@ from lrtool.runs.folder import RunFolder
 from lrtool.runs.metrics import sort_metrics
 from lrtool.schedules import Schedule
 from lrtool.status import Status
-
-Array = NDArray[np.float64]
 
 
 def run_tune(
@@ -66,15 +62,10 @@ def run_tune(
     the budget is too small for any comparison, TaskError where the user's code fails.
     """
     loggers, engines = wanted(setup.config.logging) if loggers is None else loggers, engines or Engines()
-    folder = RunFolder.create(output, setup.config.name, "tune")
+    folder = RunFolder.create(output, setup.config.name, "tune", latest=False)
     with folder.held():
-        asked = {
-            "budget": budget,
-            "schedules": [*schedules],
-            "engine": engines.wanted,
-            "short": short,
-            "expected": expected,
-        }
+        asked = {"budget": budget, "schedules": [*schedules], "engine": engines.wanted}
+        asked |= {"short": short, "expected": expected}
         return _carried_out(setup, folder, watch, engines, Begun(begin(folder, setup, asked), asked, ()), say, loggers)
 
 
@@ -84,14 +75,20 @@ def resume_tune(
     watch: ObserverFactory,
     say: Callable[[str], None] | None = None,
     force: bool = False,
+    engines: Engines | None = None,
+    loggers: Sequence[Logger] | None = None,
 ) -> tuple[Session, TuneResult | Transferred, tuple[str, ...]]:
     """Go on with a tune that was stopped, in its own folder, to the same result; gives what is to be said of it, too.
 
-    Raises UsageError, and changes nothing, where its config, code or data were changed (`force`: all is trained again).
+    `engines`: where it trains; by which engine is as it was asked for. `loggers`: as for `run_tune`; None: as the
+    config says. Raises UsageError, and changes nothing, where its config, code or data were changed (`force`: all is
+    trained again).
     """
     with folder.held():
-        engines = Engines(EngineName((search := found(folder, setup, force)).asked.get("engine", "auto")))
-        return *_carried_out(setup, folder, watch, engines, search, say, wanted(setup.config.logging)), search.notes
+        search = found(folder, setup, force)
+        engines = (engines or Engines()).asked_for(search.asked)
+        loggers = wanted(setup.config.logging) if loggers is None else loggers
+        return *_carried_out(setup, folder, watch, engines, search, say, loggers), search.notes
 
 
 def _carried_out(
@@ -112,7 +109,8 @@ def _carried_out(
             TrialRunner(setup, writer, watch, engines, run.tracker.observers(), search.memory) as runner,
         ):
             kinds = _schedules(setup, schedules)
-            tuner = _Tuner(setup, runner, Budget(setup, runner, engines, budget), len(kinds), engines.here)
+            here = bool(search.memory.decide("here", lambda: engines.here))
+            tuner = _Tuner(setup, runner, Budget(setup, runner, engines, budget), len(kinds), here)
             if search.asked.get("short") and len(kinds) == 1 and tuner.only_shorter():
                 shorter = TransferRequest.of_length(setup)
                 return run, transferred(shorter, run, writer, watch, budget, engines, search.memory)
@@ -164,7 +162,7 @@ class _Tuner:
         """Range test, rungs, fits; `expected`: a best LR that is foretold."""
         ramp, budget = self._range_test(), self.budget
         middle, most = bracket(centre(ramp, self.setup.config.optimizer.lr), ramp.critical)
-        searches = {name: Search(middle, most) for name in schedules}
+        searches = {name: Search(middle, most, expected_exponent(self.setup, each)) for name, each in schedules.items()}
         if expected is not None:
             for search in searches.values():
                 search.expect(expected)
@@ -217,7 +215,7 @@ class _Tuner:
             f"a budget of {budget.runs:.3g} training runs holds no comparison of LRs; the range"
             f" test alone took {budget.trained:.2g}",
             where="--budget",
-            remedy=f"write at least --budget {np.ceil(least):.2g}x",
+            remedy=f"write at least --budget {math.ceil(least):.2g}x",
         )
 
     def _fitted(self, rungs: Sequence[Rung]) -> Iterator[Rung]:

@@ -16,6 +16,8 @@ _WHOLE = ("DistributedDataParallel", "DataParallel")
 #: What holds only a part of the model in this process.
 _SHARDED = ("FullyShardedDataParallel", "DeepSpeedEngine", "PipelineModule", "FSDPModule")
 _ONE_PROCESS = "test the model before it is wrapped, in one process, and use the LR in all"
+#: Of one that may fit in no process as a whole.
+_OF_A_CONFIG = f"{_ONE_PROCESS}; one that fits no single device: torchrun … -m lrtool range-test CONFIG --fsdp"
 
 
 def bare_model(model: Any) -> nn.Module:
@@ -31,7 +33,7 @@ def bare_model(model: Any) -> nn.Module:
         names = {cls.__name__ for cls in type(model).__mro__}
         if names & set(_SHARDED):
             raise UsageError(
-                f"a {type(model).__name__} has only a part of the model here", where="model", remedy=_ONE_PROCESS
+                f"a {type(model).__name__} has only a part of the model here", where="model", remedy=_OF_A_CONFIG
             )
         inner = getattr(model, "_orig_mod", None)
         if inner is None and names & set(_WHOLE):
@@ -54,7 +56,7 @@ def is_replicated(model: Any) -> bool:
 def _check(model: nn.Module) -> None:
     tensors = [*model.parameters(), *model.buffers()]
     if any(type(each).__name__ == "DTensor" for each in tensors):
-        raise UsageError("the model's parameters are sharded over processes", where="model", remedy=_ONE_PROCESS)
+        raise UsageError("the model's parameters are sharded over processes", where="model", remedy=_OF_A_CONFIG)
     if is_lazy(model):
         raise UsageError(
             "the model has layers that do not know their sizes yet",

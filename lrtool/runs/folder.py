@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -20,6 +21,8 @@ from lrtool.runs.summary import read_summary
 
 #: The names of run folders: date, time, command, and a number where two began in one second.
 NAME = re.compile(r"(?P<when>\d{8}-\d{6})-(?P<command>.+?)(-\d+)?")
+#: Seconds after which nobody is about to rename a link any more.
+_STALE = 60.0
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -29,20 +32,37 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._holds = 0
+        self._new = False
 
     @classmethod
-    def create(cls, output: Path, name: str, command: str) -> Self:
-        """Make a new folder below `output` and point `latest` at it; raises OutputError where that fails."""
-        parent = output / (_UNSAFE.sub("-", name).strip("-.") or "run")
+    def create(cls, output: Path, name: str, command: str, *, latest: bool = True) -> Self:
+        """Make a new folder below `output` and point `latest` at it; raises OutputError where that fails.
+
+        Without `latest` that is left to `make_latest`: nobody shall find a run there of which nothing is kept yet.
+        """
+        parent = output / folder_name(name)
         stem = f"{datetime.now():%Y%m%d-%H%M%S}-{command}"
         try:
             parent.mkdir(parents=True, exist_ok=True)
             path = _exclusive(parent, stem)
             (path / "checkpoints").mkdir()
-            _point_latest(parent, path)
         except OSError as error:
             raise atomic.output_error(parent, error) from None
-        return cls(path)
+        made = cls(path)
+        made._new = True
+        if latest:
+            made.make_latest()
+        return made
+
+    def make_latest(self) -> None:
+        """Point `latest` at this folder, once, if it was made just now. Raises OutputError."""
+        if not self._new:
+            return
+        try:
+            _point_latest(self.path.parent, self.path)
+        except OSError as error:
+            raise atomic.output_error(self.path.parent, error) from None
+        self._new = False
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -151,6 +171,11 @@ class RunFolder:
         atomic.write_json(self.path / name, dict(document))
 
 
+def folder_name(name: str) -> str:
+    """What the folder of all runs of a name is called: the name, without what no path can have."""
+    return _UNSAFE.sub("-", name).strip("-.") or "run"
+
+
 def check_output(output: Path) -> None:
     """Raise OutputError where run folders could plainly not be made below `output`; nothing is made."""
     there = next(each for each in (output.absolute(), *output.absolute().parents) if each.exists())
@@ -173,6 +198,11 @@ def _exclusive(parent: Path, stem: str) -> Path:
 
 def _point_latest(parent: Path, path: Path) -> None:
     """`latest` is a link; where the system has none, a file that holds the name."""
+    for left in parent.glob(".latest-*"):
+        # Of a process that was killed before it could give it its name, which takes no time.
+        with suppress(OSError):
+            if left.lstat().st_mtime < time.time() - _STALE:
+                left.unlink()
     temporary = parent / f".latest-{os.getpid()}-{path.name}"
     temporary.unlink(missing_ok=True)
     try:

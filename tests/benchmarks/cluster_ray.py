@@ -31,7 +31,7 @@ LRS, SEEDS = 15, 6
 #: Jobs that do nothing, for what each costs.
 EMPTY = 200
 #: Seconds after which something has gone wrong.
-LIMIT = 900.0
+LIMIT = 3600.0
 
 
 def overhead(address: str) -> None:

@@ -11,6 +11,7 @@ import io
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from lrtool.cli.app import run
 from lrtool.errors import UsageError
@@ -20,17 +21,20 @@ STEPS, LONGER = 400, 3
 FITTED = ("constant", "cosine", "wsd")
 PREDICTED = ("cosine", "linear")
 WANTED = 0.85
-DIGITS, SPIRALS = "{kind: digits, batch_size: 64}", "{kind: spirals, samples: 2000, batch_size: 32}"
+#: Losses that no run brings down to 0, as laws have them; digits are learned by heart, and are refused.
+DIGITS, SPIRALS = "{kind: digits, batch_size: 64}", "{kind: spirals, samples: 20000, noise: 0.2, batch_size: 32}"
+VALUES = "{kind: regression, samples: 20000, noise: 0.5, batch_size: 32}"
 TEXT = "{kind: text, batch_size: 16, context: 32}"
 SGD, ADAM = "{kind: sgd, momentum: 0.9, lr: %g}", "{kind: adamw, lr: %g}"
 TASKS = {
-    "digits-linear-sgd": ("{kind: linear}", DIGITS, SGD % 0.02),
     "digits-mlp-sgd": ("{kind: mlp, hidden: [64]}", DIGITS, SGD % 0.02),
-    "digits-mlp-adamw": ("{kind: mlp, hidden: [64]}", DIGITS, ADAM % 1e-3),
-    "digits-deep-sgd": ("{kind: mlp, hidden: [32, 32, 32]}", DIGITS, SGD % 0.01),
-    "digits-deep-adamw": ("{kind: mlp, hidden: [32, 32, 32]}", DIGITS, ADAM % 5e-4),
     "spirals-mlp-sgd": ("{kind: mlp, hidden: [64, 64]}", SPIRALS, SGD % 0.03),
-    "spirals-mlp-adamw": ("{kind: mlp, hidden: [64, 64]}", SPIRALS, ADAM % 1e-3),
+    "spirals-mlp-adamw": ("{kind: mlp, hidden: [64, 64]}", SPIRALS, ADAM % 3e-3),
+    "regression-mlp-sgd": ("{kind: mlp, hidden: [64]}", VALUES, SGD % 0.01),
+    "regression-mlp-adamw": ("{kind: mlp, hidden: [64]}", VALUES, ADAM % 3e-3),
+    "regression-deep-sgd": ("{kind: mlp, hidden: [32, 32, 32]}", VALUES, SGD % 0.01),
+    "regression-deep-adamw": ("{kind: mlp, hidden: [32, 32, 32]}", VALUES, ADAM % 2e-3),
+    "regression-linear-sgd": ("{kind: linear}", VALUES, SGD % 0.003),
     "text-gru-adamw": ("{kind: gru, width: 48}", TEXT, ADAM % 3e-3),
     "text-transformer-adamw": ("{kind: transformer, width: 32, depth: 1, heads: 2}", TEXT, ADAM % 3e-3),
     "text-transformer-sgd": ("{kind: transformer, width: 32, depth: 1, heads: 2}", TEXT, SGD % 0.05),
@@ -59,19 +63,29 @@ def task(name: str) -> list[bool | None]:
         folder = Path(place)
         runs = [trained(folder, name, each, STEPS, seed) for seed, each in enumerate(FITTED)]
         tests = [trained(folder, name, each, LONGER * STEPS, 10 + seed) for seed, each in enumerate(PREDICTED)]
-        return [_judged(name, runs, test, schedule) for test, schedule in zip(tests, PREDICTED, strict=True)]
+        try:
+            together = LawPrediction.of(runs, [str(test) for test in tests])
+            return [
+                _said(name, together, row, schedule) for row, schedule in zip(together.rows(), PREDICTED, strict=True)
+            ]
+        except UsageError:
+            return [_judged(name, runs, test, schedule) for test, schedule in zip(tests, PREDICTED, strict=True)]
 
 
 def _judged(name: str, runs: list[Path], test: Path, schedule: str) -> bool | None:
     try:
         found = LawPrediction.of(runs, [str(test)])
     except UsageError as error:
-        print(f"{name:24} {schedule:8} refused: {error}")
+        print(f"{name:24} {schedule:8} refused: {error}", flush=True)
         return None
-    row = found.rows()[0]
+    return _said(name, found, found.rows()[0], schedule)
+
+
+def _said(name: str, found: LawPrediction, row: dict[str, Any], schedule: str) -> bool:
+    """Print a prediction; whether its band holds what was measured."""
     held = row["low"] <= row["measured_loss"] <= row["high"]
     band = f"{row['loss']:8.4f} ({row['low']:.4f} … {row['high']:.4f})  measured {row['measured_loss']:.4f}"
-    print(f"{name:24} {schedule:8} {found.chosen.fit.law.name:16} {band} {'' if held else 'OUTSIDE'}")
+    print(f"{name:24} {schedule:8} {found.chosen.fit.law.name:16} {band} {'' if held else 'OUTSIDE'}", flush=True)
     return held
 
 

@@ -1,5 +1,6 @@
 """Options that say where trials are trained, as they are typed; what needs a cluster is refused where there is none."""
 
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,8 @@ from lrtool.errors import LrtoolError
 from lrtool.runs.sweep.store import read_trials
 
 SWEEP = "base: c.yaml\ngrid: {optimizer.lr: [0.1, 0.3], seed: 2}\n"
+#: Trials in two other processes.
+LOCAL = ("--executor", "local", "--workers", "2")
 
 
 @pytest.fixture
@@ -61,15 +64,27 @@ def test_a_plan_joins_no_cluster(cli, sweep, without_clusters):
 
 @pytest.mark.deep
 def test_tune_trains_in_other_processes_what_it_trains_here(cli, sweep):
-    import json
-
     found = []
-    for options in ([], ["--executor", "local", "--workers", "2"]):
+    for options in ((), LOCAL):
         code, out, err = cli("tune", "c.yaml", "--budget", "30x", "--engine", "loop", "--json", *options)
         assert code == 0, err
         found.append(json.loads(out))
     for key in ("suggested_lr", "interval", "steps"):
         assert found[0][key] == found[1][key]
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize(("to", "budget"), [("train.duration=800", "3x"), ("data.batch_size=96", "20x")])
+def test_transfer_trains_in_other_processes_what_it_trains_here(cli, config, to, budget):
+    path, found = config([("duration: 3ep", "duration: 80"), ("{kind: one_cycle}", "{kind: cosine}")]), []
+    for options in ((), LOCAL):
+        asked = ("--to", to, "--budget", budget, "--engine", "loop", "--json")
+        code, out, err = cli("transfer", path, *asked, *options)
+        assert code == 0, err
+        found.append(json.loads(out))
+    for key in ("suggested_lr", "interval", "reason", "cells", "steps"):
+        assert found[0][key] == found[1][key]
+    assert found[0]["engine"]["name"] == found[1]["engine"]["name"] == "loop"
 
 
 @pytest.mark.deep

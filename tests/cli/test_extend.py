@@ -106,6 +106,19 @@ def test_other_data_are_noticed(cli, config, tmp_path):
     assert "gone on with --force though changed" in trained(cli, "--extend", "2x", run, "--force")[1]
 
 
+def test_other_code_is_noticed(cli, config, tmp_path):
+    code = (
+        "from torch import nn\n\n\ndef net(width):\n"
+        "    return nn.Sequential(nn.Linear(2, width), nn.%s(), nn.Linear(width, 2))\n"
+    )
+    model = ("{kind: mlp, hidden: [16]}", "{use: 'm.py:net', args: {width: 8}}")
+    run, _ = trained(cli, config([WSD, model], m__py=code % "Tanh"))
+    (tmp_path / "m.py").write_text(code % "ReLU")
+    for how in ("--extend", "2x", run), ("--branch", run):
+        status, _, err = cli("train", *how)
+        assert status == 2 and "m.py" in err and "--force" in err
+
+
 def test_a_schedule_that_keeps_no_plateau_has_nothing_to_branch_off(cli, config):
     run, _ = trained(cli, config())
     code, _, err = cli("train", "--branch", run)

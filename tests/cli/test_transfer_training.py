@@ -22,6 +22,9 @@ def test_the_lr_of_a_longer_run_from_shorter_ones(cli, config, tmp_path):
     assert {"metrics.csv", "points.csv", "transfer.png", "config.yaml", "summary.json"} <= {
         path.name for path in folder.iterdir()
     }
+    # One that is over has nothing to go on with, and says what it found.
+    code, out, err = cli("transfer", "--resume", folder, "--executor", "local", "--json")
+    assert code == 0 and json.loads(out)["suggested_lr"] == document["suggested_lr"], err
     again = json.loads(cli("transfer", "--points", folder / "points.csv", "--to", "train.duration=800", "--json")[1])
     # Points alone know neither usual exponents nor how often the data are passed over.
     assert [each["best_lr"] for each in again["cells"]] == pytest.approx(

@@ -60,7 +60,7 @@ def test_few_updates_of_a_large_model_are_no_reason_not_to_measure(knowing: Chos
 
 def test_both_times_are_said_as_ranges(knowing: Chosen) -> None:
     choice = knowing(LoopSpeed(0.01, 0.0, 0.0), stack(0.01, 1e-6)).choose(Amount(8, 1000, 0))
-    assert "in about 7.5 to 12 s; the loop would take 60 to 100 s" in choice.reason
+    assert "in about 7.5 to 12 s; the loop would take 60 to 100 s" in choice.text
     assert choice.costs.seconds.low < choice.costs.seconds.likely < choice.costs.seconds.high
     assert choice.costs.one_by_one / choice.costs.seconds.likely == pytest.approx(8)
 

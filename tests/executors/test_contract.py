@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,24 @@ class TestLocalProcesses(ExecutorContract):
         assert os.getpid() not in {pid for pid, _ in seen}
         assert {threads for _, threads in seen} == {str(max(1, cores() // 2))}
         assert os.environ.get("OMP_NUM_THREADS") == before
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="signals as POSIX has them")
+    def test_as_a_context_its_processes_stay_for_the_next_jobs(self, executor):
+        seen = []
+        with executor:
+            for _ in range(2):
+                executor.run(work.about_itself, range(2), seen.append, never)
+            pids = {pid for pid, _ in seen}
+            assert len(pids) == 2
+            # One that has died meanwhile is replaced, and one that does something else.
+            os.kill(seen[0][0], signal.SIGKILL)
+            time.sleep(0.2)
+            executor.run(work.about_itself, range(4), seen.append, never)
+            executor.run(work.square, [1], lambda result: None, never)
+        assert len(seen) == 8 and len({pid for pid, _ in seen}) == 3
+        for pid, _ in seen:
+            with pytest.raises(ProcessLookupError):
+                os.kill(pid, 0)
 
     @pytest.mark.skipif(sys.platform == "win32", reason="signals as POSIX has them")
     def test_a_process_that_dies_loses_its_job_only(self, executor):

@@ -16,9 +16,7 @@ def test_what_the_option_takes():
     assert all(cls.does for cls in EXECUTORS.kinds.values())
 
 
-@pytest.mark.parametrize(
-    ("name", "remedy"), [("In_Process", "did you mean 'in-process'"), ("dask", "one of: auto, in-process, local, ray")]
-)
+@pytest.mark.parametrize(("name", "remedy"), [("In_Process", "did you mean 'in-process'"), ("dask", "one of: auto, ")])
 def test_an_unknown_one_is_a_usage_error(name, remedy):
     with pytest.raises(UsageError, match=f"--executor: there is no executor '{name}'.*{remedy}"):
         check(name, "--executor")

@@ -1,5 +1,6 @@
 import json
 import multiprocessing
+import os
 
 import pytest
 
@@ -32,6 +33,26 @@ def test_latest_points_at_the_newest(tmp_path):
         assert RunFolder.open(path).path == second.path.resolve()
     names = [path.name for path in (tmp_path / "digits").iterdir()]
     assert len(names) == 3 and names.count("latest") == 1
+
+
+def test_a_folder_is_the_latest_once_something_is_kept(tmp_path):
+    first = made(tmp_path)
+    second = RunFolder.create(tmp_path, "digits", "tune", latest=False)
+    assert (tmp_path / "digits" / "latest").resolve() == first.path.resolve()
+    second.make_latest()
+    assert (tmp_path / "digits" / "latest").resolve() == second.path.resolve()
+    RunFolder.open(first.path).make_latest()
+    assert (tmp_path / "digits" / "latest").resolve() == second.path.resolve(), "one that goes on is no new one"
+
+
+def test_a_link_that_a_killed_process_left_is_removed(tmp_path):
+    folder = tmp_path / "digits"
+    folder.mkdir()
+    for name in ("old", "new"):
+        (folder / f".latest-1-{name}").symlink_to("somewhere")
+    os.utime(folder / ".latest-1-old", (0, 0), follow_symlinks=False)
+    made(tmp_path)
+    assert not (folder / ".latest-1-old").is_symlink() and (folder / ".latest-1-new").is_symlink()
 
 
 def test_where_there_are_no_links_latest_is_a_file_with_the_name(tmp_path, monkeypatch):

@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from tests.torture import kills, names, runs, signals
+from tests.torture.campaigns import kills, names, signals
+from tests.torture.support import forks, runs
 
 
 @pytest.fixture(autouse=True)
@@ -38,3 +39,11 @@ def test_processes_that_start_at_once_share_no_folder(tmp_path):
 def test_of_two_that_resume_one_run_one_goes_on(tmp_path):
     runs.write_configs(tmp_path)
     names.two_resume(tmp_path, 0)
+
+
+def test_a_transfer_that_is_killed_goes_on_by_the_command_line(tmp_path):
+    runs.write_configs(tmp_path)
+    run = runs.made(tmp_path, "transfer", "killed", runs.killed_at("transfer", 2))
+    ended = forks.run(tmp_path, "transfer", "--resume", run, "--quiet", before=forks.without_plots)
+    assert ended.code == 0, ended.said
+    assert "suggested_lr" in (run / "summary.json").read_text()

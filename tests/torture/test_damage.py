@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from tests.torture.damage import KINDS, Campaign, Damage, files, flips
+from tests.torture.campaigns.damage import KINDS, Campaign, Damage, files, flips
 
 
 @pytest.fixture(scope="module")

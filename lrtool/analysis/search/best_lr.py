@@ -90,11 +90,12 @@ class Search:
     """One schedule's search: asks for LRs, is told losses, and narrows the grid.
 
     `centre` is where the best LR is expected (a range test's suggestion). `most`: above it the first grid has no LRs,
-    unless it would have fewer than tell anything; a later one goes there if the best is at the end.
+    unless it would have fewer than tell anything; a later one goes there if the best is at the end. `exponent`: what is
+    expected of the best LR over the length of training: a longer rung begins around what that makes of a shorter one.
     """
 
-    def __init__(self, centre: float, most: float | None = None) -> None:
-        self._centre, self._most, self._foretold = centre, most, False
+    def __init__(self, centre: float, most: float | None = None, exponent: float = 0.0) -> None:
+        self._centre, self._most, self._foretold, self._exponent = centre, most, False, exponent
         self._moves = 0
         self._matters = False
         self._range = (centre, centre)
@@ -108,9 +109,10 @@ class Search:
 
     def grid(self, rung: Rung) -> list[float]:
         """The LRs that a rung starts with: around the best so far, and over all that may be as good."""
+        longer = (rung.fraction / self._fraction) ** self._exponent if self.losses else 1.0
         self._fraction, self._moves = rung.fraction, 0
-        low, high = self._range
-        centre, ratio, lrs = self._centre, rung.ratio, rung.lrs
+        low, high = (longer * each for each in self._range)
+        centre, ratio, lrs = longer * self._centre, rung.ratio, rung.lrs
         if self._foretold and not self.losses:
             lrs, ratio = min(lrs, FORETOLD_LRS), min(ratio, _FIRST_RATIO)
         if high / low > ratio ** (lrs - 1):

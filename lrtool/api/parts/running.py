@@ -61,6 +61,7 @@ def spread_engines(
 ) -> Iterator[Engines]:
     """These engines, or others that train where that is asked for; `setup` names the files that all trials need."""
     placing.check()
+    _check_alone(placing)
     if not placing.is_elsewhere_or_several:
         yield engines
         return
@@ -71,6 +72,18 @@ def spread_engines(
     assert executor is not None
     with executor:
         yield SpreadEngines(executor, setup, allowed, engines.wanted)
+
+
+def _check_alone(placing: Placing) -> None:
+    """Raise UsageError where trials are to leave this process, which is one of several that train each together."""
+    from lrtool.engine.parallel.joining import current
+
+    if placing.is_elsewhere_or_several and not current().alone:
+        raise UsageError(
+            f"{current().size} processes were started to train each trial together; an executor trains each in one",
+            where=f"--executor {placing.executor}",
+            remedy="start it once, without a launcher, or leave out --executor",
+        )
 
 
 @contextmanager

@@ -43,8 +43,7 @@ def together(objects: Objects) -> Iterator[Objects]:
 def answered(ready: Asked, command: str, lead: Callable[[], tuple[Session, F]]) -> tuple[Session, F]:
     """What a command finds, in each process: the first one makes it, the others share in its trainings."""
     from lrtool.engine.parallel.joining import current
-    from lrtool.experiments.parallel.announcing import announce
-    from lrtool.experiments.parallel.conducting import Farewell, follow
+    from lrtool.experiments.parallel.conducting import Farewell, dismiss, follow
     from lrtool.runs.folder import RunFolder
 
     ranks = current()
@@ -68,10 +67,10 @@ def answered(ready: Asked, command: str, lead: Callable[[], tuple[Session, F]]) 
         session, result = lead()
     except LrtoolError as error:
         if not ranks.broken:
-            announce(ranks, Farewell(error.exit_code, TaskError(f"the first process failed: {error}")))
+            dismiss(ranks, Farewell(error.exit_code, TaskError(f"the first process failed: {error}")))
         raise
     told = {name: getattr(session, name) for name in ("status", "reason", "steps", "results")}
-    announce(ranks, Farewell(result=(session.folder.path, told, result)))
+    dismiss(ranks, Farewell(result=(session.folder.path, told, result)))
     return session, result
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lrtool.api.results.base import LrResult, Row
 from lrtool.errors import UsageError
@@ -55,15 +55,18 @@ class TransferAnswer(LrResult["Transferred"]):
         from lrtool.api.results.reading import title_of
         from lrtool.report.transfer.plot import TransferPlot, draw_transfer
 
-        found = self.found if self.found is not None else _again(self._folder, self.summary["target"])
+        found = self.found if self.found is not None else _again(self._folder, self.summary)
         return draw_transfer(TransferPlot.of(found, title_of(self._folder)))
 
 
-def _again(folder: Path, target: dict[str, float]) -> Transferred:
+def _again(folder: Path, summary: Mapping[str, Any]) -> Transferred:
     """What the points of a run folder say: the same as when it was made."""
     from lrtool.analysis.search.transfer.extrapolate import extrapolate
     from lrtool.experiments.transfer.points_file import read_points
 
     if not (folder / "points.csv").is_file():
         raise UsageError("the run has no points", where=str(folder), remedy="run the transfer again")
-    return extrapolate(read_points(folder / "points.csv"), target)
+    expected = {key: (mean, deviation) for key, (mean, deviation) in summary.get("expected_exponents", {}).items()}
+    passes = summary.get("passes")
+    points = read_points(folder / "points.csv")
+    return extrapolate(points, summary["target"], expected, passes and (passes[0], passes[1]))

@@ -39,7 +39,7 @@ def share_model() -> None:
         raise UsageError(
             "this spreads a model over several processes, but there is one",
             where="--fsdp",
-            remedy="start them with: torchrun --nproc-per-node 2 -m lrtool train CONFIG --fsdp",
+            remedy="start several: torchrun --nproc-per-node 2 -m lrtool train CONFIG --fsdp (or range-test, or tune)",
         )
     _ranks.sharded = True
 
@@ -69,13 +69,12 @@ def run_together(arguments: list[str], run: Callable[[list[str]], int]) -> int:
 
 
 def _lead(ranks: Ranks, arguments: list[str], run: Callable[[list[str]], int]) -> int:
-    from lrtool.experiments.parallel.announcing import announce
-    from lrtool.experiments.parallel.conducting import Farewell
+    from lrtool.experiments.parallel.conducting import Farewell, dismiss
 
     signal.signal(signal.SIGINT, _stop)
     code = run(arguments)
     if not ranks.broken:
-        announce(ranks, Farewell(code))
+        dismiss(ranks, Farewell(code))
     return code
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
+from itertools import count
 
 import torch
 import torch.distributed as dist
@@ -18,6 +19,8 @@ from lrtool.errors import UsageError
 _TIMEOUT = 300.0
 
 _current = ALONE
+#: How often a script's processes have joined: what they said before is not said again.
+_times = count()
 
 
 def current() -> Ranks:
@@ -55,7 +58,9 @@ def join_script() -> Ranks:
     seconds = timeout()
     rank, size = dist.get_rank(), dist.get_world_size()
     group = dist.new_group(backend=_backend(), timeout=timedelta(seconds=seconds))
-    return _joined(Ranks(rank, size, scripted=True, group=group, roll=RollCall(default_store(), rank, size, seconds)))
+    store, number = default_store(), next(_times)
+    own = dist.PrefixStore(f"lrtool-{number}", store) if store is not None else None  # type: ignore[attr-defined]
+    return _joined(Ranks(rank, size, scripted=True, group=group, roll=RollCall(own, rank, size, seconds)))
 
 
 def part(ranks: Ranks) -> None:

@@ -53,6 +53,13 @@ class Ranks:
         """Whether this process keeps what is trained."""
         return self.rank == 0
 
+    def holds_whole(self, device: torch.device) -> bool:
+        """Whether this process may hold a whole model on a device: not where each has a part, and a GPU, of its own.
+
+        On the CPU each process has made the whole model before it is spread.
+        """
+        return not self.sharded or device.type == "cpu"
+
     @contextmanager
     def together(self, doing: str = "") -> Iterator[None]:
         """Inside, this process waits for the others; RankLost where one does not come, TaskError where one failed."""

@@ -63,6 +63,18 @@ class RollCall:
             time.sleep(0.05)
         return not (self._get(f"here/{rank}") or self._get(f"failed/{rank}"))
 
+    def leave(self) -> None:
+        """This process has heard that there is nothing more to do."""
+        self._put(f"left/{self.rank}", "yes")
+
+    def see_off(self) -> None:
+        """Wait, some seconds at most, until the others have left: what they hear it from may go with this process."""
+        if self.store is None:
+            return
+        until, others = time.monotonic() + _ANSWER, [rank for rank in range(self.size) if rank != self.rank]
+        while time.monotonic() < until and not all(self._get(f"left/{rank}") for rank in others):
+            time.sleep(0.01)
+
     def _said(self, gone: list[int], late: bool) -> str:
         names = [f"{rank}{f' ({place})' if (place := self._get(f'where/{rank}')) else ''}" for rank in gone]
         who = f"process{'es' if len(gone) > 1 else ''} {', '.join(names)} of {self.size}" if gone else "another process"

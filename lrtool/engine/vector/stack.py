@@ -116,6 +116,10 @@ class Stack:
             for name, tensor in held.items():
                 held[name] = tensor[index]
 
+    def copied(self) -> StackState:
+        """A copy of all of it, where it is."""
+        return self.state.of(tensor.clone() for tensor in self.state.tensors())
+
     def part(self, first: int, last: int) -> Self:
         """The slots first … last−1 as a stack, which shares their memory."""
         some = copy(self)

@@ -40,7 +40,7 @@ _LOG = logging.getLogger("lrtool")
 class Worker:
     """Trains one stack, its slots filled from the queue, until nobody waits and every slot is empty.
 
-    `compiled` updates the stack in place where there is one; otherwise `update` does it.
+    `compiled` updates the stack in place where there is one; otherwise, and once memory has run out, `update` does it.
     """
 
     def __init__(
@@ -106,6 +106,17 @@ class Worker:
             self._halve()
         self._fill()
 
+    def _go_on_plain(self, before: StackState | None) -> None:
+        """Update the stack by the plain update from here on.
+
+        A compiled one changes the stack as it goes, so what it leaves where it breaks off is of no use: `before` is the
+        state that it began at, None where nothing has been changed.
+        """
+        _LOG.info("memory ran out with a compiled stack, so it goes on uncompiled")
+        self._step, self._fixed_size = self._plain, False
+        if before is not None:
+            self._stack.state = before
+
     def _halve(self) -> None:
         """Go on with half as many trials at once; the others wait, as they are, until one of these has ended."""
         taken = [index for index, slot in enumerate(self._slots) if slot is not None]
@@ -147,19 +158,24 @@ class Worker:
     def _updates(self, columns: Mapping[str, Array], rows: Tensor) -> tuple[Array, Array]:
         """Do the updates; losses (count, size) and gradient norms (count, 2, size), on the host.
 
-        They are fewer where memory ran out in the one after.
+        They are fewer where memory ran out in the one after; none where it did so in a compiled one.
         """
         h = torch.from_numpy(np.stack(list(columns.values()), 1)).to(self._stack.hyperparameter_type).to(rows.device)
         done: list[tuple[Tensor, Tensor]] = []
+        before, ran_out = None, False
         with flushed_denormals(), torch.no_grad():
-            for given in zip(rows.unbind(), h.unbind(), strict=True):
-                try:
-                    done.append(self._step(*given))
-                except Exception as error:
-                    # A compiled update changes the stack as it goes, so what it leaves cannot be gone on with.
-                    if self._fixed_size or len(self._slots) == 1 or not ran_out_of_memory(error):
-                        raise
-                    break
+            try:
+                before = self._stack.copied() if self._fixed_size else None
+                for given in zip(rows.unbind(), h.unbind(), strict=True):
+                    done.append(self._step(*given))  # noqa: PERF401 - those before an error count
+            except Exception as error:
+                if (len(self._slots) == 1 and not self._fixed_size) or not ran_out_of_memory(error):
+                    raise
+                ran_out = True
+        # Not while the error is at hand: it holds on to what the update had made so far.
+        if ran_out and self._fixed_size:
+            done.clear()
+            self._go_on_plain(before)
         size = self._stack.size
         if not done:
             return np.empty((0, size)), np.empty((0, 2, size))

@@ -56,11 +56,13 @@ class _Place:
 
     def hear(self) -> bytes:
         self._number += 1
-        if self._store is None:
-            found: list[Any] = [None]
-            dist.broadcast_object_list(found, group=self._ranks.group, group_src=0)
-            return bytes(found[0])
-        return waited(self._store, self._key)
+        # The store may stand in the first process, and be gone with it.
+        with self._ranks.together():
+            if self._store is None:
+                found: list[Any] = [None]
+                dist.broadcast_object_list(found, group=self._ranks.group, group_src=0)
+                return bytes(found[0])
+            return waited(self._store, self._key)
 
     @property
     def _key(self) -> str:

@@ -146,6 +146,13 @@ def _share_setup(ranks: Ranks) -> None:
         _all_well(ranks, None)
 
 
+def dismiss(ranks: Ranks, end: Farewell) -> None:
+    """Tell all others that there is nothing more to do, and see that they hear it."""
+    announce(ranks, end)
+    if ranks.roll is not None:
+        ranks.roll.see_off()
+
+
 def follow(ranks: Ranks, setup: Setup | None = None) -> Farewell:
     """Share in whatever the first process announces until it says farewell."""
     while True:
@@ -156,6 +163,8 @@ def follow(ranks: Ranks, setup: Setup | None = None) -> Farewell:
                 assert setup is not None
                 training.do(setup, ranks)
             case Farewell() as end:
+                if ranks.roll is not None:
+                    ranks.roll.leave()
                 return end
 
 

@@ -33,9 +33,9 @@ def critical_lr(setup: Setup, room: float = math.inf) -> CriticalLr | None:
     """The critical LR at the first update of each seed, and at later ones of a training at a small LR.
 
     `room`: what it may cost, in updates; where that holds less, fewer later updates and fewer seeds are looked at, but
-    at least one. None where the model is spread over processes, or is no copy of which fits beside it.
+    at least one. None where no process holds a whole model, or no copy of it fits beside it.
     """
-    if current().sharded:
+    if not current().holds_whole(setup.recipe.device):
         return None
     seeds, at = _size(room, setup.config.range_test.seeds)
     try:

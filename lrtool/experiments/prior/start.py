@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from lrtool.analysis.range_test_result import LrEstimate, RangeTestResult
+from lrtool.analysis.search.transfer.usual import BOUND, DURATION, usual
 from lrtool.config.schema import Config
+from lrtool.errors import UsageError
 from lrtool.experiments.prior.critical import remembered_critical_lr
 from lrtool.experiments.resuming.search_memory import SearchMemory
 from lrtool.experiments.setup import Setup
@@ -21,6 +24,8 @@ _HIGHEST = 4.0
 _CRITICAL = 1 / 20
 #: Sections of a config between which the bound tells how best LRs compare.
 _COMPARED = ("schedule", "train")
+#: The part of a run that a shorter one is compared with it by; and updates that show the shape of longer schedules.
+_SHORTER, _LONG = 1 / 16, 100_000
 
 
 def centre(ramp: RangeTestResult, configured: float) -> float:
@@ -58,14 +63,15 @@ def foretold(best: float, name: str, setup: Setup, schedules: Mapping[str, Sched
     return {each: best * lr / lrs[name] for each, lr in lrs.items() if each != name}
 
 
-def foretold_by(tuned: Sequence[tuple[Config, Setup, float]], setup: Setup) -> float | None:
+def foretold_by(tuned: Sequence[tuple[Config, float]], config: Config, setup: Setup) -> float | None:
     """The best peak LR that the bound foretells from that of another config; None where none is comparable.
 
-    `tuned`: configs, built, with their best LRs. Comparable is one that differs in its schedule or length alone.
+    `tuned`: configs with their best LRs; `setup`: what `config` comes to. Comparable is one that differs in its
+    schedule or length alone.
     """
-    for config, other, best in reversed(tuned):
-        if _rest(config) == _rest(setup.config):
-            ours, theirs = (bound_lr(each.trial(0, 1.0).curves["lr"]) for each in (setup, other))
+    for other, best in reversed(tuned):
+        if _rest(other) == _rest(config):
+            ours, theirs = (bound_lr(each.trial(0, 1.0).curves["lr"]) for each in (setup, setup.under(other)))
             return best * ours / theirs
     return None
 
@@ -73,6 +79,28 @@ def foretold_by(tuned: Sequence[tuple[Config, Setup, float]], setup: Setup) -> f
 def bound_lr(curve: Curve) -> float:
     """γ*: the peak LR at which a curve's bound is least, for gradients of norm 1 and a distance of 1."""
     return last_iterate_bound(curve.table() / curve.peak).gamma
+
+
+def bound_exponent(setup: Setup, schedule: Schedule | None = None) -> float:
+    """The exponent over the duration of the best peak LR by the bound, between runs a 16th as long and the whole one.
+
+    log(γ*/γ*(short))/log(T/t); about −½; a `schedule` may take the place of the config's.
+    """
+    steps = min(setup.steps, _LONG)
+    short = max(1, round(steps * _SHORTER))
+    lengths = (short, steps)
+    if short == steps:
+        return BOUND
+    try:
+        part, whole = (bound_lr(setup.trial(0, 1.0, schedule=schedule, steps=each).curves["lr"]) for each in lengths)
+    except UsageError:
+        return BOUND  # few updates may all have an LR of 0
+    return math.log(whole / part) / math.log(steps / short)
+
+
+def expected_exponent(setup: Setup, schedule: Schedule) -> float:
+    """The exponent over the duration that is expected of the best peak LR under a schedule: half of the bound's."""
+    return usual((DURATION,), bound=bound_exponent(setup, schedule))[DURATION][0]
 
 
 def _rest(config: Config) -> dict[str, object]:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from lrtool.engine import rng
 from lrtool.engine.batches import Batches, batch_loss, take
+from lrtool.engine.parallel.joining import current
 from lrtool.experiments.setup import Setup
 from lrtool.tasks.base import seeded_model
 
@@ -28,8 +29,11 @@ def falls_along_its_gradient(setup: Setup) -> bool:
     (L(θ) − L(θ − ε·g)) / (ε·|g|²) ≈ 1 for a small ε, where g is what autograd gives for one part of the model
 
     It does not where parts of the loss are cut off from it (`detach()`), or turned around, as where two networks are
-    trained against each other in one loss. Where that cannot be tried, or shows nothing, nothing is held against it.
+    trained against each other in one loss. Where that cannot be tried, as where no process holds the whole model,
+    or shows nothing, nothing is held against it.
     """
+    if not current().holds_whole(setup.recipe.device):
+        return True
     try:
         with rng.preserved(setup.recipe.device):
             return all(_own(ratios) for ratios in _ratios(setup))

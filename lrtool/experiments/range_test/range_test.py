@@ -13,7 +13,7 @@ from lrtool.analysis.divergence import RANGE_TEST
 from lrtool.analysis.range_test import analyse
 from lrtool.analysis.range_test_result import Caveat, RangeTestResult, Reason
 from lrtool.config.settings import RangeTestSettings
-from lrtool.engine.trials import EngineName, Trace
+from lrtool.engine.trials import Trace
 from lrtool.experiments.budget import RANGE_TEST as USUAL
 from lrtool.experiments.budget import Budget
 from lrtool.experiments.engines import Engines
@@ -59,7 +59,7 @@ def run_range_test(
     """
     # What is missing is said before anything is made.
     engines, loggers = engines or Engines(), wanted(setup.config.logging)
-    folder = RunFolder.create(output, setup.config.name, "range-test")
+    folder = RunFolder.create(output, setup.config.name, "range-test", latest=False)
     with folder.held():
         memory = begin(folder, setup, {"budget": budget, "quick": quick, "engine": engines.wanted})
         search = Begun(memory, {}, ())
@@ -76,7 +76,7 @@ def resume_range_test(
     """
     with folder.held():
         search = found(folder, setup, force)
-        engines = Engines(EngineName(search.asked.get("engine", EngineName.AUTO)))
+        engines = Engines().asked_for(search.asked)
         asked = search.asked.get("budget"), bool(search.asked.get("quick", False))
         loggers = wanted(setup.config.logging)
         return *_carried_out(setup, folder, watch, engines, listener, search, asked, loggers), search.notes

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from lrtool.config.load import load_config
@@ -62,6 +63,13 @@ def found(folder: RunFolder, setup: Setup, force: bool) -> Begun:
         said = [f"changed, so everything is trained again: {each}" for each in changed]
         return Begun(begin(folder, setup, asked), asked, (*notes, *said))
     return Begun(memory, memory.begun["asked"], tuple(notes))
+
+
+def begun(path: Path) -> bool:
+    """Whether a search in this folder got so far that it can go on as it was asked for."""
+    memory, _ = SearchMemory.found(path / "checkpoints")
+    memory.close()
+    return memory.begun is not None and (path / "config.yaml").is_file()
 
 
 @contextmanager

@@ -29,8 +29,6 @@ class SpreadEngines(Engines):
     not count. Raises TaskError where a job is lost for good.
     """
 
-    here = False
-
     def __init__(
         self,
         executor: Executor,
@@ -40,6 +38,11 @@ class SpreadEngines(Engines):
     ) -> None:
         super().__init__(wanted)
         self._executor, self._setup, self._allow_import = executor, setup, frozenset(allow_import)
+
+    @property
+    def here(self) -> bool:
+        """Whether trials train on this machine."""
+        return not self._executor.elsewhere
 
     def of(self, setup: Setup) -> SpreadEngines:
         """The same for another setup, with all that is known of speeds; its files are among those that travelled."""

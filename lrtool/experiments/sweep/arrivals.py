@@ -103,11 +103,11 @@ class Arrivals:
         self._begin(count(config))
         before: list[list[Combination]] = [[] for _ in planner.cells]
         for number, first in enumerate(range(0, config.samples, config.batch)):
-            samples: list[Drawn] | None = self._store.fact(f"drawn:{number}")
-            if samples is None:
-                samples = self._next(before, min(config.batch, config.samples - first))
-                # Before any of them is trained: a resumed sweep trains the same.
-                self._store.remember(f"drawn:{number}", samples)
+            key = f"drawn:{number}"
+            if self._store.fact(key) is None:
+                # Before any of them is trained, and read back: a resumed sweep trains the same.
+                self._store.remember(key, self._next(before, min(config.batch, config.samples - first)))
+            samples: list[Drawn] = self._store.fact(key)
             _check_drawn(config, len(planner.cells), samples)
             made = [planner.settled(planner.cells[cell], sample.__getitem__) for cell, sample in samples]
             for each in made:

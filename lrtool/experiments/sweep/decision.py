@@ -20,21 +20,26 @@ from lrtool.tasks.base import Task
 
 @dataclass(frozen=True)
 class Decision:
-    """The engine of a group and why; remembered, so that a resumed sweep, and every process, computes the same."""
+    """The engine of a group and why; remembered, so that a resumed sweep, and every process, computes the same.
+
+    `measured`: the times that spoke for it, and the plan, in words; of two sweeps that are equal they differ.
+    """
 
     engine: EngineName
     compiled: bool
     reason: str
+    measured: str = ""
 
     @classmethod
     def parse(cls, known: Mapping[str, Any]) -> Self:
         """What `vars` gave, read from JSON."""
-        return cls(EngineName(known["engine"]), bool(known["compiled"]), str(known["reason"]))
+        measured = str(known.get("measured", ""))
+        return cls(EngineName(known["engine"]), bool(known["compiled"]), str(known["reason"]), measured)
 
     @property
     def text(self) -> str:
         """Which one and why."""
-        return f"{self.engine}: {self.reason}"
+        return f"{self.engine}: {self.reason}{self.measured}"
 
 
 @dataclass(frozen=True)
@@ -61,11 +66,11 @@ def decide(group: Group, allow_import: Collection[str], outlook: Outlook) -> Dec
         trials = [trial_of(setup, planned) for planned in group.trials]
         choice = choose_engine(setup.task, trials, recipe)
         if choice.name is EngineName.LOOP:
-            return Decision(choice.name, False, choice.reason)
+            return Decision(choice.name, False, choice.reason, choice.measured)
         compiled, how = _compiles(setup.task, recipe, trials, most_trials(setup.steps), outlook)
     except LrtoolError as error:
         return Decision(EngineName.LOOP, False, str(error).splitlines()[0])
-    return Decision(choice.name, compiled, f"{choice.reason}; {how}")
+    return Decision(choice.name, compiled, choice.reason, f"{choice.measured}; {how}")
 
 
 def said_of(group: Group, allow_import: Collection[str]) -> tuple[dict[str, bool], dict[str, Any]]:

@@ -52,7 +52,7 @@ def forecast(group: Group, options: Options, prune: Pruner | None = None) -> For
         return Forecast(count, 0, 0, like, EngineName.LOOP, str(error).splitlines()[0], None, None)
     share = prune.share if prune is not None else 1.0
     updates = round(count * setup.steps * share)
-    return Forecast(count, setup.steps, updates, like, choice.name, choice.reason, seconds * share, size)
+    return Forecast(count, setup.steps, updates, like, choice.name, choice.why, seconds * share, size)
 
 
 def forecasts(groups: list[Group], options: Options, prune: Pruner | None = None) -> list[Forecast]:

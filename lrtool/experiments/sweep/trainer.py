@@ -95,7 +95,7 @@ class Trainer:
             self._known(trial)
 
     def decisions(self) -> list[dict[str, Any]]:
-        """How many trials each group has, and which engine trained it and why."""
+        """How many trials each group has, and which engine trained it and why; what was measured stands in the log."""
         known = [(len(group.trials), self._store.fact(_key(group))) for group in self._groups.values()]
         return [{"trials": count, "engine": made["engine"], "reason": made["reason"]} for count, made in known if made]
 

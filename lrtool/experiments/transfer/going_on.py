@@ -28,8 +28,9 @@ def resume_transfer(
 ) -> tuple[Session, Transferred, tuple[str, ...]]:
     """Go on in the transfer's own folder; its result equals never having stopped. Gives what is to be said, too.
 
-    `whole`: the target, as the folder's config says it. Raises UsageError, and changes nothing, where config, code or
-    data were changed (unless `force`), or it was stopped before it had begun.
+    `whole`: the target, as the folder's config says it. `engines`: where it trains; by which engine is as it was asked
+    for. Raises UsageError, and changes nothing, where config, code or data were changed (unless `force`), or it was
+    stopped before it had begun.
     """
     loggers = wanted(whole.config.logging)
     with folder.held():
@@ -45,5 +46,5 @@ def resume_transfer(
         asked = TransferRequest(
             whole, target, lambda more: load_config(folder.config, more, code_beside=False), allow_import
         )
-        run, answer = carried_out(asked, folder, watch, search, engines or Engines(), loggers)
+        run, answer = carried_out(asked, folder, watch, search, (engines or Engines()).asked_for(search.asked), loggers)
     return run, answer, search.notes

@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lrtool.analysis.search.transfer.search import DURATION, PARTS
+from lrtool.analysis.search.transfer.design import PARTS
+from lrtool.analysis.search.transfer.usual import DURATION
 from lrtool.config.schema import Config
 from lrtool.errors import UsageError
 from lrtool.experiments.setup import Setup, prepare

@@ -44,12 +44,13 @@ def transfer_points(path: Path, to: Sequence[str], output: Path, config: Config 
     points = read_points(path)
     target = of_points(to, points)
     name = config.name if config is not None else path.stem
-    folder = RunFolder.create(output, name, "transfer")
+    folder = RunFolder.create(output, name, "transfer", latest=False)
     with folder.held():
         text, hashed = _asked(config, name, points, target)
         folder.write_text("config.yaml", text)
         folder.write_bytes("points.csv", path.read_bytes())
         folder.write_json("environment.json", environment(path.resolve().parent, "cpu"))
+        folder.make_latest()
         with logged(folder.path / "log.txt"):
             found = extrapolate(points, target)
             save(draw_transfer(TransferPlot.of(found, name)), folder, "transfer")

@@ -106,3 +106,11 @@ def _loss(path: Path, line: int, header: Sequence[str], entry: dict[str, str]) -
             where=f"{path}:{line}:{header.index(_LOSS) + 1}",
         )
     return value
+
+
+def points_csv(points: Points) -> str:
+    """Points as `read_points` reads them."""
+    rows = [",".join((*points.keys, _LR, _LOSS))]
+    for values, lr, loss in zip(points.values.tolist(), points.lr.tolist(), points.loss.tolist(), strict=True):
+        rows.append(",".join(repr(each) for each in (*values, lr, loss)))
+    return "\n".join([*rows, ""])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from lrtool.analysis.search.transfer.search import DURATION
+from lrtool.analysis.search.transfer.usual import DURATION
 from lrtool.experiments.setup import Setup
 from lrtool.experiments.transfer import keys
 from lrtool.experiments.transfer.target import amount

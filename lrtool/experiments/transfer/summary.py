@@ -29,6 +29,10 @@ def summarise(found: Transferred) -> dict[str, Any]:
         "expected_loss": found.loss and math.sqrt(found.loss[0] * found.loss[1]),
         "expected_loss_interval": found.loss and list(found.loss),
         "expected_excess": found.excess,
+        "expected_risk": found.risk,
+        "expected_exponents": {key: list(each) for key, each in found.expected.items()},
+        "assumed": list(found.assumed),
+        "passes": found.passes and list(found.passes),
         "law": found.law and _law(found.law, found),
         "self_test": [
             {

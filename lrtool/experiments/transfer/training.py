@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from lrtool.analysis.search.transfer.design import LRS, Cost, Design, Values, least_cost, plan
 from lrtool.analysis.search.transfer.extrapolate import Transferred, extrapolate
-from lrtool.analysis.search.transfer.points import Points
-from lrtool.analysis.search.transfer.search import DURATION, LRS, Design, TransferSearch, Values, plan, usual
+from lrtool.analysis.search.transfer.search import Ahead, TransferSearch
+from lrtool.analysis.search.transfer.usual import DURATION, usual
 from lrtool.engine.cost.amount import Amount
 from lrtool.errors import UsageError
 from lrtool.experiments.budget import DEFAULT_RUNS, Budget, Usual
 from lrtool.experiments.engines import Engines
 from lrtool.experiments.final import final_loss
 from lrtool.experiments.observers import ObserverFactory
+from lrtool.experiments.prior.start import bound_exponent
 from lrtool.experiments.resuming.search_memory import SearchMemory
 from lrtool.experiments.resuming.searches import Begun, begin, told_how_to_go_on
 from lrtool.experiments.runner import TrialRunner
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.setup import Setup
 from lrtool.experiments.transfer import keys
+from lrtool.experiments.transfer.points_file import points_csv
 from lrtool.experiments.transfer.request import TransferRequest
 from lrtool.experiments.transfer.summary import summarise
 from lrtool.loggers import Logger, wanted
@@ -52,11 +56,13 @@ def run_transfer(
     where it holds no comparison of LRs.
     """
     loggers = wanted(asked.whole.config.logging) if loggers is None else loggers
-    folder = RunFolder.create(output, asked.whole.config.name, "transfer")
+    engines = engines or Engines()
+    folder = RunFolder.create(output, asked.whole.config.name, "transfer", latest=False)
     with folder.held():
-        said = {"to": [f"{key}={value}" for key, value in asked.target.items()], "budget": budget}
+        to = [f"{key}={value}" for key, value in asked.target.items()]
+        said = {"to": to, "budget": budget, "engine": engines.wanted}
         search = Begun(begin(folder, asked.whole, said), said, ())
-        return carried_out(asked, folder, watch, search, engines or Engines(), loggers)
+        return carried_out(asked, folder, watch, search, engines, loggers)
 
 
 def carried_out(
@@ -104,7 +110,8 @@ def transferred(
 
 def holds_shorter(updates: int, runs: float) -> bool:
     """Whether so many runs of so many updates hold enough shorter ones to learn from."""
-    return plan({}, updates, runs, lambda values: values[DURATION] / updates, {DURATION: updates}) is not None
+    least = least_cost({}, updates, lambda values: values[DURATION] / updates)
+    return least is not None and least <= runs
 
 
 class _Trainer:
@@ -114,6 +121,7 @@ class _Trainer:
         self, asked: TransferRequest, writer: MetricsWriter, watch: ObserverFactory, engines: Engines, run: Session
     ) -> None:
         self.asked, self._writer, self._watch, self._engines, self._run = asked, writer, watch, engines, run
+        self._expected = usual((DURATION, *asked.target), asked.adaptive, bound_exponent(asked.whole))
         self._setups: dict[Values, Setup] = {}
         self._weights: dict[Values, float] = {}
         self.memory = SearchMemory()
@@ -136,13 +144,21 @@ class _Trainer:
         if bar is not None:
             bar.note(self.announcement())
             bar.expect(self._updates(design))
-        search = TransferSearch(design, whole.config.optimizer.lr, asked.adaptive)
+        search = TransferSearch(design, whole.config.optimizer.lr, self._expected)
         seeds = [whole.config.seed + number for number in range(design.seeds)]
-        for cell, lrs, count in search.requests(lambda: self.work < self.budget.limit):
+        for cell, lrs, count in search.requests(self._affords):
             self._train(search, cell, lrs, seeds[:count])
         if bar is not None:
             bar.finished()
-        return _extrapolated(search.points(), asked, self._passes(design))
+        return extrapolate(search.points(), asked.goal, self._expected, self._passes(design))
+
+    def _affords(self, ahead: Ahead) -> bool:
+        """Whether what is still to come stays within the budget."""
+        return self.work + sum(trials * self._work(cell) for cell, trials in ahead) <= self.budget.limit
+
+    def _work(self, cell: Values) -> float:
+        """What a run of a cell costs, in target runs."""
+        return self.design.steps(cell) / self.design.updates * self._weights[cell[1:]]
 
     def _passes(self, design: Design) -> tuple[float, float]:
         """How often the data are passed over: at most by a measured run, and by the target."""
@@ -212,11 +228,15 @@ class _Trainer:
 
     def _plan(self, levels: Mapping[str, Sequence[float]], limit: float) -> Design | None:
         updates = self.asked.whole.steps
-        return plan(levels, updates, limit, lambda values: self._cost(levels, values, updates), self.asked.goal,
-                    DURATION in self.asked.target)  # fmt: skip
+        return plan(levels, updates, limit, self._cost(levels), self.asked.goal, self._expected, self._longer)
 
-    def _cost(self, levels: Mapping[str, Sequence[float]], values: Mapping[str, float], updates: int) -> float:
-        return values[DURATION] / updates * self._weights[tuple(values[name] for name in levels)]
+    @property
+    def _longer(self) -> bool:
+        return DURATION in self.asked.target
+
+    def _cost(self, levels: Mapping[str, Sequence[float]]) -> Cost:
+        updates = self.asked.whole.steps
+        return lambda values: values[DURATION] / updates * self._weights[tuple(values[name] for name in levels)]
 
     def _calls(self, design: Design | None) -> list[Amount]:
         """What the engine would be asked for, in updates that cost as much as the target's."""
@@ -231,9 +251,11 @@ class _Trainer:
         return round(1.2 * sum(LRS * design.seeds * design.steps(cell) for cell in design.cells))
 
     def _too_small(self, levels: Mapping[str, Sequence[float]]) -> UsageError:
-        least = next((runs for k in range(1, 400) if self._plan(levels, runs := 0.01 * 1.1**k) is not None), None)
         steps = self.asked.whole.steps
-        remedy = f"write at least --budget {least:.2g}x" if least is not None else "choose a longer target, or use tune"
+        least = least_cost(levels, steps, self._cost(levels), self._longer)
+        remedy = "choose a longer target, or use tune"
+        if least is not None:
+            remedy = f"write at least --budget {_rounded_up(least):.2g}x"
         if least is not None and least >= 1:
             remedy += f", or use tune: about {DEFAULT_RUNS:g} runs find the LR of a target as small as this"
         return UsageError(
@@ -253,7 +275,7 @@ class _Trainer:
             traces = runner.run(trials, setup.task, setup.recipe)
         for (lr, seed), trace in zip(planned, traces, strict=True):
             search.tell(cell, lr, seed, final_loss(trace))
-        self.work += len(trials) * steps / search.design.updates * self._weights[cell[1:]]
+        self.work += len(trials) * self._work(cell)
         self.steps, self.trials, self.validations = runner.steps, runner.trials, runner.validations
 
     def _new_runner(self, setup: Setup) -> TrialRunner:
@@ -264,18 +286,11 @@ class _Trainer:
         return runner
 
 
-def _extrapolated(points: Points, asked: TransferRequest, passes: tuple[float, float]) -> Transferred:
-    target = asked.goal
-    return extrapolate(points, target, usual(points.keys, asked.adaptive), passes)
+def _rounded_up(value: float) -> float:
+    """To two digits."""
+    digit = math.pow(10, math.floor(math.log10(value)) - 1)
+    return math.ceil(value / digit) * digit
 
 
 def _label(design: Design, cell: Values) -> str:
     return ", ".join(f"{short(key)} {value:g}" for key, value in zip(design.keys, cell, strict=True))
-
-
-def points_csv(points: Points) -> str:
-    """Points as `transfer --points` reads them."""
-    rows = [",".join((*points.keys, "lr", "loss"))]
-    for values, lr, loss in zip(points.values.tolist(), points.lr.tolist(), points.loss.tolist(), strict=True):
-        rows.append(",".join(repr(each) for each in (*values, lr, loss)))
-    return "\n".join([*rows, ""])

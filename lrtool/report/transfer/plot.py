@@ -24,6 +24,8 @@ Array = NDArray[np.float64]
 #: Inches of a panel's height, and panels side by side.
 _HEIGHT, _ACROSS = 3.3, 2
 _ANSWER, _MEASURED, _LAW = PALETTE[1], PALETTE[0], INK
+#: Room beside the outermost markers, as a part of what is drawn.
+_ROOM = 0.04
 #: Losses this many times the depth of the shape above the best are drawn at the upper edge.
 _OFF = 3.0
 
@@ -168,6 +170,7 @@ def _draw_key(axes: Axes, panel: KeyPanel) -> None:
         axes.plot(panel.target, panel.answer, "D", ms=7, mfc=_ANSWER, mec="white", mew=1.0, zorder=5)
     else:
         axes.axvline(panel.target, color=_ANSWER, ls=(0, (2, 2)), lw=1.2, zorder=1)
+    axes.margins(x=_ROOM)
     log_ticks(axes.xaxis, 8)
     log_ticks(axes.yaxis, 10)
     axes.set_xlabel(panel.key)
@@ -195,6 +198,7 @@ def _draw_losses(axes: Axes, panel: LossPanel) -> None:
         at = np.full(int(off.sum()), most)
         axes.plot(panel.ratio[off], at, "^", ms=4, color=_MEASURED, alpha=0.35, zorder=2, clip_on=False)
     least = float(panel.above[inside].min()) if inside.any() else 0.0
+    axes.margins(x=_ROOM)
     axes.set_ylim(min(0.0, least) - 0.05 * most, most)
     axes.set_xlabel("LR ÷ best LR of its cell" + (" (▲: above, or diverged)" if off.any() else ""))
     axes.set_ylabel(panel.unit)

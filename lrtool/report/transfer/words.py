@@ -79,6 +79,12 @@ def details(found: Transferred) -> Iterator[str]:
             value, half = found.law.exponent(place)
             parts.append(f"{short(key)} {value:.2f} ± {half:.2f}")
         yield f"exponents (95%): {', '.join(parts)}; best LRs scatter by {100 * np.expm1(found.law.scatter):.0f}%"
+    for key in found.assumed:
+        mean, deviation = found.expected[key]
+        yield (
+            f"{short(key)} was measured at too few values to show how it moves the best LR: the exponent that is usual"
+            f" ({mean:.2f} ± {2 * deviation:.2f}) stands in, and the interval is as wide as that makes it"
+        )
     for test in found.tests:
         held, said = int(test.held.sum()), "passed" if test.passed else "failed"
         yield (
@@ -90,8 +96,11 @@ def details(found: Transferred) -> Iterator[str]:
     if found.loss is not None:
         worse = f"; within the LR's interval at most {100 * found.excess:.2g}% above its best" if found.excess else ""
         yield f"loss to expect: {between(found.loss)}{worse}"
+    if found.risk is not None:
+        yield f"expected to cost {100 * found.risk:.2g}% of the loss, as the best LR may lie anywhere in the interval"
     if found.beyond:
         for key, value in found.reach.items():
-            yield f"{short(key)} lies beyond what was measured: widened; useful up to about {number(value)}"
+            useful = f"; useful up to about {number(value)}" if found.limited(key) else ""
+            yield f"{short(key)} lies beyond what was measured: widened{useful}"
     elif found.keys:
         yield "the target lies inside what was measured: interpolated"

@@ -17,6 +17,8 @@ LEVEL = 0.9
 #: How much the law's own error grows for each factor of e that a run goes beyond those fitted: in the LR that it uses
 #: up, or in how low its LR falls; LRs below the second as a part of the peak count as that.
 _BEYOND, _LEAST = 1.0, 0.03
+#: A band (in log loss) that is as wide as this says nothing; wider numbers are none.
+_ANYTHING = 300.0
 
 
 @dataclass(frozen=True)
@@ -53,5 +55,5 @@ def banded(chosen: ChosenLaw, rates: Array, warmup: int, steps: Steps) -> LossBa
     own = [each.final for each in chosen.held_out if each.law == fit.law.name]
     wrong = float(np.sqrt(np.mean(np.square(own)))) if own else fit.apart
     spread = np.sqrt(unsure**2 + fit.apart**2 + (wrong * (1 + _BEYOND * (further + lower))) ** 2)
-    width = float(t.ppf((1 + LEVEL) / 2, max(len(own), 2))) * spread
+    width = np.minimum(float(t.ppf((1 + LEVEL) / 2, max(len(own), 2))) * spread, _ANYTHING)
     return LossBand(steps, loss, loss * np.exp(-width), loss * np.exp(width), float(np.exp(further.max(initial=0.0))))

@@ -10,12 +10,12 @@ from functools import cache
 from support.transfer_tasks import TASKS, config
 from support.transfer_truth import Truth, base, of, settings, target
 
+from lrtool.analysis.search.transfer.design import PARTS, plan
 from lrtool.analysis.search.transfer.extrapolate import Transferred, extrapolate
-from lrtool.analysis.search.transfer.search import DURATION, TransferSearch, plan, usual
+from lrtool.analysis.search.transfer.search import Ahead, TransferSearch
+from lrtool.analysis.search.transfer.usual import DURATION, usual
+from lrtool.experiments.prior.start import bound_exponent
 from lrtool.experiments.setup import prepare
-
-#: Values of a key as parts of the target's.
-_PARTS = (1 / 16, 1 / 8, 1 / 4)
 
 
 @dataclass(frozen=True)
@@ -29,22 +29,27 @@ class Replayed:
 def replay(truth: Truth, key: str, budget: float) -> Replayed:
     """`transfer --to KEY=… --budget BUDGETx`, as the measured grids have it."""
     name, whole = truth.name, target(truth.name, key)
-    sizes = {} if key == DURATION else {key: [settings(whole)[key] * part for part in _PARTS]}
-    adaptive = TASKS[name]["optimizer"]["kind"] != "sgd"
+    sizes = {} if key == DURATION else {key: [settings(whole)[key] * part for part in PARTS]}
+    expected = usual((DURATION, *sizes), TASKS[name]["optimizer"]["kind"] != "sgd", bound(name))
 
     def cost(values: Mapping[str, float]) -> float:
         cell = of({**settings(whole), **values}, whole)
         return cell[0] / whole[0] * cell[1] / whole[1] * _parameters(name, cell[2]) / _parameters(name, whole[2])
 
-    design = plan(sizes, whole[0], budget, cost, settings(whole), longer=key == DURATION)
+    design = plan(sizes, whole[0], budget, cost, settings(whole), expected, longer=key == DURATION)
     if design is None:
         return Replayed(None, 0.0)
 
     def cell_of(values: tuple[float, ...]) -> tuple[int, int, int]:
         return of({**settings(whole), **dict(zip(design.keys, values, strict=True))}, whole)
 
-    search, costs = TransferSearch(design, float(TASKS[name]["optimizer"]["lr"]), adaptive), [0.0]
-    for cell, lrs, seeds in search.requests(lambda: sum(costs) < budget):
+    search, costs = TransferSearch(design, float(TASKS[name]["optimizer"]["lr"]), expected), [0.0]
+
+    def affords(ahead: Ahead) -> bool:
+        more = sum(trials * cost(dict(zip(design.keys, cell, strict=True))) for cell, trials in ahead)
+        return sum(costs) + more <= budget
+
+    for cell, lrs, seeds in search.requests(affords):
         for lr in lrs:
             for seed in range(seeds):
                 values = dict(zip(design.keys, cell, strict=True))
@@ -53,7 +58,7 @@ def replay(truth: Truth, key: str, budget: float) -> Replayed:
     goal = {each: settings(whole)[each] for each in design.keys}
     seen = max(values[0] * values[1] for values in map(cell_of, design.cells))
     passes = (seen / samples(name), whole[0] * whole[1] / samples(name))
-    return Replayed(extrapolate(search.points(), goal, usual(design.keys, adaptive), passes), sum(costs))
+    return Replayed(extrapolate(search.points(), goal, expected, passes), sum(costs))
 
 
 def _loss(truth: Truth, cell: tuple[int, int, int], lr: float, seed: int) -> float:
@@ -73,6 +78,12 @@ def _parameters(name: str, width: int) -> float:
         return 1.0
     args = TASKS[name]["model"]["args"]
     return float((args["inputs"] + 1) * width + (width + 1) * width + (width + 1) * args["outputs"])
+
+
+@cache
+def bound(name: str) -> float:
+    """The exponent over the duration that the bound has."""
+    return bound_exponent(prepare(config(name, {})))
 
 
 @cache

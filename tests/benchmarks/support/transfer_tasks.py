@@ -36,6 +36,13 @@ def _net(of: tuple[Mapping[str, Any], int, int], optimizer: Mapping[str, Any], s
             "schedule": dict(schedule), "train": {"duration": 400, "eval_every": 0}}  # fmt: skip
 
 
+def _long(*asked: Any) -> dict[str, Any]:
+    """Four times as long, on so many samples that even the longest run hardly repeats any."""
+    task = _net(*asked)
+    return {**task, "data": {**task["data"], "samples": 200_000, "val_fraction": 0.02},
+            "train": {"duration": 1600, "eval_every": 0}}  # fmt: skip
+
+
 def _text(model: Mapping[str, Any], optimizer: Mapping[str, Any], schedule: Mapping[str, Any]) -> dict[str, Any]:
     data = {"kind": "text", "context": 16, "batch_size": 8, "val_fraction": 0.03}
     return {"model": dict(model), "data": data, "optimizer": dict(optimizer), "schedule": dict(schedule),
@@ -49,6 +56,8 @@ DEVELOPED: dict[str, dict[str, Any]] = {
     "regression-adam": _net(_REGRESSION, _ADAM, _COSINE),
     "mnist1d-adam-wsd": _net(_MNIST1D, _ADAM, _WSD),
     "text-transformer-adam": _text({"kind": "transformer", "width": 32, "depth": 1, "heads": 2}, _ADAM, _COSINE),
+    "regression-sgd-long": _long(_REGRESSION, {**_SGD, "lr": 0.03}, _COSINE),
+    "spirals-adam-long": _long(_SPIRALS, _ADAM, _LINEAR),
 }
 JUDGED: dict[str, dict[str, Any]] = {
     "digits-adam": _net(_DIGITS, _ADAM, _COSINE),
@@ -57,6 +66,8 @@ JUDGED: dict[str, dict[str, Any]] = {
     "regression-sgd": _net(_REGRESSION, {**_SGD, "lr": 0.01}, _LINEAR),
     "mnist1d-sgd-norm": _net(_MNIST1D, _SGD, _COSINE, norm=True),
     "text-gru-adam": _text({"kind": "gru", "width": 32}, _ADAM, _COSINE),
+    "regression-adam-long": _long(_REGRESSION, _ADAM, _LINEAR),
+    "spirals-sgd-long": _long(_SPIRALS, _SGD, _COSINE),
 }
 TASKS = {**DEVELOPED, **JUDGED}
 

@@ -1,11 +1,18 @@
-"""Several processes that train together, forked from the test: quick to start, and none outlives its time."""
+"""Several processes that train together: forked from the test, which starts quickly, or started as a launcher does.
+
+None outlives its time.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import pickle
-from collections.abc import Callable
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -60,3 +67,42 @@ def _run(folder: Path, rank: int, size: int, work: Any, sender: Any, timeout: fl
     sender.send_bytes(pickle.dumps(found))
     sender.close()
     os._exit(0)
+
+
+@contextlib.contextmanager
+def started(folder: Path, size: int, *command: str, timeout: float = 60) -> Iterator[list[subprocess.Popen[str]]]:
+    """The processes of one Python command line, which know of each other as a launcher tells them."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    shared = {**environment(), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    shared |= {"WORLD_SIZE": str(size), "LOCAL_WORLD_SIZE": str(size), "LRTOOL_RANK_TIMEOUT": str(timeout)}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, *command],
+            cwd=folder,
+            env={**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(size)
+    ]
+    try:
+        yield processes
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait(10)
+
+
+def launched(folder: Path, size: int, *command: str, limit: float = LIMIT) -> list[subprocess.CompletedProcess[str]]:
+    """What each of `size` processes of a Python command line returned."""
+    with started(folder, size, *command) as processes:
+        ended = [(process, *process.communicate(timeout=limit)) for process in processes]
+    return [subprocess.CompletedProcess(command, process.returncode, out, err) for process, out, err in ended]
+
+
+def environment() -> dict[str, str]:
+    """That of a process of ours: it finds lrtool where the tests do, and has one thread."""
+    return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3]), "OMP_NUM_THREADS": "1"}

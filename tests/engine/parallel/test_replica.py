@@ -40,16 +40,16 @@ class Net(nn.Module):
         return {"logits": self.last(self.norm(self.first(x)).tanh())}
 
 
-def hard_task() -> Task:
+def hard_task(dtype: torch.dtype = torch.float32) -> Task:
     """Uneven batches (84 samples by 13, with a last one of 6), targets that do not count, weights of classes."""
-    task = small_task()
+    task = small_task(dtype)
     assert isinstance(task.train, TensorSource)
     target = task.train.target.clone()
     target[::5] = -100
     loss: Any = CrossEntropy(class_weights=(1.0, 3.0, 0.5), label_smoothing=0.1).build(BuildContext())
     return replace(
         task,
-        new_model=Net,
+        new_model=lambda: Net().to(dtype),
         train=replace(task.train, target=target),
         batch_size=13,
         drop_last=False,
@@ -116,6 +116,22 @@ def test_copies_train_as_one_process_does(tmp_path: Path, size: int) -> None:
     tmp_path.joinpath("store").unlink()
     (again, _), *_ = together(tmp_path, 2, lambda ranks: trained(ranks, hard_task(), hard_recipe(), saved[1]))
     assert_same(again, alone)
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("sharded", [False, True], ids=["copies", "shards"])
+@pytest.mark.parametrize("size", [2, 3])
+def test_what_differs_is_rounding(tmp_path: Path, size: int, sharded: bool) -> None:
+    # In double precision nothing else could be as small.
+    alone, _ = trained(ALONE, hard_task(torch.float64), hard_recipe())
+
+    def work(ranks: Ranks) -> Any:
+        ranks.sharded = sharded
+        return trained(ranks, hard_task(torch.float64), hard_recipe())
+
+    (trace, _), *_ = together(tmp_path, size, work)
+    assert_same(trace, alone, rtol=1e-12)
+    assert not np.array_equal(trace.train_loss, alone.train_loss)
 
 
 @pytest.mark.deep

@@ -96,6 +96,20 @@ def test_who_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert str(rolls[0].missing(broken)) == "process 1 of 4 failed: no such file"
 
 
+def test_the_first_sees_the_others_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rollcall, "_ANSWER", 30.0)
+    rolls = [RollCall(HashStore(), 0, 1, 30.0)]
+    rolls[0].see_off()
+    store = HashStore()
+    rolls = [RollCall(store, rank, 3, 30.0) for rank in range(3)]
+    rolls[1].leave()
+    rolls[2].leave()
+    rolls[0].see_off()
+    # Whoever does not leave is not waited for without end.
+    monkeypatch.setattr(rollcall, "_ANSWER", 0.05)
+    RollCall(HashStore(), 0, 2, 30.0).see_off()
+
+
 def test_without_a_store_nobody_can_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rollcall, "_ANSWER", 0.05)
     roll = RollCall(None, 0, 2, 30.0)

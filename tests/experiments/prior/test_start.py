@@ -3,10 +3,11 @@ import pytest
 
 from lrtool.analysis.range_test_result import LrEstimate
 from lrtool.analysis.search.best_lr import Rung, Search
+from lrtool.analysis.search.transfer.usual import BOUND
+from lrtool.executors.inprocess import InProcess
 from lrtool.experiments.engines import Engines
-from lrtool.experiments.prior.start import bound_lr, bracket, foretold, foretold_by
+from lrtool.experiments.prior.start import bound_exponent, bound_lr, bracket, expected_exponent, foretold, foretold_by
 from lrtool.experiments.spread.engines import SpreadEngines
-from lrtool.experiments.sweep.variant_lrs import TunedLRs
 from lrtool.experiments.tune import _Tuner
 from lrtool.schedules import KINDS
 
@@ -25,14 +26,16 @@ def test_the_bound_foretells_the_ratio_of_two_schedules_best_lrs(configured):
 
 def test_another_length_is_comparable_and_another_task_is_not(configured):
     short, long = configured(train__duration=100), configured(train__duration=400)
-    tuned = [(short.config, short, 0.2)]
-    assert foretold_by(tuned, long) == pytest.approx(0.2 / 2, rel=0.05)  # as 1/√length
+    tuned = [(short.config, 0.2)]
+    assert foretold_by(tuned, long.config, long) == pytest.approx(0.2 / 2, rel=0.05)  # as 1/√length
     constant = configured(train__duration=100, schedule={"kind": "constant"})
-    assert 0.01 < foretold_by(tuned, constant) < 0.2
-    assert foretold_by(tuned, configured(optimizer__lr=5.0)) is not None
+    assert 0.01 < foretold_by(tuned, constant.config, constant) < 0.2
+    other = configured(optimizer__lr=5.0)
+    assert foretold_by(tuned, other.config, other) is not None
     for changed in ({"optimizer__momentum": 0.0}, {"data__batch_size": 12}, {"train__accumulate": 2}):
-        assert foretold_by(tuned, configured(**changed)) is None
-    assert foretold_by([], long) is None
+        other = configured(**changed)
+        assert foretold_by(tuned, other.config, other) is None
+    assert foretold_by([], long.config, long) is None
 
 
 def test_a_first_grid_around_an_lr_above_the_critical_one_goes_there():
@@ -70,28 +73,32 @@ def test_where_the_first_schedule_shows_nothing_the_others_are_searched_as_widel
     assert len(searches["cosine"].grid(rung)) == 9
 
 
-def test_a_sweep_begins_the_next_variants_search_at_what_is_foretold(configured, monkeypatch, tmp_path):
-    asked, setups = [], {kind: configured(schedule={"kind": kind}) for kind in ("constant", "cosine")}
-
-    class Response:
-        lr, reason = 0.1, None
-
-    def tune(setup, *_, expected=None, **__):
-        from lrtool.experiments.tune_result import TuneResult
-
-        asked.append(expected)
-        result = object.__new__(TuneResult)
-        object.__setattr__(result, "ranking", (type("Tuned", (), {"response": Response}),))
-        return None, result
-
-    monkeypatch.setattr("lrtool.experiments.sweep.variant_lrs.run_tune", tune)
-    settings = type("Tune", (), {"budget": 3})
-    lrs = TunedLRs(settings, None, tmp_path, None, frozenset())
-    for setup in setups.values():
-        assert lrs._searched(setup.config) == {"lr": 0.1, "reason": ""}
-    ratio = bound_lr(setups["cosine"].curves(1.0, 50)["lr"]) / bound_lr(setups["constant"].curves(1.0, 50)["lr"])
-    assert asked == [None, pytest.approx(0.1 * ratio, rel=0.05)]
-
-
 def test_what_trains_elsewhere_is_not_looked_at_here():
-    assert Engines.here and not SpreadEngines.here
+    class Elsewhere(InProcess):
+        elsewhere = True
+
+    assert Engines().here and SpreadEngines(InProcess(), None).here
+    assert not SpreadEngines(Elsewhere(), None).here
+
+
+def test_the_exponent_over_the_duration_is_the_bounds(configured):
+    setup = configured(train__duration=4000, schedule={"kind": "linear"})
+    assert bound_exponent(setup) == pytest.approx(-0.5, abs=0.02)
+    # Of a constant LR the bound has a logarithm of the length besides.
+    assert -0.65 < bound_exponent(setup, KINDS["constant"]()) < -0.51
+    assert expected_exponent(setup, KINDS["linear"]()) == pytest.approx(-0.25, abs=0.01)
+    assert bound_exponent(configured(train__duration=1)) == BOUND
+    endless = configured(train__duration=10**8, schedule={"kind": "linear"})
+    assert bound_exponent(endless) == pytest.approx(-0.5, abs=0.01)
+
+
+def test_a_longer_rung_begins_where_the_bound_moves_the_best_lr():
+    grids = []
+    for exponent in (0.0, -0.25):
+        search = Search(0.1, exponent=exponent)
+        first, last = Rung(1 / 8, 9, 1, 2.0), Rung(1.0, 7, 1, 1.5)
+        for lr in search.grid(first):
+            search.tell(lr, 0, 1 + 0.3 * np.log(lr / 0.05) ** 2)
+        search.narrow()
+        grids.append(search.grid(last))
+    assert np.array(grids[1]) == pytest.approx(np.array(grids[0]) * 8**-0.25)

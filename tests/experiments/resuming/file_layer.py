@@ -26,10 +26,14 @@ class Content:
 
 
 class FileLayer:
-    """Counts the operations below a folder; from number `fails_at` on each raises `errno`, if that is given."""
+    """Counts the operations below a folder; from number `fails_at` on each raises `errno`, if that is given.
 
-    def __init__(self, root: Path, fails_at: int | None = None, errno: int = 0) -> None:
-        self.root, self.fails_at, self.errno = root, fails_at, errno
+    `once`: only that one does. `failed`: the first that did, its kind and path.
+    """
+
+    def __init__(self, root: Path, fails_at: int | None = None, errno: int = 0, once: bool = False) -> None:
+        self.root, self.fails_at, self.errno, self.once = root, fails_at, errno, once
+        self.failed: tuple[str, str] | None = None
         self.done: list[tuple[Any, ...]] = []
         self.count = 0
         self._paths: dict[int, str] = {}
@@ -43,15 +47,18 @@ class FileLayer:
     def _mine(self, path: Any) -> bool:
         return isinstance(path, str | os.PathLike) and Path(path).is_relative_to(self.root)
 
-    def _step(self, path: Any) -> None:
+    def _step(self, kind: str, path: Any) -> None:
         self.count += 1
-        if self.fails_at is not None and self.count >= self.fails_at:
+        if self.fails_at is None or self.count < self.fails_at:
+            return
+        if self.count == self.fails_at or not self.once:
+            self.failed = self.failed or (kind, str(path))
             raise OSError(self.errno, os.strerror(self.errno), str(path))
 
     def _open(self, path: Any, flags: int, *more: Any, **named: Any) -> int:
         changes = self._mine(path) and flags & (os.O_WRONLY | os.O_RDWR)
         if changes:
-            self._step(path)
+            self._step("open", path)
         handle = self._real["open"](path, flags, *more, **named)
         self._paths[handle] = str(path) if self._mine(path) else ""
         if changes:
@@ -61,7 +68,7 @@ class FileLayer:
     def _write(self, handle: int, data: Any) -> int:
         path = self._paths.get(handle, "")
         if path:
-            self._step(path)
+            self._step("write", path)
         count = self._real["write"](handle, data)
         if path:
             end = os.lseek(handle, 0, os.SEEK_CUR)
@@ -71,33 +78,33 @@ class FileLayer:
     def _fsync(self, handle: int) -> None:
         path = self._paths.get(handle, "")
         if path:
-            self._step(path)
+            self._step("fsync", path)
             self.done.append(("fsync", path))
         # The tests' disk need not spin.
 
     def _ftruncate(self, handle: int, length: int) -> None:
         path = self._paths.get(handle, "")
         if path:
-            self._step(path)
+            self._step("ftruncate", path)
             self.done.append(("truncate", path, length))
         self._real["ftruncate"](handle, length)
 
     def _replace(self, source: Any, target: Any, **named: Any) -> None:
         if self._mine(target):
-            self._step(target)
+            self._step("replace", target)
             self.done.append(("rename", str(source), str(target)))
         self._real["replace"](source, target, **named)
 
     def _unlink(self, path: Any, **named: Any) -> None:
         if self._mine(path):
-            self._step(path)
+            self._step("unlink", path)
         self._real["unlink"](path, **named)
         if self._mine(path):
             self.done.append(("unlink", str(path)))
 
     def _mkdir(self, path: Any, *more: Any, **named: Any) -> None:
         if self._mine(path):
-            self._step(path)
+            self._step("mkdir", path)
         self._real["mkdir"](path, *more, **named)
         if self._mine(path):
             self.done.append(("mkdir", str(path)))

@@ -1,6 +1,7 @@
 """A range test and a tune that were killed at any trial go on to the very same answer."""
 
 import json
+import pickle
 
 import pytest
 
@@ -8,10 +9,12 @@ from lrtool.config.load import load_config
 from lrtool.engine.observer import Observer
 from lrtool.engine.trials import EngineName
 from lrtool.errors import UsageError
+from lrtool.executors.inprocess import InProcess
 from lrtool.experiments import tune
 from lrtool.experiments.engines import Engines
 from lrtool.experiments.range_test.range_test import resume_range_test, run_range_test
 from lrtool.experiments.setup import prepare
+from lrtool.experiments.spread.engines import SpreadEngines
 from lrtool.experiments.transfer import training
 from lrtool.experiments.transfer.going_on import resume_transfer
 from lrtool.experiments.transfer.training import TransferRequest, run_transfer
@@ -113,6 +116,43 @@ def test_a_transfer_that_was_killed_goes_on_to_the_same_answer(configured, silen
         assert each["details"].pop().startswith("cost:")
     assert found == wanted
     assert bytes_without_seconds(folder.path) == bytes_without_seconds(one.path)
+
+
+class Elsewhere(InProcess):
+    """Trains as other machines do: what goes there and comes back is sent."""
+
+    elsewhere = True
+
+    def run(self, work, jobs, report, lost, rest=None):
+        for job in jobs:
+            work(pickle.loads(pickle.dumps(job)), lambda result: report(pickle.loads(pickle.dumps(result))))
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("search", ["tune", "transfer"])
+def test_what_trained_on_other_machines_goes_on_here(configured, silent, tmp_path, monkeypatch, search):
+    monkeypatch.setattr(training, "save", lambda *_: None)
+    setup = configured(train__duration="800" if search == "transfer" else "2ep", range_test__steps=40)
+
+    def begun(name, watch):
+        engines = SpreadEngines(Elsewhere(), setup, wanted=EngineName.LOOP)
+        if search == "tune":
+            return run_tune(setup, tmp_path / name, watch, 30.0, engines=engines)[0].folder
+        asked = TransferRequest(setup, {"train.duration": "800"}, lambda more: setup.config)
+        return run_transfer(asked, tmp_path / name, watch, 3.0, engines)[0].folder
+
+    whole = begun("whole", silent)
+    with pytest.raises(Killed):
+        begun("cut", KillAt.after(9))
+    folder = RunFolder.open(tmp_path / "cut" / "small")
+    resume = resume_tune if search == "tune" else resume_transfer
+    # By which engine it is not said again.
+    resume(prepare(load_config(folder.config)), folder, silent, engines=Engines())
+    found, wanted = answer(folder), answer(whole)
+    for each in (found, wanted) if search == "transfer" else ():
+        assert each["details"].pop().startswith("cost:")
+    assert found == wanted
+    assert bytes_without_seconds(folder.path) == bytes_without_seconds(whole.path)
 
 
 def test_a_transfer_that_had_not_begun_is_started_again(configured, silent, tmp_path):

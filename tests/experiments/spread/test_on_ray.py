@@ -110,19 +110,23 @@ def _ended(run):
         return False
 
 
-def test_tune(tmp_path, on_ray):
+@pytest.mark.parametrize(
+    ("search", "asked"), [("tune", {"budget": 25}), ("transfer", {"budget": 6, "to": {"train.duration": 240}})]
+)
+def test_searches(tmp_path, on_ray, search, asked):
     import yaml
 
-    from lrtool import tune
+    import lrtool
 
     file = project(tmp_path / "mine")
     config = yaml.safe_load(file.read_text())["base"]
     (tmp_path / "mine" / "c.yaml").write_text(yaml.safe_dump(config))
-    found = [
-        tune(
-            tmp_path / "mine" / "c.yaml", budget=25, engine="loop", progress=False, output=tmp_path / name,
+    here, there = (
+        getattr(lrtool, search)(
+            tmp_path / "mine" / "c.yaml", **asked, engine="loop", progress=False, output=tmp_path / name,
             executor=where.get("executor", "auto"), ray_address=where.get("ray_address"),
         )
         for name, where in (("here", {}), ("there", on_ray))
-    ]  # fmt: skip
-    assert found[0].suggested_lr == found[1].suggested_lr and found[0].interval == found[1].interval
+    )  # fmt: skip
+    assert (here.suggested_lr, here.interval, here.reason) == (there.suggested_lr, there.interval, there.reason)
+    assert here.rows() == there.rows()

@@ -42,7 +42,8 @@ def loaded(tmp_path):
 def test_what_is_decided_counts_all_that_is_to_come(loaded, planned):
     (group,) = group_trials(loaded().trials())
     decision = decide(group, (), Outlook(updates=10.0, calls=6, sizes=2))
-    assert decision.engine == "vector" and decision.compiled and "compiled in" in decision.reason
+    assert decision.engine == "vector" and decision.compiled and "compiled in" in decision.text
+    assert decision.reason == "12 trials side by side", "no time that was measured: the summary has it"
     # 12 trials of 12 updates, ten times over, in this process; half of it with stacks of one size.
     assert planned == [(12, None, 720)]
 

@@ -182,6 +182,30 @@ def test_a_trial_that_raises_is_recorded_and_can_be_retried(sweep, tmp_path):
     same_results(after[::2], trials[::2])
 
 
+GREEDY = """\
+import torch
+from torch import nn
+class Greedy(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.net, self.width, self.calls = nn.Sequential(nn.Linear(2, width), nn.Linear(width, 2)), width, 0
+    def forward(self, x):
+        self.calls += 1
+        if self.width == 13 and self.calls > 5:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 8.00 GiB")
+        return self.net(x)
+"""
+
+
+def test_a_trial_for_which_there_is_no_memory_fails_by_itself(sweep, tmp_path):
+    (tmp_path / "g.py").write_text(GREEDY)
+    run = sweep(OWN.replace("m.py:net", "g.py:Greedy"), allow_import=frozenset({f"{tmp_path}/"}))
+    trials = read_trials(run.folder.path)
+    assert [trial.status for trial in trials] == ["finished", "failed", "finished"]
+    assert "ran out of memory" in trials[1].message and "smaller data.batch_size" in trials[1].message
+    assert run.status == "finished"
+
+
 def test_one_of_a_stack_that_raises_does_not_take_the_others_with_it(sweep, monkeypatch):
     from lrtool.engine.vector import worker as slots
 

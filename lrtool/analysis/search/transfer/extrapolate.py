@@ -9,39 +9,39 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from lrtool.analysis.comparable import CEILING
 from lrtool.analysis.search.transfer import refusals
 from lrtool.analysis.search.transfer.law import Expected, FittedLaw, fit_law
 from lrtool.analysis.search.transfer.loss import expected_loss
 from lrtool.analysis.search.transfer.optima import Optima, find_optima
-from lrtool.analysis.search.transfer.points import Cell, Points
+from lrtool.analysis.search.transfer.points import Cell, Points, levels
+from lrtool.analysis.search.transfer.risk import LeastRisk, worst
 from lrtool.analysis.search.transfer.selftest import SelfTest, self_test
 
 Array = NDArray[np.float64]
 Interval = tuple[float, float]
 
-#: An interval that reaches further than this factor either way from the LR is no answer, unless the basin is so flat
-#: that it is expected to cost at most this part of the loss; nor is one that is expected to cost more than `_COSTLY`.
-WIDEST, _CHEAP, _COSTLY = 3.0, 0.05, 0.2
+#: An interval that reaches further than this factor either way from the middle is no answer, unless the basin is so
+#: flat that it is expected to cost at most this part of the loss; nor is one that is expected to cost more than
+#: `_COSTLY`.
+WIDEST, _CHEAP, _COSTLY = 3.0, 0.05, 0.1
 #: Standard deviation of what passing over the data once more than e times as often as measured does to the best LR.
 _REPEATED = 0.2
-#: Beyond so much (in log loss) the shape says nothing of the loss.
-_MOST = 1.0
 #: How far beyond the measured range one may go is looked for up to this factor.
-_FURTHEST = 1e4
+_FURTHEST = 1e3
 
 
 @dataclass(frozen=True)
 class Transferred:
     """What points say of a target.
 
-    `lr` with its 95% `interval`, None where `reason` says why; `alike`: LRs that no single run there could tell from
-    the best. `loss`: the 95% interval of the loss at the best LR; `excess`: by what part the loss may be higher at an
-    end of the interval, if the best LR lies at the other; `risk`: by what part it is expected to be higher at `lr`, the
-    best LR lying anywhere in the interval. `passes`: how often the longest of the measured runs pass over their data,
-    and the target, where known. `beyond`: keys whose target lies outside what was measured,
-    none where it is interpolated; `reach`: how far each of them may go. `law`, `optima`, `cells`, `tests`: what it was
-    read from.
+    `lr` with the 95% `interval` of the best one, None where `reason` says why; `alike`: LRs that no single run there
+    could tell from the best. `loss`: the 95% interval of the loss at the best LR; `excess`: by what part the loss may
+    be higher at an end of the interval, if the best LR lies at the other; `risk`: by what part it is expected to be
+    higher at `lr`, the best LR lying anywhere in the interval: `lr` is where that is least. `expected`: what was known
+    of exponents beforehand, and `assumed`: the keys of which little else is known. `passes`: how often the longest of
+    the measured runs pass over their data, and the target, where known. `beyond`: keys whose target lies outside what
+    was measured, none where it is interpolated; `reach`: how far each of them may go. `law`, `optima`, `cells`,
+    `tests`: what it was read from.
     """
 
     points: Points
@@ -53,6 +53,8 @@ class Transferred:
     loss: Interval | None = None
     excess: float | None = None
     risk: float | None = None
+    expected: Expected = field(default_factory=dict)
+    assumed: tuple[str, ...] = ()
     passes: tuple[float, float] | None = None
     beyond: tuple[str, ...] = ()
     reach: Mapping[str, float] = field(default_factory=dict)
@@ -66,10 +68,15 @@ class Transferred:
         """Whether no point has a finite loss."""
         return not np.isfinite(self.points.loss).any()
 
+    def limited(self, key: str) -> bool:
+        """Whether it is known how far one may go along a key: not further than is looked."""
+        values, value = self.points.of(key), self.reach[key]
+        return bool(max(value / values[-1], values[0] / value) < 0.99 * _FURTHEST)
+
     @property
     def keys(self) -> tuple[str, ...]:
-        """The keys that the law is of: those that move."""
-        return self.points.moving
+        """The keys that the law is of: those that move, and those of which it is assumed how they move the LR."""
+        return tuple(key for key in self.points.keys if key in self.points.moving or key in self.assumed)
 
 
 def extrapolate(
@@ -81,42 +88,53 @@ def extrapolate(
     """The best LR at a target, by a law through the best LRs of all cells that were measured.
 
     Refuses where the points support no law: see `refusals`. Before a law is used beyond the measured range, it has to
-    predict the largest measured scale from the smaller ones. `expected`: what is known of exponents beforehand.
+    predict the largest measured scale from the smaller ones. `expected`: what is known of exponents beforehand; of a
+    key that was measured at too few values it has to do, and the interval is as wide as that makes it.
     `passes` over the data, at most measured and at the target: with overfitting that was not seen the interval widens.
     """
-    found = Transferred(points, target, beyond=_beyond(points, target), passes=passes)
-    reason = refusals.of_points(points, target, found.beyond)
+    expected = expected or {}
+    assumed = _assumed(points, target, expected)
+    found = Transferred(points, target, expected=expected, assumed=assumed, passes=passes)
+    found = _with(found, beyond=_beyond(points, target, found.keys))
+    reason = refusals.of_points(points, target, found.beyond, assumed)
     if reason:
-        return _refused(found, reason)
-    moving = points.only(points.moving)
-    cells = tuple(moving.cells())
+        return _with(found, reason=reason)
+    used = points.only(found.keys)
+    cells = tuple(used.cells())
     optima = find_optima(cells)
     found = _with(found, cells=cells, optima=optima)
-    reason = refusals.of_optima(moving, cells, optima, found.beyond)
+    reason = refusals.of_optima(used, cells, optima, found.beyond)
     if reason:
-        return _refused(found, reason)
-    if not moving.keys:
+        return _with(found, reason=reason)
+    if not used.keys:
         return _answered(found, float(optima.x[0]), 1.96 * float(np.hypot(optima.error[0], 0.05)), optima.at[0])
-    law = fit_law(moving.keys, optima.at, optima.x, optima.error, expected)
-    tests = tuple(self_test(moving.keys, key, optima, target[key], expected) for key in found.beyond)
+    law = fit_law(used.keys, optima.at, optima.x, optima.error, expected)
+    several = [key for place, key in enumerate(used.keys) if np.ptp(optima.at[:, place]) > 0]
+    tests = tuple(self_test(used.keys, key, optima, target[key], expected) for key in found.beyond if key in several)
     found = _with(found, law=law, tests=tests)
-    logs = np.log([target[key] for key in moving.keys])
-    found = _with(found, reach={key: _reach(law, optima, moving, target, key) for key in found.beyond})
+    found = _with(found, reach={key: _reach(law, optima, used, target, key) for key in found.beyond})
     reason = refusals.of_law(law, optima, tests, found.beyond)
-    if reason:
-        return _refused(found, reason)
-    middle, half = law.predict(logs)
-    half = math.hypot(half, 1.96 * _REPEATED * repeated(passes))
-    risk = _risk(optima, logs, half) if points.scale.logarithmic else None
-    if not _useful(half, risk):
-        short = {key: value for key, value in found.reach.items() if _short(moving, key, value, target[key])}
-        return _refused(found, refusals.of_width(half, risk, short, target, passes if repeated(passes) else None))
-    return _answered(found, middle, half, logs)
+    return _with(found, reason=reason) if reason else _judged(found, law, optima)
 
 
 def repeated(passes: tuple[float, float] | None) -> float:
     """The log of how many times more often the target passes over its data than was measured; 0 up to one pass."""
     return 0.0 if passes is None else math.log(max(1.0, passes[1] / max(1.0, passes[0])))
+
+
+def _judged(found: Transferred, law: FittedLaw, optima: Optima) -> Transferred:
+    """The answer of a law that holds, or that its interval is too wide to be of use."""
+    points, target, passes = found.points.only(found.keys), found.target, found.passes
+    logs = np.log([target[key] for key in found.keys])
+    middle, half = law.predict(logs)
+    half = math.hypot(half, 1.96 * _REPEATED * repeated(passes))
+    risk = LeastRisk.of(optima, logs, half, points.scale.logarithmic).risk
+    if _useful(half, risk):
+        return _answered(found, middle, half, logs)
+    short = {key: value for key, value in found.reach.items() if _short(points, key, value, target[key])}
+    return _with(
+        found, reason=refusals.of_width(half, risk, short, target, passes if repeated(passes) else None, found.assumed)
+    )
 
 
 def _answered(found: Transferred, middle: float, half: float, logs: Array) -> Transferred:
@@ -127,15 +145,15 @@ def _answered(found: Transferred, middle: float, half: float, logs: Array) -> Tr
     below, above = (
         float(grid[np.flatnonzero(optima.shape.above(side * grid, curvature) <= optima.noise)[-1]]) for side in (-1, 1)
     )
-    risk = _risk(optima, logs, half) if found.points.scale.logarithmic else None
-    worst = float(optima.shape.above(np.array([-2 * half, 2 * half]), curvature).max())
+    logarithmic = found.points.scale.logarithmic
+    least = LeastRisk.of(optima, logs, half, logarithmic)
     return _with(
         found,
-        lr=math.exp(middle),
+        lr=math.exp(middle + least.shift),
         interval=(math.exp(middle - half), math.exp(middle + half)),
         alike=(math.exp(middle - half - below), math.exp(middle + half + above)),
-        excess=math.expm1(worst) if found.points.scale.logarithmic and worst < _MOST else None,
-        risk=risk,
+        excess=worst(optima, logs, half, logarithmic),
+        risk=least.risk,
         loss=expected_loss(found.points, optima, logs),
     )
 
@@ -152,22 +170,21 @@ def _useful(half: float, risk: float | None) -> bool:
     return risk <= _CHEAP or (half <= math.log(WIDEST) and risk <= _COSTLY)
 
 
-def _risk(optima: Optima, logs: Array, half: float) -> float:
-    """By what part the loss is expected to be above its least, if the log of the best LR is normal about the LR.
+def _assumed(points: Points, target: Mapping[str, float], expected: Expected) -> tuple[str, ...]:
+    """The keys measured at too few values to show how they move the LR, of which that is known beforehand."""
+    cells = points.cells() if np.isfinite(points.loss).any() else []
+    found = []
+    for place, key in enumerate(points.keys if cells else ()):
+        values = levels(np.exp([cell.at[place] for cell in cells]))
+        inside = values[0] * (1 - 1e-6) <= target[key] <= values[-1] * (1 + 1e-6)
+        if key in expected and len(values) < refusals.FEWEST and not inside:
+            found.append(key)
+    return tuple(found)
 
-    Beyond the measured range the basin is taken to be as narrow as at its end.
-    """
-    u = half / 1.96 * np.linspace(-3, 3, 121)
-    weights = np.exp(-np.square(np.linspace(-3, 3, 121)) / 2)
-    inside = np.clip(logs, optima.at.min(axis=0), optima.at.max(axis=0))
-    curvature = float(optima.shape.curvature(inside))
-    above = np.expm1(np.minimum(optima.shape.above(u, curvature), CEILING))
-    return float(above @ weights / weights.sum())
 
-
-def _beyond(points: Points, target: Mapping[str, float]) -> tuple[str, ...]:
-    """The keys that move and whose target is not inside what was measured."""
-    ends = {key: (points.of(key)[0], points.of(key)[-1]) for key in points.moving}
+def _beyond(points: Points, target: Mapping[str, float], keys: tuple[str, ...]) -> tuple[str, ...]:
+    """The keys whose target is not inside what was measured."""
+    ends = {key: (points.of(key)[0], points.of(key)[-1]) for key in keys}
     return tuple(key for key, (low, high) in ends.items() if not low * (1 - 1e-6) <= target[key] <= high * (1 + 1e-6))
 
 
@@ -184,14 +201,10 @@ def _reach(law: FittedLaw, optima: Optima, points: Points, target: Mapping[str, 
     for factor in np.geomspace(1, _FURTHEST, 200):
         logs[cell] = math.log(end * factor if up else end / factor)
         half = law.predict(logs)[1]
-        if not _useful(half, _risk(optima, logs, half) if points.scale.logarithmic else None):
+        if not _useful(half, LeastRisk.of(optima, logs, half, points.scale.logarithmic).risk):
             break
         best = math.exp(logs[cell])
     return best
-
-
-def _refused(found: Transferred, reason: str) -> Transferred:
-    return _with(found, reason=reason)
 
 
 def _with(found: Transferred, **changes: object) -> Transferred:

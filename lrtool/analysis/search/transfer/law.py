@@ -98,11 +98,13 @@ class Law:
 class FittedLaw:
     """A law with the covariance of its coefficients, the `scatter` of best LRs about it, and its degrees of freedom.
 
-    `low`, `high` (keys,): the range that was measured.
+    `known`: the part of the covariance that stems from what was known beforehand, not from what was measured. `low`,
+    `high` (keys,): the range that was measured.
     """
 
     law: Law
     covariance: Array
+    known: Array
     scatter: float
     spare: float
     criterion: float
@@ -112,15 +114,18 @@ class FittedLaw:
     def predict(self, logs: Array) -> tuple[float, float]:
         """The log of the best LR at log keys, and the half width of its 95% interval.
 
-        t·√(variance of the law + scatter² + (0.1·log distance beyond the range)²), t of Student's with as many degrees
-        of freedom as the scatter is known with.
+        t·√(variance of the law + scatter² + (0.1·log distance beyond the range)²), t of Student's. Its degrees of
+        freedom are those of the scatter, times (whole variance/the part that grows with the scatter)²: what is known
+        beforehand has no error of its own (Welch & Satterthwaite 1946).
         """
         from scipy import special
 
         slope = self.law.gradient(logs)
         beyond = np.maximum(0, np.maximum(logs - self.high, self.low - logs))
-        variance = slope @ self.covariance @ slope + self.scatter**2 + float(np.square(_DRIFT * beyond).sum())
-        return float(self.law.at(logs)), float(special.stdtrit(self.spare, 0.975) * math.sqrt(variance))
+        known = float(slope @ self.known @ slope + np.square(_DRIFT * beyond).sum())
+        found = float(slope @ (self.covariance - self.known) @ slope) + self.scatter**2
+        t = special.stdtrit(self.spare * ((found + known) / found) ** 2, 0.975)
+        return float(self.law.at(logs)), float(t * math.sqrt(found + known))
 
     def exponent(self, key: int, beyond: bool = False) -> tuple[float, float]:
         """A key's exponent and the half width of its 95% interval; `beyond`: past the bend."""
@@ -203,7 +208,8 @@ def _fit(law: Law, at: Array, x: Array, error: Array, expected: Expected) -> Fit
     assert found is not None
     penalty = 2 * p * n / (n - p - 1) if n > p + 1 else math.inf
     covariance = np.linalg.pinv(found.jac.T @ found.jac)
-    return FittedLaw(_with(law, start), covariance, scatter, _BEFOREHAND + max(0, n - p), cost + penalty,
+    known = covariance * prior[1] ** 2 @ covariance
+    return FittedLaw(_with(law, start), covariance, known, scatter, _BEFOREHAND + max(0, n - p), cost + penalty,
                      at.min(axis=0), at.max(axis=0))  # fmt: skip
 
 

@@ -21,13 +21,14 @@ _DRIFT = 0.03
 def expected_loss(points: Points, optima: Optima, logs: Array) -> tuple[float, float] | None:
     """The 95% interval of the least loss at log keys `logs`: a power law of them, or a parabola in their logs.
 
-    None where losses are not above 0, or cells are too few for a law.
+    None where losses are not above 0, cells are too few for a law, or a key was measured at one value only.
     """
     from scipy import special
 
     at, y = optima.at, optima.least
     keys = at.shape[1]
-    if not points.scale.logarithmic or len(y) < keys + 2:
+    unmoved = (np.ptp(at, axis=0) == 0) & ~np.isclose(logs, at[0])
+    if not points.scale.logarithmic or len(y) < keys + 2 or unmoved.any():
         return None
     bent = [key for key in range(keys) if len(np.unique(np.round(at[:, key], 6))) >= _LEVELS]
     if len(y) < 1 + keys + len(bent) + _MORE:

@@ -16,7 +16,7 @@ from lrtool.analysis.search.transfer.selftest import SelfTest
 Array = NDArray[np.float64]
 
 #: Fewer values of a key prove no law beyond them.
-_FEWEST = 3
+FEWEST = 3
 #: The least part of a key's movement that must be its own, not that of the other keys (1 − R²).
 _OWN = 0.02
 #: Parts of all cells, and of those of the largest scale, whose best LR may lie at an end of those that were tried.
@@ -27,13 +27,16 @@ _OFF, _TIMES = 0.25, 3.0
 _KNOWN = 3.0
 
 
-def of_points(points: Points, target: Mapping[str, float], beyond: Sequence[str]) -> str:
-    """What the values of keys and losses show before anything is fitted."""
+def of_points(points: Points, target: Mapping[str, float], beyond: Sequence[str], assumed: Sequence[str] = ()) -> str:
+    """What the values of keys and losses show before anything is fitted.
+
+    `assumed`: keys of which it is known beforehand how they move the best LR.
+    """
     if not np.isfinite(points.loss).any():
         return "every point diverged or has no finite loss; measure smaller LRs"
     for key in points.keys:
         value = points.of(key)[0]
-        if key not in points.moving and not math.isclose(target[key], value, rel_tol=1e-6):
+        if key not in (*points.moving, *assumed) and not math.isclose(target[key], value, rel_tol=1e-6):
             return (
                 f"{key} does not move in these points (it is always {value:g}): nothing shows how the best LR moves"
                 f" with it; measure three values of {key}"
@@ -43,15 +46,17 @@ def of_points(points: Points, target: Mapping[str, float], beyond: Sequence[str]
         return (
             "no values of the keys have three LRs with a finite loss, so none has a best LR; measure more LRs at each"
         )
-    for key in points.moving:
+    for key in (each for each in points.moving if each not in assumed):
         found = levels(np.exp([cell.at[points.moving.index(key)] for cell in cells]))
-        if len(found) < 2 or (key in beyond and len(found) < _FEWEST):
+        if len(found) < 2 or (key in beyond and len(found) < FEWEST):
             return (
                 f"{key} has {len(found)} value{'s' * (len(found) != 1)} with a best LR"
                 f" ({', '.join(f'{value:g}' for value in found)}): through so few points goes any law;"
-                f" measure {key} at {_FEWEST} values, each with three LRs at least that train"
+                f" measure {key} at {FEWEST} values, each with three LRs at least that train"
             )
-    return _together(points.moving, np.array([cell.at for cell in cells]))
+    at = np.array([cell.at for cell in cells])
+    moved = np.ptp(at, axis=0) > 0
+    return _together([key for key, moves in zip(points.moving, moved, strict=True) if moves], at[:, moved])
 
 
 def of_optima(points: Points, cells: Sequence[Cell], optima: Optima, beyond: Sequence[str]) -> str:
@@ -111,11 +116,13 @@ def of_width(
     reach: Mapping[str, float],
     target: Mapping[str, float],
     passes: tuple[float, float] | None,
+    assumed: Sequence[str] = (),
 ) -> str:
     """That the interval is too wide to be of use: its half width, what it costs, how far one may go instead.
 
     `reach`: of the keys that may not go as far as asked for.
-    `passes` over the data, at most measured and at the target, where the target has more.
+    `passes` over the data, at most measured and at the target, where the target has more. `assumed`: keys that were not
+    measured at enough values.
     """
     said = [
         f"{key} = {value:.4g} is about as far as one may go (asked for: {target[key]:g})"
@@ -127,6 +134,9 @@ def of_width(
             f"the target passes over its data {passes[1]:.3g} times, what was measured at most {passes[0]:.2g} times,"
             " and shows no overfitting like it",
         )
+    if assumed:
+        few = " and ".join(assumed)
+        said.append(f"{few} had too few values to show how the best LR moves: a larger budget has more")
     costs = "" if risk is None else f", which is expected to cost {risk:.0%} of the loss"
     return (
         f"the interval at the target is too wide to be of use, a factor of {_short(half)} either way{costs};"

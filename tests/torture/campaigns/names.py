@@ -1,18 +1,15 @@
-"""50 processes that start runs of one name in one second, 20 times; and two that resume one run at the same moment.
-
-Usage: python -m tests.torture.names [TIMES [PROCESSES]]
-"""
+"""50 processes that start runs of one name in one second, 20 times; and two that resume one run at the same moment."""
 
 from __future__ import annotations
 
 import json
-import sys
-import tempfile
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-from tests.torture import forks, runs
+from tests.torture.support import forks, runs
+from tests.torture.support.parts import Part, Shown, scaled
 
 TIMES, PROCESSES = 20, 50
 #: Seconds from the first fork to the common start.
@@ -62,23 +59,25 @@ def two_resume(folder: Path, number: int) -> None:
         assert "nothing to do" in forks.run(folder, *words).out
 
 
-def main(times: int = TIMES, processes: int = PROCESSES) -> None:
-    """Run; a collision ends it with a traceback."""
-    forks.warm()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "quick").mkdir()
-        runs.write_configs(folder)
-        runs.write_configs(folder / "quick")
-        (folder / "quick" / "c.yaml").write_text(QUICK)
-        crowded = [processes / same_name(folder / "quick", processes) for _ in range(times)]
-        for number in range(times):
-            two_resume(folder, number)
-    print(
-        f"{times} times {processes} processes that start runs of one name (up to {max(crowded):.0f} in one second):"
-        f" no folder shared; {times} times two that resume one run: one goes on, the lock is free afterwards"
-    )
+def parts(scale: float) -> list[Part]:
+    """One for the names, one for the lock."""
+    promise, times = "two processes never share a folder", scaled(TIMES, scale)
+    return [
+        Part("names: one name", promise, partial(_one_name, times), 8.0),
+        Part("names: one run", promise, partial(_one_run, times), 1.0),
+    ]
 
 
-if __name__ == "__main__":
-    main(*(int(each) for each in sys.argv[1:]))
+def _one_name(times: int, folder: Path) -> Shown:
+    runs.write_configs(folder)
+    (folder / "c.yaml").write_text(QUICK)
+    crowded = [PROCESSES / same_name(folder, PROCESSES) for _ in range(times)]
+    most = f"up to {max(crowded):.0f} in one second"
+    return Shown(f"{times} times {PROCESSES} processes that start runs of one name", f"no folder shared, {most}")
+
+
+def _one_run(times: int, folder: Path) -> Shown:
+    runs.write_configs(folder)
+    for number in range(times):
+        two_resume(folder, number)
+    return Shown(f"{times} times two that resume one run", "one goes on, the other is refused, the lock is free again")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import os
@@ -10,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.torture import forks
+from tests.torture.support import forks
 
 CONFIG = """\
 name: small
@@ -28,7 +29,7 @@ ARGUMENTS: dict[str, tuple[object, ...]] = {
     "train": ("c.yaml",),
     "range-test": ("c.yaml", "--set", "data.kind=regression"),
     "tune": ("c.yaml",),
-    "transfer": ("t.yaml", "--to", "train.duration=800", "--budget", "3x"),
+    "transfer": ("t.yaml", "--to", "train.duration=800", "--engine", "loop", "--budget", "3x"),
     "sweep": ("s.yaml",),
 }
 #: Of a summary, what differs between two equal runs.
@@ -103,6 +104,9 @@ def content(run: Path) -> dict[str, Any]:
     if (run / "summary.json").is_file():
         summary = json.loads((run / "summary.json").read_bytes())
         found["summary.json"] = json.dumps({key: v for key, v in summary.items() if key not in _TIMES}, sort_keys=True)
+    if (run / "trials.csv").is_file():
+        with (run / "trials.csv").open(newline="") as file:
+            found["trials.csv"] = _digest(repr([{**row, "seconds": ""} for row in csv.DictReader(file)]).encode())
     if (run / "sweep.sqlite").is_file():
         found["sweep.sqlite"] = trials(run)
         found.pop("metrics.csv", None)

@@ -44,7 +44,7 @@ def warm() -> None:
     import lrtool.cli.app  # noqa: F401
 
     torch.set_num_threads(1)
-    from tests.torture import runs
+    from tests.torture.support import runs
 
     with tempfile.TemporaryDirectory() as name, _own_places(Path(name)):
         folder = Path(name)

@@ -1,24 +1,25 @@
 """kill -9 at random moments, several in one run: what is resumed must equal, byte by byte, what was never disturbed.
 
 `train` with a user's own data set and random augmentation (no workers, and two), `range-test`, `tune`, and sweeps of
-every kind, in one process and in several. Usage: python -m tests.torture.kills [KILLS_OF_TRAIN [OF_EACH_OTHER [SEED]]]
+every kind: in one process, going from one process to several and back, and on a Ray cluster of this machine.
 """
 
 from __future__ import annotations
 
 import random
-import re
-import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from tests.torture import forks, runs
+from tests.torture.support import forks, ray_cluster, runs
+from tests.torture.support.parts import Part, Shown, scaled
 
-KILLS, OTHERS = 200, 50
+#: Kills of `train`, of each other command and kind of sweep, and of each kind of sweep on Ray, whose runs take seconds.
+KILLS, OTHERS, ON_RAY = 200, 50, 10
 #: Seconds that a killed process's own children may take to notice.
 GRACE = 10.0
 #: Part of the kills that may come before anything is saved.
@@ -57,12 +58,16 @@ variants: {one: {}, two: {"model.hidden": [8, 8]}, plateau: {plateau: {metric: v
 """
 GRID = START + "grid: {schedule: [cosine, constant], optimizer.lr: {log: [0.01, 1], points: 3}, seed: 2}\n"
 DRAWN = START + "random: {optimizer.lr: {log: [0.001, 10]}, schedule: [cosine, constant]}\nsamples: 6\nseeds: 2\n"
+#: Whose LRs are searched first, always by this process.
+TUNED = "tuned"
 SWEEPS = {
     "grid": GRID,
     "random": DRAWN,
     "tpe": DRAWN + "sampler: tpe\nbatch: 4\nprune: {kind: asha, factor: 2, rungs: 1}\n",
     "halving": GRID + "prune: halving\n",
     "asha": GRID + "prune: asha\nbatch: 8\n",
+    TUNED: "base: {extends: c.yaml, data: {kind: regression, samples: 240, batch_size: 24}, train: {duration: 60}}\n"
+    "variants: {one: {}, two: {schedule: cosine}}\ntune: {budget: 12}\nseeds: 2\n",
 }
 
 
@@ -75,6 +80,7 @@ class Victim:
     given: tuple[str, ...]
     kills: int
     more: tuple[tuple[str, ...], ...] = ((),)
+    minutes: float = 2.0
     #: Whether it may have redone too much: what was there when it was killed.
     check: Callable[[Path], None] | None = None
 
@@ -88,17 +94,18 @@ def at_most_one_interval(run: Path) -> None:
 
 
 def victims(train: int, each: int) -> list[Victim]:
-    """All that are killed, and how often."""
+    """All that are killed on this machine, and how often."""
     found = [
         Victim(f"train, {workers} workers", "train", (f"own-{workers}.yaml",), train // 2, check=at_most_one_interval)
         for workers in (0, 2)
     ]
-    found += [Victim(name, name, ("c.yaml", "--set", "data.kind=regression"), each) for name in ("range-test",)]
+    found.append(Victim("range-test", "range-test", ("c.yaml", "--set", "data.kind=regression"), each))
     found.append(Victim("tune", "tune", ("c.yaml", "--budget", "8x"), each))
     places = (("--executor", "in-process"), ("--executor", "local"))
     for name in SWEEPS:
         found.append(Victim(f"sweep, {name}", "sweep", (f"{name}.yaml",), each, places[:1]))
-        found.append(Victim(f"sweep, {name}, in several processes", "sweep", (f"{name}.yaml",), each // 5, places))
+        if name != TUNED:
+            found.append(Victim(f"sweep, {name}, in several processes", "sweep", (f"{name}.yaml",), each, places))
     return found
 
 
@@ -112,9 +119,11 @@ def write_configs(folder: Path) -> None:
         (folder / f"{name}.yaml").write_text(text)
 
 
-def _quick() -> None:
+def quick() -> None:
+    """Called in a child: without plots, and its workers are forked as it is."""
     forks.without_plots()
     forks.forked_workers()
+    ray_cluster.at_once()
 
 
 class Kills:
@@ -124,16 +133,13 @@ class Kills:
         self.victim, self.folder, self.draw = victim, folder, draw
         self.kills = self.finished = self.midway = self.most = 0
 
-    def run(self) -> str:
-        """All kills; gives what to print. AssertionError where anything differs."""
-        began = time.perf_counter()
+    def run(self) -> Shown:
+        """All kills. AssertionError where anything differs."""
         self.wanted, self.seconds = self._undisturbed()
         while self.kills < self.victim.kills:
             self._disturbed(f"{self.victim.name}-{self.kills}".replace(" ", "-").replace(",", ""))
-        return (
-            f"{self.victim.name}: {self.kills} kills, {self.midway} of them when something was saved, up to {self.most}"
-            f" in one run; {self.finished} runs equal the undisturbed; {time.perf_counter() - began:.0f} s"
-        )
+        size = f"{self.kills} kills, {self.midway} of them when something was saved, up to {self.most} in one run"
+        return Shown(size, f"{self.finished} of {self.finished} runs equal the undisturbed, byte by byte")
 
     def _undisturbed(self) -> tuple[dict[str, Any], float]:
         output = f"whole-{self.victim.name}".replace(" ", "-").replace(",", "")
@@ -144,7 +150,7 @@ class Kills:
     def _started(self, given: tuple[str, ...], output: str | None) -> forks.Forked:
         where = ("--output", output) if output is not None else ()
         words = (self.victim.command, *given, *self.draw.choice(self.victim.more), *where, "--quiet")
-        return forks.Forked(self.folder, words, _quick)
+        return forks.Forked(self.folder, words, quick)
 
     def _disturbed(self, output: str) -> None:
         """One run, killed and resumed until it ends."""
@@ -166,8 +172,10 @@ class Kills:
         run = begun(self.folder / output)
         assert run is not None
         found = runs.content(run)
-        differ = [name for name, value in self.wanted.items() if found.get(name) != value]
-        assert not differ, f"{self.victim.name}, {run}, after {mine} kills: {differ} differ: {found} {self.wanted}"
+        differ = {name: (found.get(name), value) for name, value in self.wanted.items() if found.get(name) != value}
+        assert not differ, f"{self.victim.name}, {run}, after {mine} kills: {differ}"
+        aside = [*run.rglob(".*")]
+        assert not aside, f"{self.victim.name}: {aside} are left of what was killed"
 
     def _killed(self, process: forks.Forked, output: str) -> bool:
         """Kill it at a random moment; False where it ended before."""
@@ -189,8 +197,8 @@ class Kills:
 
 
 def begun(output: Path) -> Path | None:
-    """The run that was begun below an output folder, if one was."""
-    return next((path.parent for path in output.glob("*/2*/config.yaml")), None)
+    """The run that was begun below an output folder, if one was: where `latest` leads to."""
+    return next((path.resolve() for path in output.glob("*/latest")), None)
 
 
 def saved(output: Path) -> bool:
@@ -199,15 +207,34 @@ def saved(output: Path) -> bool:
     return any(True for pattern in patterns for _ in output.glob(pattern))
 
 
-def main(train: int = KILLS, each: int = OTHERS, seed: int = 0, only: str = "") -> None:
-    """Run; what differs ends it with a traceback."""
-    forks.warm()
-    with tempfile.TemporaryDirectory() as name:
-        write_configs(Path(name))
-        for victim in victims(train, each):
-            if re.search(only, victim.name):
-                print(Kills(victim, Path(name), random.Random(f"{victim.name} {seed}")).run(), flush=True)
+def parts(scale: float) -> list[Part]:
+    """One for each victim, and one for all that are killed on Ray."""
+    promise = "kill -9 loses at most one interval"
+    found = victims(2 * scaled(KILLS // 2, scale), scaled(OTHERS, scale))
+    on_ray = partial(_shown_on_ray, scaled(ON_RAY, scale))
+    return [
+        *(Part(f"kills: {each.name}", promise, partial(_shown, each), each.minutes) for each in found),
+        Part("kills: sweeps on Ray", promise, on_ray, 12.0),
+    ]
 
 
-if __name__ == "__main__":
-    main(*(int(each) for each in sys.argv[1:4]), *sys.argv[4:])
+def _shown(victim: Victim, folder: Path) -> Shown:
+    write_configs(folder)
+    return Kills(victim, folder, random.Random(victim.name)).run()
+
+
+def _shown_on_ray(each: int, folder: Path) -> Shown:
+    if find_spec("ray") is None:
+        return Shown("nothing", "not run: Ray is not installed (pip install 'lrtool[ray]')")
+    write_configs(folder)
+    done = []
+    with ray_cluster.started(folder) as address:
+        for name in (name for name in SWEEPS if name != TUNED):
+            place = ("--executor", "ray", "--ray-address", address)
+            victim = Victim(f"{name} on Ray", "sweep", (f"{name}.yaml",), each, (place,))
+            kills = Kills(victim, folder, random.Random(victim.name))
+            kills.run()
+            done.append(kills)
+    size = f"{sum(one.kills for one in done)} kills, {sum(one.midway for one in done)} of them when something was saved"
+    finished = sum(one.finished for one in done)
+    return Shown(f"{size}: {each} of each kind", f"{finished} of {finished} runs equal the undisturbed")

@@ -10,8 +10,6 @@ import random
 import re
 import shutil
 import sys
-import tempfile
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -20,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from lrtool.errors import ExitCode
-from tests.torture import forks, runs
+from tests.torture.support import forks, runs
+from tests.torture.support.parts import Part, Shown, scaled
 
 PAGE = 4096
-#: Bits that are flipped, over all kinds of runs.
+#: Bits that are flipped in each kind of run.
 FLIPS = 2000
 #: Files that no command reads.
 PLOTS = (".png", ".svg")
@@ -150,6 +149,7 @@ class Kind:
     readers: tuple[Reader, ...]
     count: int = 0
     number: int = 9
+    minutes: float = 5.0
 
 
 KINDS = (
@@ -267,33 +267,24 @@ class Campaign:
         return reader.read(copy)
 
 
-def main(count: int = FLIPS, seed: int = 0) -> int:
-    """Everything; `count` flips in all. Gives how many outcomes must not be."""
-    forks.warm()
-    draw, wrong = random.Random(seed), 0
-    with tempfile.TemporaryDirectory() as name:
-        for kind in KINDS:
-            began = time.perf_counter()
-            campaign = Campaign(kind, Path(name) / re.sub("[ ,]+", "-", kind.name))
-            damages = [*others(campaign.run)]
-            for damage in damages:
-                for reader in kind.readers:
-                    campaign.attempt(damage, reader)
-            flipped = [*flips(campaign.run, -(-count // len(KINDS)), draw)]
-            for number, damage in enumerate(flipped):
-                campaign.attempt(damage, kind.readers[number % len(kind.readers)])
-            said = ", ".join(f"{many} {outcome}" for outcome, many in campaign.counts.most_common())
-            print(
-                f"{kind.name}: {len(flipped)} flips, {len(damages)} other damages of {len(files(campaign.run))} files,"
-                f" by {', '.join(reader.name for reader in kind.readers)}: {said};"
-                f" {time.perf_counter() - began:.0f} s",
-                *campaign.wrong,
-                sep="\n  ",
-                flush=True,
-            )
-            wrong += len(campaign.wrong)
-    return wrong
+def parts(scale: float) -> list[Part]:
+    """One for every kind of run."""
+    promise = "no damage changes a result in silence"
+    return [Part(f"damage: {kind.name}", promise, partial(_shown, kind, scale), kind.minutes) for kind in KINDS]
 
 
-if __name__ == "__main__":
-    sys.exit(min(1, main(*(int(each) for each in sys.argv[1:]))))
+def _shown(kind: Kind, scale: float, folder: Path) -> Shown:
+    """Every damage, read by everybody, and flips, each read by one."""
+    campaign = Campaign(kind, folder / "runs")
+    damages = [*others(campaign.run)][:: round(1 / scale)]
+    for damage in damages:
+        for reader in kind.readers:
+            campaign.attempt(damage, reader)
+    flipped = [*flips(campaign.run, scaled(FLIPS, scale), random.Random(kind.name))]
+    for number, damage in enumerate(flipped):
+        campaign.attempt(damage, kind.readers[number % len(kind.readers)])
+    assert not campaign.wrong, "\n".join(campaign.wrong)
+    said = ", ".join(f"{many:,} {outcome}" for outcome, many in campaign.counts.most_common())
+    readers, count = ", ".join(reader.name for reader in kind.readers), len(files(campaign.run))
+    tried = f"{len(flipped):,} flips, {len(damages):,} other damages of {count} files, read by {readers}"
+    return Shown(tried, said)
