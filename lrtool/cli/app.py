@@ -15,6 +15,7 @@ import typer
 from lrtool import __version__, streams
 from lrtool.cli.parts import launched
 from lrtool.cli.parts.late import Late, late_group
+from lrtool.cli.parts.options import as_override
 from lrtool.errors import ExitCode, Interrupted, LrtoolError
 from lrtool.memory import keep_freed_memory
 from lrtool.printable import brief, printable
@@ -154,7 +155,7 @@ def _unexpected(error: Exception, debug: bool) -> int:
         _name_value(error)
         text = io.StringIO()
         show(file=text)
-        sys.stderr.write(text.getvalue())
+        sys.stderr.write(text.getvalue() + as_override(error))
         return int(error.exit_code)
     import tempfile
     import traceback

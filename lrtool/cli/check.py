@@ -48,7 +48,8 @@ def command(
     width = max(map(len, found.facts))
     say(found.answer)
     for name, value in found.facts.items() if not quiet else ():
-        say(f"  {name.replace('_', ' '):{width}}  {value}")
+        shown = f"{value:.4g}" if isinstance(value, float) else value
+        say(f"  {name.replace('_', ' '):{width}}  {shown}")
 
 
 def _problems(error: LrtoolError) -> list[dict[str, str]]:

@@ -14,6 +14,7 @@ from lrtool.config.schema import Config
 from lrtool.counting import counted, said
 from lrtool.errors import ScheduleError, nearest
 from lrtool.schedules import Schedule
+from lrtool.tasks.datasets import kind_by_name
 from lrtool.tasks.metrics import DEFAULTS
 
 Found = Iterator[tuple[Place, Problem]]
@@ -31,7 +32,7 @@ def beyond_fields(config: Config, document: Document) -> Found:
     for path, target in _targets(config):
         if not all(target.rpartition(":")):
             what = f"{target!r} is not a target"
-            yield problem_at((*path, "use"), document, what, _as_target(target))
+            yield problem_at((*path, "use"), document, what, _as_target(target, path))
     best = config.train.best
     if best not in (known := _judges(config)):
         yield problem_at(("train", "best"), document, f"an evaluation gives no {best!r}", nearest(best, known))
@@ -79,8 +80,11 @@ def _targets(config: Config) -> Iterator[tuple[Path_, str]]:
     yield from ((path, part.use) for path, part in parts if hasattr(part, "use"))
 
 
-def _as_target(written: str) -> str:
+def _as_target(written: str, section: Path_) -> str:
     """What to write for something that names no class or function in a file."""
+    kind = kind_by_name(written) if section == ("data",) else None
+    if kind is not None:
+        return f"write data: {{kind: {kind}, path: {written}, …}}"
     name = re.split(r"[/\\]", written)[-1].strip(":")
     if name.endswith(".py"):
         return f"write '{name}:Name', with the class or function of that file"

@@ -82,7 +82,9 @@ def read_document(path: Path) -> Document:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         if b"\0" in data:
-            raise ConfigError.one(str(path), "", "this is no text", "give the path of a config, a YAML file") from None
+            raise ConfigError.one(
+                str(path), "", "this is no text (not UTF-8)", "give the path of a config, a YAML file"
+            ) from None
         before = data[: error.start].decode("utf-8")
         place = _at(str(path), before, len(before))
         raise ConfigError.one(

@@ -40,7 +40,7 @@ def resolve(target: str, context: BuildContext, where: str) -> Any:
     """
     code, colon, name = target.rpartition(":")
     if not (colon and code and name):
-        raise UsageError(f"{target!r} is not a target", where=f"{where}.use", remedy=_instead(target, where))
+        raise UsageError(f"{target!r} is not a target", where=f"{where}.use", remedy=_FORMS)
     if not is_path(code) and not allows(target, context) and (wrong := no_package(code, name, context.folder)):
         raise UsageError(wrong[0], where=f"{where}.use", remedy=wrong[1])
     module = _from_file(code, context, where) if is_path(code) else _from_package(code, context, where)
@@ -52,14 +52,6 @@ def resolve(target: str, context: BuildContext, where: str) -> Any:
             raise UsageError(f"{code} has no {name!r}", where=f"{where}.use", remedy=attribute_meant(part, found))
         found = getattr(found, part)
     return found
-
-
-def _instead(target: str, where: str) -> str:
-    """What to write in place of a target that is none: a file of data has a kind."""
-    from lrtool.tasks.datasets import kind_by_name
-
-    kind = kind_by_name(target) if where == "data" else None
-    return _FORMS if kind is None else f"write data: {{kind: {kind}, path: {target}, …}}"
 
 
 def call(target: str, args: Mapping[str, Any], context: BuildContext, where: str) -> Any:

@@ -69,6 +69,10 @@ _REMEDIES: tuple[tuple[str, str], ...] = (
         "write optimizer: {use: 'torch.optim:SparseAdam', lr: 0.001}, which leaves what is not sparse to Adam, or make"
         " the embedding with sparse=False",
     ),
+    (
+        r"forward\(\) got an unexpected keyword argument '(\w+)'",
+        r"write target: \1 below data if that is the target; else leave it out of the samples, or let forward take it",
+    ),
     (r"before Module\.__init__\(\) call", "begin __init__ with super().__init__()"),
     (
         r"forward\(\) (?:missing \d+ required|takes \d+ positional)",

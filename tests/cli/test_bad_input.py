@@ -158,3 +158,31 @@ def test_flags_that_contradict_each_other(cli, config):
     assert code == 2 and "--resume" in err
     code, _, err = cli("train", path, "--lr-from", "x", "--set", "optimizer.lr=1")
     assert code == 2 and "leave one out" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["train", "c.yaml", "--lr", "0.1"], "write --set optimizer.lr=0.1"),
+        (["range-test", "c.yaml", "--batch-size", "8"], "write --set data.batch_size=64"),
+        (["tune", "c.yaml", "--epochs=3"], "write --set train.duration=10ep"),
+    ],
+)
+def test_an_option_that_is_a_key_of_the_config_is_said_to_be_one(cli, arguments, words):
+    code, out, err = cli(*arguments)
+    assert (code, out) == (2, "") and "No such option" in err and words in err
+
+
+def test_other_options_are_no_keys(cli):
+    for arguments in (["train", "c.yaml", "--colour", "red"], ["runs", "--lr", "1"]):
+        code, _, err = cli(*arguments)
+        assert code == 2 and "No such option" in err and "--set" not in err
+
+
+def test_what_stands_there_for_an_option_is_an_override_that_works():
+    from lrtool.cli.parts.options import _OVERRIDES
+    from lrtool.config.load import load_config
+
+    for text in _OVERRIDES.values():
+        if "=NAME" not in text:
+            load_config(None, [text])

@@ -25,6 +25,11 @@ def test_the_lr_of_a_longer_run_from_shorter_ones(cli, config, tmp_path):
     # One that is over has nothing to go on with, and says what it found.
     code, out, err = cli("transfer", "--resume", folder, "--executor", "local", "--json")
     assert code == 0 and json.loads(out)["suggested_lr"] == document["suggested_lr"], err
+    import lrtool
+    from lrtool.api.results.transfer import _again
+
+    found = _again(lrtool.load(folder).folder, document)
+    assert found.lr == pytest.approx(document["suggested_lr"]) and list(found.assumed) == document["assumed"]
     again = json.loads(cli("transfer", "--points", folder / "points.csv", "--to", "train.duration=800", "--json")[1])
     # Points alone know neither usual exponents nor how often the data are passed over.
     assert [each["best_lr"] for each in again["cells"]] == pytest.approx(

@@ -13,12 +13,15 @@ from lrtool.report.plots.style import INK
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
 
 Array = NDArray[np.float64]
 
 _SIZE = 8.5
 #: Inches of the axis, roughly, and between two counts.
 _AXIS, _APART = 7.8, 0.06
+#: Factor within which the greatest losses are taken for the same.
+_ALIKE = 1.05
 #: Part of the axis that a row of counts takes.
 ROW = 0.06
 
@@ -33,8 +36,17 @@ def loss_range(losses: Array, narrow: float = 5.0) -> tuple[float, float]:
         return 0.0, 1.0
     low, high = float(losses.min()), float(losses.max())
     if not 0 < high < narrow * low:
-        high = float(np.quantile(losses, 0.9))
+        # A little more, for losses of models that learn nothing are all but the same.
+        high = min(high, float(np.quantile(losses, 0.9)) * _ALIKE)
     return low, max(min(high, low * 20), low * 1.2) if low > 0 else high
+
+
+def end_at(axes: Axes, line: Line2D, most: float) -> None:
+    """Let a line leave the plot at `most`: above it are counts, among which its points would seem to be drawn."""
+    from matplotlib.patches import Rectangle
+
+    low = axes.get_ylim()[0]
+    line.set_clip_path(Rectangle((0, low), 1, most - low, transform=axes.get_yaxis_transform()))
 
 
 def draw_counts(axes: Axes, lr: Array, loss: Array, most: float, color: str, row: int, lost: str = "diverged") -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lrtool.analysis.range_test_result import Probe
 from lrtool.report.plots.axes import is_wide, set_limits
-from lrtool.report.plots.edge import ROW, draw_counts, loss_range
+from lrtool.report.plots.edge import ROW, draw_counts, end_at, loss_range
 from lrtool.report.plots.style import BLUE, DASHES, GREY, INK, ORANGE, SKY, VERMILION, marker
 
 if TYPE_CHECKING:
@@ -57,7 +57,8 @@ def _draw_length(axes: Axes, probes: Sequence[Probe], most: float, place: int) -
     at, median = _medians(lr, loss)
     if inside.any() and len(at) > 1:
         name = f"median of seeds, {steps}" if seeds > 1 else ""
-        axes.plot(at, median, color=color, ls=DASHES[place % len(DASHES)], lw=1.6, label=name, zorder=4)
+        (line,) = axes.plot(at, median, color=color, ls=DASHES[place % len(DASHES)], lw=1.6, label=name, zorder=4)
+        end_at(axes, line, most)
     draw_counts(axes, lr, loss, most, color, place, lost="blew up")
 
 

@@ -21,11 +21,41 @@ EQUIVALENTS: tuple[Equivalent, ...] = (*TORCH, *TRANSFORMERS, *OPTAX)
 
 
 #: Reduce-on-plateau, here and elsewhere, which is no schedule, and what a config has in its place.
-PLATEAU = ("ReduceLROnPlateau", "reduce_lr_on_plateau", "plateau")
+PLATEAU = ("ReduceLROnPlateau", "reduce_lr_on_plateau", "ReduceOnPlateau", "reduce_on_plateau", "plateau")
 PLATEAU_HERE = "plateau: {factor: 0.1, patience: 10}"
 
 #: Words in other libraries' names that do not tell schedules apart.
-_COMMON = frozenset({"get", "schedule", "scheduler", "schedules", "lr", "with", "warmup", "warm", "up", "decay", "fn"})
+_COMMON = frozenset(
+    {
+        "get",
+        "schedule",
+        "scheduler",
+        "schedules",
+        "lr",
+        "with",
+        "warmup",
+        "warm",
+        "up",
+        "decay",
+        "fn",
+        "annealing",
+        "fit",
+    }
+)
+#: Names that have no word of the kind's in them: those of papers, fairseq, timm, DeepSpeed, Lightning's bolts.
+_NICKNAMES = {
+    "sgdr": "cosine_restarts",
+    "cosine hard restarts": "cosine_restarts",
+    "noam": "inverse_sqrt",
+    "poly": "polynomial",
+    "stlr": "slanted_triangular",
+    "clr": "cyclical",
+    "trapezoid": "wsd",
+    "trapezoidal": "wsd",
+    "linear cosine": "cosine",
+    "warmup decay lr": "linear",
+    "warmup lr": "constant",
+}
 
 
 def kind_elsewhere(name: str, kinds: Iterable[str]) -> str | None:
@@ -34,11 +64,14 @@ def kind_elsewhere(name: str, kinds: Iterable[str]) -> str | None:
     `CosineAnnealingLR` and `get_cosine_schedule_with_warmup` are found in the tables; of other names, such as
     `warmup_cosine`, the words that are left must be those of one kind.
     """
-    words = _words(name)
+    words = _words(name.rpartition(".")[2])
     for entry in EQUIVALENTS:
         if _words(entry.plain.split()[0]) == words:
             return entry.kind
     left = words - _COMMON
+    nicknames = {frozenset(each.split()): kind for each, kind in _NICKNAMES.items()}
+    if (kind := nicknames.get(words) or nicknames.get(left)) is not None:
+        return kind
     for entry in EQUIVALENTS:
         if _words(entry.plain.split()[0]) - _COMMON == left and left:
             return entry.kind

@@ -56,7 +56,7 @@ DEVELOPED: dict[str, dict[str, Any]] = {
     "regression-adam": _net(_REGRESSION, _ADAM, _COSINE),
     "mnist1d-adam-wsd": _net(_MNIST1D, _ADAM, _WSD),
     "text-transformer-adam": _text({"kind": "transformer", "width": 32, "depth": 1, "heads": 2}, _ADAM, _COSINE),
-    "regression-sgd-long": _long(_REGRESSION, {**_SGD, "lr": 0.03}, _COSINE),
+    "regression-adam-long": _long(_REGRESSION, _ADAM, _LINEAR),
     "spirals-adam-long": _long(_SPIRALS, _ADAM, _LINEAR),
 }
 JUDGED: dict[str, dict[str, Any]] = {
@@ -66,7 +66,7 @@ JUDGED: dict[str, dict[str, Any]] = {
     "regression-sgd": _net(_REGRESSION, {**_SGD, "lr": 0.01}, _LINEAR),
     "mnist1d-sgd-norm": _net(_MNIST1D, _SGD, _COSINE, norm=True),
     "text-gru-adam": _text({"kind": "gru", "width": 32}, _ADAM, _COSINE),
-    "regression-adam-long": _long(_REGRESSION, _ADAM, _LINEAR),
+    "regression-sgd-long": _long(_REGRESSION, {**_SGD, "lr": 0.03}, _COSINE),
     "spirals-sgd-long": _long(_SPIRALS, _SGD, _COSINE),
 }
 TASKS = {**DEVELOPED, **JUDGED}

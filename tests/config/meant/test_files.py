@@ -14,7 +14,7 @@ from lrtool.config.problems import ConfigError
         ("m.py:net", "lrtool init --model {path} mine.yaml"),
         ("w.safetensors", "lrtool train CONFIG --init-from {path}"),
         ("pyproject.toml", "this is a file of the sort .toml, and configs are YAML"),
-        ("p.png", "this is no text  give the path of a config, a YAML file"),
+        ("p.png", "this is no text (not UTF-8)  give the path of a config, a YAML file"),
     ],
 )
 def test_a_file_that_is_no_config_is_called_what_it_is(tmp_path, name, words):

@@ -24,3 +24,10 @@ def test_a_file_or_a_target_in_place_of_a_kind(line, words):
     with pytest.raises(ConfigError) as caught:
         validate(parse_document(line, "c.yaml"))
     assert words in str(caught.value)
+
+
+def test_a_file_of_data_in_place_of_a_target():
+    text = "model: mlp\ndata: {use: d.csv}\noptimizer: {kind: sgd, lr: 0.1}\n"
+    with pytest.raises(ConfigError) as caught:
+        validate(parse_document(text, "c.yaml"))
+    assert "'d.csv' is not a target  write data: {kind: csv, path: d.csv, …}" in str(caught.value)

@@ -6,6 +6,7 @@ import pytest
 from lrtool.analysis.range_test import analyse
 from lrtool.analysis.range_test_result import LrEstimate, Probe
 from lrtool.analysis.suggest import METHODS
+from lrtool.report.plots.edge import loss_range
 from lrtool.report.plots.lettering import headline
 from lrtool.report.plots.range_test import RangeTestPlot, draw_range_test
 from lrtool.report.plots.style import number, render
@@ -190,3 +191,23 @@ def test_a_method_has_the_same_marker_everywhere():
 def test_what_the_budget_did_not_hold_is_said():
     figure = draw_range_test(replace(made(), left_out=("2 of 3 seeds",)))
     assert "Left out to stay within the budget: 2 of 3 seeds" in headline(figure)
+
+
+def test_no_point_of_a_line_lies_among_the_counts_of_those_off_the_scale():
+    finals = {0.001: 2.3, 0.003: 1.7, 0.01: 0.4, 0.03: 0.1, 0.1: 0.08, 0.3: 0.09, 1.0: 0.5}
+    trained = [Probe(lr, seed, 9, loss * (1 + seed / 50)) for lr, loss in finals.items() for seed in range(3)]
+    panel = draw_range_test(made(trained=trained, **USUAL)).axes[2]
+    counted = [text for text in panel.texts if "↑" in text.get_text()]
+    (line,) = [each for each in panel.lines if each.get_label().startswith("median")]
+    end = line.get_clip_box().y1
+    (points,) = [each for each in panel.lines if each.get_label().startswith("training of")]
+    shown = points.get_ydata()
+    assert counted and len(shown) < len(trained)
+    assert end < panel.transData.transform((1, 1.7))[1] and end >= panel.transData.transform((1, max(shown)))[1] - 1
+
+
+def test_losses_that_are_as_good_as_the_same_are_all_on_the_scale():
+    finals = [0.1, 0.09, 0.08, 0.09, 0.1, 0.1, 0.2, 1.07, 1.0701, 1.0702, 1.0703]
+    low, most = loss_range(np.array(finals))
+    assert low == 0.08 and most >= 1.0703
+    assert loss_range(np.array([*finals, 5.0, 90.0]))[1] < 2

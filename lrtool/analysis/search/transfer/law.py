@@ -118,26 +118,29 @@ class FittedLaw:
         freedom are those of the scatter, times (whole variance/the part that grows with the scatter)²: what is known
         beforehand has no error of its own (Welch & Satterthwaite 1946).
         """
-        from scipy import special
-
         slope = self.law.gradient(logs)
         beyond = np.maximum(0, np.maximum(logs - self.high, self.low - logs))
         known = float(slope @ self.known @ slope + np.square(_DRIFT * beyond).sum())
         found = float(slope @ (self.covariance - self.known) @ slope) + self.scatter**2
-        t = special.stdtrit(self.spare * ((found + known) / found) ** 2, 0.975)
-        return float(self.law.at(logs)), float(t * math.sqrt(found + known))
+        return float(self.law.at(logs)), self._half(found, known)
 
     def exponent(self, key: int, beyond: bool = False) -> tuple[float, float]:
         """A key's exponent and the half width of its 95% interval; `beyond`: past the bend."""
-        from scipy import special
-
         keys = len(self.law.keys)
         place = 1 + key
         if beyond:
             assert self.law.flat_in is not None
             place = 2 + keys + key - (key > self.law.flat_in)
-        half = special.stdtrit(self.spare, 0.975) * math.sqrt(max(0.0, self.covariance[place, place]))
-        return float(self.law.coefficients[place]), float(half)
+        known = float(self.known[place, place])
+        return float(self.law.coefficients[place]), self._half(float(self.covariance[place, place]) - known, known)
+
+    def _half(self, found: float, known: float) -> float:
+        """Half of a 95% interval, of a variance that grows with the scatter and one that is known."""
+        from scipy import special
+
+        found = max(found, 1e-9 * known, 1e-300)
+        t = special.stdtrit(min(1e9, self.spare * ((found + known) / found) ** 2), 0.975)
+        return float(t * math.sqrt(found + known))
 
 
 def fit_law(keys: Sequence[str], at: Array, x: Array, error: Array, expected: Expected | None = None) -> FittedLaw:

@@ -164,8 +164,11 @@ def _edge(points: Points, cells: Sequence[Cell], optima: Optima, inside: NDArray
     where = ", ".join(f"{key} {np.exp(value):g}" for key, value in zip(points.keys, cell.at, strict=True))
     low = optima.x[found[0]] <= cell.x[0] + 1e-9
     end = f"the {'smallest' if low else 'largest'} LR, {np.exp(cell.x[0 if low else -1]):.3g}"
+    more = f"measure {'smaller' if low else 'larger'} LRs"
+    if inside.sum() == 1:
+        return f"the best LR{f' at {where}' if where else ''} is at the edge of those that were tried: {end}; {more}"
     of = f"{len(found)} of {int(inside.sum())} cells have their best LR at the edge of those that were tried"
-    return f"{of} (at {where or 'the only cell'}: {end}); measure {'smaller' if low else 'larger'} LRs"
+    return f"{of} (at {where}: {end}); {more}"
 
 
 def _together(keys: Sequence[str], at: Array) -> str:

@@ -89,7 +89,7 @@ function markLines(paint, marks) {
       },
       label: {
         formatter: `${mark.name} ${brief(mark.value)}`, color: mark.name === "suggested" ? paint.good : paint.soft,
-        fontWeight: mark.name === "suggested" ? "bold" : "normal", distance: [0, 2 + 13 * (place % 4)], fontSize: 11,
+        fontWeight: mark.name === "suggested" ? "bold" : "normal", distance: [0, 2 + 13 * (place % 5)], fontSize: 11,
       },
     })),
   };
