@@ -7,7 +7,7 @@ import pytest
 from lrtool.engine.cost.amount import Amount
 from lrtool.engine.trials import Recipe
 from lrtool.engine.vector.plan import StackPlanner
-from lrtool.engine.vector.speeds import StackSpeed, stack_speed
+from lrtool.engine.vector.speeds import StackSpeed, _check, stack_speed
 from lrtool.optimizers import KINDS
 from tests.engine.contract import small_task, trial
 from tests.engine.loop.test_speeds import slow_to_validate
@@ -29,6 +29,21 @@ def test_validation_is_timed_for_every_size() -> None:
     assert all(0.02 <= seconds < 0.5 for seconds in measured.validations.values())
     without = stack_speed(small_task(val=False), RECIPE, planner.costs.update, 8, float("inf"))
     assert not without.validations and without.validation(8) == 0
+
+
+def test_a_validation_that_would_take_long_is_taken_in_proportion_to_a_smaller_one() -> None:
+    timed, checked = list[int](), dict[int, float]()
+
+    def one(size: int) -> float:
+        timed.append(size)
+        return 0.06 * size
+
+    _check(checked, dict.fromkeys((2, 8, 32), 1.0), one)
+    _check(checked, dict.fromkeys((2, 8, 32), 1.0), one)
+    assert timed == [2]
+    timed.clear()
+    _check(checked, dict.fromkeys((2, 4, 32), 1.0), one)
+    assert timed == [4] and checked == {2: 0.12, 4: 0.24}
 
 
 def test_a_stack_without_hope_is_not_measured_further() -> None:
