@@ -25,7 +25,7 @@ SIZES = (2, 8, 32, 128, 512)
 _GAIN = 0.9
 #: All threads must beat one by this much: they wait for each other, and the more the busier the machine is.
 _THREADS_GAIN = 0.85
-#: Seconds up to which a stack's validation is timed: that of a larger one is taken in proportion to it.
+#: Seconds from which a large stack's validation, in proportion to a small one's, is timed only once.
 _DEAR = 0.4
 
 
@@ -129,8 +129,9 @@ def stack_speed(
         stack = Stack(update.skeleton, recipe, 1)
         begin = clock.best_time(lambda: stack.load(0, update.skeleton, 0), recipe.device)
         checked = dict(known.validations) if known is not None else {}
-        if task.val is not None:
-            _check(checked, updates, lambda size: _validation(task, recipe, update, size))
+        for size in sorted({min(updates), largest} - checked.keys()) if task.val is not None else ():
+            once = bool(checked) and _between(checked, size) > _DEAR
+            checked[size] = _validation(task, recipe, update, size, once)
     return StackSpeed(updates, checked, begin, threads)
 
 
@@ -144,16 +145,6 @@ def _grow(updates: dict[int, float], timed: Callable[[int], float], most: int, h
             if not updates or not ran_out_of_memory(error):
                 raise
             break
-
-
-def _check(checked: dict[int, float], updates: Mapping[int, float], timed: Callable[[int], float]) -> None:
-    """Time the validation of the smallest stack, and of the largest of those that are not too dear."""
-    smallest = min(updates)
-    if smallest not in checked:
-        checked[smallest] = timed(smallest)
-    size = max(size for size in updates if size == smallest or _between(checked, size) < _DEAR)
-    if size not in checked:
-        checked[size] = timed(size)
 
 
 def grown(updates: Mapping[int, float], most: int, hopeless: float) -> bool:
@@ -173,7 +164,8 @@ def size_for(trials: int) -> int:
     return next((size for size in SIZES if size >= trials), SIZES[-1])
 
 
-def _validation(task: Task, recipe: Recipe, update: Update, size: int) -> float:
-    """Seconds of a validation of a whole stack."""
+def _validation(task: Task, recipe: Recipe, update: Update, size: int, once: bool = False) -> float:
+    """Seconds of a validation of a whole stack, by one call or the best of a few."""
     stack, validate = Stack(update.skeleton, recipe, size), Validation(task, update.skeleton, update.random)
-    return max(1e-7, clock.best_time(lambda: validate(stack), recipe.device))
+    timed = clock.timed if once else clock.best_time
+    return max(1e-7, timed(lambda: validate(stack), recipe.device))

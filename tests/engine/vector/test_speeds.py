@@ -7,7 +7,7 @@ import pytest
 from lrtool.engine.cost.amount import Amount
 from lrtool.engine.trials import Recipe
 from lrtool.engine.vector.plan import StackPlanner
-from lrtool.engine.vector.speeds import StackSpeed, _check, stack_speed
+from lrtool.engine.vector.speeds import StackSpeed, stack_speed
 from lrtool.optimizers import KINDS
 from tests.engine.contract import small_task, trial
 from tests.engine.loop.test_speeds import slow_to_validate
@@ -31,19 +31,17 @@ def test_validation_is_timed_for_every_size() -> None:
     assert not without.validations and without.validation(8) == 0
 
 
-def test_a_validation_that_would_take_long_is_taken_in_proportion_to_a_smaller_one() -> None:
-    timed, checked = list[int](), dict[int, float]()
+def test_a_validation_that_would_take_long_is_timed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = list[tuple[int, bool]]()
 
-    def one(size: int) -> float:
-        timed.append(size)
-        return 0.06 * size
+    def timed(task: object, recipe: object, update: object, size: int, once: bool) -> float:
+        calls.append((size, once))
+        return 0.1 * size
 
-    _check(checked, dict.fromkeys((2, 8, 32), 1.0), one)
-    _check(checked, dict.fromkeys((2, 8, 32), 1.0), one)
-    assert timed == [2]
-    timed.clear()
-    _check(checked, dict.fromkeys((2, 4, 32), 1.0), one)
-    assert timed == [4] and checked == {2: 0.12, 4: 0.24}
+    monkeypatch.setattr("lrtool.engine.vector.speeds._validation", timed)
+    planner = StackPlanner(small_task(), [trial(0, 20, 0.1)], RECIPE)
+    measured = stack_speed(small_task(), RECIPE, planner.costs.update, 8, float("inf"))
+    assert calls == [(2, False), (8, True)] and measured.validations == {2: 0.2, 8: 0.8}
 
 
 def test_a_stack_without_hope_is_not_measured_further() -> None:
