@@ -98,7 +98,7 @@ def range_test(
 def _resumed(
     run: str | Path, others: Iterable[object], allow_import: Iterable[str], force: bool, progress: bool
 ) -> RangeTestAnswer:
-    folder, setup = reopened(run, "range-test", others, allow_import, force)
+    folder, setup, _ = reopened(run, "range-test", others, allow_import, force)
     if setup is None:
         return over(RangeTestAnswer(folder.path))
     from lrtool.experiments.range_test.range_test import resume_range_test

@@ -95,14 +95,12 @@ def _resumed(
     placing: Placing,
     progress: bool,
 ) -> TransferAnswer:
-    from lrtool.config.started import allowed_again
     from lrtool.experiments.engines import Engines
     from lrtool.experiments.transfer.going_on import resume_transfer
 
-    folder, whole = reopened(run, "transfer", others, allow_import, force)
+    folder, whole, known = reopened(run, "transfer", others, allow_import, force)
     if whole is None:
         return over(TransferAnswer(folder.path))
-    known = allowed_again(whole.config, frozenset(allow_import))
     with (
         shown("transfer", progress) as watch,
         spread_engines(Engines(), whole, placing, known, folder.path.parent) as engines,

@@ -95,14 +95,12 @@ def _resumed(
     progress: bool,
 ) -> TuneAnswer | TransferAnswer:
     from lrtool.analysis.search.transfer.extrapolate import Transferred
-    from lrtool.config.started import allowed_again
     from lrtool.experiments.engines import Engines
     from lrtool.experiments.tune import resume_tune
 
-    folder, setup = reopened(run, "tune", others, allow_import, force)
+    folder, setup, known = reopened(run, "tune", others, allow_import, force)
     if setup is None:
         return over(TransferAnswer(folder.path) if "target" in folder.summary() else TuneAnswer(folder.path))
-    known = allowed_again(setup.config, frozenset(allow_import))
     with (
         shown(f"{setup.config.name}: tuning the LR", progress) as watch,
         spread_engines(Engines(), setup, placing, known, folder.path.parent) as engines,

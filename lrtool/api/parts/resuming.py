@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from lrtool.errors import UsageError
 from lrtool.status import Status
@@ -21,13 +21,20 @@ R = TypeVar("R", bound="Result")
 _OVER = (Status.FINISHED, Status.DIVERGED)
 
 
+class Reopened(NamedTuple):
+    """A search that goes on: its folder, its setup (None where it is over), and the code that it may run."""
+
+    folder: RunFolder
+    setup: Setup | None
+    allowed: frozenset[str]
+
+
 def reopened(
     path: str | Path, command: str, others: Iterable[object], allow_import: Iterable[str], force: bool
-) -> tuple[RunFolder, Setup | None]:
-    """The folder of a search that goes on, and its setup; it may run the code that it was started with.
+) -> Reopened:
+    """A search that goes on; it may run the code that it was started with.
 
-    None in place of the setup where the search is over. UsageError where `others` than `resume` say how it is to be
-    done, or the folder is not one of this command's.
+    UsageError where `others` than `resume` say how it is to be done, or the folder is not one of this command's.
     """
     if any(others):
         raise UsageError(
@@ -46,8 +53,8 @@ def reopened(
     config = load_config(folder.config, code_beside=False)
     known = allowed_again(config, frozenset(allow_import))
     if is_over(left_behind(folder), config) and not force:
-        return folder, None
-    return folder, prepare(config, known)
+        return Reopened(folder, None, known)
+    return Reopened(folder, prepare(config, known), known)
 
 
 def opened_training(path: str | Path) -> RunFolder:
