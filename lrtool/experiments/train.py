@@ -61,7 +61,7 @@ def run_training(setup: Setup, output: Path, watch: ObserverFactory) -> Training
     code fails and OutputError where the folder cannot be written; what was measured by then is on disk.
     """
     plan = _Plan.of(setup)
-    folder = RunFolder.create(output, setup.config.name, "train", latest=False)
+    folder = RunFolder.create(output, setup.config.name, "train")
     with folder.held():
         return _train(plan, folder, watch, None)
 
@@ -84,7 +84,7 @@ def resume_training(setup: Setup, folder: RunFolder, watch: ObserverFactory, for
 def extend_training(extension: Extension, output: Path, watch: ObserverFactory) -> TrainingRun:
     """Go on from another run's checkpoint in a new run folder, which holds all of it; that run stays as it is."""
     plan = _Plan.of(extension.setup)
-    folder = RunFolder.create(output, extension.setup.config.name, "train", latest=False)
+    folder = RunFolder.create(output, extension.setup.config.name, "train")
     with folder.held():
         checkpoint.save(folder.checkpoints, extension.start.checkpoint, KEPT)
         return _train(plan, folder, watch, extension.start)
@@ -105,7 +105,7 @@ def run_smoke(setup: Setup, output: Path, watch: ObserverFactory) -> TrainingRun
         checkpoint_every=half,
         sparing=False,
     )
-    folder = RunFolder.create(output, setup.config.name, "smoke", latest=False)
+    folder = RunFolder.create(output, setup.config.name, "smoke")
     with folder.held():
         _train(replace(short, trial=replace(short.trial, steps=half)), folder, watch, None)
         saved = checkpoint.load(folder.checkpoints)

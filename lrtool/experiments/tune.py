@@ -62,7 +62,7 @@ def run_tune(
     the budget is too small for any comparison, TaskError where the user's code fails.
     """
     loggers, engines = wanted(setup.config.logging) if loggers is None else loggers, engines or Engines()
-    folder = RunFolder.create(output, setup.config.name, "tune", latest=False)
+    folder = RunFolder.create(output, setup.config.name, "tune")
     with folder.held():
         asked = {"budget": budget, "schedules": [*schedules], "engine": engines.wanted}
         asked |= {"short": short, "expected": expected}

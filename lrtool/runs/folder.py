@@ -35,10 +35,10 @@ class RunFolder:
         self._new = False
 
     @classmethod
-    def create(cls, output: Path, name: str, command: str, *, latest: bool = True) -> Self:
-        """Make a new folder below `output` and point `latest` at it; raises OutputError where that fails.
+    def create(cls, output: Path, name: str, command: str) -> Self:
+        """Make a new folder below `output`; raises OutputError where that fails.
 
-        Without `latest` that is left to `make_latest`: nobody shall find a run there of which nothing is kept yet.
+        `latest` leads to it from `make_latest` on: nobody shall find a run there of which nothing is kept yet.
         """
         parent = output / folder_name(name)
         stem = f"{datetime.now():%Y%m%d-%H%M%S}-{command}"
@@ -50,8 +50,6 @@ class RunFolder:
             raise atomic.output_error(parent, error) from None
         made = cls(path)
         made._new = True
-        if latest:
-            made.make_latest()
         return made
 
     def make_latest(self) -> None:

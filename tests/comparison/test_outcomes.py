@@ -28,6 +28,7 @@ def train(tmp_path):
     def train(schedule="cosine", seed=0, final=0.5, lr=0.1, status="finished", command="train", **replace):
         model, data = replace.get("model", "{kind: mlp, hidden: [8]}"), replace.get("data", "{kind: digits}")
         folder = RunFolder.create(tmp_path / "out", "small", command)
+        folder.make_latest()
         config = CONFIG.format(seed=seed, model=model, data=data, lr=lr, schedule=schedule)
         folder.write_text("config.yaml", config)
         rows = [

@@ -11,11 +11,12 @@ from lrtool.runs.folder import RunFolder
 def made(output, name="digits", command="train"):
     folder = RunFolder.create(output, name, command)
     folder.write_text("config.yaml", "seed: 0\n")
+    folder.make_latest()
     return folder
 
 
 def _many(output, count):
-    return [str(RunFolder.create(output, "digits", "train").path) for _ in range(count)]
+    return [str(made(output).path) for _ in range(count)]
 
 
 def test_processes_never_share_a_folder(tmp_path):
@@ -37,7 +38,7 @@ def test_latest_points_at_the_newest(tmp_path):
 
 def test_a_folder_is_the_latest_once_something_is_kept(tmp_path):
     first = made(tmp_path)
-    second = RunFolder.create(tmp_path, "digits", "tune", latest=False)
+    second = RunFolder.create(tmp_path, "digits", "tune")
     assert (tmp_path / "digits" / "latest").resolve() == first.path.resolve()
     second.make_latest()
     assert (tmp_path / "digits" / "latest").resolve() == second.path.resolve()

@@ -59,7 +59,7 @@ def run_range_test(
     """
     # What is missing is said before anything is made.
     engines, loggers = engines or Engines(), wanted(setup.config.logging)
-    folder = RunFolder.create(output, setup.config.name, "range-test", latest=False)
+    folder = RunFolder.create(output, setup.config.name, "range-test")
     with folder.held():
         memory = begin(folder, setup, {"budget": budget, "quick": quick, "engine": engines.wanted})
         search = Begun(memory, {}, ())

@@ -43,7 +43,7 @@ def run_sweep(sweep: Sweep, output: Path, options: Options, board: Board, watch:
         require_optuna()
     loggers = wanted(sweep.loggers)
     with _started(sweep, options, output, board) as executor:
-        folder = RunFolder.create(output, sweep.config.name, "sweep", latest=False)
+        folder = RunFolder.create(output, sweep.config.name, "sweep")
         # Before anything else: with it the run can be resumed.
         folder.write_text("config.yaml", sweep.config.to_yaml())
         return _carry_out(sweep, folder, options, executor, board, watch, loggers)

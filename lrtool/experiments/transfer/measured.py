@@ -44,7 +44,7 @@ def transfer_points(path: Path, to: Sequence[str], output: Path, config: Config 
     points = read_points(path)
     target = of_points(to, points)
     name = config.name if config is not None else path.stem
-    folder = RunFolder.create(output, name, "transfer", latest=False)
+    folder = RunFolder.create(output, name, "transfer")
     with folder.held():
         text, hashed = _asked(config, name, points, target)
         folder.write_text("config.yaml", text)

@@ -57,7 +57,7 @@ def run_transfer(
     """
     loggers = wanted(asked.whole.config.logging) if loggers is None else loggers
     engines = engines or Engines()
-    folder = RunFolder.create(output, asked.whole.config.name, "transfer", latest=False)
+    folder = RunFolder.create(output, asked.whole.config.name, "transfer")
     with folder.held():
         to = [f"{key}={value}" for key, value in asked.target.items()]
         said = {"to": to, "budget": budget, "engine": engines.wanted}

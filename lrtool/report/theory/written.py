@@ -35,6 +35,7 @@ class TheoryFolder:
     def __init__(self, output: Path, command: str) -> None:
         self.command, self._began = command, time.perf_counter()
         self.folder = RunFolder.create(output, NAME, command)
+        self.folder.make_latest()
 
     @property
     def path(self) -> Path:
