@@ -190,6 +190,9 @@ def _live(
     sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.chdir(folder)
+    if "torch" in sys.modules:
+        # Where a test before this one used torch's threads, a child has the pool but none of its threads, and waits.
+        sys.modules["torch"].set_num_threads(1)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
