@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -85,9 +86,7 @@ def _fresh(maker: ModelMaker) -> nn.Module:
 
 def _tried(maker: ModelMaker, model: nn.Module, loaded: Data, size: int) -> tuple[Batch, Any]:
     """The first samples and what the model says of them; layers without sizes, or yet to be made, are whole by then."""
-    import torch
-
-    batch = loaded.train.take(torch.arange(size))
+    batch = _first(loaded.train, size, model)
     if is_lazy(model):
         maker.example = batch
     inputs = batch.inputs.values() if hasattr(batch.inputs, "values") else batch.inputs
@@ -99,6 +98,17 @@ def _tried(maker: ModelMaker, model: nn.Module, loaded: Data, size: int) -> tupl
         # An optimizer must know of all of them before the first update.
         maker.example = batch
     return batch, output
+
+
+def _first(source: Source, size: int, model: nn.Module) -> Batch:
+    """The first samples, where the model is: one of the user's own may stand on a device before its data do."""
+    import torch
+
+    from lrtool.tasks.sources import Batch, moved
+
+    batch = source.take(torch.arange(size))
+    home = next((each.device for each in itertools.chain(model.parameters(), model.buffers())), torch.device("cpu"))
+    return batch if home.type == "cpu" else Batch(moved(batch.inputs, home), moved(batch.target, home))
 
 
 def _whole(maker: ModelMaker, loaded: Data, batch_size: int) -> tuple[Batch, Any] | None:
@@ -115,13 +125,14 @@ def try_remainder(maker: Callable[[], nn.Module], train: Source, size: int) -> N
     """Raise TaskError where a fresh model, in training, does not take the smaller batch that ends an epoch."""
     import torch
 
-    batch = train.take(torch.arange(size))
+    model = maker()
+    batch = _first(train, size, model)
     with (
         torch.random.fork_rng(devices=[]),
         torch.no_grad(),
         guarded(f"the model's forward pass of an epoch's last batch, of {size}", "model", "write data.drop_last: true"),
     ):
-        batch.forward(maker())
+        batch.forward(model)
 
 
 def _takes_another(model: nn.Module, loaded: Data, size: int) -> bool:
@@ -138,7 +149,7 @@ def _takes_another(model: nn.Module, loaded: Data, size: int) -> bool:
     with torch.no_grad():
         for samples, answer in ((other, True), (size, False)):
             try:
-                loaded.train.take(torch.arange(samples)).forward(model)
+                _first(loaded.train, samples, model).forward(model)
             except Exception:  # whatever the user's code raises
                 continue
             return answer
