@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, ValidationError
-from pydantic_core import to_jsonable_python
 
 from lrtool.config.document import read_document
 from lrtool.config.override import key_path, located
@@ -241,7 +240,8 @@ class _Settings:
             changed = self._config.model_copy()
             with _readable(self._path):
                 setattr(changed, section, data[section])
-            self._sections[text] = dict(flattened(to_jsonable_python(getattr(changed, section)), section))
+            written = changed.model_dump(mode="json", include={section})
+            self._sections[text] = dict(flattened(written[section], section))
         return self._sections[text]
 
 

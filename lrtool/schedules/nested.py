@@ -27,7 +27,10 @@ def _any() -> TypeAdapter[Schedule]:
 
 
 def _parse(value: object, info: ValidationInfo) -> object:
-    return value if isinstance(value, Schedule) else _any().validate_python(value, context=info.context)
+    schedule = value if isinstance(value, Schedule) else _any().validate_python(value, context=info.context)
+    # Before 2.14 pydantic writes a value of a class that was never built only where the field names that class.
+    type(schedule).model_rebuild()
+    return schedule
 
 
 if TYPE_CHECKING:
