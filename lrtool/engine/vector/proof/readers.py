@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lrtool.engine.vector.proof.fingerprint import Parts, Running, StatePlace
+from lrtool.engine.vector.proof.fingerprint import Parts, StatePlace
 from lrtool.engine.vector.proof.leaves import atom, digest
 from lrtool.engine.vector.proof.usercode import in_library
 
@@ -80,10 +80,6 @@ def _function(walk: Walk, place: StatePlace, value: types.FunctionType) -> tuple
     return walk.function_parts(place, value)
 
 
-def _running(walk: Walk, place: StatePlace, value: Running) -> tuple[Any, Parts]:
-    return value.code.co_qualname, walk.globals_named(value.code, value.globals)
-
-
 def _class(walk: Walk, place: StatePlace, value: type) -> tuple[Any, Parts]:
     return walk.class_parts(place, value)
 
@@ -138,7 +134,6 @@ def _weak(walk: Walk, place: StatePlace, value: Any) -> tuple[Any, Parts]:
 _Reader = Callable[["Walk", StatePlace, Any], tuple[Any, Parts]]
 READERS: list[tuple[Any, _Reader]] = [
     (types.FunctionType, _function),
-    (Running, _running),
     (type, _class),
     (types.MethodType, _method),
     (types.BuiltinFunctionType | types.MethodWrapperType, _builtin),

@@ -47,8 +47,9 @@ def in_library(module: str) -> bool:
 
 @functools.cache
 def names_in(code: types.CodeType) -> tuple[str, ...]:
-    """Every global and attribute that code names, functions within it included."""
+    """Every global and attribute that code and what is inside it names, in strings too: `globals()["count"]`."""
     names = dict.fromkeys(code.co_names)
+    names.update(dict.fromkeys(each for each in code.co_consts if isinstance(each, str) and each.isidentifier()))
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             names.update(dict.fromkeys(names_in(constant)))

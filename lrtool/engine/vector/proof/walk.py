@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from lrtool.engine.private import MODULE_TABLES, derived_attributes, hooks_of
-from lrtool.engine.vector.proof.fingerprint import Fingerprint, Parts, StatePlace
+from lrtool.engine.vector.proof.fingerprint import Fingerprint, Parts, Running, StatePlace
 from lrtool.engine.vector.proof.leaves import UNREAD, atom, digest, leaf
 from lrtool.engine.vector.proof.readers import READERS
 from lrtool.engine.vector.proof.usercode import in_library, is_users, names_in
@@ -73,6 +73,9 @@ class Walk:
             return self._tensor(place, value)
         if isinstance(value, nn.Module):
             return self._module(place, value)
+        if isinstance(value, Running):
+            # Not all that stands there: a notebook's globals are a world of their own, and so is what loaded a module.
+            return value.code.co_qualname, self.globals_named(value.code, value.globals)
         for types_, reader in READERS:
             if isinstance(value, types_):
                 token, parts = reader(self, place, value)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from lrtool.engine.vector.proof.fingerprint import Fingerprint, StatePlace
+from lrtool.engine.vector.proof.fingerprint import Fingerprint, Running, StatePlace
 from lrtool.engine.vector.proof.walk import fingerprint
 
 SCALE = 1.0
@@ -90,3 +90,21 @@ def test_state_that_no_way_is_known_to_read_is_named() -> None:
     model.lines = (line for line in "ab")  # type: ignore[assignment]
     model.opaque = iter(memoryview(b"a"))  # type: ignore[assignment]
     assert {place.path for place in read(model).unread} == {"opaque"}
+
+
+def test_of_a_file_s_globals_only_what_code_names_is_read() -> None:
+    """Else a notebook's data, and what a test runner's import hook counts, would be the model's."""
+    source = "COUNT = {'n': 0}\nOTHER = [0]\ndef f():\n    globals()['COUNT']['n'] += 1\n"
+    held: dict[str, Any] = {"__name__": "notebook", "__loader__": [0]}
+    exec(compile(source, "/home/user/notebook.py", "exec"), held)
+    running = Running(held["f"].__code__, held)
+
+    def found() -> Fingerprint:
+        return fingerprint(nn.Linear(1, 1), [(StatePlace("the code", "f"), running)])
+
+    before = found()
+    held["OTHER"].append(1)
+    held["__loader__"].append(1)
+    assert before.changed(found()) is None
+    held["f"]()
+    assert "COUNT" in str(before.changed(found()))
