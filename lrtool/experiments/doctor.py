@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 
+import lrtool
 from lrtool.engine.device import available_devices
 
 #: A requirement in a package's metadata, as in `optuna>=4.0; extra == "optuna"`: its name, and the extra it is of.
@@ -23,9 +24,9 @@ _REQUIREMENT = re.compile(r"(?P<name>[\w.-]+)(.*\bextra\s*==\s*[\"'](?P<extra>[^
 def examine(output: Path) -> dict[str, dict[str, str]]:
     """Findings by section, each a mapping of names to short texts."""
     packages = requirements()
-    needed = {name: _version(name) or "missing" for name in ("lrtool", *packages.pop(""))}
+    needed = {name: _version(name) or "missing" for name in packages.pop("")}
     return {
-        "versions": {"python": platform.python_version(), **needed},
+        "versions": {"python": platform.python_version(), "lrtool": lrtool.__version__, **needed},
         "devices": {name: _device(name) for name in available_devices()},
         "extras": {extra: _extra(extra, names) for extra, names in packages.items()},
         "machine": {
@@ -45,8 +46,14 @@ def _device(name: str) -> str:
 
 
 def requirements() -> dict[str, list[str]]:
-    """The packages that lrtool's own metadata names: by extra, and under "" what it always needs."""
-    extras = metadata.metadata("lrtool").get_all("Provides-Extra") or ()
+    """The packages that lrtool's own metadata names: by extra, and under "" what it always needs.
+
+    Code that is run from its folder has no metadata: it names none.
+    """
+    try:
+        extras = metadata.metadata("lrtool").get_all("Provides-Extra") or ()
+    except metadata.PackageNotFoundError:
+        return {"": []}
     found: dict[str, list[str]] = {extra: [] for extra in ("", *extras)}
     for text in metadata.requires("lrtool") or ():
         match = _REQUIREMENT.match(text)

@@ -4,9 +4,12 @@ import json
 import re
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
+
+from lrtool import __version__
 
 
 def test_a_range_test_and_the_training_it_suggests(cli, config, tmp_path):
@@ -169,6 +172,16 @@ def test_doctor_reports_versions_devices_and_extras(cli):
     assert code == 0 and "torch" in out and "cpu" in out and "extras" in out
     findings = json.loads(cli("doctor", "--json")[1])
     assert {"versions", "devices", "extras", "machine"} <= set(findings)
+
+
+def test_doctor_examines_a_checkout_that_is_not_installed(cli, monkeypatch):
+    def missing(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("importlib.metadata.metadata", missing)
+    code, out, err = cli("doctor", "--json")
+    assert code == 0, err
+    assert json.loads(out)["versions"]["lrtool"] == __version__ and json.loads(out)["extras"] == {}
 
 
 def test_schema_is_json(cli):
