@@ -325,7 +325,8 @@ def test_the_best_of_the_summary_and_the_weights_are_judged_alike(configured, si
     saved = safetensors.torch.load_file(folder.path / "checkpoints" / "best.safetensors")
     model = setup.task.new_model()
     model.load_state_dict(saved)
-    found = evaluate(setup.task, model, setup.task.val, setup.recipe.device, nullcontext)
+    task = setup.task.to(setup.recipe.device)
+    found = evaluate(task, model.to(setup.recipe.device), task.val, setup.recipe.device, nullcontext)
     assert found["val_accuracy"] == pytest.approx(summary["best"]["val_accuracy"])
 
 
