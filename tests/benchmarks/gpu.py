@@ -3,7 +3,7 @@
 `loop`: the step of the digits MLP, of a ResNet-18 on 32×32 images and of a GPT of about 10M parameters, over the
 hand-written loop's, by turns; both end a measurement with one wait for the device. `vector`: the time of 1 … 1,024
 digits MLPs per trial and step, over the hand-written loop's, and its part of the matrix-multiply peak that is measured
-in the same run. At last, whether the hot loop waits for the device (`torch.cuda.set_sync_debug_mode`).
+in the same run; first launched one by one, then as they are by default (recorded, or compiled). At last, whether the hot loop waits for the device (`torch.cuda.set_sync_debug_mode`).
 
 Without a GPU it runs on the CPU with `--device cpu --quick`, to see that it runs.
 
@@ -135,16 +135,16 @@ def engine(case: Case, steps: int, device: torch.device) -> float:
 
 def loops(device: torch.device, quick: bool) -> bool:
     """Print the table of `loop`; whether all are within the limit."""
-    cases = [Case("digits MLP", digits(), OPTIMIZERS["sgd"](lr=LR, momentum=0.9), 50 if quick else 3000)]
-    cases.append(Case("ResNet-18, 32x32", images(), OPTIMIZERS["sgd"](lr=LR, momentum=0.9), 2 if quick else 200))
-    cases.append(Case("GPT, 10M", tokens(), OPTIMIZERS["adamw"](lr=1e-3), 2 if quick else 200))
+    cases = [Case("digits MLP", digits(), OPTIMIZERS["sgd"](lr=LR, momentum=0.9), 50 if quick else 1000)]
+    cases.append(Case("ResNet-18, 32x32", images(), OPTIMIZERS["sgd"](lr=LR, momentum=0.9), 2 if quick else 100))
+    cases.append(Case("GPT, 10M", tokens(), OPTIMIZERS["adamw"](lr=1e-3), 2 if quick else 100))
     print(f"{'loop':20}{'ms/step':>10}{'plain':>10}{'ratio min':>12}{'median':>9}{'max':>9}")
     fine = True
     for case in cases:
         ratios, ours = [], []
         for which in (plain, engine):
             which(case, max(2, case.steps // 10), device)
-        for number in range(1 if quick else 5):
+        for number in range(1 if quick else 3):
             taken: dict[Callable[..., float], float] = {}
             for which in (plain, engine) if number % 2 == 0 else (engine, plain):
                 taken[which] = which(case, case.steps, device)
@@ -184,14 +184,16 @@ def stacks(device: torch.device, quick: bool) -> None:
         curve = SCHEDULES["constant"]().bind(LR, case.steps)
         many = [Trial(seed, case.steps, {"lr": curve}) for seed in range(trials)]
         recipe = Recipe(case.optimizer, device=device, stop_on_divergence=False)
-        plans: list[Plan] = []
-        run = VectorEngine(planned=plans.append).run
-        run(case.task, many, recipe)  # what is measured and compiled once
-        ready(device)
-        began = time.perf_counter()
-        run(case.task, many, recipe)
-        taken = (time.perf_counter() - began) / trials / case.steps
-        print(f"{trials:<20}{1e6 * taken:14.2f}{alone / taken:10.2f}{work / taken / best:13.1%}   {plans[-1].reason}")
+        for compile in (False, None):
+            plans: list[Plan] = []
+            run = VectorEngine(compile=compile, planned=plans.append).run
+            run(case.task, many, recipe)  # what is measured and compiled once
+            ready(device)
+            began = time.perf_counter()
+            run(case.task, many, recipe)
+            taken = (time.perf_counter() - began) / trials / case.steps
+            row = f"{1e6 * taken:14.2f}{alone / taken:10.2f}{work / taken / best:13.1%}"
+            print(f"{trials:<20}{row}   {plans[-1].size} at a time, {plans[-1].reason}", flush=True)
 
 
 def waits(device: torch.device) -> str:

@@ -22,6 +22,7 @@ pytestmark = [
 
 DEVICE = "cuda"
 ROOT = Path(__file__).parents[2]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))}
 SHIPPED = [*sorted((ROOT / "configs").glob("*.yaml")), *sorted((ROOT / "configs" / "own-code").glob("*.yaml"))]
 LONG = [("train: {duration: 3ep}", "train: {duration: 4000, eval_every: 400, checkpoint_every: 100}")]
 
@@ -92,9 +93,7 @@ def test_a_killed_training_goes_on_bit_for_bit(cli, tmp_path, config):
     assert code == 0, err
     killed = tmp_path / "killed"
     command = [sys.executable, "-m", "lrtool", "train", str(path), "--output", str(killed), "--set", f"device={DEVICE}"]
-    process = subprocess.Popen(
-        command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL, stderr=-3
-    )
+    process = subprocess.Popen(command, cwd=tmp_path, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=-3)
     while not list(killed.rglob("checkpoints/*.safetensors")) and process.poll() is None:
         time.sleep(0.02)
     time.sleep(0.3)
@@ -147,9 +146,7 @@ def test_a_rank_on_its_gpu_trains_as_one_process(tmp_path, config):
     for launch in (ranked, [sys.executable, "-m", "lrtool"]):
         output = tmp_path / str(len(found))
         told = [*launch, "train", str(path), "--output", str(output), "--set", f"device={DEVICE}"]
-        done = subprocess.run(
-            told, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True
-        )
+        done = subprocess.run(told, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         found.append(losses(output))
     assert found[0] == pytest.approx(found[1], rel=1e-5)

@@ -13,8 +13,12 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from lrtool.engine import clock
 from lrtool.engine.private import Function, has_cpp_compiler, inductor_compiled, plain_instructions
+from lrtool.engine.trials import Recipe
+from lrtool.engine.vector.replaying import Step, replayed, replays
 from lrtool.engine.vector.stack import Stack
-from lrtool.engine.vector.update import Update
+from lrtool.engine.vector.update import Update, first_rows, trial_update
+from lrtool.tasks.base import Task
+from lrtool.tasks.failures import ran_out_of_memory
 from lrtool.tasks.sources import TensorSource
 
 #: Seconds that compiling takes, roughly: to start the compiler, and per operator of the graph.
@@ -65,15 +69,18 @@ class Graph:
 
 @dataclass(frozen=True)
 class Compiled:
-    """A compiled update; several threads may call it, each with a stack of its own."""
+    """A compiled update, or one that is only traced; several threads may call it, each with a stack of its own."""
 
     function: Function
     size: int
     seconds: float
 
-    def bind(self, stack: Stack, source: TensorSource) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
-        """(rows, hyperparameters) → (losses, norms), which trains `stack` in place."""
-        fixed = [*stack.state.tensors(), *source.inputs, source.target]
+    def bind(self, stack: Stack, source: TensorSource) -> Step:
+        """(rows, hyperparameters) → (losses, norms), which trains `stack` in place, on a GPU from a recording."""
+        state = stack.state.tensors()
+        fixed = [*state, *source.inputs, source.target]
+        if replays(source.target.device):
+            return replayed(self.function, fixed, len(state))
 
         def step(rows: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
             losses, norms = self.function([*fixed, rows, h])
@@ -114,6 +121,40 @@ def traced(update: Update, stack: Stack, source: TensorSource, names: Sequence[s
     example: list[Tensor] = [*state, *source.inputs, source.target, rows, h]
     with torch.no_grad():
         return Graph(make_fx(flat)(*example), example, stack.size, len(state))
+
+
+def as_traced(graph: Graph) -> Compiled:
+    """The traced update as it is, nothing compiled: what is recorded where compiling would not pay."""
+    return Compiled(lambda given: graph.module(*given), graph.size, 0.0)
+
+
+def usual_update(update: Update, task: Task, recipe: Recipe, size: int) -> Callable[[], None]:
+    """One update of a scratch stack as those that are not compiled are done: on a GPU recorded, where that goes."""
+    if replays(recipe.device):
+        try:
+            recorded = _recorded_update(update, task, recipe, size)
+            if update.unknown is None:
+                return recorded
+        except Exception as error:
+            if ran_out_of_memory(error):
+                raise
+    return trial_update(update, task, recipe, size)
+
+
+def _recorded_update(update: Update, task: Task, recipe: Recipe, size: int) -> Callable[[], None]:
+    source, stack = task.train, Stack(update.skeleton, recipe, size)
+    assert isinstance(source, TensorSource)
+    rows = first_rows(task, recipe, size)
+    graph = traced(update, stack, source, recipe.per_update, rows)
+    h = torch.zeros(len(recipe.per_update), size, dtype=stack.hyperparameter_type, device=recipe.device)
+    step = as_traced(graph).bind(stack, source)
+
+    def one() -> None:
+        with torch.no_grad():
+            step(rows, h)
+
+    one()
+    return one
 
 
 def compiled(graph: Graph) -> Compiled:

@@ -11,13 +11,16 @@ from lrtool.engine.cost.calibration import Seconds
 from lrtool.engine.cost.work import Work, work_of
 from lrtool.engine.trials import Recipe
 from lrtool.engine.vector.compiling import Graph, usual_seconds
-from lrtool.engine.vector.speeds import StackSpeed, grown, size_for, stack_speed
+from lrtool.engine.vector.replaying import replays
+from lrtool.engine.vector.speeds import StackSpeed, grown, size_for, sizes_tried, stack_speed
 from lrtool.engine.vector.update import Update
 from lrtool.tasks.base import Task
 
 #: Bytes that stacks may hold, activations included, by kind of device.
 _BUDGET = {"cpu": 400 * 2**20}
 _BUDGET_ELSEWHERE = 2 * 2**30
+#: The part of a GPU's free memory: what an update needs beside the state is only estimated.
+_OF_FREE = 0.4
 #: Bytes that a compiled stack should touch per update: what stays in a core's own cache. With twice or half as many,
 #: MLPs of 10 to 100 thousand bytes and a CNN take 2 to 10% longer.
 _TOUCHED = {"cpu": 2 * 2**20}
@@ -46,7 +49,8 @@ class StackCosts:
         self.cores = torch.get_num_threads() if recipe.device.type == "cpu" else 1
         self._memory = calibration.Memory()
         self._times = calibration.CompileTimes(self._memory, recipe.device)
-        self._key = "stack " + calibration.signature(task, recipe, skeleton, self.work)
+        way = "recorded stack " if replays(recipe.device) else "stack "
+        self._key = way + calibration.signature(task, recipe, skeleton, self.work)
 
     @property
     def compiled_threads(self) -> int:
@@ -64,9 +68,10 @@ class StackCosts:
 
     def speed(self, amount: Amount) -> StackSpeed:
         """As remembered, or measured now; for larger stacks than were measured before, those too."""
-        most = min(size_for(self.slots or amount.trials), self.largest)
+        sizes = sizes_tried(self.recipe.device)
+        most = min(size_for(self.slots or amount.trials, sizes), self.largest)
         known, hopeless = self.known_speed(), self.alone / self.gain().likely
-        if known is None or not grown(known.updates, most, hopeless):
+        if known is None or not grown(known.updates, most, hopeless, sizes):
             known = stack_speed(self.task, self.recipe, self.update, most, hopeless, known)
             self._memory.put(self._key, known.document())
         return known
@@ -138,5 +143,7 @@ class StackCosts:
 
 
 def stack_budget(device: torch.device) -> int:
-    """Bytes that stacks on a device may hold, activations included."""
+    """Bytes that stacks on a device may hold, activations included; on a GPU by what is free now."""
+    if device.type == "cuda" and torch.cuda.is_available():
+        return int(_OF_FREE * torch.cuda.mem_get_info(device)[0])
     return _BUDGET.get(device.type, _BUDGET_ELSEWHERE)

@@ -16,9 +16,10 @@ from lrtool.engine.cost.calibration import Seconds
 from lrtool.engine.device import intra_threads
 from lrtool.engine.processes import can_fork
 from lrtool.engine.trials import Recipe, Trial
-from lrtool.engine.vector.compiling import Compiled, compiled, missing_compiler, traced
+from lrtool.engine.vector.compiling import Compiled, Graph, as_traced, compiled, missing_compiler, traced
 from lrtool.engine.vector.costs import StackCosts
 from lrtool.engine.vector.proof.updates import compiled_differs
+from lrtool.engine.vector.replaying import replays
 from lrtool.engine.vector.skeleton import skeleton_of
 from lrtool.engine.vector.speeds import StackSpeed
 from lrtool.engine.vector.stack import Stack
@@ -29,6 +30,8 @@ from lrtool.tasks.sources import TensorSource
 
 #: Updates, of all trials, below which nothing is measured for a plan alone, and the size then.
 FEW, SMALL = 4000, 16
+#: Updates of a stack, one after the other, from which recording them pays: to trace one takes as long as some sixty.
+_RECORDED = 100
 #: A second thread must bring this much, measured this often for this many seconds.
 _WORKER_GAIN = 1.15
 _ROUNDS, _MEASURED = 4, 0.03
@@ -89,7 +92,8 @@ class StackPlanner:
             size = size if self.slots is not None else speed.best_size(amount, self.costs.largest)
         made, why = self._compiled(saved)
         if made is None:
-            return Plan(size, 1, threads, None, self.costs.work.random, why)
+            made, why = self._recorded(size, amount, why)
+            return Plan(size, 1, threads, made, self.costs.work.random, why)
         self._learn(made, speed)
         workers = self._workers(made)
         reason = f"compiled in {made.seconds:.1f} s ({why}); {workers} x {made.size} trials at a time"
@@ -167,16 +171,13 @@ class StackPlanner:
             return None, f"not compiled: compiling failed ({_first_line(error)})"
 
     def _try(self, saved: float) -> tuple[Compiled | None, str]:
-        size, task, recipe = self.costs.compiled_size(len(self.trials)), self.task, self.recipe
-        assert isinstance(task.train, TensorSource)
+        task, recipe = self.task, self.recipe
         takes = self.costs.expected_compile(self.costs.known_operators())
         # Tracing takes a part of the time of compiling; where that is hopeless, it is saved too.
         if self.compile is None and saved < takes.low:
             return None, _too_long(takes, saved)
-        stack = Stack(self.costs.update.skeleton, recipe, size)
-        rows = first_rows(task, recipe, size)
         began = clock.worked()
-        graph = traced(self.costs.update, stack, task.train, recipe.per_update, rows)
+        graph = self._traced(self.costs.compiled_size(len(self.trials)))
         tracing = clock.since(began)
         with intra_threads(self.costs.compiled_threads):
             known = graph.known
@@ -191,6 +192,27 @@ class StackPlanner:
             return None, f"not compiled: {difference}"
         why = "told to" if self.compile else f"saves about {saved:.0f} s"
         return Compiled(made.function, made.size, made.seconds + tracing), why
+
+    def _recorded(self, size: int, amount: Amount, why: str) -> tuple[Compiled | None, str]:
+        """On a GPU the traced update, to be recorded, where that pays; and `why`, the reason not to compile."""
+        one_by_one = amount.updates * -(-amount.trials // size)
+        possible = replays(self.recipe.device) and self.costs.update.unknown is None
+        if self.compile is False or not possible or one_by_one < _RECORDED:
+            return None, why
+        try:
+            made = as_traced(self._traced(size))
+            difference = compiled_differs(self.costs.update, made, self.task, self.recipe)
+        except Exception as error:
+            return None, f"{why}; not recorded: {_first_line(error)}"
+        if difference or self.costs.update.unknown is not None:
+            return None, f"{why}; not recorded: {difference or 'the model draws in a way that is not known'}"
+        return made, f"recorded as a CUDA graph; {why}"
+
+    def _traced(self, size: int) -> Graph:
+        task, recipe = self.task, self.recipe
+        assert isinstance(task.train, TensorSource)
+        stack, rows = Stack(self.costs.update.skeleton, recipe, size), first_rows(task, recipe, size)
+        return traced(self.costs.update, stack, task.train, recipe.per_update, rows)
 
     def _workers(self, made: Compiled) -> int:
         """How many stacks to train at once: as many as there are cores, in threads only if that is measurably faster.

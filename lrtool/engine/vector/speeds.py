@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,14 +13,17 @@ from lrtool.engine import clock
 from lrtool.engine.cost.amount import Amount
 from lrtool.engine.device import intra_threads
 from lrtool.engine.trials import Recipe
+from lrtool.engine.vector.compiling import usual_update
 from lrtool.engine.vector.stack import Stack
-from lrtool.engine.vector.update import Update, trial_update
+from lrtool.engine.vector.update import Update
 from lrtool.engine.vector.validation import Validation
 from lrtool.tasks.base import Task
 from lrtool.tasks.failures import ran_out_of_memory
 
-#: Sizes of an uncompiled stack that are tried, each only if the one before was worth it.
-SIZES = (2, 8, 32, 128, 512)
+#: Sizes of an uncompiled stack that are tried, each only if the one before was worth it, by kind of device. A GPU takes
+#: as long for a few models as for one, and each size is recorded before it is timed.
+_SIZES = {"cpu": (2, 8, 32, 128, 512)}
+_SIZES_ELSEWHERE = (16, 512)
 #: A larger stack must be faster per trial by this much.
 _GAIN = 0.9
 #: All threads must beat one by this much: they wait for each other, and the more the busier the machine is.
@@ -115,14 +118,15 @@ def stack_speed(
         updates = dict(known.updates) if known is not None else {}
         _grow(
             updates,
-            lambda size: clock.best_time(trial_update(update, task, recipe, size), recipe.device),
+            lambda size: clock.best_time(usual_update(update, task, recipe, size), recipe.device),
             most,
             hopeless,
+            sizes_tried(recipe.device),
         )
         largest = max(updates)
         if known is None and threads > 1 and recipe.device.type == "cpu":
             with intra_threads(1):
-                alone = clock.best_time(trial_update(update, task, recipe, largest), recipe.device)
+                alone = clock.best_time(usual_update(update, task, recipe, largest), recipe.device)
             if updates[largest] > _THREADS_GAIN * alone:
                 threads, updates = 1, {size: t * alone / updates[largest] for size, t in updates.items()}
     with intra_threads(threads):
@@ -135,10 +139,12 @@ def stack_speed(
     return StackSpeed(updates, checked, begin, threads)
 
 
-def _grow(updates: dict[int, float], timed: Callable[[int], float], most: int, hopeless: float) -> None:
+def _grow(
+    updates: dict[int, float], timed: Callable[[int], float], most: int, hopeless: float, sizes: Sequence[int]
+) -> None:
     """Time the next larger size, until that is no use, or there is no memory for it."""
-    while not updates or not grown(updates, most, hopeless):
-        size = min([most, *(size for size in SIZES if size > max(updates, default=0))])
+    while not updates or not grown(updates, most, hopeless, sizes):
+        size = min([most, *(size for size in sizes if size > max(updates, default=0))])
         try:
             updates[size] = max(1e-7, timed(size))
         except Exception as error:
@@ -147,21 +153,26 @@ def _grow(updates: dict[int, float], timed: Callable[[int], float], most: int, h
             break
 
 
-def grown(updates: Mapping[int, float], most: int, hopeless: float) -> bool:
+def grown(updates: Mapping[int, float], most: int, hopeless: float, sizes: Sequence[int]) -> bool:
     """Whether stacks that are larger than those timed would be of no use: no faster per trial, or never fast enough."""
-    sizes = sorted(updates)
-    if sizes[-1] >= min(most, SIZES[-1]):
+    timed = sorted(updates)
+    if timed[-1] >= min(most, sizes[-1]):
         return True
-    if len(sizes) < 2:
+    if len(timed) < 2:
         return False
-    before, last = (updates[size] for size in sizes[-2:])
-    each_more = (last - before) / (sizes[-1] - sizes[-2])
-    return each_more > hopeless or last / sizes[-1] > _GAIN * before / sizes[-2]
+    before, last = (updates[size] for size in timed[-2:])
+    each_more = (last - before) / (timed[-1] - timed[-2])
+    return each_more > hopeless or last / timed[-1] > _GAIN * before / timed[-2]
 
 
-def size_for(trials: int) -> int:
+def sizes_tried(device: torch.device) -> Sequence[int]:
+    """The sizes of stacks that are timed on a device."""
+    return _SIZES.get(device.type, _SIZES_ELSEWHERE)
+
+
+def size_for(trials: int, sizes: Sequence[int]) -> int:
     """The size, of those that are timed, up to which stacks of so many trials can be."""
-    return next((size for size in SIZES if size >= trials), SIZES[-1])
+    return next((size for size in sizes if size >= trials), sizes[-1])
 
 
 def _validation(task: Task, recipe: Recipe, update: Update, size: int, once: bool = False) -> float:
