@@ -3,7 +3,8 @@
 `loop`: the step of the digits MLP, of a ResNet-18 on 32×32 images and of a GPT of about 10M parameters, over the
 hand-written loop's, by turns; both end a measurement with one wait for the device. `vector`: the time of 1 … 1,024
 digits MLPs per trial and step, over the hand-written loop's, and its part of the matrix-multiply peak that is measured
-in the same run; first launched one by one, then as they are by default (recorded, or compiled). At last, whether the hot loop waits for the device (`torch.cuda.set_sync_debug_mode`).
+in the same run; first launched one by one, then as they are by default (recorded, or compiled). At last, whether the
+hot loop waits for the device (`torch.cuda.set_sync_debug_mode`).
 
 Without a GPU it runs on the CPU with `--device cpu --quick`, to see that it runs.
 
