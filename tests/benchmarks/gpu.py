@@ -136,9 +136,9 @@ def engine(case: Case, steps: int, device: torch.device) -> float:
 
 def loops(device: torch.device, quick: bool) -> bool:
     """Print the table of `loop`; whether all are within the limit."""
-    cases = [Case("digits MLP", digits(), OPTIMIZERS["sgd"](lr=LR, momentum=0.9), 50 if quick else 1000)]
-    cases.append(Case("ResNet-18, 32x32", images(), OPTIMIZERS["sgd"](lr=LR, momentum=0.9), 2 if quick else 100))
-    cases.append(Case("GPT, 10M", tokens(), OPTIMIZERS["adamw"](lr=1e-3), 2 if quick else 100))
+    cases = [Case("digits MLP", digits(), OPTIMIZERS["sgd"](lr=LR, momentum=0.9), 50 if quick else 3000)]
+    cases.append(Case("ResNet-18, 32x32", images(), OPTIMIZERS["sgd"](lr=LR, momentum=0.9), 2 if quick else 200))
+    cases.append(Case("GPT, 10M", tokens(), OPTIMIZERS["adamw"](lr=1e-3), 2 if quick else 200))
     print(f"{'loop':20}{'ms/step':>10}{'plain':>10}{'ratio min':>12}{'median':>9}{'max':>9}")
     fine = True
     for case in cases:
