@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from lrtool.analysis.pruning import PRUNERS, Pruner
 from lrtool.config.checks import flags_for_numbers
 from lrtool.config.document import Document, Path_, Place, read_document
+from lrtool.config.fields import value_at
 from lrtool.config.load import config_error, overridden, validate, with_bases
 from lrtool.config.messages import in_order, problem_at, shown
 from lrtool.config.override import absolute, key_path, located
@@ -27,6 +28,9 @@ from lrtool.loggers import Logger
 #: What other programs call a sweep's sections.
 _SYNONYMS = {"parameters": "grid", "params": "grid", "config": "base", "trials": "samples", "n_trials": "samples"}
 
+
+#: Keys that a grid, a random search or the conditions may name; nobody varies so many, and each is held against all.
+_MOST_KEYS = 1_000
 
 #: Sections that no config has.
 _SECTIONS = frozenset({"variants", "grid", "random", "samples", "sampler", "seeds", "where", "tune", "prune"})
@@ -156,6 +160,7 @@ def _base(document: Document, here: Path) -> Document:
 def _check_keys(document: Document) -> None:
     """Unknown keys of the sweep itself; those of its base and of what varies are the base's matter."""
     problems = list(_unknown(document, (), SweepConfig.model_fields))
+    problems += _too_many(document)
     for section in ("tune", "prune"):
         if isinstance(given := document.data.get(section), dict):
             settings = Tune if section == "tune" else PRUNERS.kinds.get(given.get("kind", ""), Pruner)
@@ -166,6 +171,15 @@ def _check_keys(document: Document) -> None:
                 problems += _unknown(document, (section, key), Range.model_fields)
     if problems:
         raise ConfigError(problems)
+
+
+def _too_many(document: Document) -> Iterator[Problem]:
+    """Sections, and variants, that name more keys than anybody varies."""
+    variants = [("variants", name) for name in _mapping(document.data.get("variants"))]
+    for path in (("grid",), ("random",), ("where",), *variants):
+        if len(_mapping(value_at(document.data, path))) > _MOST_KEYS:
+            what = f"this names over {_MOST_KEYS:,} keys"
+            yield Problem(str(document.place(path)), ".".join(map(str, path)), what, "vary fewer at a time")
 
 
 def _unknown(document: Document, path: Path_, names: Iterable[str]) -> Iterator[Problem]:

@@ -80,6 +80,11 @@ def test_conditions_on_what_there_is_are_taken(found, condition):
     assert found(f"{WARMED}{{{condition}}}}}") == []
 
 
+def test_more_keys_than_anybody_varies_are_refused_at_once(found):
+    keys = ", ".join(f"optimizer.k{number}: [1]" for number in range(1_001))
+    assert [each[:3] for each in found(f"grid: {{{keys}}}")] == [("s.yaml:2:1", "grid", "this names over 1,000 keys")]
+
+
 @pytest.mark.parametrize("text", ["seeds: true", "seeds: [3, false]", "tune: {budget: true}\nseeds: 2", "batch: true"])
 def test_true_is_no_number(found, text):
     assert [each[2] for each in found(f"grid: {{schedule: [cosine]}}\n{text}")] == [
