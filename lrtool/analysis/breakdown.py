@@ -43,8 +43,8 @@ def breakdown(seen: Levels, tail: Array, ended: bool) -> str | None:
     With m the smoothed highest losses of each few updates, B the lowest m, L the last level, and the noise, the start S
     and the drop D = S − B as they were before the loss left B + (L − B)/4, it has broken down where it
 
-    - is above B + 30·max(D, 4·noise, |S|, |B|), and got there at once, grew fivefold in the last fifth of the run, or had
-      learned before (D > 6·noise and 15% of the level);
+    - is above B + 30·max(D, 4·noise, |S|, |B|), and got there at once, grew fivefold in the last fifth of the run, or
+      had learned before (D > 6·noise and 15% of the level);
     - grows exponentially, however slowly;
     - had learned, rose at once, stays, does not fall again, and is now either
       0.75 D above S or, until nothing else is to be expected, back at S;
