@@ -66,6 +66,7 @@ def test_runs_are_listed_newest_first_with_lr_and_loss(cli, several):
         (["--name", "cnn"], [3]),
         (["--limit", 2], [5, 4]),
         (["-n", 0], [5, 4, 3, 2, 1]),
+        (["-n", "9" * 30], [5, 4, 3, 2, 1]),
         (["--command", "train", "-n", 1], [5]),
         (["outputs/mlp"], [5, 2, 1]),
         (["--output", "outputs"], [5, 4, 3, 2, 1]),
