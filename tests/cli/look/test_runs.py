@@ -92,6 +92,8 @@ BROKEN = {
         {"summary": {"status": 3, "lr": "high", "final": [1], "leaders": {"a": 1}}},
         ("train", "killed", None),
     ),
+    "an LR of hundreds of digits": ({"summary": {"lr": 10**400, "suggested_lr": 10**400}}, ("train", "killed", None)),
+    "such an LR in a config": ({"config__yaml": f"optimizer: {{lr: {10**400}}}"}, ("train", "killed", None)),
     "a config only": ({"config__yaml": "optimizer: {kind: sgd, lr: 1e-3}\n"}, ("train", "killed", 0.001)),
     "a broken config": ({"config__yaml": "optimizer: {kind: sgd"}, ("train", "killed", None)),
     "a config without an optimizer": ({"config__yaml": "[1]"}, ("train", "killed", None)),
