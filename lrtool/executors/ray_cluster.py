@@ -15,7 +15,7 @@ from typing import Any
 from lrtool.errors import MissingExtraError, UsageError
 from lrtool.executors import versions
 from lrtool.executors.baggage import own_folder
-from lrtool.executors.base import Requirements
+from lrtool.executors.base import Requirements, too_much
 
 #: Where Ray's head listens unless told otherwise.
 _PORT = 6379
@@ -40,7 +40,7 @@ class RayCluster:
         self._ray: Any = import_module("ray")
         self._needs, self._own = needs, False
         if not self._ray.is_initialized():
-            self._connect(_address(needs.address))
+            self._connect(*_address(needs.address))
         try:
             self._check_room()
             self._check_nodes()
@@ -104,10 +104,10 @@ class RayCluster:
             with _own_signals():
                 self._ray.shutdown()
 
-    def _connect(self, address: str) -> None:
+    def _connect(self, address: str, where: str) -> None:
         started_here = address == "local"
         if not started_here:
-            _check_answers(address)
+            _check_answers(address, where)
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         options = {"include_dashboard": False} if started_here else {}
         try:
@@ -116,7 +116,7 @@ class RayCluster:
             with _own_signals(), chdir(own_folder()):
                 self._ray.init(address=address, log_to_driver=False, logging_level="ERROR", **options)
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-            raise _unreachable(address, str(error)) from error
+            raise _unreachable(address, where, str(error)) from error
         self._own = True
         _keep_quiet()
 
@@ -134,14 +134,9 @@ class RayCluster:
         if any(self._fits(node["Resources"]) for node in nodes):
             return
         for key, name in (("gpus", "GPU"), ("cpus", "CPU")):
-            wanted = getattr(self._needs, key)
             most = max((node["Resources"].get(name, 0.0) for node in nodes), default=0.0)
-            if wanted > most:
-                raise UsageError(
-                    f"each trial asks for {wanted:g} {name}s, but no node of the cluster has more than {most:g}",
-                    where=f"cluster.{key}",
-                    remedy=f"write cluster: {{{key}: {most:g}}} or less, or join a larger node",
-                )
+            if getattr(self._needs, key) > most:
+                raise too_much(self._needs, key, most, "no node of the cluster has more than", "join a larger node")
         raise UsageError(
             f"no node of the cluster has {self._needs.cpus:g} CPUs and {self._needs.gpus:g} GPUs together",
             where="cluster",
@@ -176,12 +171,12 @@ class RayCluster:
             versions.check(expected, f"{name} ({found['node']})", found)
 
 
-def _address(given: str | None) -> str:
-    """An address that Ray takes: `auto`, `local`, or HOST:PORT."""
+def _address(given: str | None) -> tuple[str, str]:
+    """An address that Ray takes (`auto`, `local`, or HOST:PORT), and where it was said."""
     address = given or os.environ.get("RAY_ADDRESS") or "auto"
     where = "--ray-address" if given else "RAY_ADDRESS"
     if address in ("auto", "local"):
-        return address
+        return address, where
     if "://" in address:
         raise UsageError(
             f"{address!r} is the address of a Ray client's server, through which results cannot be streamed",
@@ -195,10 +190,10 @@ def _address(given: str | None) -> str:
         raise UsageError(
             f"{address!r} is no address", where=where, remedy="write auto, local, or HOST:6379 as ray start printed it"
         )
-    return f"{host}:{port}"
+    return f"{host}:{port}", where
 
 
-def _check_answers(address: str) -> None:
+def _check_answers(address: str, where: str) -> None:
     """UsageError where nothing answers: Ray itself would try for minutes, and then end this process."""
     if address == "auto":
         return
@@ -209,7 +204,7 @@ def _check_answers(address: str) -> None:
     try:
         socket.create_connection((host.strip("[]"), int(port)), _ANSWERS).close()
     except OSError as error:
-        raise _unreachable(address, str(error)) from None
+        raise _unreachable(address, where, error.strerror or str(error)) from None
     # What listens there may be something else.
     asked = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--address", address]
     try:
@@ -217,14 +212,18 @@ def _check_answers(address: str) -> None:
     except subprocess.TimeoutExpired:
         healthy = False
     if not healthy:
-        raise _unreachable(address, "what listens there is not the head of a Ray cluster of this version")
+        raise _unreachable(address, where, "what listens there is not the head of a Ray cluster of this version")
 
 
-def _unreachable(address: str, why: str) -> UsageError:
+def _unreachable(address: str, where: str, why: str) -> UsageError:
     first = why.strip().splitlines()[0].rstrip(".") if why.strip() else "it does not answer"
     if address == "auto":
         return UsageError("no Ray cluster runs on this machine", where="--executor ray", remedy=_START)
-    return UsageError(f"there is no Ray cluster at {address} ({first})", where="--ray-address", remedy=_START)
+    return UsageError(
+        f"there is no Ray cluster at {address} ({first})",
+        where=where,
+        remedy=f"{_START}; the address of one that runs is what its ray start --head has printed",
+    )
 
 
 def _keep_quiet() -> None:

@@ -81,6 +81,7 @@ class Placing:
             imitation=self.slurm_cluster != _SLURM,
             folder=output,
             slurm=cluster.slurm,
+            device=base.device,
         )
         return asked_for(self.executor, self.workers, needs)
 
