@@ -21,6 +21,10 @@ from lrtool.runs.file_system import is_memory, kind_of
 _ARRAY = 1000
 #: Minutes that an element may take where the config does not say; it is requeued when they are over.
 _MINUTES = 240
+#: What folders for what goes to the nodes and comes back are called; seconds after which one is nobody's any more.
+_SPOOL, _NOBODYS = ".slurm-", 86_400.0
+#: What a driver touches there.
+_ALIVE = "alive"
 #: Programs of Slurm's that submitit calls: to submit, to start what was submitted, to hear how it ended, to end it.
 _PROGRAMS = ("sbatch", "srun", "sacct", "scancel")
 _OPTIONS = "write options as sbatch names them, such as cluster: {slurm: {partition: gpu, account: me, mem: 16GB}}"
@@ -33,7 +37,7 @@ class SlurmCluster:
         """Raises UsageError where submitit or Slurm is missing, or nodes cannot see the results' folder."""
         if find_spec("submitit") is None:
             raise MissingExtraError("submitit", extra="slurm", where="--executor slurm")
-        self._submitit: Any = import_module("submitit")
+        self._submitit = _submitit()
         self._needs, self._workers = needs, workers
         self._minutes = _minutes_of(needs.slurm)
         if needs.imitation:
@@ -69,7 +73,8 @@ class SlurmCluster:
 
         try:
             self._needs.folder.mkdir(parents=True, exist_ok=True)
-            folder = Path(tempfile.mkdtemp(prefix=".slurm-", dir=self._needs.folder)).resolve()
+            _remove_left_behind(self._needs.folder)
+            folder = Path(tempfile.mkdtemp(prefix=_SPOOL, dir=self._needs.folder)).resolve()
         except OSError as error:
             raise OutputError(
                 f"cannot write here: {error.strerror}", where=str(self._needs.folder), remedy="choose another --output"
@@ -142,7 +147,7 @@ class Spool:
     def __init__(self, folder: Path, executor: Any, threads: int) -> None:
         self._folder, self._executor, self._threads = folder, executor, threads
         self._count, self._seen = 0, False
-        self.alive = folder / "alive"
+        self.alive = folder / _ALIVE
         self.show_alive()
 
     def show_alive(self) -> None:
@@ -173,6 +178,27 @@ class Spool:
         """Whether any element, by now, has said anything."""
         self._seen = self._seen or bool(parcel.outbox is not None and any(parcel.outbox.folder.glob("*.message")))
         return self._seen
+
+
+def _submitit() -> Any:
+    """submitit, without its log on stdout; what it says here (that `sacct` fails) stands in that of the run."""
+    import logging
+
+    with environment({"SUBMITIT_LOG_LEVEL": "NOCONFIG"}):
+        imported = import_module("submitit")
+    logging.getLogger("submitit").parent = logging.getLogger("lrtool")
+    return imported
+
+
+def _remove_left_behind(parent: Path) -> None:
+    """Remove the folders of drivers that were killed: they show themselves no more."""
+    import shutil
+    import time
+
+    for left in parent.glob(f"{_SPOOL}*"):
+        with suppress(OSError):
+            if time.time() - (left / _ALIVE).stat().st_mtime > _NOBODYS:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def _check_programs() -> None:

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,14 @@ class TestSlurmArrays(ExecutorContract):
     def test_nothing_is_left_behind(self, executor, tmp_path, submitted):
         executor.run(work.square, [1, 2, 3], lambda result: None, never)
         assert list((tmp_path / "out").iterdir()) == [] and len(submitted) == 3
+
+    def test_what_a_driver_that_was_killed_has_left_is_removed_a_day_later(self, executor, tmp_path):
+        for name, hours in ((".slurm-old", 25), (".slurm-new", 1)):
+            (tmp_path / "out" / name).mkdir(parents=True)
+            (tmp_path / "out" / name / "alive").touch()
+            os.utime(tmp_path / "out" / name / "alive", (then := time.time() - 3600 * hours, then))
+        executor.run(work.square, [1], lambda result: None, never)
+        assert [each.name for each in (tmp_path / "out").iterdir()] == [".slurm-new"]
 
     def test_many_jobs_are_few_array_elements(self, executor, submitted):
         results = []
@@ -142,6 +151,14 @@ class TestSlurmsPrograms:
         said = r"cluster.slurm: sbatch refused the jobs: .*Invalid partition name specified; write options as sbatch"
         with pytest.raises(UsageError, match=said):
             executor.run(work.square, [1, 2], never, never)
+
+    def test_where_there_are_no_accounts_the_log_says_so(self, started, known, capfd, caplog):
+        (known.parent / "bin" / "sacct").write_text("#!/bin/sh\nexit 1\n")
+        with caplog.at_level("WARNING", "lrtool"):
+            results = []
+            started(imitation=False).run(work.square, [1, 2], results.append, never)
+        assert sorted(results) == [1, 4] and capfd.readouterr().out == ""
+        assert "sacct error" in caplog.text
 
     @pytest.mark.parametrize("name", ["srun", "sacct", "scancel"])
     def test_a_program_that_is_missing(self, started, known, name):
