@@ -25,6 +25,8 @@ _START = (
 )
 #: Seconds in which an address must answer, and its cluster say that it is one.
 _ANSWERS, _HEALTHY = 5.0, 15.0
+#: What Ray says where a node lacks the code of a task.
+_NOT_IMPORTED = "failed to import on the worker"
 #: Seconds in which every node must say what it has.
 _LOOKED_AT = 120.0
 
@@ -82,7 +84,7 @@ class RayCluster:
         except StopIteration:
             return "done", None
         except RayTaskError as error:
-            return "error", str(error)
+            return _failure(str(error), getattr(error, "ip", ""))
         except OutOfMemoryError:
             return "lost", "memory ran out on its node"
         except RayError as error:
@@ -223,6 +225,16 @@ def _unreachable(address: str, where: str, why: str) -> UsageError:
         f"there is no Ray cluster at {address} ({first})",
         where=where,
         remedy=f"{_START}; the address of one that runs is what its ray start --head has printed",
+    )
+
+
+def _failure(said: str, node: str) -> tuple[str, str]:
+    """What a task's error means, which was raised on a node."""
+    if _NOT_IMPORTED not in said:
+        return "error", said
+    return "unfit", (
+        f"the node {node}, which came later, cannot import lrtool ({said.strip().splitlines()[-1].strip()}); install it"
+        " there as on the others, or take the node out with: ray stop"
     )
 
 

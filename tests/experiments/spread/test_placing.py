@@ -67,6 +67,14 @@ def test_executors_of_this_machine_take_nothing_along(config, monkeypatch):
     assert isinstance(local, LocalProcesses) and local.workers == 3
 
 
+def test_files_in_memory_are_seen_by_no_other_machine(config, monkeypatch):
+    kinds = lambda path: "tmpfs" if path.name == "points.csv" else "nfs"  # noqa: E731
+    monkeypatch.setattr("lrtool.experiments.spread.placing.kind_of", kinds)
+    made = config()
+    with pytest.raises(UsageError, match=r"points.csv: other machines cannot see this file.*memory \(tmpfs\); put it on"):
+        Placing("slurm").start(made, made, (), made.folder)
+
+
 @pytest.mark.parametrize(
     ("placing", "said"),
     [
@@ -105,10 +113,10 @@ def test_a_wrong_address_is_said_before_ray_waits_for_it(config, monkeypatch, ad
     monkeypatch.setattr("lrtool.executors.ray_cluster.find_spec", lambda name: True)
     monkeypatch.setattr("lrtool.executors.ray_cluster.import_module", _NotInitialized)
     made = config()
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(UsageError, match=f"--ray-address: .*{said}"):
         Placing("ray", ray_address=address).start(made, made, (), made.folder)
     monkeypatch.setenv("RAY_ADDRESS", address)
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(UsageError, match=f"RAY_ADDRESS: .*{said}"):
         Placing("ray").start(made, made, (), made.folder)
 
 
