@@ -1,4 +1,4 @@
-"""The array elements of submitit's imitation of Slurm, so that a test can take their nodes away as the scheduler does."""
+"""The array elements of submitit's imitation of Slurm, for a test to take their nodes away as a scheduler does."""
 
 import os
 import signal

@@ -1,6 +1,6 @@
 """The programs of Slurm that submitit calls, as far as it does, on this machine: arrays, states, requeues, cancels.
 
-`python slurm_programs.py sbatch …` is sbatch, and so on; `install` makes them. What they know of jobs lies in the folder
+`python slurm_programs.py sbatch …` is sbatch, and so on; `install` makes them. What they know of jobs lies in a folder,
 SLURM_PROGRAMS: a file for each element, with its state.
 """
 
@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 
 PROGRAMS = ("sbatch", "srun", "sacct", "scancel", "scontrol")
@@ -100,7 +101,7 @@ def srun(*arguments):
 
 
 def sacct(*arguments):
-    asked = {word for before, word in zip(arguments, arguments[1:], strict=False) if before == "-j"}
+    asked = {word for before, word in pairwise(arguments) if before == "-j"}
     print("JobID|State|NodeList")
     for file in sorted(known().iterdir()):
         if not file.suffix and file.name.partition("_")[0] in asked:

@@ -185,7 +185,10 @@ class TestRefusals:
             started(imitation=False, gpus=0.5)
 
     def test_more_gpus_than_there_are(self, started):
-        with pytest.raises(UsageError, match=r"cluster.gpus: each group of trials asks for 99 GPUs, but this machine has 0; write cluster: {gpus: 0}, or run"):
+        with pytest.raises(
+            UsageError,
+            match=r"each group of trials asks for 99 GPUs, but this machine has 0; write cluster: {gpus: 0}",
+        ):
             started(gpus=99)
 
     def test_an_option_that_submitit_does_not_know(self, started, tmp_path):

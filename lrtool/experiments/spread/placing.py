@@ -109,7 +109,7 @@ def _check_shared(named: InFolder) -> None:
             raise UsageError(
                 f"other machines cannot see this file: it lies in this one's memory ({kind})",
                 where=str(path),
-                remedy="put it on the file system that all nodes share, or take --executor ray, with which files travel",
+                remedy="put it on the file system that all nodes share, or take --executor ray: files travel with it",
             )
 
 

@@ -71,7 +71,9 @@ def test_files_in_memory_are_seen_by_no_other_machine(config, monkeypatch):
     kinds = lambda path: "tmpfs" if path.name == "points.csv" else "nfs"  # noqa: E731
     monkeypatch.setattr("lrtool.experiments.spread.placing.kind_of", kinds)
     made = config()
-    with pytest.raises(UsageError, match=r"points.csv: other machines cannot see this file.*memory \(tmpfs\); put it on"):
+    with pytest.raises(
+        UsageError, match=r"points.csv: other machines cannot see this file.*memory \(tmpfs\); put it on"
+    ):
         Placing("slurm").start(made, made, (), made.folder)
 
 
