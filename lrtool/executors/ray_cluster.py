@@ -180,8 +180,9 @@ def _address(given: str | None) -> tuple[str, str]:
     if address in ("auto", "local"):
         return address, where
     if "://" in address:
+        server = "client" if address.startswith("ray:") else "dashboard"
         raise UsageError(
-            f"{address!r} is the address of a Ray client's server, through which results cannot be streamed",
+            f"{address!r} is the address of a server for Ray's {server}, through which results cannot be streamed",
             where=where,
             remedy="run lrtool on a machine of the cluster, with --ray-address auto, or submit it: ray job submit",
         )
@@ -224,7 +225,7 @@ def _unreachable(address: str, where: str, why: str) -> UsageError:
     return UsageError(
         f"there is no Ray cluster at {address} ({first})",
         where=where,
-        remedy=f"{_START}; the address of one that runs is what its ray start --head has printed",
+        remedy=f"write the address that ray start --head has printed, or {_START}",
     )
 
 

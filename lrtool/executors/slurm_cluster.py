@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
@@ -10,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from lrtool.errors import MissingExtraError, OutputError, UsageError
+from lrtool.errors import MissingExtraError, OutputError, UsageError, nearest
 from lrtool.executors.base import Requirements, too_much
 from lrtool.executors.local import environment, thread_settings
 from lrtool.executors.outbox import Outbox
@@ -136,8 +137,7 @@ class SlurmCluster:
                 **{f"slurm_{key}": value for key, value in options.items()},
             )  # fmt: skip
         except (NameError, AssertionError, TypeError, ValueError) as error:
-            what = str(error).splitlines()[0]
-            raise UsageError(f"Slurm is not asked like this: {what}", where="cluster.slurm", remedy=_OPTIONS) from None
+            raise _refused(str(error).splitlines()[0]) from None
         return made
 
 
@@ -171,7 +171,7 @@ class Spool:
         except Exception as error:
             if type(error).__module__.partition(".")[0] != "submitit":
                 raise
-            said = (str(error).strip().splitlines() or ["it did not say why"])[-1]
+            said = (str(error).strip().splitlines() or ["it did not say why"])[-1].removeprefix("sbatch: error: ")
             raise UsageError(f"sbatch refused the jobs: {said}", where="cluster.slurm", remedy=_OPTIONS) from error
 
     def was_seen(self, parcel: Parcel) -> bool:
@@ -224,6 +224,15 @@ def _minutes_of(options: Mapping[str, Any]) -> int:
             remedy="write for example time: 120 for two hours",
         )
     return int(minutes)
+
+
+def _refused(what: str) -> UsageError:
+    """The error of options that submitit does not take, and says so."""
+    unknown = re.match(r"Unknown argument '(\w+)'.* Valid arguments: (.*)", what)
+    if unknown is None:
+        return UsageError(f"Slurm is not asked like this: {what}", where="cluster.slurm", remedy=_OPTIONS)
+    remedy = nearest(unknown[1], sorted(unknown[2].split(", ")))
+    return UsageError(f"there is no option {unknown[1]!r}", where="cluster.slurm", remedy=remedy)
 
 
 def _check_gpus_here(needs: Requirements) -> None:

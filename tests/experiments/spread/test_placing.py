@@ -106,8 +106,12 @@ def test_a_missing_package_says_how_to_install_it(config, monkeypatch, executor,
         ("head:nonsense", "'head:nonsense' is no address; write auto, local, or HOST:6379"),
         (":6379", "is no address"),
         ("head:99999", "is no address"),
+        ("http://head:8265", "a server for Ray.s dashboard, through which results cannot be streamed; run lrtool on"),
         ("ray://head:10001", "cannot be streamed; run lrtool on a machine of the cluster"),
-        ("127.0.0.1:1", "there is no Ray cluster at 127.0.0.1:1 .*; start one with: ray start --head"),
+        (
+            "127.0.0.1:1",
+            "there is no Ray cluster at 127.0.0.1:1 .*; write the address .* or start one with: ray start --head",
+        ),
     ],
 )
 def test_a_wrong_address_is_said_before_ray_waits_for_it(config, monkeypatch, address, said):
