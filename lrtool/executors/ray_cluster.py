@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import threading
@@ -25,8 +26,8 @@ _START = (
 )
 #: Seconds in which an address must answer, and its cluster say that it is one.
 _ANSWERS, _HEALTHY = 5.0, 15.0
-#: What Ray says where a node lacks the code of a task.
-_NOT_IMPORTED = "failed to import on the worker"
+#: What Ray says where a node lacks the code of a task, or of what it is to do.
+_NOT_IMPORTED = re.compile(r"failed to import on the worker|input arguments for this task could not be computed")
 #: Seconds in which every node must say what it has.
 _LOOKED_AT = 120.0
 
@@ -158,6 +159,7 @@ class RayCluster:
             return looked.options(num_cpus=0, max_retries=0, scheduling_strategy=there).remote()
 
         answers = [(node["NodeManagerAddress"], asked(node)) for node in self._nodes()]
+        wrong = list[UsageError]()
         for name, answer in answers:
             try:
                 found = self._ray.get(answer, timeout=_LOOKED_AT)
@@ -170,7 +172,12 @@ class RayCluster:
             except RayError:
                 # It has gone since; whatever runs there is done elsewhere.
                 continue
-            versions.check(expected, f"{name} ({found['node']})", found)
+            try:
+                versions.check(expected, f"{name} ({found['node']})", found)
+            except UsageError as error:
+                wrong.append(error)
+        if wrong:
+            raise UsageError("; ".join(each.what for each in wrong), where="cluster", remedy=wrong[0].remedy)
 
 
 def _address(given: str | None) -> tuple[str, str]:
@@ -231,11 +238,12 @@ def _unreachable(address: str, where: str, why: str) -> UsageError:
 
 def _failure(said: str, node: str) -> tuple[str, str]:
     """What a task's error means, which was raised on a node."""
-    if _NOT_IMPORTED not in said:
+    if _NOT_IMPORTED.search(said) is None:
         return "error", said
+    why = re.search(r"No module named '[^']+'", said)
     return "unfit", (
-        f"the node {node}, which came later, cannot import lrtool ({said.strip().splitlines()[-1].strip()}); install it"
-        " there as on the others, or take the node out with: ray stop"
+        f"the node {node}, which came later, cannot do what is sent there ({why[0] if why else said.splitlines()[-1]});"
+        " install lrtool there as on the others, or take the node out with: ray stop"
     )
 
 

@@ -99,7 +99,7 @@ class Search:
                 while running.poll() is None and len(recorded(run)) < after and time.monotonic() < until:
                     time.sleep(0.05)
                 running.send_signal(number)
-                running.communicate(timeout=120)
+                running.wait(120)
             finally:
                 running.kill()
         return run.resolve(), running.returncode
