@@ -85,7 +85,7 @@ class RayCluster:
         except StopIteration:
             return "done", None
         except RayTaskError as error:
-            return _failure(str(error), getattr(error, "ip", ""))
+            return _failure(str(error))
         except OutOfMemoryError:
             return "lost", "memory ran out on its node"
         except RayError as error:
@@ -236,13 +236,14 @@ def _unreachable(address: str, where: str, why: str) -> UsageError:
     )
 
 
-def _failure(said: str, node: str) -> tuple[str, str]:
-    """What a task's error means, which was raised on a node."""
+def _failure(said: str) -> tuple[str, str]:
+    """What a task's error means."""
     if _NOT_IMPORTED.search(said) is None:
         return "error", said
+    node = re.search(r"\bip=([^\s,)]+)", said)
     why = re.search(r"No module named '[^']+'", said)
     return "unfit", (
-        f"the node {node}, which came later, cannot do what is sent there ({why[0] if why else said.splitlines()[-1]});"
+        f"the node {node[1] if node else ''}, which came later, cannot do what is sent there ({why[0] if why else said.splitlines()[-1]});"
         " install lrtool there as on the others, or take the node out with: ray stop"
     )
 

@@ -194,6 +194,8 @@ class Budget:
         for amount in calls:
             choice = self._engines.expected(self._setup.task, self._example, self._setup.recipe, amount)
             total = total.plus(choice.costs.seconds)
+            # Each trial's end is on the disk before the next thing is done.
+            total = total.plus(Seconds.around(amount.trials * self._memory.write_seconds, 0.5))
         return total
 
 

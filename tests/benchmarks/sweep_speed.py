@@ -145,7 +145,7 @@ def lrtool_sweep(folder: Path) -> float:
     began = time.perf_counter()
     subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
     wall = time.perf_counter() - began
-    trials = read_trials(folder / "out/digits-mlp/latest")
+    trials = read_trials(folder / "out/s/latest")
     finished = sum(trial.status == "finished" for trial in trials)
     updates = sum(trial.steps for trial in trials) / (len(TRIALS) * STEPS)
     print(f"lrtool sweep: {wall:.1f} s, {finished} of {len(trials)} trials finished, {updates:.0%} of the updates")

@@ -53,6 +53,8 @@ def loop_speed(task: Task, trial: Trial, recipe: Recipe) -> LoopSpeed:
     """Time one trial by itself, as the loop engine trains it. `task` is on the recipe's device."""
     short = replace(trial, steps=min(_TIMED, trial.steps))
     quiet = replace(recipe, eval_every=0, stop_on_divergence=False, plateau=None)
+    # The first one in a process may import half of torch.
+    Training(task, short, quiet)
     began = clock.worked()
     training = Training(task, short, quiet)
     begin = clock.since(began)

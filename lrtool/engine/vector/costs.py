@@ -81,7 +81,7 @@ class StackCosts:
         size = self.compiled_size(amount.trials)
         workers = min(self.workers or self.cores, -(-amount.trials // size))
         rounds = -(-amount.trials // (size * workers))
-        update = size * speed.fastest * gain
+        update = size * (speed.fastest * gain + speed.watch)
         validated = amount.validations * speed.validation(size)
         return rounds * (amount.updates * update + validated + size * speed.begin)
 

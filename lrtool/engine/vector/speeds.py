@@ -7,11 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 from lrtool.engine import clock
 from lrtool.engine.cost.amount import Amount
 from lrtool.engine.device import intra_threads
+from lrtool.engine.recorder import DivergenceWatch
 from lrtool.engine.trials import Recipe
 from lrtool.engine.vector.compiling import usual_update
 from lrtool.engine.vector.stack import Stack
@@ -28,18 +30,24 @@ _SIZES_ELSEWHERE = (16, 512)
 _GAIN = 0.9
 #: All threads must beat one by this much: they wait for each other, and the more the busier the machine is.
 _THREADS_GAIN = 0.85
+#: Updates of a made-up loss, by which it is seen how long watching it takes.
+_WATCHED = 512
 #: Seconds from which a large stack's validation, in proportion to a small one's, is timed only once.
 _DEAR = 0.4
 
 
 @dataclass(frozen=True)
 class StackSpeed:
-    """Seconds of an uncompiled stack by its size: an update, a validation; `begin` of one trial. `threads` of torch."""
+    """Seconds of an uncompiled stack by its size: an update, a validation; `begin` of one trial. `threads` of torch.
+
+    `watch`: of a trial's update, to keep its loss and see whether it diverges, which is done for one after the other.
+    """
 
     updates: Mapping[int, float]
     validations: Mapping[int, float]
     begin: float
     threads: int
+    watch: float = 0.0
 
     def seconds(self, amount: Amount, size: int) -> float:
         """Seconds of all trials in stacks of a size, one stack after the other, the last one as small as it is."""
@@ -67,7 +75,7 @@ class StackSpeed:
 
     def _one(self, amount: Amount, size: int) -> float:
         """Seconds of one stack from the first update to the last."""
-        update = amount.updates * _between(self.updates, size)
+        update = amount.updates * (_between(self.updates, size) + size * self.watch)
         return size * self.begin + update + amount.validations * self.validation(size)
 
     def document(self) -> dict[str, Any]:
@@ -77,6 +85,7 @@ class StackSpeed:
             "validations": {str(size): seconds for size, seconds in self.validations.items()},
             "begin": self.begin,
             "threads": self.threads,
+            "watch": self.watch,
         }
 
     @classmethod
@@ -86,11 +95,12 @@ class StackSpeed:
             updates, checked = (
                 {int(size): float(t) for size, t in known[name].items()} for name in ("updates", "validations")
             )
-            begin, threads = float(known["begin"]), int(known["threads"])
+            begin, threads, watch = float(known["begin"]), int(known["threads"]), float(known["watch"])
         except (TypeError, KeyError, ValueError, AttributeError):
             return None
         good = all(size > 0 and 0 < t < math.inf for size, t in [*updates.items(), *checked.items()])
-        return cls(updates, checked, begin, threads) if updates and good and threads > 0 and begin >= 0 else None
+        good &= bool(updates) and threads > 0 and begin >= 0 and 0 <= watch < math.inf
+        return cls(updates, checked, begin, threads, watch) if good else None
 
 
 def _between(table: Mapping[int, float], size: int) -> float:
@@ -136,7 +146,7 @@ def stack_speed(
         for size in sorted({min(updates), largest} - checked.keys()) if task.val is not None else ():
             once = bool(checked) and _between(checked, size) > _DEAR
             checked[size] = _validation(task, recipe, update, size, once)
-    return StackSpeed(updates, checked, begin, threads)
+    return StackSpeed(updates, checked, begin, threads, _watch(recipe))
 
 
 def _grow(
@@ -173,6 +183,20 @@ def sizes_tried(device: torch.device) -> Sequence[int]:
 def size_for(trials: int, sizes: Sequence[int]) -> int:
     """The size, of those that are timed, up to which stacks of so many trials can be."""
     return next((size for size in sizes if size >= trials), sizes[-1])
+
+
+def _watch(recipe: Recipe) -> float:
+    """Seconds of `StackSpeed.watch`, by a loss that falls slowly and noisily, as a small LR's does."""
+    rule = recipe.divergence_rule if recipe.stop_on_divergence else None
+    noise = np.random.default_rng(0).normal(size=_WATCHED)
+    chunks = np.split(2 - np.linspace(0, 0.2, _WATCHED) + 0.1 * noise, _WATCHED // 64)
+
+    def once() -> None:
+        watch = DivergenceWatch(rule)
+        for losses in chunks:
+            watch.first(losses)
+
+    return clock.best_time(once, torch.device("cpu")) / _WATCHED
 
 
 def _validation(task: Task, recipe: Recipe, update: Update, size: int, once: bool = False) -> float:

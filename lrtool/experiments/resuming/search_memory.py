@@ -17,6 +17,7 @@ from typing import Any, Self
 import numpy as np
 import safetensors.numpy
 
+from lrtool.engine import clock
 from lrtool.engine.observer import Observer
 from lrtool.engine.trials import Evaluation, Fault, Trace, Trial
 from lrtool.runs.journal import Journal, read_journal
@@ -31,6 +32,7 @@ class SearchMemory:
     """The memory of one search; without a journal it remembers nothing.
 
     `spent`: seconds that the search had worked, before it was stopped, by the clock that it sets as `clock`.
+    `write_seconds`: what it takes to keep something, as each trial is, on this disk; the mean so far.
     """
 
     def __init__(self, journal: Journal | None = None, records: Sequence[bytes] = ()) -> None:
@@ -41,6 +43,7 @@ class SearchMemory:
         self.begun: dict[str, Any] | None = None
         self.spent = 0.0
         self.clock: Callable[[], float] = float
+        self._writing, self._writes = 0.0, 0
         for record in records:
             self._take(record)
 
@@ -66,6 +69,11 @@ class SearchMemory:
         """Close the journal."""
         if self._journal is not None:
             self._journal.close()
+
+    @property
+    def write_seconds(self) -> float:
+        """Seconds that a write took, on average."""
+        return self._writing / max(1, self._writes)
 
     def recall(self, key: str) -> Any:
         """What was decided under this key the n-th time that it is asked for; None if nothing."""
@@ -131,7 +139,9 @@ class SearchMemory:
         if self._journal is None:
             return
         text = json.dumps({**document, "spent": self.clock()}).encode()
+        began = clock.worked()
         self._journal.append(_record({**(columns or {}), _DOCUMENT: np.frombuffer(text, dtype=np.uint8)}))
+        self._writing, self._writes = self._writing + clock.since(began), self._writes + 1
 
     def _take(self, record: bytes) -> None:
         columns = safetensors.numpy.load(record)

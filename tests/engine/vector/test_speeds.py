@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from lrtool.engine.cost.amount import Amount
@@ -58,3 +60,17 @@ def test_the_size_of_a_stack_is_the_one_that_ends_soonest(updates: dict[int, flo
 def test_what_is_remembered_wrongly_is_measured_again(junk: object) -> None:
     assert StackSpeed.parse(junk) is None
     assert StackSpeed.parse(stack(1.0, 2.0).document()) == stack(1.0, 2.0)
+
+
+def test_watching_each_trial_counts_whatever_the_size_of_the_stack() -> None:
+    amount = Amount(8, 100, 0)
+    silent, watched = stack(0.01, 0.0), StackSpeed({2: 0.01, 512: 0.01}, {}, 0.0, 1, watch=1e-4)
+    for size in (2, 8):
+        assert watched.seconds(amount, size) - silent.seconds(amount, size) == pytest.approx(8 * 100 * 1e-4)
+    assert StackSpeed.parse(watched.document()) == watched
+    planner = StackPlanner(small_task(), [trial(0, 20, 0.1)], RECIPE)
+    measured = stack_speed(small_task(), RECIPE, planner.costs.update, 2, float("inf"))
+    unwatched = stack_speed(
+        small_task(), replace(RECIPE, stop_on_divergence=False), planner.costs.update, 2, float("inf")
+    )
+    assert measured.watch > unwatched.watch >= 0
