@@ -243,8 +243,8 @@ def _failure(said: str) -> tuple[str, str]:
     node = re.search(r"\bip=([^\s,)]+)", said)
     why = re.search(r"No module named '[^']+'", said)
     return "unfit", (
-        f"the node {node[1] if node else ''}, which came later, cannot do what is sent there ({why[0] if why else said.splitlines()[-1]});"
-        " install lrtool there as on the others, or take the node out with: ray stop"
+        f"the node {node[1] if node else ''}, which came later, cannot do what is sent there"
+        f" ({why[0] if why else said.splitlines()[-1]}); install lrtool there as on the others, or take it out with: ray stop"
     )
 
 
