@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from lrtool.errors import UsageError
 
@@ -131,7 +131,7 @@ def moved(job: Any, places: Mapping[str, str]) -> Any:
     return job.moved(places) if places and hasattr(job, "moved") else job
 
 
-def too_much(needs: Requirements, key: Literal["cpus", "gpus"], most: float, there: str, otherwise: str) -> UsageError:
+def too_much(needs: Requirements, key: str, most: float, there: str, otherwise: str) -> UsageError:
     """The error of a job that asks for more than any machine has; `there` and `otherwise` say where, and what to do."""
     wanted, name = getattr(needs, key), key[:-1].upper()
     if most > 0:

@@ -244,7 +244,7 @@ def _failure(said: str) -> tuple[str, str]:
     why = re.search(r"No module named '[^']+'", said)
     return "unfit", (
         f"the node {node[1] if node else ''}, which came later, cannot do what is sent there"
-        f" ({why[0] if why else said.splitlines()[-1]}); install lrtool there as on the others, or take it out with: ray stop"
+        f" ({why[0] if why else said.splitlines()[-1]}); install lrtool there, or take it out with: ray stop"
     )
 
 
