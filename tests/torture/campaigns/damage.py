@@ -22,7 +22,7 @@ from tests.torture.support import forks, runs
 from tests.torture.support.parts import Part, Shown, scaled
 
 PAGE = 4096
-#: Bits that are flipped in each kind of run.
+#: Bits that are flipped, over all kinds of run; `--scale 10` flips as many in each.
 FLIPS = 2000
 #: Files that no command reads.
 PLOTS = (".png", ".svg")
@@ -276,11 +276,11 @@ def parts(scale: float) -> list[Part]:
 def _shown(kind: Kind, scale: float, folder: Path) -> Shown:
     """Every damage, read by everybody, and flips, each read by one."""
     campaign = Campaign(kind, folder / "runs")
-    damages = [*others(campaign.run)][:: round(1 / scale)]
+    damages = [*others(campaign.run)][:: max(1, round(1 / scale))]
     for damage in damages:
         for reader in kind.readers:
             campaign.attempt(damage, reader)
-    flipped = [*flips(campaign.run, scaled(FLIPS, scale), random.Random(kind.name))]
+    flipped = [*flips(campaign.run, scaled(FLIPS // len(KINDS), scale), random.Random(kind.name))]
     for number, damage in enumerate(flipped):
         campaign.attempt(damage, kind.readers[number % len(kind.readers)])
     assert not campaign.wrong, "\n".join(campaign.wrong)
