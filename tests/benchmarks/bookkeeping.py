@@ -32,7 +32,7 @@ from lrtool.runs.sweep.store import StoredTrial, read_trials
 from lrtool.status import Status
 
 WORKERS = 1000
-#: Trials. With as many as workers, most threads would have ended while the driver is at the first: it has less to contend
+#: Trials. With as many as workers, most threads have ended while the driver is at the first: it has less to contend
 #: with than while workers go on, and a trial costs it half.
 SIZES = (3_000, 10_000, 100_000)
 #: Updates of a made-up trial, points of its curve, and messages about its progress.
