@@ -92,8 +92,8 @@ def waited_for(children: Sequence[tuple[float, float]]) -> None:
         _leave_out(max(lived for lived, _ in children) - max(work for _, work in children))
 
 
-class Elsewhere:
-    """Others work, and the calling thread waits for them: from now on only that counts which they did."""
+class Others:
+    """Others work while the calling thread waits: from now on only that counts which they did."""
 
     def __init__(self) -> None:
         self._began, self._left_out = worked(), 0.0

@@ -68,7 +68,7 @@ class SpreadEngines(Engines):
         known = {number: self._memory.known(first + number, trial) for number, trial in enumerate(trials)}
         traces = {number: trace for number, trace in known.items() if trace is not None}
 
-        others, worked = clock.Elsewhere(), 0.0
+        others, worked = clock.Others(), 0.0
 
         def heard(report: Ended | Failure) -> None:
             nonlocal worked
