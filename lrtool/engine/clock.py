@@ -92,6 +92,19 @@ def waited_for(children: Sequence[tuple[float, float]]) -> None:
         _leave_out(max(lived for lived, _ in children) - max(work for _, work in children))
 
 
+class Others:
+    """Others work while the calling thread waits: from now on only that counts which they did."""
+
+    def __init__(self) -> None:
+        self._began, self._left_out = worked(), 0.0
+
+    def did(self, seconds: float) -> None:
+        """They have worked for so many seconds by now, in all; told again and again, the clock is right on the way."""
+        waited = max(0.0, since(self._began) + self._left_out - seconds)
+        _ELSEWHERE.seconds = getattr(_ELSEWHERE, "seconds", 0.0) + waited - self._left_out
+        self._left_out = waited
+
+
 def _leave_out(seconds: float) -> None:
     _ELSEWHERE.seconds = getattr(_ELSEWHERE, "seconds", 0.0) + max(0.0, seconds)
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
+from lrtool.errors import UsageError
+
 if TYPE_CHECKING:
     from lrtool.executors.baggage import Baggage
 
@@ -127,3 +129,19 @@ def logged(text: str, *values: object) -> None:
 def moved(job: Any, places: Mapping[str, str]) -> Any:
     """A job with the files that it names where they are now; a job that names none is what it was."""
     return job.moved(places) if places and hasattr(job, "moved") else job
+
+
+def too_much(needs: Requirements, key: str, most: float, there: str, otherwise: str) -> UsageError:
+    """The error of a job that asks for more than any machine has; `there` and `otherwise` say where, and what to do."""
+    wanted, name = getattr(needs, key), key[:-1].upper()
+    if most > 0:
+        remedy = f"write cluster: {{{key}: {most:g}}} or less"
+    elif needs.device.startswith("cuda"):
+        remedy = "write device: cpu"
+    else:
+        remedy = f"write cluster: {{{key}: 0}}"
+    return UsageError(
+        f"each group of trials asks for {wanted:g} {name}{'s' * (wanted > 1)}, but {there} {most:g}",
+        where=f"cluster.{key}",
+        remedy=f"{remedy}, or {otherwise}",
+    )

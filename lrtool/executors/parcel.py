@@ -15,6 +15,8 @@ from lrtool.executors.outbox import Outbox
 
 #: Seconds after which a driver that does not show itself is taken for dead.
 GONE_AFTER = 900.0
+#: Seconds after which it is looked for again, where a job says nothing.
+_LOOK = 60.0
 
 
 @dataclass
@@ -87,10 +89,11 @@ class Serve:
         """Do a job; whether somebody still waits for the next one."""
         from lrtool.executors.streaming import streamed
 
-        for kind, content in streamed(self._work, job):
+        for kind, content in streamed(self._work, job, _LOOK):
             if driver.is_gone:
                 return False
-            outbox.put((kind, number, content))
+            if kind != "beat":
+                outbox.put((kind, number, content))
             if kind == "error":
                 return False
         return True

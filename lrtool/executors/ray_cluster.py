@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import threading
@@ -15,7 +16,7 @@ from typing import Any
 from lrtool.errors import MissingExtraError, UsageError
 from lrtool.executors import versions
 from lrtool.executors.baggage import own_folder
-from lrtool.executors.base import Requirements
+from lrtool.executors.base import Requirements, too_much
 
 #: Where Ray's head listens unless told otherwise.
 _PORT = 6379
@@ -25,6 +26,8 @@ _START = (
 )
 #: Seconds in which an address must answer, and its cluster say that it is one.
 _ANSWERS, _HEALTHY = 5.0, 15.0
+#: What Ray says where a node lacks the code of a task, or of what it is to do.
+_NOT_IMPORTED = re.compile(r"failed to import on the worker|input arguments for this task could not be computed")
 #: Seconds in which every node must say what it has.
 _LOOKED_AT = 120.0
 
@@ -40,7 +43,7 @@ class RayCluster:
         self._ray: Any = import_module("ray")
         self._needs, self._own = needs, False
         if not self._ray.is_initialized():
-            self._connect(_address(needs.address))
+            self._connect(*_address(needs.address))
         try:
             self._check_room()
             self._check_nodes()
@@ -82,7 +85,7 @@ class RayCluster:
         except StopIteration:
             return "done", None
         except RayTaskError as error:
-            return "error", str(error)
+            return _failure(str(error))
         except OutOfMemoryError:
             return "lost", "memory ran out on its node"
         except RayError as error:
@@ -104,10 +107,10 @@ class RayCluster:
             with _own_signals():
                 self._ray.shutdown()
 
-    def _connect(self, address: str) -> None:
+    def _connect(self, address: str, where: str) -> None:
         started_here = address == "local"
         if not started_here:
-            _check_answers(address)
+            _check_answers(address, where)
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         options = {"include_dashboard": False} if started_here else {}
         try:
@@ -116,7 +119,7 @@ class RayCluster:
             with _own_signals(), chdir(own_folder()):
                 self._ray.init(address=address, log_to_driver=False, logging_level="ERROR", **options)
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-            raise _unreachable(address, str(error)) from error
+            raise _unreachable(address, where, str(error)) from error
         self._own = True
         _keep_quiet()
 
@@ -134,14 +137,9 @@ class RayCluster:
         if any(self._fits(node["Resources"]) for node in nodes):
             return
         for key, name in (("gpus", "GPU"), ("cpus", "CPU")):
-            wanted = getattr(self._needs, key)
             most = max((node["Resources"].get(name, 0.0) for node in nodes), default=0.0)
-            if wanted > most:
-                raise UsageError(
-                    f"each trial asks for {wanted:g} {name}s, but no node of the cluster has more than {most:g}",
-                    where=f"cluster.{key}",
-                    remedy=f"write cluster: {{{key}: {most:g}}} or less, or join a larger node",
-                )
+            if getattr(self._needs, key) > most:
+                raise too_much(self._needs, key, most, "no node of the cluster has more than", "join a larger node")
         raise UsageError(
             f"no node of the cluster has {self._needs.cpus:g} CPUs and {self._needs.gpus:g} GPUs together",
             where="cluster",
@@ -161,6 +159,7 @@ class RayCluster:
             return looked.options(num_cpus=0, max_retries=0, scheduling_strategy=there).remote()
 
         answers = [(node["NodeManagerAddress"], asked(node)) for node in self._nodes()]
+        wrong = list[UsageError]()
         for name, answer in answers:
             try:
                 found = self._ray.get(answer, timeout=_LOOKED_AT)
@@ -173,18 +172,24 @@ class RayCluster:
             except RayError:
                 # It has gone since; whatever runs there is done elsewhere.
                 continue
-            versions.check(expected, f"{name} ({found['node']})", found)
+            try:
+                versions.check(expected, f"{name} ({found['node']})", found)
+            except UsageError as error:
+                wrong.append(error)
+        if wrong:
+            raise UsageError("; ".join(each.what for each in wrong), where="cluster", remedy=wrong[0].remedy)
 
 
-def _address(given: str | None) -> str:
-    """An address that Ray takes: `auto`, `local`, or HOST:PORT."""
+def _address(given: str | None) -> tuple[str, str]:
+    """An address that Ray takes (`auto`, `local`, or HOST:PORT), and where it was said."""
     address = given or os.environ.get("RAY_ADDRESS") or "auto"
     where = "--ray-address" if given else "RAY_ADDRESS"
     if address in ("auto", "local"):
-        return address
+        return address, where
     if "://" in address:
+        server = "client" if address.startswith("ray:") else "dashboard"
         raise UsageError(
-            f"{address!r} is the address of a Ray client's server, through which results cannot be streamed",
+            f"{address!r} is the address of a server for Ray's {server}, through which results cannot be streamed",
             where=where,
             remedy="run lrtool on a machine of the cluster, with --ray-address auto, or submit it: ray job submit",
         )
@@ -195,10 +200,10 @@ def _address(given: str | None) -> str:
         raise UsageError(
             f"{address!r} is no address", where=where, remedy="write auto, local, or HOST:6379 as ray start printed it"
         )
-    return f"{host}:{port}"
+    return f"{host}:{port}", where
 
 
-def _check_answers(address: str) -> None:
+def _check_answers(address: str, where: str) -> None:
     """UsageError where nothing answers: Ray itself would try for minutes, and then end this process."""
     if address == "auto":
         return
@@ -209,7 +214,7 @@ def _check_answers(address: str) -> None:
     try:
         socket.create_connection((host.strip("[]"), int(port)), _ANSWERS).close()
     except OSError as error:
-        raise _unreachable(address, str(error)) from None
+        raise _unreachable(address, where, error.strerror or str(error)) from None
     # What listens there may be something else.
     asked = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--address", address]
     try:
@@ -217,14 +222,30 @@ def _check_answers(address: str) -> None:
     except subprocess.TimeoutExpired:
         healthy = False
     if not healthy:
-        raise _unreachable(address, "what listens there is not the head of a Ray cluster of this version")
+        raise _unreachable(address, where, "what listens there is not the head of a Ray cluster of this version")
 
 
-def _unreachable(address: str, why: str) -> UsageError:
+def _unreachable(address: str, where: str, why: str) -> UsageError:
     first = why.strip().splitlines()[0].rstrip(".") if why.strip() else "it does not answer"
     if address == "auto":
         return UsageError("no Ray cluster runs on this machine", where="--executor ray", remedy=_START)
-    return UsageError(f"there is no Ray cluster at {address} ({first})", where="--ray-address", remedy=_START)
+    return UsageError(
+        f"there is no Ray cluster at {address} ({first})",
+        where=where,
+        remedy=f"write the address that ray start --head has printed, or {_START}",
+    )
+
+
+def _failure(said: str) -> tuple[str, str]:
+    """What a task's error means."""
+    if _NOT_IMPORTED.search(said) is None:
+        return "error", said
+    node = re.search(r"\bip=([^\s,)]+)", said)
+    why = re.search(r"No module named '[^']+'", said)
+    return "unfit", (
+        f"the node {node[1] if node else ''}, which came later, cannot do what is sent there"
+        f" ({why[0] if why else said.splitlines()[-1]}); install lrtool there, or take it out with: ray stop"
+    )
 
 
 def _keep_quiet() -> None:

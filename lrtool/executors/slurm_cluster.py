@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from lrtool.errors import MissingExtraError, OutputError, UsageError
-from lrtool.executors.base import Requirements
+from lrtool.errors import MissingExtraError, OutputError, UsageError, nearest
+from lrtool.executors.base import Requirements, too_much
 from lrtool.executors.local import environment, thread_settings
 from lrtool.executors.outbox import Outbox
 from lrtool.executors.parcel import Parcel, Serve
@@ -21,6 +22,13 @@ from lrtool.runs.file_system import is_memory, kind_of
 _ARRAY = 1000
 #: Minutes that an element may take where the config does not say; it is requeued when they are over.
 _MINUTES = 240
+#: What folders for what goes to the nodes and comes back are called; seconds after which one is nobody's any more.
+_SPOOL, _NOBODYS = ".slurm-", 86_400.0
+#: What a driver touches there.
+_ALIVE = "alive"
+#: Programs of Slurm's that submitit calls: to submit, to start what was submitted, to hear how it ended, to end it.
+_PROGRAMS = ("sbatch", "srun", "sacct", "scancel")
+_OPTIONS = "write options as sbatch names them, such as cluster: {slurm: {partition: gpu, account: me, mem: 16GB}}"
 
 
 class SlurmCluster:
@@ -30,19 +38,14 @@ class SlurmCluster:
         """Raises UsageError where submitit or Slurm is missing, or nodes cannot see the results' folder."""
         if find_spec("submitit") is None:
             raise MissingExtraError("submitit", extra="slurm", where="--executor slurm")
-        self._submitit: Any = import_module("submitit")
+        self._submitit = _submitit()
         self._needs, self._workers = needs, workers
+        self._minutes = _minutes_of(needs.slurm)
         if needs.imitation:
-            _check_gpus_here(needs.gpus)
+            _check_gpus_here(needs)
+            self._check_options()
             return
-        import shutil
-
-        if shutil.which("sbatch") is None:
-            raise UsageError(
-                "there is no Slurm on this machine: sbatch is not found",
-                where="--executor slurm",
-                remedy="run lrtool on a login node, or try it out with --slurm-cluster local",
-            )
+        _check_programs()
         if needs.gpus != int(needs.gpus):
             raise UsageError(
                 f"Slurm gives whole GPUs, but got {needs.gpus:g}",
@@ -56,6 +59,7 @@ class SlurmCluster:
                 where=f"--output {needs.folder}",
                 remedy="give a folder on the file system that all nodes share",
             )
+        self._check_options()
 
     @property
     def most_submitted(self) -> int:
@@ -70,7 +74,8 @@ class SlurmCluster:
 
         try:
             self._needs.folder.mkdir(parents=True, exist_ok=True)
-            folder = Path(tempfile.mkdtemp(prefix=".slurm-", dir=self._needs.folder)).resolve()
+            _remove_left_behind(self._needs.folder)
+            folder = Path(tempfile.mkdtemp(prefix=_SPOOL, dir=self._needs.folder)).resolve()
         except OSError as error:
             raise OutputError(
                 f"cannot write here: {error.strerror}", where=str(self._needs.folder), remedy="choose another --output"
@@ -111,24 +116,28 @@ class SlurmCluster:
             f" {job.job_id}` says how it ended",
         )
 
+    def _check_options(self) -> None:
+        """Raise UsageError where Slurm cannot be asked like this."""
+        import tempfile
+
+        with tempfile.TemporaryDirectory() as folder:
+            self._executor(Path(folder))
+
     def _executor(self, folder: Path) -> Any:
         needs = self._needs
         name = "local" if needs.imitation else "slurm"
         # A time limit is no fault of the job: what it has not done goes on.
         limits = {} if needs.imitation else {"slurm_max_num_timeout": 1_000_000}
         made = self._submitit.AutoExecutor(folder / "submitit", cluster=name, **limits)
-        options = dict(needs.slurm)
-        minutes = options.pop("time", _MINUTES)
+        options = {key: value for key, value in needs.slurm.items() if key != "time"}
         try:
             made.update_parameters(
-                name="lrtool", timeout_min=int(minutes), cpus_per_task=math.ceil(needs.cpus),
+                name="lrtool", timeout_min=self._minutes, cpus_per_task=math.ceil(needs.cpus),
                 gpus_per_node=int(needs.gpus), slurm_array_parallelism=self._workers,
                 **{f"slurm_{key}": value for key, value in options.items()},
             )  # fmt: skip
         except (NameError, AssertionError, TypeError, ValueError) as error:
-            what = str(error).splitlines()[0]
-            remedy = "see what submitit takes in docs/cluster.md; time is in minutes"
-            raise UsageError(f"Slurm is not asked like this: {what}", where="cluster.slurm", remedy=remedy) from None
+            raise _refused(str(error).splitlines()[0]) from None
         return made
 
 
@@ -138,7 +147,7 @@ class Spool:
     def __init__(self, folder: Path, executor: Any, threads: int) -> None:
         self._folder, self._executor, self._threads = folder, executor, threads
         self._count, self._seen = 0, False
-        self.alive = folder / "alive"
+        self.alive = folder / _ALIVE
         self.show_alive()
 
     def show_alive(self) -> None:
@@ -162,9 +171,8 @@ class Spool:
         except Exception as error:
             if type(error).__module__.partition(".")[0] != "submitit":
                 raise
-            said = str(error).strip().splitlines()[-1]
-            remedy = "see what submitit takes in docs/cluster.md"
-            raise UsageError(f"sbatch refused the jobs: {said}", where="cluster.slurm", remedy=remedy) from error
+            said = (str(error).strip().splitlines() or ["it did not say why"])[-1].removeprefix("sbatch: error: ")
+            raise UsageError(f"sbatch refused the jobs: {said}", where="cluster.slurm", remedy=_OPTIONS) from error
 
     def was_seen(self, parcel: Parcel) -> bool:
         """Whether any element, by now, has said anything."""
@@ -172,16 +180,67 @@ class Spool:
         return self._seen
 
 
-def _check_gpus_here(wanted: float) -> None:
+def _submitit() -> Any:
+    """submitit, without its log on stdout; what it says here (that `sacct` fails) stands in that of the run."""
+    import logging
+
+    with environment({"SUBMITIT_LOG_LEVEL": "NOCONFIG"}):
+        imported = import_module("submitit")
+    logging.getLogger("submitit").parent = logging.getLogger("lrtool")
+    return imported
+
+
+def _remove_left_behind(parent: Path) -> None:
+    """Remove the folders of drivers that were killed: they show themselves no more."""
+    import shutil
+    import time
+
+    for left in parent.glob(f"{_SPOOL}*"):
+        with suppress(OSError):
+            if time.time() - (left / _ALIVE).stat().st_mtime > _NOBODYS:
+                shutil.rmtree(left, ignore_errors=True)
+
+
+def _check_programs() -> None:
+    """Raise UsageError where this machine cannot talk to Slurm."""
+    import shutil
+
+    for name in _PROGRAMS:
+        if shutil.which(name) is None:
+            raise UsageError(
+                f"there is no Slurm on this machine: {name} is not found",
+                where="--executor slurm",
+                remedy="run lrtool on a login node, or try it out with --slurm-cluster local",
+            )
+
+
+def _minutes_of(options: Mapping[str, Any]) -> int:
+    """What `time` says."""
+    minutes = options.get("time", _MINUTES)
+    if isinstance(minutes, bool) or not isinstance(minutes, int | float) or not 1 <= minutes < 1e6:
+        raise UsageError(
+            f"this is a number of minutes, 1 at least, but got {minutes!r}",
+            where="cluster.slurm.time",
+            remedy="write for example time: 120 for two hours",
+        )
+    return int(minutes)
+
+
+def _refused(what: str) -> UsageError:
+    """The error of options that submitit does not take, and says so."""
+    unknown = re.match(r"Unknown argument '(\w+)'.* Valid arguments: (.*)", what)
+    if unknown is None:
+        return UsageError(f"Slurm is not asked like this: {what}", where="cluster.slurm", remedy=_OPTIONS)
+    remedy = nearest(unknown[1], sorted(unknown[2].split(", ")))
+    return UsageError(f"there is no option {unknown[1]!r}", where="cluster.slurm", remedy=remedy)
+
+
+def _check_gpus_here(needs: Requirements) -> None:
     """The imitation has this machine's GPUs."""
-    if wanted <= 0:
+    if needs.gpus <= 0:
         return
     from lrtool.engine.device import available_devices
 
     there = sum(name.startswith("cuda") for name in available_devices())
-    if wanted > there:
-        raise UsageError(
-            f"each trial asks for {wanted:g} GPUs, but this machine has {there}",
-            where="cluster.gpus",
-            remedy=f"write cluster: {{gpus: {there}}}, or run it under Slurm",
-        )
+    if needs.gpus > there:
+        raise too_much(needs, "gpus", there, "this machine has", "run it under Slurm")

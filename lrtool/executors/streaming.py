@@ -14,8 +14,10 @@ from lrtool.executors.base import Work
 _TOGETHER = 0.2
 
 
-def streamed(work: Work[Any, Any], job: Any) -> Iterator[tuple[str, Any]]:
+def streamed(work: Work[Any, Any], job: Any, beat: float | None = None) -> Iterator[tuple[str, Any]]:
     """What a job says: `("results", [...])` as it has them, last `("done", None)`, or `("error", its traceback)`.
+
+    Also `("beat", None)` whenever it has said nothing for `beat` seconds; None: then nothing is said either.
 
     The job has no main thread, so signals stay with whoever runs this process. It may start no processes, as in
     lrtool's own: whoever shares out cores has given it its part.
@@ -37,7 +39,11 @@ def streamed(work: Work[Any, Any], job: Any) -> Iterator[tuple[str, Any]]:
     threading.Thread(target=live, daemon=True).start()
     kind = ""
     while kind not in ("done", "error"):
-        kind, content = box.get()
+        try:
+            kind, content = box.get(timeout=beat)
+        except queue.Empty:
+            yield "beat", None
+            continue
         results, until = [], time.monotonic() + _TOGETHER
         while kind == "result":
             results.append(content)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import sys
 import tempfile
 import time
@@ -22,34 +21,18 @@ for needed in (HERE / "support", HERE.parent / "executors", HERE.parents[1]):
 
 #: Of the sweep: 2 schedules × 6 LRs × 3 seeds, stacked and one by one.
 LRS, SEEDS = 6, 3
-#: How the jobs of this process are told from others.
-MARK = f"LRTOOL_BENCHMARK={os.getpid()}"
-
-
-def jobs() -> list[int]:
-    """The processes of the array elements that run."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            words = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
-            about = (entry / "environ").read_bytes().decode(errors="replace").split("\0")
-        except OSError:
-            continue
-        if "submitit.core._submit" in words and MARK in about:
-            found.append(int(entry.name))
-    return sorted(found)
 
 
 def main(preemptions: int = 10, seed: int = 0) -> None:
     """Undisturbed, then preempted."""
     import executor_work as work
     from cluster_sweep import Counting, equal, swept, write
+    from slurm_jobs import MARK, jobs, preempt
 
     from lrtool.executors import Requirements, asked_for
 
-    name, _, value = MARK.partition("=")
     path = os.pathsep.join([str(HERE.parents[1]), str(HERE.parent / "executors")])
-    os.environ.update({name: value, "PYTHONPATH": path})
+    os.environ.update({MARK: str(os.getpid()), "PYTHONPATH": path})
     draw = random.Random(seed)
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
@@ -61,20 +44,22 @@ def main(preemptions: int = 10, seed: int = 0) -> None:
         whole = swept(file, folder / "local", Counting(), executor="local", workers=2)
         moments, preempted = sorted(draw.sample(range(1, len(whole) - 5), preemptions)), []
 
-        def preempt(count: int) -> None:
-            if moments and count >= moments[0] and (running := jobs()):
+        def take_a_node(count: int) -> None:
+            if moments and count >= moments[0] and (running := jobs(os.getpid())):
                 moments.pop(0)
                 preempted.append(count)
-                os.kill(draw.choice(running), signal.SIGUSR2)
+                preempt(draw.choice(running))
 
         began = time.perf_counter()
         options = {"executor": "slurm", "workers": 2, "slurm_cluster": "local"}
-        equal(swept(file, folder / "slurm", Counting(preempt), **options), whole)
+        equal(swept(file, folder / "slurm", Counting(take_a_node), **options), whole)
         print(
             f"{len(whole)} trials, preempted {len(preempted)} times (after {', '.join(map(str, preempted))} trials)"
             f" in {time.perf_counter() - began:.0f} s: none lost, none twice, equal to local",
             flush=True,
         )
+    if len(preempted) < preemptions:
+        sys.exit("too few: the others came when no element ran")
 
 
 if __name__ == "__main__":

@@ -63,3 +63,23 @@ def test_a_node_does_what_is_left_and_stops_where_nobody_waits(tmp_path, monkeyp
         assert [kind for kind, _, _ in Outbox(tmp_path / "2").all()] == ["began"]
     finally:
         multiprocessing.current_process().daemon = False
+
+
+def test_a_job_that_says_nothing_ends_where_its_driver_has_gone(tmp_path, monkeypatch):
+    import multiprocessing
+    import threading
+
+    from lrtool.executors import parcel, versions
+
+    go_on = threading.Event()
+    monkeypatch.setattr(parcel, "_LOOK", 0.05)
+    monkeypatch.setattr(parcel, "GONE_AFTER", 0.3)
+    (tmp_path / "alive").touch()
+    (tmp_path / "1").mkdir()
+    serve = Serve(versions.here(), (), lambda job, report: report(go_on.wait(60)), rest, tmp_path / "alive")
+    try:
+        serve([[1], [2]], tmp_path / "1")
+        assert [kind for kind, _, _ in Outbox(tmp_path / "1").all()] == ["began"]
+    finally:
+        go_on.set()
+        multiprocessing.current_process().daemon = False

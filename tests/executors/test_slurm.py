@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ pytest.importorskip("submitit", reason="submitit is not installed: make test-slu
 
 sys.path.insert(0, str(Path(__file__).parent))
 import executor_work as work
+import slurm_programs
 from executor_contract import ExecutorContract, never
 
 from lrtool.errors import UsageError
@@ -50,6 +52,14 @@ class TestSlurmArrays(ExecutorContract):
         executor.run(work.square, [1, 2, 3], lambda result: None, never)
         assert list((tmp_path / "out").iterdir()) == [] and len(submitted) == 3
 
+    def test_what_a_driver_that_was_killed_has_left_is_removed_a_day_later(self, executor, tmp_path):
+        for name, hours in ((".slurm-old", 25), (".slurm-new", 1)):
+            (tmp_path / "out" / name).mkdir(parents=True)
+            (tmp_path / "out" / name / "alive").touch()
+            os.utime(tmp_path / "out" / name / "alive", (then := time.time() - 3600 * hours, then))
+        executor.run(work.square, [1], lambda result: None, never)
+        assert [each.name for each in (tmp_path / "out").iterdir()] == [".slurm-new"]
+
     def test_many_jobs_are_few_array_elements(self, executor, submitted):
         results = []
         executor.run(work.square, range(20), results.append, never)
@@ -88,6 +98,75 @@ class TestSlurmArrays(ExecutorContract):
         assert job["numbers"] == (6,) and "ended 2 times without getting on" in why
 
 
+class TestSlurmsPrograms:
+    """What is submitted to Slurm itself, whose programs are played."""
+
+    @pytest.fixture
+    def known(self, tmp_path, monkeypatch):
+        import submitit
+
+        # Wherever the folder of a test lies.
+        monkeypatch.setattr(slurm_cluster, "kind_of", lambda folder: "nfs")
+        submitit.SlurmJob.watcher.clear()
+        return slurm_programs.install(tmp_path, monkeypatch)
+
+    def test_an_array_with_the_options_that_are_asked_for(self, started, known):
+        results, options = [], {"partition": "long", "time": 30, "mem": "2GB"}
+        executor = started(imitation=False, cpus=1.5, gpus=1.0, slurm=options)
+        executor.run(work.square, range(12), results.append, never)
+        assert sorted(results) == [number * number for number in range(12)]
+        wanted = {"array=0-5%2", "partition=long", "time=30", "mem=2GB", "cpus-per-task=2", "gpus-per-node=1"}
+        assert wanted <= set((known / "1.options").read_text().splitlines())
+        assert {slurm_programs.state(f"1_{number}") for number in range(6)} <= {"COMPLETED", "CANCELLED"}
+
+    def test_an_element_whose_node_is_taken_is_requeued(self, started, known, submitted):
+        results = []
+
+        def report(result):
+            results.append(result)
+            if len(results) in (2, 5):
+                os.kill(result[1], signal.SIGUSR2)
+
+        job = {"numbers": tuple(range(8)), "seconds": 0.3}
+        started(imitation=False).run(work.slow_numbers, [job], report, never, work.rest_of_numbers)
+        assert sorted(number for number, _ in results) == list(range(8))
+        assert len({pid for _, pid in results}) == 3 and len(submitted) == 1
+
+    def test_an_element_that_dies_is_seen_in_the_accounts(self, started, known, tmp_path, submitted):
+        results, job = [], {"numbers": (0, 1, 2), "deadly": (1,), "folder": str(tmp_path)}
+        started(imitation=False).run(work.numbers, [job], results.append, never, work.rest_of_numbers)
+        assert sorted(number for number, _ in results) == [0, 1, 2] and len(submitted) == 2
+        assert slurm_programs.state("1") == "FAILED"
+
+    def test_nothing_runs_on_where_the_driver_ends(self, started, known):
+        def stop(result):
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            started(imitation=False).run(work.long, [1, 2, 3], stop, never)
+        assert {slurm_programs.state(f"1_{number}") for number in range(3)} == {"CANCELLED"}
+
+    def test_what_sbatch_refuses(self, started, known):
+        executor = started(imitation=False, slurm={"partition": slurm_programs.NO_PARTITION})
+        said = r"sbatch refused the jobs: Batch job submission failed: Invalid partition name specified; write opt"
+        with pytest.raises(UsageError, match=said):
+            executor.run(work.square, [1, 2], never, never)
+
+    def test_where_there_are_no_accounts_the_log_says_so(self, started, known, capfd, caplog):
+        (known.parent / "bin" / "sacct").write_text("#!/bin/sh\nexit 1\n")
+        with caplog.at_level("WARNING", "lrtool"):
+            results = []
+            started(imitation=False).run(work.square, [1, 2], results.append, never)
+        assert sorted(results) == [1, 4] and capfd.readouterr().out == ""
+        assert "sacct error" in caplog.text
+
+    @pytest.mark.parametrize("name", ["srun", "sacct", "scancel"])
+    def test_a_program_that_is_missing(self, started, known, name):
+        (known.parent / "bin" / name).unlink()
+        with pytest.raises(UsageError, match=f"no Slurm on this machine: {name} is not found"):
+            started(imitation=False)
+
+
 class TestRefusals:
     def test_no_slurm_here(self, started, monkeypatch):
         monkeypatch.setenv("PATH", "/nowhere")
@@ -106,12 +185,21 @@ class TestRefusals:
             started(imitation=False, gpus=0.5)
 
     def test_more_gpus_than_there_are(self, started):
-        with pytest.raises(UsageError, match=r"cluster.gpus: each trial asks for 99 GPUs, but this machine has"):
+        with pytest.raises(
+            UsageError,
+            match=r"each group of trials asks for 99 GPUs, but this machine has 0; write cluster: {gpus: 0}",
+        ):
             started(gpus=99)
 
-    def test_an_option_that_submitit_does_not_know(self, started):
-        with pytest.raises(UsageError, match=r"cluster.slurm: .*partitoin"):
-            started(slurm={"partitoin": "gpu"}).run(work.square, [1], never, never)
+    def test_an_option_that_submitit_does_not_know(self, started, tmp_path):
+        with pytest.raises(UsageError, match=r"cluster.slurm: there is no option .partitoin.; did you mean .partition"):
+            started(slurm={"partitoin": "gpu"})
+        assert not (tmp_path / "out").exists()
+
+    @pytest.mark.parametrize("minutes", ["2:00:00", 0, -5, True, 1e9])
+    def test_a_time_that_is_no_number_of_minutes(self, started, minutes):
+        with pytest.raises(UsageError, match=r"cluster.slurm.time: this is a number of minutes.*; write for example"):
+            started(slurm={"time": minutes})
 
     def test_other_versions_are_refused_and_named(self, started, monkeypatch):
         here = versions.here()

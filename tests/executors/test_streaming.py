@@ -38,6 +38,14 @@ def test_a_result_is_not_kept_until_the_job_ends():
     assert list(said) == [("results", [2]), ("done", None)]
 
 
+def test_it_is_heard_that_nothing_is_said():
+    go_on = threading.Event()
+    said = streamed(lambda job, report: report(go_on.wait(60)), None, beat=0.02)
+    assert [next(said) for _ in range(3)] == [("beat", None)] * 3
+    go_on.set()
+    assert [each for each in said if each[0] != "beat"] == [("results", [True]), ("done", None)]
+
+
 def test_results_are_said_before_the_error():
     def work(job, report):
         report(1)

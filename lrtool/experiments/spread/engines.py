@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Iterator, Sequence
 from copy import copy
 from dataclasses import replace
@@ -69,18 +68,20 @@ class SpreadEngines(Engines):
         known = {number: self._memory.known(first + number, trial) for number, trial in enumerate(trials)}
         traces = {number: trace for number, trace in known.items() if trace is not None}
 
+        others, worked = clock.Others(), 0.0
+
         def heard(report: Ended | Failure) -> None:
+            nonlocal worked
             if isinstance(report, Failure):
                 report.raised()
             traces[report.number] = trace = replace(report.trace, trial=trials[report.number])
+            worked += float(trace.seconds.sum()) / self._executor.workers
+            # First: what is remembered of the trial says how much was spent by then.
+            others.did(worked)
             replay(watching, report.number, trace)
 
-        began = time.perf_counter()
-        before = set(traces)
         self._executor.run(train, list(self._jobs(task, trials, recipe, name, traces)), heard, _lost, left)
-        done = (trace for number, trace in traces.items() if number not in before)
-        worked = sum(float(trace.seconds.sum()) for trace in done) / self._executor.workers
-        clock.waited_for([(time.perf_counter() - began, worked)])
+        others.did(worked)
         return [traces[number] for number in range(len(trials))]
 
     def _engine_for(self, task: Task, trials: Sequence[Trial], recipe: Recipe) -> EngineName:

@@ -12,6 +12,7 @@ from lrtool.errors import UsageError
 from lrtool.executors import AUTO, EXECUTORS, Executor, Requirements, asked_for, check
 from lrtool.executors.baggage import Baggage, pack
 from lrtool.experiments.spread.travel import named_files, packages_named
+from lrtool.runs.file_system import is_memory, kind_of
 from lrtool.tasks.base import BuildContext
 from lrtool.tasks.custom import allowing
 
@@ -70,7 +71,9 @@ class Placing:
         cls = EXECUTORS[self.executor]
         if not cls.elsewhere:
             return asked_for(self.executor, self.workers, Requirements(device=base.device))
-        cluster = base.cluster
+        cluster, imitated = base.cluster, self.slurm_cluster != _SLURM
+        if cls.shares_files and not imitated:
+            _check_shared(named)
         needs = Requirements(
             address=self.ray_address,
             cpus=cluster.cpus,
@@ -78,9 +81,10 @@ class Placing:
             retries=cluster.retries,
             packages=packages_named(named),
             baggage=baggage_of(named, allow_import) if cluster.ship and not cls.shares_files else None,
-            imitation=self.slurm_cluster != _SLURM,
+            imitation=imitated,
             folder=output,
             slurm=cluster.slurm,
+            device=base.device,
         )
         return asked_for(self.executor, self.workers, needs)
 
@@ -96,6 +100,17 @@ def baggage_of(named: InFolder, allow_import: Collection[str]) -> Baggage | None
     files = [named.folder / name for name in (*code, *data)]
     wanted = [*roots, *(path for path in files if path.exists() and (str(path) in data or _within(path, roots)))]
     return pack(wanted, also=[named.folder, Path.cwd(), *map(Path, allow_import)])
+
+
+def _check_shared(named: InFolder) -> None:
+    """Raise UsageError where code or data lie where no other machine can see them."""
+    for path in (named.folder / name for names in named_files(named) for name in names):
+        if is_memory(kind := kind_of(path)):
+            raise UsageError(
+                f"other machines cannot see this file: it lies in this one's memory ({kind})",
+                where=str(path),
+                remedy="put it on the file system that all nodes share, or take --executor ray: files travel with it",
+            )
 
 
 def _within(path: Path, roots: Collection[Path]) -> bool:

@@ -1,7 +1,6 @@
 """Sweeps under submitit's imitation of Slurm give what they give here, however often they are preempted."""
 
 import os
-import signal
 import sys
 from pathlib import Path
 
@@ -10,6 +9,8 @@ import pytest
 pytest.importorskip("submitit", reason="submitit is not installed: make test-slurm")
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[2] / "executors"))
+from slurm_jobs import FOUND, MARK, jobs, preempt
 from sweeps import project, same, swept
 
 from lrtool.report.terminal.board import SweepBoard
@@ -32,28 +33,14 @@ class Preempting(SweepBoard):
         super().ended(trial)
         self.count += 1
         if self.count % self._every == 0:
-            for pid in jobs()[:1]:
-                os.kill(pid, signal.SIGUSR2)
+            for pid in jobs(os.getpid())[:1]:
+                preempt(pid)
                 self.preempted += 1
 
 
-def jobs():
-    """The processes of the jobs that this process has submitted."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            words = (entry / "cmdline").read_bytes().decode().split("\0")
-            about = (entry / "environ").read_bytes().decode(errors="replace").split("\0")
-        except (OSError, ValueError):
-            continue
-        if "submitit.core._submit" in words and f"LRTOOL_TEST={os.getpid()}" in about:
-            found.append(int(entry.name))
-    return sorted(found)
-
-
-@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds processes in /proc")
+@pytest.mark.skipif(not FOUND, reason="finds processes in /proc")
 def test_preempted_again_and_again(tmp_path, on_slurm, monkeypatch):
-    monkeypatch.setenv("LRTOOL_TEST", str(os.getpid()))
+    monkeypatch.setenv(MARK, str(os.getpid()))
     file, board = project(tmp_path / "mine", seconds=0.02), Preempting(2)
     there = swept(file, tmp_path / "there", board, **on_slurm)
     assert board.preempted >= 2

@@ -67,6 +67,16 @@ def test_executors_of_this_machine_take_nothing_along(config, monkeypatch):
     assert isinstance(local, LocalProcesses) and local.workers == 3
 
 
+def test_files_in_memory_are_seen_by_no_other_machine(config, monkeypatch):
+    kinds = lambda path: "tmpfs" if path.name == "points.csv" else "nfs"  # noqa: E731
+    monkeypatch.setattr("lrtool.experiments.spread.placing.kind_of", kinds)
+    made = config()
+    with pytest.raises(
+        UsageError, match=r"points.csv: other machines cannot see this file.*memory \(tmpfs\); put it on"
+    ):
+        Placing("slurm").start(made, made, (), made.folder)
+
+
 @pytest.mark.parametrize(
     ("placing", "said"),
     [
@@ -96,8 +106,12 @@ def test_a_missing_package_says_how_to_install_it(config, monkeypatch, executor,
         ("head:nonsense", "'head:nonsense' is no address; write auto, local, or HOST:6379"),
         (":6379", "is no address"),
         ("head:99999", "is no address"),
+        ("http://head:8265", "a server for Ray.s dashboard, through which results cannot be streamed; run lrtool on"),
         ("ray://head:10001", "cannot be streamed; run lrtool on a machine of the cluster"),
-        ("127.0.0.1:1", "there is no Ray cluster at 127.0.0.1:1 .*; start one with: ray start --head"),
+        (
+            "127.0.0.1:1",
+            "there is no Ray cluster at 127.0.0.1:1 .*; write the address .* or start one with: ray start --head",
+        ),
     ],
 )
 def test_a_wrong_address_is_said_before_ray_waits_for_it(config, monkeypatch, address, said):
@@ -105,10 +119,10 @@ def test_a_wrong_address_is_said_before_ray_waits_for_it(config, monkeypatch, ad
     monkeypatch.setattr("lrtool.executors.ray_cluster.find_spec", lambda name: True)
     monkeypatch.setattr("lrtool.executors.ray_cluster.import_module", _NotInitialized)
     made = config()
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(UsageError, match=f"--ray-address: .*{said}"):
         Placing("ray", ray_address=address).start(made, made, (), made.folder)
     monkeypatch.setenv("RAY_ADDRESS", address)
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(UsageError, match=f"RAY_ADDRESS: .*{said}"):
         Placing("ray").start(made, made, (), made.folder)
 
 

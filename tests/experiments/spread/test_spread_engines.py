@@ -1,8 +1,11 @@
 """Trials that an executor trains give the traces of those that are trained here."""
 
+import time
+
 import numpy as np
 import pytest
 
+from lrtool.engine import clock
 from lrtool.engine.observer import Observer
 from lrtool.engine.trials import EngineName
 from lrtool.errors import TaskError, UsageError
@@ -67,6 +70,26 @@ def test_an_observer_sees_evaluations_where_they_were_made(setup):
         ("begin", 1), ("recorded", 0, 0, 5), ("evaluated", 0, 5), ("recorded", 0, 5, 10), ("evaluated", 0, 10),
         ("recorded", 0, 10, 12), ("evaluated", 0, 12), ("ended", 0, 12),
     ]  # fmt: skip
+
+
+def test_waiting_for_a_machine_counts_at_no_time(setup):
+    class Queued(Sent):
+        def run(self, work, jobs, *others):
+            for job in jobs:
+                time.sleep(1.0)
+                super().run(work, [job], *others)
+
+    class Clocked(Observer):
+        def begin(self, trials, first=0):
+            self.began, self.spent = clock.worked(), []
+
+        def ended(self, trial, trace):
+            self.spent.append(clock.since(self.began))
+
+    clocked, trials = Clocked(), [setup.trial(seed, 0.1) for seed in range(3)]
+    SpreadEngines(Queued(), setup, wanted=EngineName.LOOP).run(setup.task, trials, setup.recipe, clocked)
+    # Also when a trial is remembered: a search that is stopped there goes on with what it has spent.
+    assert clocked.spent == sorted(clocked.spent) and clock.since(clocked.began) < 1.0
 
 
 def test_without_validation_data_there_is_none_elsewhere(setup):
