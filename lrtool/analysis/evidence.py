@@ -109,6 +109,7 @@ class Evidence:
         fell = total[:, before] / before - (total[:, before + width] - total[:, before]) / width
         # The fewer seeds there are, the less they say about each other.
         variance = Noise.of(self._calm_part, _WIDER * self.span, _CAUTION / seeds).of_drop(before, width)
+        variance = variance * self._louder(before, width)
         alive = self.lasted[:, None] >= before + width
         several = alive.sum(axis=0) > 1
         if several.any():
@@ -119,6 +120,18 @@ class Evidence:
         # Without any noise every fall counts, but rounding is none.
         sure = np.where(mean > _ROUNDING * np.abs(self.capped).max(), np.inf, 0.0)
         return float(np.max(np.divide(mean, error, out=sure, where=error > 0)))
+
+    def _louder(self, before: NDArray[np.int64], width: int) -> Array:
+        """How many times the noise's variance in the windows of `_fall_of` is that of the calm part, 1 at least.
+
+        By differences of neighbours, of which the fall itself is a small part. Noise that grows with the LR is least
+        where it is measured and most where the lowest window is looked for.
+        """
+        jumps = np.square(np.diff(self.capped, axis=1)).mean(axis=0)
+        total = np.concatenate([[0.0], np.cumsum(jumps)])
+        within = (total[before + width - 1] - total[before]) / (width - 1)
+        usual = np.square(np.diff(self._calm_part, axis=1)).mean()
+        return np.maximum(within / usual, 1.0) if usual > 0 else np.ones(len(before))
 
     @property
     def _calm_part(self) -> Array:
