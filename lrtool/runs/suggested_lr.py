@@ -78,7 +78,11 @@ def _tuned(summary: Mapping[str, Any]) -> dict[str, float]:
     """The LRs that a tune found, by kind of schedule, the best one first; none of a range test."""
     each = summary.get("schedules", ())
     found = (
-        {part.get("name"): part.get("suggested_lr") for part in each if isinstance(part, dict)}
+        {
+            part["name"]: part.get("suggested_lr")
+            for part in each
+            if isinstance(part, dict) and isinstance(part.get("name"), str)
+        }
         if isinstance(each, list)
         else {}
     )

@@ -24,6 +24,10 @@ def test_what_is_no_lr_is_not_trained_with(tmp_path, lr):
         lr_from(said(tmp_path, suggested_lr=lr))
 
 
+def test_names_that_are_none_are_left_out(tmp_path):
+    assert lr_from(said(tmp_path, suggested_lr=0.3, schedules=[{"name": [], "suggested_lr": 1}]), "cosine") == 0.3
+
+
 @pytest.mark.parametrize("lr", [float("nan"), -1, 10**400, [1], None])
 def test_nor_is_that_of_a_schedule(tmp_path, lr):
     run = said(tmp_path, suggested_lr=0.3, schedules=[{"name": "cosine", "suggested_lr": lr}])

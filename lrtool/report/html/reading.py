@@ -144,7 +144,7 @@ def _json(path: Path, notes: list[str]) -> dict[str, Any]:
     except UsageError as error:
         notes.append(str(error))
         return {}
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if isinstance(found, dict):
         return found

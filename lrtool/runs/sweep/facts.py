@@ -68,7 +68,10 @@ def _value(key: Any, value: Any, checksum: Any, *, required: bool) -> Any:
         raise ValueError("the checksum is wrong")
     if not isinstance(value, str):
         raise ValueError("it is not text")
-    return json.loads(value)
+    try:
+        return json.loads(value)
+    except RecursionError:  # brackets without end
+        raise ValueError("it is nested too deeply") from None
 
 
 def _checksum(key: Any, value: Any) -> int:

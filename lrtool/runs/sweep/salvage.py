@@ -38,7 +38,7 @@ def readable(database: sqlite3.Connection) -> tuple[list[StoredTrial], str]:
 def _take(row: Sequence[Any], trials: dict[int, StoredTrial], bad: set[int]) -> None:
     try:
         trials[row[0]] = trial_of(row)
-    except (ValueError, TypeError, zlib.error):
+    except (ValueError, TypeError, RecursionError, zlib.error):
         bad.add(row[0])
 
 

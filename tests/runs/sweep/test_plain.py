@@ -1,12 +1,13 @@
 """Databases of strangers: whatever would compute when it is read is refused before anything is."""
 
 import sqlite3
+import zlib
 from contextlib import closing
 
 import pytest
 
 from lrtool.errors import UsageError
-from lrtool.runs.sweep.store import _TABLES, SweepStore, read_trials
+from lrtool.runs.sweep.store import _TABLES, SweepStore, read_fact, read_trials
 
 TRIALS, FACTS = _TABLES
 COMPUTES = "length(hex(zeroblob(9)))"
@@ -59,3 +60,12 @@ def test_statistics_that_sqlite_keeps_are_no_matter(tmp_path):
     with closing(sqlite3.connect(tmp_path / "sweep.sqlite")) as made, made:
         made.execute("ANALYZE")
     assert read_trials(tmp_path) == []
+
+
+def test_brackets_without_end_are_damage(tmp_path):
+    SweepStore(tmp_path).close()
+    text = "[" * 100_000
+    with closing(sqlite3.connect(tmp_path / "sweep.sqlite")) as made, made:
+        made.execute("INSERT INTO facts VALUES (?, ?, ?)", ("plan", text, zlib.crc32(repr(("plan", text)).encode())))
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_fact(tmp_path, "plan")
