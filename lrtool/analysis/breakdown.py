@@ -43,9 +43,10 @@ def breakdown(seen: Levels, tail: Array, ended: bool) -> str | None:
     With m the smoothed highest losses of each few updates, B the lowest m, L the last level, and the noise, the start S
     and the drop D = S − B as they were before the loss left B + (L − B)/4, it has broken down where it
 
-    - is above B + 30·max(D, 4·noise, |S|, |B|), and got there at once or grew fivefold in the last fifth of the run;
+    - is above B + 30·max(D, 4·noise, |S|, |B|), and got there at once, grew fivefold in the last fifth of the run, or
+      had learned before (D > 6·noise and 15% of the level);
     - grows exponentially, however slowly;
-    - had learned (D > 6·noise and 15% of the level), rose at once, stays, does not fall again, and is now either
+    - had learned, rose at once, stays, does not fall again, and is now either
       0.75 D above S or, until nothing else is to be expected, back at S;
     - jumps to and fro between levels a million times apart;
     - ended 30 times above its first loss, after a level a million times above both, however soon that came.
@@ -200,7 +201,8 @@ class _Rise:
             return False
         range_before = float(self.m[: int(0.8 * len(self.m))].max()) - self.best
         grew = _median(over) - self.best > _GREW * range_before
-        return grew or self._within(*_crossed(self.m, threshold))
+        # What had learned before has no data that are so much harder, however slowly it rose.
+        return grew or self.learned or self._within(*_crossed(self.m, threshold))
 
     @property
     def _threshold(self) -> float:

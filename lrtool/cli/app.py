@@ -23,8 +23,16 @@ from lrtool.safe_path import make_children_safe
 
 #: What the system says where a disk, or a user's share of it, has no room left.
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-#: What it says of a disk, a file system or rights that fail.
-_FAILING = (errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.ESTALE, errno.EMFILE, errno.ENFILE)
+#: What it says of a disk, a file system, a server of files or rights that fail, and of files that vanish.
+_FAILING = {
+    getattr(errno, name)
+    for name in (
+        "EIO", "EROFS", "EACCES", "EPERM", "EFBIG", "ESTALE", "EMFILE", "ENFILE", "EBUSY", "EISDIR", "ENODEV", "ENOENT",
+        "ENOLCK", "ENOTCONN", "ENOTDIR", "ENOTSUP", "ENXIO", "EREMOTEIO", "ETIMEDOUT", "ETXTBSY", "EHOSTDOWN",
+        "EHOSTUNREACH", "EAGAIN", "EINVAL", "ECONNRESET", "ESHUTDOWN", "EOVERFLOW", "EUCLEAN",
+    )
+    if hasattr(errno, name)
+}  # fmt: skip
 #: What asks to end: a stop from outside, a terminal that is closed, and a scheduler's early warning.
 _ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, name))
 #: Set by a shell that asks for completions.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lrtool import executors, streams
-from lrtool.printable import printable
+from lrtool.printable import brief, printable
 
 if TYPE_CHECKING:
     from lrtool.comparison.result import ComparisonResult
@@ -178,6 +178,7 @@ def overriding(overrides: Iterable[str] | None, methods: bool) -> list[str]:
 
 def budget_runs(budget: str | None) -> float | None:
     """A budget as it is written, `1.5x` or `1.5`, in training runs; UsageError where it is none."""
+    import math
     import re
 
     from lrtool.errors import UsageError
@@ -185,9 +186,9 @@ def budget_runs(budget: str | None) -> float | None:
     if budget is None:
         return None
     match = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*x?\s*", budget)
-    if match is None or float(match[1]) <= 0:
+    if match is None or not 0 < float(match[1]) < math.inf:
         raise UsageError(
-            f"a budget is a number of training runs above 0, but got {budget!r}",
+            f"a budget is a number of training runs above 0, but got {brief(budget, 60)!r}",
             where="--budget",
             remedy="write for example --budget 1.5x",
         )

@@ -25,7 +25,7 @@ _UNFILLED = "…"
 
 def beyond_fields(config: Config, document: Document) -> Found:
     """Every problem of a config whose fields are right each by itself."""
-    for path in _flags_for_numbers(document.data, config, ()):
+    for path in flags_for_numbers(document.data, config, ()):
         yield problem_at(path, document, "expected a number, but got true or false", "write for example 1")
     for path in _unfilled(document.data, ()):
         yield problem_at(path, document, f"this is still to be filled in, but got {_UNFILLED!r}", "write its value")
@@ -49,18 +49,18 @@ def beyond_fields(config: Config, document: Document) -> Found:
             yield problem_at(where, document, what, remedy)
 
 
-def _flags_for_numbers(data: Any, made: Any, path: Path_) -> Iterator[Path_]:
-    """Where true or false was taken for 1 or 0."""
+def flags_for_numbers(data: Any, made: Any, path: Path_) -> Iterator[Path_]:
+    """Where true or false, in the data of a document, was taken for 1 or 0 in what was made of it."""
     if isinstance(data, bool) and isinstance(made, int | float) and not isinstance(made, bool):
         yield path
     elif isinstance(data, dict):
         for key, value in data.items():
             below = made.get(key) if isinstance(made, Mapping) else getattr(made, str(key), None)
-            yield from _flags_for_numbers(value, below, (*path, key))
+            yield from flags_for_numbers(value, below, (*path, key))
     elif isinstance(data, list):
         items = made if isinstance(made, tuple | list) else getattr(made, "segments", ())
         for number, (value, item) in enumerate(zip(data, items, strict=False)):
-            yield from _flags_for_numbers(value, item, (*path, number))
+            yield from flags_for_numbers(value, item, (*path, number))
 
 
 def _unfilled(data: Any, path: Path_) -> Iterator[Path_]:

@@ -11,17 +11,22 @@ from pathlib import Path
 
 from lrtool.config.code import code_of, targets_of
 from lrtool.config.settings import InFolder
+from lrtool.reading import exists
 from lrtool.tasks.targets import is_path
 
 #: Files beyond which nobody's own code goes: a large package was allowed.
 _MOST = 500
+#: Endings of files that code reads as settings; YAML may be the config itself, which is compared by its keys.
+_SETTINGS = (".py", ".json", ".toml", ".ini", ".cfg")
+#: Functions that import what they are given the name of.
+_IMPORTING = ("import_module", "__import__")
 
 
 def code_digests(config: InFolder) -> dict[str, str]:
     """The SHA-256 of every file of code that a config or a sweep asks to run, by its path; empty where it runs none.
 
-    Of a file, and of a package that stands in no environment, what it imports from beside itself is included; of an
-    installed package its version and the module that is named.
+    Of a file, and of a package that stands in no environment, what it imports from beside itself is included, and the
+    settings there that it names (`open("arch.json")`); of an installed package its version and the module named.
     """
     found: dict[str, str] = {}
     for target in targets_of(code_of(config)):
@@ -95,10 +100,21 @@ def _imported(file: Path, base: Path) -> Iterator[Path]:
             start = node.module.split(".") if node.module else []
             for each in node.names:
                 yield from _files(above, [*start, each.name])
+        elif isinstance(node, ast.Call):
+            yield from _files(base, _imported_by(node))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.endswith(_SETTINGS):
+            yield from filter(exists, (folder / node.value for folder in (file.parent, base)))
+
+
+def _imported_by(call: ast.Call) -> list[str]:
+    """The parts of the module that a call imports by its name; none where it is no such call."""
+    called = getattr(call.func, "attr", getattr(call.func, "id", ""))
+    name = call.args[0].value if call.args and isinstance(call.args[0], ast.Constant) else None
+    return name.lstrip(".").split(".") if called in _IMPORTING and isinstance(name, str) and name else []
 
 
 def _files(base: Path, names: list[str]) -> Iterator[Path]:
     """The modules that importing a dotted name would run, of those that are there."""
     for count in range(1, len(names) + 1):
         module = base.joinpath(*names[:count])
-        yield from (path for path in (module.with_name(f"{module.name}.py"), module / "__init__.py") if path.is_file())
+        yield from filter(exists, (module.with_name(f"{module.name}.py"), module / "__init__.py"))

@@ -45,6 +45,8 @@ _SYNONYMS = {
     "min_lr": "final",
     "eta_min": "final",
 }
+#: What other libraries call a kind, and a target.
+_KINDS = {"type": "kind", "name": "kind", "class": "kind", "class_name": "kind", "_target_": "use"}
 #: Pydantic's error types that say which kind of value a field takes.
 _TYPES = {
     "int": ("an integer", "100"),
@@ -76,7 +78,7 @@ def config_error(error: ValidationError, document: Document) -> ConfigError:
         if len(found) >= _MOST_PROBLEMS:
             break
         if each["type"] == "unschedulable":
-            found |= set(_unschedulable(each.get("ctx", {}), path, document))
+            found |= set(islice(_unschedulable(each.get("ctx", {}), path, document), _MOST_PROBLEMS))
             continue
         # A list whose items are wrong counts as empty for pydantic: the items are what is to be said.
         if not (each["type"] == "too_short" and any(other[: len(path)] == path != other for other in paths)):
@@ -133,7 +135,7 @@ def _problem(details: ErrorDetails, path: Path_, document: Document) -> tuple[Pl
     got = details.get("input")
     if details["type"] == "union_tag_not_found" and isinstance(got, Mapping):
         for key in got:
-            meant = closest(str(key), ["kind", "use"], cutoff=0.7)
+            meant = _KINDS.get(str(key)) or closest(str(key), ["kind", "use"], cutoff=0.7)
             if meant is not None and key != meant:
                 return problem_at((*path, key), document, "there is no such key", f"did you mean {meant!r}?")
     what, remedy = _words(details, path, document.data)

@@ -15,6 +15,9 @@ from lrtool.loggers.addresses import is_address
 from lrtool.loggers.names import shows_secret
 from lrtool.reading import at_home
 
+#: Digits of a place in a list: more of them are a name.
+_DIGITS = 9
+
 
 def override(document: Document, text: str, folder: Path) -> None:
     """Apply one `KEY=VALUE`; raises ConfigError where the key leads nowhere or the value is not YAML."""
@@ -39,7 +42,7 @@ def override(document: Document, text: str, folder: Path) -> None:
 
 def key_path(key: str) -> Path_:
     """The path of a dotted key; whole numbers in it are places in a list."""
-    return tuple(int(part) if part.isdecimal() else part for part in key.strip().split("."))
+    return tuple(int(part) if part.isdecimal() and len(part) <= _DIGITS else part for part in key.strip().split("."))
 
 
 def assign(data: Any, path: Path_, value: Any, source: str) -> None:

@@ -31,8 +31,22 @@ def _integer(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
         str(value)  # Python reads any hexadecimal number, but does not show all
         return value
     except ValueError:
-        problem = f"a number of {len(text)} digits is too long"
+        long = f"a number of {len(text)} digits is too long"
+        problem = long if len(text) > 1000 else "this is no whole number"
         raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None
+
+
+def _checked(tag: str) -> Any:
+    """The constructor of YAML of a plain value, which says what it cannot take."""
+    construct = yaml.SafeLoader.yaml_constructors[f"tag:yaml.org,2002:{tag}"]
+
+    def checked(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Any:
+        try:
+            return construct(loader, node)
+        except (IndexError, KeyError, ValueError):  # such as `!!bool maybe`
+            raise yaml.constructor.ConstructorError(None, None, f"this is no {tag}", node.start_mark) from None
+
+    return checked
 
 
 class FastLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
@@ -46,6 +60,8 @@ Loader.yaml_constructors = {
     if tag is None or tag.rpartition(":")[2] in ("null", "bool", "float", "str", "seq", "map")
 }
 Loader.add_constructor("tag:yaml.org,2002:int", _integer)
+for _tag in ("bool", "float"):
+    Loader.add_constructor(f"tag:yaml.org,2002:{_tag}", _checked(_tag))
 FastLoader.yaml_implicit_resolvers = Loader.yaml_implicit_resolvers
 FastLoader.yaml_constructors = Loader.yaml_constructors
 

@@ -116,7 +116,7 @@ def _lr_of_config(folder: Path) -> float | None:
     """The LR in a run's config, of one that has no summary (yet), or an old one."""
     import yaml
 
-    with suppress(OSError, ValueError, yaml.YAMLError, AttributeError, TypeError, RecursionError):
+    with suppress(OSError, ValueError, OverflowError, yaml.YAMLError, AttributeError, TypeError, RecursionError):
         if not (folder / "config.yaml").is_file():
             return None
         config = yaml.load((folder / "config.yaml").read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
@@ -157,7 +157,11 @@ def _read(file: Path) -> dict[str, Any]:
 
 def _number(found: Any, key: str) -> float | None:
     value = found.get(key) if isinstance(found, Mapping) else None
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    with suppress(OverflowError):  # a whole number of hundreds of digits
+        return float(value)
+    return None
 
 
 def _text(value: Any) -> str:

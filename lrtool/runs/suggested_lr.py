@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import math
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -21,8 +21,14 @@ def lr_from(path: Path, schedule: str = "") -> float:
     folder = _suggesting(path)
     found = folder.summary()
     lr = _tuned(found).get(schedule, found.get("suggested_lr"))
-    if isinstance(lr, int | float):
+    if _is_lr(lr):
         return float(lr)
+    if isinstance(lr, int | float):
+        raise UsageError(
+            f"the summary is damaged: the LR that it suggests is {lr!r:.60}, not a number above 0",
+            where=str(folder.path),
+            remedy="run again, or give one with --set optimizer.lr=…",
+        )
     if "suggested_lr" in found:
         raise UsageError(
             f"this run suggests no LR: {found.get('reason') or 'no reason given'}",
@@ -63,7 +69,7 @@ def _suggesting(path: Path) -> RunFolder:
     for file in beside:
         with contextlib.suppress(UsageError):  # one that is damaged is not meant
             run = RunFolder.open(file.parent)
-            if not file.parent.is_symlink() and isinstance(run.summary().get("suggested_lr"), int | float):
+            if not file.parent.is_symlink() and _is_lr(run.summary().get("suggested_lr")):
                 return run
     return newest
 
@@ -80,4 +86,5 @@ def _tuned(summary: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _is_lr(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value > 0
+    # Compared, as an int may be too long for a float.
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < sys.float_info.max

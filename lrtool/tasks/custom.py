@@ -24,6 +24,7 @@ from types import ModuleType
 from typing import Any
 
 from lrtool.errors import UsageError
+from lrtool.printable import brief
 from lrtool.tasks.base import BuildContext
 from lrtool.tasks.failures import guarded
 from lrtool.tasks.targets import attribute_meant, file_meant, is_path, no_package, to_allow
@@ -41,6 +42,8 @@ def resolve(target: str, context: BuildContext, where: str) -> Any:
     code, colon, name = target.rpartition(":")
     if not (colon and code and name):
         raise UsageError(f"{target!r} is not a target", where=f"{where}.use", remedy=_FORMS)
+    if is_path(code):
+        _check_name(context.folder / code, where)
     if not is_path(code) and not allows(target, context) and (wrong := no_package(code, name, context.folder)):
         raise UsageError(wrong[0], where=f"{where}.use", remedy=wrong[1])
     module = _from_file(code, context, where) if is_path(code) else _from_package(code, context, where)
@@ -172,6 +175,13 @@ def article(value: Any) -> str:
     """
     name = type(value).__name__
     return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
+
+
+def _check_name(path: Path, where: str) -> None:
+    try:
+        path.resolve().is_file()
+    except (OSError, RuntimeError, ValueError):  # too long, links in a circle, a NUL
+        raise UsageError(f"no file can be at {brief(str(path))}", where=f"{where}.use", remedy="give another") from None
 
 
 def _from_file(code: str, context: BuildContext, where: str) -> ModuleType:

@@ -162,3 +162,13 @@ def test_rule_that_cannot_work_is_refused(field: str, value: float) -> None:
     fields = {"factor": 2.0, "noise": 10.0, "patience": 5} | {field: value}
     with pytest.raises(ValueError, match=field):
         DivergenceRule(**fields)
+
+
+def test_what_had_learned_and_rose_beyond_all_it_saw_has_diverged_however_slowly() -> None:
+    t = np.arange(600)
+    for seed in range(20):
+        noise = 1 + 0.05 * np.random.default_rng(seed).normal(size=600)
+        learned = (0.4 + 1.9 * np.exp(-t / 60)) * noise
+        assert first_divergence(learned + 0.5 * np.maximum(t - 200, 0) * noise) is not None
+        # Data that get harder by and by.
+        assert first_divergence(learned + 0.02 * np.maximum(t - 200, 0) * noise) is None

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import signal
@@ -239,3 +240,13 @@ def test_exit_codes_are_those_of_the_errors():
 
     assert [error.exit_code for error in (UsageError, TaskError, OutputError)] == [2, 4, 5]
     assert app.run(["check", "nothing.yaml"]) == 2
+
+
+@pytest.mark.parametrize("name", ["EIO", "EROFS", "ENOTCONN", "EREMOTEIO", "ETIMEDOUT", "ENODEV", "ENOENT", "EBUSY"])
+def test_whatever_the_system_says_of_a_disk_is_no_bug_of_ours(cli, monkeypatch, name):
+    def broken():
+        raise OSError(getattr(errno, name), "it says why", "a/b")
+
+    monkeypatch.setattr("lrtool.config.schema.json_schema", broken)
+    code, _, err = cli("schema")
+    assert code == 5 and err == "error: a/b: cannot be read or written: it says why\n"

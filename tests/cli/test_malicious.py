@@ -111,6 +111,8 @@ def test_pipes_and_devices_are_no_files(tmp_path: Path, capsys: pytest.CaptureFi
         {"schedule": "{kind: cosine_restarts, cycle: 1, t_mult: 1e308}"},
         {"model": '{use: "os:system", args: {command: "touch pwned"}}'},
         {"model": '{use: "~nouser/m.py:Net"}'},
+        {"model": '{use: "a\\0b.py:Net"}'},
+        {"model": f"{{use: {LONG}.py:Net}}"},
     ],
 )
 def test_odd_values_are_the_users_mistake(

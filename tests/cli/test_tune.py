@@ -73,7 +73,7 @@ def test_the_budget_that_is_advised_is_enough(cli, config):
     assert code == 0 and "cost:" in out, err
 
 
-@pytest.mark.parametrize("budget", ["0", "-1", "lots", "3 runs"])
+@pytest.mark.parametrize("budget", ["0", "-1", "lots", "3 runs", "nan", "0." + "0" * 40])
 def test_a_budget_is_a_number_of_runs(cli, config, budget):
     code, _, err = cli("tune", config(), f"--budget={budget}", "-q")
     assert code == 2 and "--budget" in err and repr(budget) in err and "1.5x" in err

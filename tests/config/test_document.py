@@ -70,6 +70,11 @@ def test_anchors_and_merge_keys_work():
         ("- a\n- b\n", "f.yaml:1:1", "a mapping of keys to values"),
         ("3\n", "f.yaml:1:1", "a mapping of keys to values"),
         ("a: 1\n---\nb: 2\n", "f.yaml:2:1", "not YAML"),
+        ("a: 1\nb: !!bool maybe\n", "f.yaml:2:4", "this is no bool"),
+        ("a: 1\nb: !!float x\n", "f.yaml:2:4", "this is no float"),
+        ("a: 1\nb: !!float ''\n", "f.yaml:2:4", "this is no float"),
+        ("a: 1\nb: !!int x\n", "f.yaml:2:4", "this is no whole number"),
+        ("a: 1\nb: " + "9" * 5000 + "\n", "f.yaml:2:4", "a number of 5000 digits is too long"),
     ],
 )
 def test_text_that_is_no_config_says_where_and_why(text, place, words):

@@ -26,6 +26,8 @@ from lrtool.config.load import load_config
         ("range_test.end=1e-9", "range_test", "start < end"),
         ("extends=b.yaml", "extends", "write extends: in the config"),
         ("sede=2", "sede", "did you mean 'seed'?"),
+        (f"model.hidden.{'9' * 5000}=4", "model.hidden", "this is a list of 1"),
+        ("name=!!bool maybe", "", "this is no bool"),
     ],
 )
 def test_a_mistake_names_the_option_and_the_key(text, key, words, good, write, problems):

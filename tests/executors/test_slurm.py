@@ -65,10 +65,11 @@ class TestSlurmArrays(ExecutorContract):
         submit, made, results = slurm_cluster.Spool.submit, [], []
 
         def killed_at_once(self, serve, parcels):
-            made.extend(submit(self, serve, parcels))
-            if len(made) == 1:
-                made[0]._process.kill()
-            return made[-len(parcels) :]
+            found = submit(self, serve, parcels)
+            made.extend(found)
+            if found and len(made) == 1:
+                found[0]._process.kill()
+            return found
 
         monkeypatch.setattr(slurm_cluster.Spool, "submit", killed_at_once)
         executor.run(work.square, [3], results.append, never)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -37,7 +38,7 @@ def command(
 
     place = folder or output
     runs = list_runs(place, name=name, command=of)
-    shown = list(islice(runs, limit or None))
+    shown = list(islice(runs, min(limit, sys.maxsize) or None))
     if as_json:
         print_json([vars(run) for run in shown])
     elif quiet:

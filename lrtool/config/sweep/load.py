@@ -10,15 +10,18 @@ from typing import Any
 from pydantic import ValidationError
 
 from lrtool.analysis.pruning import PRUNERS, Pruner
+from lrtool.config.checks import flags_for_numbers
 from lrtool.config.document import Document, Path_, Place, read_document
+from lrtool.config.fields import value_at
 from lrtool.config.load import config_error, overridden, validate, with_bases
-from lrtool.config.messages import shown
+from lrtool.config.messages import in_order, problem_at, shown
 from lrtool.config.override import absolute, key_path, located
 from lrtool.config.problems import ConfigError, Problem
 from lrtool.config.schema import Config
 from lrtool.config.sweep.combinations import MOST_TRIALS, count
 from lrtool.config.sweep.planner import PlannedTrial, SweepPlanner
 from lrtool.config.sweep.schema import Range, SweepConfig, Tune
+from lrtool.config.sweep.unseen import unseen
 from lrtool.errors import UsageError, closest
 from lrtool.loggers import Logger
 
@@ -26,17 +29,24 @@ from lrtool.loggers import Logger
 _SYNONYMS = {"parameters": "grid", "params": "grid", "config": "base", "trials": "samples", "n_trials": "samples"}
 
 
+#: Keys that a grid, a random search or the conditions may name; nobody varies so many, and each is held against all.
+_MOST_KEYS = 1_000
+
 #: Sections that no config has.
 _SECTIONS = frozenset({"variants", "grid", "random", "samples", "sampler", "seeds", "where", "tune", "prune"})
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """A sweep that is ready to be planned; `config` has its base written out, `base` is it."""
+    """A sweep that is ready to be planned.
+
+    `config` has its base written out, `base` is it; `documents`: both as they were read.
+    """
 
     config: SweepConfig
     base: Config
     planner: SweepPlanner
+    documents: tuple[Document, Document]
 
     @property
     def loggers(self) -> tuple[Logger, ...]:
@@ -44,8 +54,20 @@ class Sweep:
         return self.base.logging if self.config.logging is None else self.config.logging
 
     def trials(self) -> list[PlannedTrial]:
-        """Every trial; where TPE is to draw, with random samples in their place."""
-        return self.planner.trials(self.planner.combinations())
+        """Every trial; where TPE is to draw, with random samples in their place.
+
+        Raises ConfigError with every problem, of what may be drawn later as well.
+        """
+        later = unseen(self.config, *self.documents)
+        told = {(each.key, each.what) for each in later}
+        try:
+            planned = self.planner.trials(self.planner.combinations())
+        except ConfigError as error:
+            others = [each for each in error.problems if (each.key, each.what) not in told]
+            raise ConfigError([*later, *others]) from None
+        if later:
+            raise ConfigError(later)
+        return planned
 
 
 def is_sweep(data: Mapping[str, Any]) -> bool:
@@ -90,16 +112,27 @@ def load_sweep(
     checked = validate(base)
     _check_stops(checked, base, here)
     _make_absolute(document.data, here.parent)
+    config = _validated(document, base)
+    _check_size(config, path, most)
+    # Not the base's name: a sweep's runs are no runs of its base.
+    named = config.model_copy(update={"name": config.name or path.stem}).beside(here.parent, code_beside)
+    documents = document, base
+    return Sweep(named, checked.beside(here.parent, code_beside), SweepPlanner(named, *documents), documents)
+
+
+def _validated(document: Document, base: Document) -> SweepConfig:
     if isinstance(prune := document.data.get("prune"), dict):
         prune.setdefault("kind", "halving")
     try:
         config = SweepConfig.model_validate({**document.data, "base": base.data})
     except ValidationError as error:
         raise config_error(error, document) from None
-    _check_size(config, path, most)
-    # Not the base's name: a sweep's runs are no runs of its base.
-    named = config.model_copy(update={"name": config.name or path.stem}).beside(here.parent, code_beside)
-    return Sweep(named, checked.beside(here.parent, code_beside), SweepPlanner(named, document, base))
+    what, remedy = "expected a number, but got true or false", "write for example 1"
+    own = {key: value for key, value in document.data.items() if key not in ("base", "variants")}
+    found = [problem_at(path, document, what, remedy) for path in flags_for_numbers(own, config, ())]
+    if found:
+        raise ConfigError(in_order(found))
+    return config
 
 
 def _check_stops(checked: Config, base: Document, here: Path) -> None:
@@ -127,6 +160,7 @@ def _base(document: Document, here: Path) -> Document:
 def _check_keys(document: Document) -> None:
     """Unknown keys of the sweep itself; those of its base and of what varies are the base's matter."""
     problems = list(_unknown(document, (), SweepConfig.model_fields))
+    problems += _too_many(document)
     for section in ("tune", "prune"):
         if isinstance(given := document.data.get(section), dict):
             settings = Tune if section == "tune" else PRUNERS.kinds.get(given.get("kind", ""), Pruner)
@@ -137,6 +171,15 @@ def _check_keys(document: Document) -> None:
                 problems += _unknown(document, (section, key), Range.model_fields)
     if problems:
         raise ConfigError(problems)
+
+
+def _too_many(document: Document) -> Iterator[Problem]:
+    """Sections, and variants, that name more keys than anybody varies."""
+    variants = [("variants", name) for name in _mapping(document.data.get("variants"))]
+    for path in (("grid",), ("random",), ("where",), *variants):
+        if len(_mapping(value_at(document.data, path))) > _MOST_KEYS:
+            what = f"this names over {_MOST_KEYS:,} keys"
+            yield Problem(str(document.place(path)), ".".join(map(str, path)), what, "vary fewer at a time")
 
 
 def _unknown(document: Document, path: Path_, names: Iterable[str]) -> Iterator[Problem]:

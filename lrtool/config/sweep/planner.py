@@ -183,8 +183,8 @@ class SweepPlanner:
             for depth in range(1, len(path)):
                 document.places.setdefault(path[:depth], place)
             document.places[path] = place
-            # The values of a grid stand below their key.
-            key_at = origin[:2] if origin[:1] == ("grid",) else origin
+            # The values of a grid, and those that are drawn from, stand below their key.
+            key_at = origin[:2] if origin[:1] in (("grid",), ("random",)) else origin
             document.keys[path] = self._document.place(key_at) or place
             for at, each in self._document.places.items():
                 if origin and at[: len(origin)] == origin != at:

@@ -108,6 +108,11 @@ def _as_values(value: object) -> object:
     )
 
 
+def _at(said: str, *below: str) -> PydanticCustomError:
+    """A mistake of a whole sweep, with the path at which it is to be shown."""
+    return PydanticCustomError("range", "{said}", {"said": said, "below": below})
+
+
 Values = Annotated[Any, BeforeValidator(_as_values)]
 
 
@@ -173,7 +178,7 @@ class SweepConfig(InFolder):
         if not isinstance(grid, dict) or "seed" not in grid:
             return data
         if data.get("seeds") is not None:
-            raise ValueError("seeds are given twice, as grid.seed and as seeds; leave one out")
+            raise _at("seeds are given twice, as grid.seed and as seeds; leave one out", "grid", "seed")
         return {**data, "grid": {key: grid[key] for key in grid if key != "seed"}, "seeds": grid["seed"]}
 
     @field_validator("seeds")
@@ -194,26 +199,31 @@ class SweepConfig(InFolder):
     def _complete(self) -> Self:
         for key, values in self.grid.items():
             if isinstance(values, Range) and values.points is None:
-                raise ValueError(f"the range of {key} in the grid has no points; write {{log: [1e-4, 1], points: 12}}")
+                what = f"the range of {key} in the grid has no points"
+                raise _at(f"{what}; write {{log: [1e-4, 1], points: 12}}", "grid", key)
         if bool(self.random) != (self.samples is not None):
             missing = "samples" if self.random else "random"
-            raise ValueError(f"random and samples belong together, but there is no {missing}; write samples: 20")
+            there = "samples" if missing == "random" else "random"
+            raise _at(f"random and samples belong together, but there is no {missing}; write samples: 20", there)
         if self.sampler == "tpe" and not self.random:
-            raise ValueError(
+            raise _at(
                 "tpe draws the values of random, but there is none;"
-                " write random: {optimizer.lr: {log: [1e-4, 1]}} and samples: 20, or leave out sampler"
+                " write random: {optimizer.lr: {log: [1e-4, 1]}} and samples: 20, or leave out sampler",
+                "sampler",
             )
         varied = self.grid.keys() | self.random.keys()
         twice = sorted(self.grid.keys() & self.random.keys())
         twice += sorted({key for each in self.variants.values() for key in each} & varied)
         if twice:
-            raise ValueError(f"{twice[0]} varies in two places; leave it in one of variants, grid and random")
+            place = next(name for name in ("random", "grid") if twice[0] in getattr(self, name))
+            raise _at(f"{twice[0]} varies in two places; leave it in one of variants, grid and random", place, twice[0])
         everywhere = varied.union(*self.variants.values())
         idle = [key for key in self.where if key not in everywhere]
         if idle:
-            raise ValueError(f"where has a condition for {idle[0]}, which does not vary; vary it, or leave that out")
+            what = f"where has a condition for {idle[0]}, which does not vary"
+            raise _at(f"{what}; vary it, or leave that out", "where", idle[0])
         if self.tune is not None and "optimizer.lr" in everywhere:
-            raise ValueError("optimizer.lr is to be tuned and varies at once; leave out tune, or the LRs")
+            raise _at("optimizer.lr is to be tuned and varies at once; leave out tune, or the LRs", "tune")
         if not (everywhere or self.variants or self.seeds):
             raise ValueError(
                 "nothing varies, so there is one trial; write grid: {optimizer.lr: [0.01, 0.1]}, or use lrtool train"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
@@ -50,6 +51,9 @@ class SearchMemory:
     @classmethod
     def begin(cls, folder: Path, begun: Mapping[str, Any]) -> Self:
         """A new one, in a folder of checkpoints; `begun`: what is to be known however soon it is stopped."""
+        # A folder that is gone is no reason not to begin again; whether it can be written shows by what is written.
+        with suppress(OSError):
+            folder.mkdir(exist_ok=True)
         memory = cls(Journal(folder / FILE))
         memory._write({"begun": dict(begun)})
         return memory

@@ -11,13 +11,15 @@ from typing import Any
 from lrtool.config.load import load_config
 from lrtool.errors import UsageError
 from lrtool.experiments.recording import known_rows
-from lrtool.experiments.resuming.made_with import changes, made_with, refusal
+from lrtool.experiments.resuming.made_with import NAMING, changes, made_with, refusal
 from lrtool.experiments.resuming.search_memory import SearchMemory
 from lrtool.experiments.setup import Setup
 from lrtool.runs.folder import RunFolder
 
 #: Keys of a config that decide nothing of what a search computes.
 _FREE = ("name", "device", "logging", "train.checkpoint_every")
+#: Sections whose files count: each trial begins with the weights that there are then.
+_NAMING = (*NAMING, "init")
 BEGUN_AGAIN = "nothing had been trained yet, so the run began again, with the budget that there is unsaid"
 
 
@@ -42,7 +44,7 @@ class Begun:
 
 def begin(folder: RunFolder, setup: Setup, asked: Mapping[str, Any]) -> SearchMemory:
     """The memory of a new search; `asked`: how it was asked for, besides its config."""
-    return SearchMemory.begin(folder.checkpoints, {"asked": dict(asked), "made_with": made_with(setup, _FREE)})
+    return SearchMemory.begin(folder.checkpoints, {"asked": dict(asked), "made_with": made_with(setup, _FREE, _NAMING)})
 
 
 def found(folder: RunFolder, setup: Setup, force: bool) -> Begun:
@@ -52,7 +54,7 @@ def found(folder: RunFolder, setup: Setup, force: bool) -> Begun:
     if memory.begun is None:
         memory.close()
         return Begun(begin(folder, setup, {}), {}, (*notes, BEGUN_AGAIN))
-    changed = changes(memory.begun["made_with"], setup, load_config(folder.config, code_beside=False), _FREE)
+    changed = changes(memory.begun["made_with"], setup, load_config(folder.config, code_beside=False), _FREE, _NAMING)
     if changed and not force:
         memory.close()
         raise refusal(changed, str(folder.path))

@@ -6,10 +6,7 @@ names are, and the base's data.
 
 from __future__ import annotations
 
-import hashlib
-import os
-from collections.abc import Collection, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from lrtool import __version__
@@ -18,6 +15,7 @@ from lrtool.config.schema import computed
 from lrtool.config.sweep.load import Sweep
 from lrtool.errors import LrtoolError
 from lrtool.experiments.resuming.data_digest import changed_data, data_digest
+from lrtool.experiments.resuming.file_digests import file_digests
 from lrtool.experiments.resuming.made_with import changed_keys, refusal
 from lrtool.experiments.spread.travel import named_files
 from lrtool.runs.changes import flattened
@@ -29,8 +27,6 @@ from lrtool.tasks.base import BuildContext, Data
 _MADE_WITH, _FORCED = "made_with", "forced"
 #: What of a sweep's config decides nothing of what is computed.
 _FREE = ("name", "base.name", "base.device", "base.logging", "base.cluster", "base.train.checkpoint_every")
-#: Files of a folder that are looked at, and bytes of a file: of a larger one the beginning, the end and the size.
-_MOST_FILES, _MOST_BYTES = 100_000, 2**28
 
 
 def made_with_sweep(sweep: Sweep, allow_import: Collection[str]) -> dict[str, Any]:
@@ -107,46 +103,6 @@ def _own_data(sweep: Sweep, allow_import: Collection[str]) -> Data | None:
 
 
 def _file_digests(sweep: Sweep) -> dict[str, str]:
-    """A digest of every file and folder of data that the sweep names, by its name there."""
+    """A digest of every file and folder of data, weights and LRs that the sweep names, by its name there."""
     _, names = named_files(sweep.config)
-    return {Path(name).name: _digest(sweep.config.folder / name) for name in names}
-
-
-def _digest(path: Path) -> str:
-    found = hashlib.sha256()
-    try:
-        for file in _files(path):
-            found.update(str(file.relative_to(path)).encode("utf-8", "surrogateescape"))
-            _add(found, file)
-    except OSError as error:
-        return f"cannot be read ({error.strerror})"
-    return found.hexdigest()
-
-
-def _files(path: Path) -> Iterator[Path]:
-    if not path.is_dir():
-        yield path
-        return
-    count = 0
-    for folder, folders, names in os.walk(path):
-        folders.sort()
-        for name in sorted(names):
-            count += 1
-            if count > _MOST_FILES:
-                return
-            yield Path(folder) / name
-
-
-def _add(found: Any, file: Path) -> None:
-    # No device, and nothing that waits for a writer.
-    if not file.is_file():
-        return
-    size = file.stat().st_size
-    found.update(size.to_bytes(8, "little"))
-    with file.open("rb") as stream:
-        if size <= _MOST_BYTES:
-            found.update(hashlib.file_digest(stream, "sha256").digest())
-            return
-        found.update(stream.read(_MOST_BYTES // 2))
-        stream.seek(size - _MOST_BYTES // 2)
-        found.update(stream.read())
+    return file_digests(sweep.config.folder, names)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,15 @@ _NOT_TRAINED = frozenset({"logging", "name", "cluster"})
 _IN_FILE = re.compile(r"(.+\.py):[^/\\:]*")
 
 
-def named_files(config: InFolder) -> tuple[list[str], list[str]]:
-    """The files of code, and those of data and weights, as the config writes them, also where a sweep varies them."""
+def named_files(config: InFolder, sections: Collection[str] | None = None) -> tuple[list[str], list[str]]:
+    """The files of code, and those of data, weights and LRs, as the config writes them, also where a sweep varies them.
+
+    `sections`: those of the config that count; unsaid, all.
+    """
+    included = None if sections is None else set(sections)
     code: dict[str, None] = {}
     data: dict[str, None] = {}
-    for key, value in _strings(config.model_dump(mode="json", exclude=set(_NOT_TRAINED)), ""):
+    for key, value in _strings(config.model_dump(mode="json", include=included, exclude=set(_NOT_TRAINED)), ""):
         if key in _FILES:
             data[value] = None
         elif key == "use" and (found := _IN_FILE.fullmatch(value)):

@@ -14,11 +14,20 @@ _MOST_BYTES = 64 * MEBI
 
 
 def check_plain(database: sqlite3.Connection, file: Path) -> None:
-    """Raise UsageError where a database has more than tables: views and triggers may compute without end."""
+    """Raise UsageError where a database has more than plain tables.
+
+    What computes may do so without end, in one step of SQLite that no signal ends.
+    """
     database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MOST_BYTES)
-    found = database.execute("SELECT type, name FROM sqlite_master WHERE type NOT IN ('table', 'index')").fetchone()
-    if found is not None:
+    for kind, name, made in database.execute("SELECT type, name, sql FROM sqlite_master"):
+        # What SQLite adds by itself: the index of a key, and statistics.
+        if (kind == "index" and made is None) or str(name).startswith("sqlite_"):
+            continue
+        # Brackets within those of the columns compute: generated columns, constraints.
+        if kind == "table" and str(made).startswith("CREATE TABLE") and str(made).count("(") == 1:
+            continue
+        what = "table that computes" if kind == "table" else kind
         raise UsageError(
-            f"this is not a database that lrtool made: it has a {found[0]}, {one_line(str(found[1]))}",
+            f"this is not a database that lrtool made: it has a {what}, {one_line(str(name))}",
             where=str(file), remedy="give the folder of a run that `lrtool sweep` made",
         )  # fmt: skip

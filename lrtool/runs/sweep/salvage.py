@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lrtool.runs.sweep.facts import all_facts, unreadable_facts
+from lrtool.runs.sweep.plain import check_plain
 from lrtool.runs.sweep.stored_trial import COLUMNS, StoredTrial, trial_of
 
 #: Trials that are looked for one by one, beyond the last one found.
@@ -62,11 +63,13 @@ def _one_by_one(database: sqlite3.Connection, trials: dict[int, StoredTrial], ba
 def salvaged(file: Path) -> tuple[list[StoredTrial], dict[str, Any], str]:
     """What can be read of a damaged file: trials, facts, and what is lost in words.
 
-    Where not all facts can be read, nothing is known of how the trials came about, and none is kept.
+    Where not all facts can be read, nothing is known of how the trials came about, and none is kept. Raises
+    UsageError for a database that lrtool did not make.
     """
     nothing = "the file is damaged and no trial of it can be read"
     try:
         with closing(filled_up(file) or sqlite3.connect(file)) as database:
+            check_plain(database, file)
             trials, damage = readable(database)
             try:
                 lost = unreadable_facts(database)

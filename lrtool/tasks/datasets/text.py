@@ -34,7 +34,8 @@ class Text(Dataset):
 
     def load(self, context: BuildContext) -> Data:
         """Windows (samples, context) of token indices; raises UsageError or TaskError where the text does not do."""
-        code_points = np.frombuffer(self._read(context).encode("utf-32-le"), dtype="<u4")
+        # Some encodings know halves of characters; each is one here.
+        code_points = np.frombuffer(self._read(context).encode("utf-32-le", "surrogatepass"), dtype="<u4")
         vocabulary, tokens = np.unique(code_points, return_inverse=True)
         tokens = tokens.astype(np.int64)
         held_out = round(len(tokens) * self.val_fraction)

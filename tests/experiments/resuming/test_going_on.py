@@ -228,3 +228,19 @@ def test_damaged_best_weights_are_not_begun_with(own, silent):
     newest.write_bytes(bytes(data))
     with pytest.raises(UsageError, match="the checkpoint is damaged"):
         prepare(load_config(folder.config, [f"init.path={newest}"], code_beside=False), [f"{code}/"])
+
+
+def test_another_table_of_lrs_is_refused_and_another_schedule_that_is_asked_for_is_not(configured, silent, tmp_path):
+    table = tmp_path / "lrs.csv"
+    table.write_text("step,factor\n" + "".join(f"{step},{1 - step / 60}\n" for step in range(50)))
+    setup = configured(schedule={"kind": "table", "file": str(table)})
+    with pytest.raises(Interrupted):
+        run_training(setup, tmp_path / "cut", lambda *_: StopAt(24))
+    folder = RunFolder.open(tmp_path / "cut" / "small")
+    table.write_text("step,factor\n" + "".join(f"{step},{1 - step / 60 if step < 40 else 0.1}\n" for step in range(50)))
+    before = contents(folder)
+    with pytest.raises(UsageError, match=r"changed since the run was made: what stands in lrs\.csv"):
+        resume_training(prepare(load_config(folder.config)), folder, silent)
+    assert contents(folder) == before
+    asked = prepare(load_config(folder.config, ["schedule=constant"]))
+    assert resume_training(asked, folder, silent).session.status == "finished"

@@ -93,6 +93,20 @@ def test_a_search_that_was_changed_is_refused_unless_forced(configured, silent, 
     assert "everything is trained again: range_test.start" in notes[0]
 
 
+def test_a_search_notices_other_weights_to_begin_with(configured, silent, tmp_path):
+    from safetensors.torch import save_file
+
+    short = {"train__duration": "2ep", "range_test__probe_steps": 0, "range_test__steps": 30}
+    weights = tmp_path / "w.safetensors"
+    tensors = {name: value.clone() for name, value in configured(**short).task.new_model().state_dict().items()}
+    save_file(tensors, weights)
+    setup = configured(**short, init={"path": str(weights)})
+    folder = run_range_test(setup, tmp_path, silent, engines=Engines(EngineName.LOOP))[0].folder
+    save_file({name: value + 1 for name, value in tensors.items()}, weights)
+    with pytest.raises(UsageError, match=r"changed since the run was made: what stands in w\.safetensors"):
+        resume_range_test(prepare(load_config(folder.config)), folder, silent)
+
+
 @pytest.mark.deep
 def test_a_transfer_that_was_killed_goes_on_to_the_same_answer(configured, silent, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "save", lambda *_: None)

@@ -7,6 +7,7 @@ import pytest
 
 from lrtool.config.sweep.load import load_sweep
 from lrtool.errors import UsageError
+from lrtool.experiments.resuming.file_digests import file_digests
 from lrtool.experiments.sweep.options import Options
 from lrtool.experiments.sweep.sweep import resume_sweep, run_sweep
 from lrtool.report.terminal.board import SweepBoard
@@ -129,3 +130,18 @@ def test_a_changed_config_is_refused_by_its_key_and_all_trained_again_where_forc
     run = resume(force=True)
     assert run.summary()["steps"] == 12
     assert "changed, so everything is trained again: its config: base.train.duration (4 → 6)" in notes(folder)
+
+
+def test_of_two_files_of_one_name_either_counts(tmp_path):
+    for place in "ab":
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "t.csv").write_text(place)
+    before = file_digests(tmp_path, ["a/t.csv", "b/t.csv"])
+    assert before.keys() == {"t.csv"}
+    for place in "ab":
+        (tmp_path / place / "t.csv").write_text("another")
+        assert file_digests(tmp_path, ["a/t.csv", "b/t.csv"]) != before
+        (tmp_path / place / "t.csv").write_text(place)
+    (tmp_path / "a/t.csv").write_text("b")
+    (tmp_path / "b/t.csv").write_text("a")
+    assert file_digests(tmp_path, ["a/t.csv", "b/t.csv"]) != before

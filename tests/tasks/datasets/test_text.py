@@ -33,6 +33,12 @@ def test_any_character_counts(context: BuildContext) -> None:
     assert data.train.inputs[0][0].tolist() == [2, 0, 3]
 
 
+def test_halves_of_characters_count_as_one(context: BuildContext) -> None:
+    (context.folder / "a.txt").write_bytes(b"+2AA-abc" * 5)
+    data = Text(path="a.txt", encoding="utf-7", context=3, val_fraction=0).load(context)
+    assert data.shape.vocabulary == 4
+
+
 @pytest.mark.parametrize(
     ("content", "fields", "kind", "message"),
     [
