@@ -67,7 +67,7 @@ class SlurmArrays(Executor):
                     time.sleep(_LOOK)
                     spool.show_alive()
                     for pair in list(running):
-                        if self._over(*pair, spool, report):
+                        if self._over(*pair, report):
                             running.remove(pair)
                             waiting.extend(_again(pair[0], self._needs.retries, lost, rest))
             finally:
@@ -78,7 +78,7 @@ class SlurmArrays(Executor):
         for first in range(0, len(jobs), size):
             yield Parcel(tuple(jobs[first : first + size]))
 
-    def _over(self, parcel: Parcel, job: Any, spool: Any, report: Callable[[Any], None]) -> bool:
+    def _over(self, parcel: Parcel, job: Any, report: Callable[[Any], None]) -> bool:
         """Take what a parcel says; whether it is over, done or lost."""
         # Asked first: whatever it said before its end is there then.
         ended = self._cluster.ended(job)
@@ -93,7 +93,7 @@ class SlurmArrays(Executor):
                 raise WorkError(content)
             elif kind == "unfit":
                 raise self._cluster.unfit(content)
-        if ended and not parcel.is_done and not spool.was_seen(parcel):
+        if ended and not parcel.is_done and self._cluster.is_unseen(parcel):
             raise self._cluster.unseen(job)
         return ended or parcel.is_done
 

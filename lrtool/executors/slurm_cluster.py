@@ -26,6 +26,8 @@ _MINUTES = 240
 _SPOOL, _NOBODYS = ".slurm-", 86_400.0
 #: What a driver touches there.
 _ALIVE = "alive"
+#: Elements that end without a word before the folder is taken for one that nodes do not see.
+_SILENT = 2
 #: Programs of Slurm's that submitit calls: to submit, to start what was submitted, to hear how it ended, to end it.
 _PROGRAMS = ("sbatch", "srun", "sacct", "scancel")
 _OPTIONS = "write options as sbatch names them, such as cluster: {slurm: {partition: gpu, account: me, mem: 16GB}}"
@@ -41,6 +43,7 @@ class SlurmCluster:
         self._submitit = _submitit()
         self._needs, self._workers = needs, workers
         self._minutes = _minutes_of(needs.slurm)
+        self._seen, self._silent = False, 0
         if needs.imitation:
             _check_gpus_here(needs)
             self._check_options()
@@ -104,6 +107,13 @@ class SlurmCluster:
         """The error of a node that cannot do the work."""
         return UsageError(why, where="cluster")
 
+    def is_unseen(self, parcel: Parcel) -> bool:
+        """Whether elements end without a word, and none has said any; one alone may have been preempted at once."""
+        said = parcel.outbox is not None and any(parcel.outbox.folder.glob("*.message"))
+        self._seen = self._seen or said
+        self._silent += not self._seen
+        return self._silent >= _SILENT
+
     def unseen(self, job: Any) -> UsageError:
         """The error of an element that ended without a word, when none had said anything."""
         said = ""
@@ -146,7 +156,7 @@ class Spool:
 
     def __init__(self, folder: Path, executor: Any, threads: int) -> None:
         self._folder, self._executor, self._threads = folder, executor, threads
-        self._count, self._seen = 0, False
+        self._count = 0
         self.alive = folder / _ALIVE
         self.show_alive()
 
@@ -173,11 +183,6 @@ class Spool:
                 raise
             said = (str(error).strip().splitlines() or ["it did not say why"])[-1].removeprefix("sbatch: error: ")
             raise UsageError(f"sbatch refused the jobs: {said}", where="cluster.slurm", remedy=_OPTIONS) from error
-
-    def was_seen(self, parcel: Parcel) -> bool:
-        """Whether any element, by now, has said anything."""
-        self._seen = self._seen or bool(parcel.outbox is not None and any(parcel.outbox.folder.glob("*.message")))
-        return self._seen
 
 
 def _submitit() -> Any:

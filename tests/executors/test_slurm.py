@@ -60,6 +60,21 @@ class TestSlurmArrays(ExecutorContract):
         executor.run(work.square, [1], lambda result: None, never)
         assert [each.name for each in (tmp_path / "out").iterdir()] == [".slurm-new"]
 
+    def test_an_element_that_is_gone_before_it_says_a_word_is_submitted_again(self, executor, monkeypatch):
+        # As where it is preempted while Python starts.
+        submit, made, results = slurm_cluster.Spool.submit, [], []
+
+        def killed_at_once(self, serve, parcels):
+            found = submit(self, serve, parcels)
+            made.extend(found)
+            if found and len(made) == 1:
+                found[0]._process.kill()
+            return found
+
+        monkeypatch.setattr(slurm_cluster.Spool, "submit", killed_at_once)
+        executor.run(work.square, [3], results.append, never)
+        assert results == [9] and len(made) == 2
+
     def test_many_jobs_are_few_array_elements(self, executor, submitted):
         results = []
         executor.run(work.square, range(20), results.append, never)

@@ -258,7 +258,7 @@ def test_divergence_is_a_result_that_is_kept(configured, silent, tmp_path):
 
 
 def test_the_lr_of_a_range_test_is_taken_over(configured, silent, tmp_path):
-    run, result = run_range_test(configured(), tmp_path, silent)
+    run, result = run_range_test(configured(range_test__steps=150, range_test__seeds=3), tmp_path, silent)
     assert lr_from(run.folder.path) == result.suggestion.value
     assert lr_from(tmp_path / "small" / "latest") == result.suggestion.value
     # A training after it does not hide it, unless it is named itself.

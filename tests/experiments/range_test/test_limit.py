@@ -61,7 +61,9 @@ def test_a_flat_ramp_measures_nothing(configured):
 
 
 def test_the_range_test_reports_the_measured_limit(configured, silent, tmp_path):
-    run, result = run_range_test(configured(range_test__probe_steps=40), tmp_path, silent)
+    run, result = run_range_test(
+        configured(range_test__probe_steps=40, range_test__steps=150, range_test__seeds=3), tmp_path, silent
+    )
     summary = run.folder.summary()
     assert summary["stability_limit"] == result.stability.value
     # The peak of one-cycle is held for a moment only, so it may lie above what a constant LR survives, but not far.

@@ -146,7 +146,7 @@ def test_who_is_stopped_between_has_the_ramps_answer(configured, silent, tmp_pat
 
     monkeypatch.setattr(f"{PLACE}.measured", stopped)
     with pytest.raises(KeyboardInterrupt):
-        ranged(configured(range_test__probe_steps=40), tmp_path, silent, 20)
+        ranged(configured(range_test__probe_steps=40, range_test__steps=150, range_test__seeds=3), tmp_path, silent, 20)
     assert seen["suggested_lr"] > 0 and seen["status"] == "interrupted" and "only the ramp" in seen["reason"]
     after = json.loads((tmp_path / "small/latest/summary.json").read_text())
     assert after["suggested_lr"] == seen["suggested_lr"] and after["status"] == "interrupted"
@@ -158,7 +158,7 @@ def test_a_failure_between_keeps_the_ramps_answer_too(configured, silent, tmp_pa
 
     monkeypatch.setattr(f"{PLACE}.measured", failing)
     with pytest.raises(TaskError):
-        ranged(configured(range_test__probe_steps=40), tmp_path, silent, 20)
+        ranged(configured(range_test__probe_steps=40, range_test__steps=150, range_test__seeds=3), tmp_path, silent, 20)
     after = json.loads((tmp_path / "small/latest/summary.json").read_text())
     assert after["suggested_lr"] > 0 and after["status"] == "failed"
 

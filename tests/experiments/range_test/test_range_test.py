@@ -23,7 +23,7 @@ def test_the_ramp_runs_from_start_to_exactly_end(shape, steps):
 
 
 def test_a_range_test_leaves_the_whole_run_folder(configured, silent, tmp_path):
-    run, result = run_range_test(configured(), tmp_path, silent)
+    run, result = run_range_test(configured(range_test__steps=150, range_test__seeds=3), tmp_path, silent)
     folder = run.folder.path
     assert {"config.yaml", "metrics.csv", "summary.json", "environment.json", "log.txt"} <= {
         path.name for path in folder.iterdir()
@@ -110,7 +110,11 @@ def test_a_chosen_method_gives_the_suggestion_and_short_trainings_do_not_replace
     configured, silent, tmp_path, suggest
 ):
     kind = suggest if isinstance(suggest, str) else suggest["kind"]
-    run, result = run_range_test(configured(range_test__suggest=suggest, range_test__probe_steps=20), tmp_path, silent)
+    run, result = run_range_test(
+        configured(range_test__suggest=suggest, range_test__probe_steps=20, range_test__steps=150, range_test__seeds=3),
+        tmp_path,
+        silent,
+    )
     summary = json.loads((run.folder.path / "summary.json").read_text())
     assert summary["suggested_lr"] == summary["methods"][kind]["lr"] == result.suggestion.value
     assert summary["interval"][0] < summary["suggested_lr"] < summary["interval"][1]
