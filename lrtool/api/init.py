@@ -66,12 +66,12 @@ def init(
 
 
 def _write(path: Path, text: str, force: bool) -> None:
-    from lrtool.runs.atomic import write_text
+    from lrtool.runs.atomic import write_output
 
     if path.exists() and not force:
         raise UsageError("this file exists already", where=str(path), remedy="choose another, or add --force")
     try:
-        write_text(path, text)
+        write_output(path, text)
     except OutputError as error:
         remedy = "give a FILE in a folder that is there and can be written"
         raise OutputError(error.what, where=error.where, remedy=remedy) from None

@@ -72,11 +72,11 @@ def html_report(runs: Sequence[Any], output: str | Path = "report.html") -> Repo
     """
     from lrtool.report.html.page import Page
     from lrtool.report.html.render import render
-    from lrtool.runs.atomic import write_text
+    from lrtool.runs.atomic import write_output
 
     target = Path(output)
     target = target / "report.html" if target.is_dir() else target
     given = [runs] if isinstance(runs, str | Path) else runs
     page = Page.of([folder_of(each) for each in given])
-    write_text(target, render(page))
+    write_output(target, render(page))
     return ReportAnswer(target, page)

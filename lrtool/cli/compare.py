@@ -110,9 +110,9 @@ def command(
     shown = [each.said for each in asked if each.holds]
     if csv is not None:
         from lrtool.report.terminal.compare import to_csv
-        from lrtool.runs.atomic import write_text
+        from lrtool.runs.atomic import write_output
 
-        write_text(csv, to_csv(result))
+        write_output(csv, to_csv(result))
     plots = draw_comparison(result, output) if output is not None else []
     add_comparison(result)
     if form == "json":

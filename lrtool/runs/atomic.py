@@ -8,6 +8,7 @@ import json
 import math
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -91,6 +92,33 @@ def remove_left_behind(folder: Path) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text whole or not at all."""
     write_bytes(path, text.encode())
+
+
+def write_output(path: Path, data: str | bytes) -> None:
+    """Write a file that the user names, whole or not at all; what is no file is written to, and not replaced by one.
+
+    So `/dev/stdout`, a pipe and `/dev/null` take it as they do from any program. Raises OutputError.
+    """
+    content = data.encode() if isinstance(data, str) else data
+    if not _is_device(path):
+        write_bytes(path, content)
+        return
+    try:
+        with path.open("wb") as file:
+            file.write(content)
+    except OSError as error:
+        raise output_error(path, error) from None
+
+
+def _is_device(path: Path) -> bool:
+    """Whether a device, a pipe or a socket is there, or one of the names by which a process's own streams go."""
+    try:
+        found = path.stat().st_mode
+    except OSError:
+        return False
+    # Standard output may be a file: /dev/stdout then leads to it, and is still no place for another file.
+    streams = path.parent in (Path("/dev"), Path("/dev/fd"), Path("/proc/self/fd"))
+    return streams or not (stat.S_ISREG(found) or stat.S_ISDIR(found))
 
 
 def write_json(path: Path, document: Any) -> None:

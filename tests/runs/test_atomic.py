@@ -1,4 +1,7 @@
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -47,3 +50,38 @@ def test_files_get_the_mode_that_the_umask_gives(tmp_path):
 def test_a_missing_folder_names_the_path(tmp_path):
     with pytest.raises(OutputError, match="nowhere"):
         atomic.write_text(tmp_path / "nowhere" / "a.txt", "x")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_what_a_user_names_that_is_no_file_is_written_to_and_stays(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    atomic.write_output(pipe, "a,b\n")
+    assert os.read(reader, 100) == b"a,b\n" and pipe.is_fifo()
+    os.close(reader)
+    atomic.write_output(Path(os.devnull), b"nothing")
+    assert not Path(os.devnull).is_file()
+    link = tmp_path / "link"
+    link.symlink_to(os.devnull)
+    atomic.write_output(link, b"nothing")
+    assert link.is_symlink()
+    atomic.write_output(tmp_path / "file", "whole")
+    assert (tmp_path / "file").read_text() == "whole"
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="the system has no device that is always full")
+def test_a_full_device_is_said(tmp_path):
+    with pytest.raises(OutputError, match="space"):
+        atomic.write_output(Path("/dev/full"), b"x" * 100_000)
+    assert Path("/dev/full").is_char_device()
+
+
+@pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="this system has no /dev/stdout")
+def test_standard_output_is_written_to_by_its_name(tmp_path):
+    command = [sys.executable, "-m", "lrtool", "schedule", "show", "cosine", "--quiet", "--csv", "/dev/stdout"]
+    with (tmp_path / "out.csv").open("w") as out:
+        done = subprocess.run(command, stdout=out, stderr=subprocess.PIPE, text=True, check=False, timeout=120)
+    said = (tmp_path / "out.csv").read_text()
+    assert done.returncode == 0 and said.startswith("step,lr\n"), done.stderr
+    assert Path("/dev/stdout").is_symlink()

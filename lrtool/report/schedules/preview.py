@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lrtool.config.specs import Spec, parse_items
 from lrtool.errors import ScheduleError, UsageError
 from lrtool.report.schedules.text import drawn, facts
-from lrtool.runs.atomic import output_error, write_bytes
+from lrtool.runs.atomic import output_error, write_output
 from lrtool.units import Duration
 
 Array = NDArray[np.float64]
@@ -209,7 +209,7 @@ def write_file(path: Path, data: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise output_error(path, error) from None
-    write_bytes(path, data)
+    write_output(path, data)
 
 
 def asked_duration(text: str) -> Duration:
