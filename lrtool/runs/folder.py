@@ -142,6 +142,7 @@ class RunFolder:
     def verify(self, name: str) -> None:
         """Raise UsageError where a file of the folder is not as its manifest says, or is missing."""
         path = self.path / name
+        links.check_file(path, in_place=False)
         check_not_removed(path, self.path)
         with suppress(OSError):
             check_file(path, path.read_bytes(), self.path)

@@ -99,7 +99,7 @@ def _check(path: Path, found: os.stat_result, *, in_place: bool) -> None:
 
 def _refused(path: Path, what: str) -> UsageError:
     return UsageError(
-        f"{path.name} {what}, and lrtool changes nothing outside a run folder",
+        f"{path.name} {what}, and lrtool reads and changes nothing outside a run folder",
         where=str(path),
         remedy="remove it if this run is not yours; if it is, put a copy of the file or folder in its place",
     )

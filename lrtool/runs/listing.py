@@ -117,7 +117,7 @@ def _lr_of_config(folder: Path) -> float | None:
     import yaml
 
     with suppress(OSError, ValueError, OverflowError, yaml.YAMLError, AttributeError, TypeError, RecursionError):
-        if not (folder / "config.yaml").is_file():
+        if not (folder / "config.yaml").is_file() or (folder / "config.yaml").is_symlink():
             return None
         config = yaml.load((folder / "config.yaml").read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         # YAML 1.1 reads 1e-3 as text.

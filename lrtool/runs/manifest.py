@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lrtool.errors import UsageError
+from lrtool.runs import links
 
 #: The manifest of a run folder: of all that was written once and is read again.
 FILE = "manifest.sha256"
@@ -46,11 +47,13 @@ def digests_in(manifest: bytes) -> dict[str, str]:
 
 
 def check_file(path: Path, data: bytes, below: Path | None = None) -> None:
-    """Raise UsageError where a run folder's manifest names this file and its content is another now.
+    """Raise UsageError where a run folder's manifest names this file and its content is another now, or it is a link.
 
+    What a link in somebody else's folder leads to is not the run's, and might be shown to whoever gets a report of it.
     `below`: the run folder, where the file does not stand in it directly. Folders of older versions have no manifest,
     and of a run that was killed it names only what was complete.
     """
+    links.check_file(path, in_place=False)
     folder = below or path.parent
     known = _known(folder).get(path.relative_to(folder).as_posix())
     if known is not None and known != hashlib.sha256(data).hexdigest():

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrtool.errors import UsageError
+from lrtool.runs import links
 from lrtool.runs.atomic import check_there, output_error, write_all, write_bytes
-from lrtool.runs.links import opened
 from lrtool.runs.manifest import check_file, check_not_removed
 
 #: The columns every file has; others stand between `train_loss` and `seconds`.
@@ -49,7 +49,7 @@ class MetricsWriter:
                 self.mended = _difference(path, start)
             if known is None or self.mended:
                 write_bytes(path, start)
-            self._handle: int | None = opened(path, os.O_WRONLY | os.O_APPEND)
+            self._handle: int | None = links.opened(path, os.O_WRONLY | os.O_APPEND)
             os.ftruncate(self._handle, len(start))
         except OSError as error:
             raise output_error(path, error) from None
@@ -78,7 +78,7 @@ class MetricsWriter:
             write_bytes(self.path, b"".join(kept))
             os.close(self._handle)
             self._handle = None
-            self._handle = opened(self.path, os.O_WRONLY | os.O_APPEND)
+            self._handle = links.opened(self.path, os.O_WRONLY | os.O_APPEND)
         except OSError as error:
             raise output_error(self.path, error) from None
 
@@ -141,6 +141,7 @@ def read_metrics(path: Path) -> dict[str, NDArray[np.float64]]:
 
     Raises UsageError where the file is missing or not such a file.
     """
+    links.check_file(path, in_place=False)
     try:
         data = path.read_bytes()
     except OSError as error:

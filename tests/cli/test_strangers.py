@@ -360,3 +360,32 @@ def test_latest_as_a_file_leads_no_further_than_its_folder(cli, plain, tmp_path)
     (tmp_path / "given").mkdir()
     (tmp_path / "given/latest").write_text(f"{(tmp_path / 'out/small/latest').resolve()}")
     assert run(["train", "--resume", "given"]) == 2
+
+
+SECRETS = {
+    "config.yaml": "name: x\npassword: hunter2\n",
+    "summary.json": json.dumps({"schema": 1, "command": "train", "status": "finished", "reason": "hunter2"}),
+    "environment.json": json.dumps({"device": "hunter2"}),
+    "metrics.csv": None,
+    "manifest.sha256": "hunter2\n",
+}
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_what_a_link_in_a_run_folder_leads_to_is_not_shown(cli, config, tmp_path, name):
+    assert cli("train", config(), "--quiet", "--output", "out", "--set", "train.duration=4")[0] == 0
+    folder = (tmp_path / "out/small/latest").resolve()
+    secret = tmp_path / "secret"
+    secret.write_text(SECRETS[name] or (folder / name).read_text().replace("0,", "hunter2,", 1))
+    (folder / name).unlink()
+    (folder / name).symlink_to(secret)
+    before = secret.read_text()
+    for command in (
+        ("compare", folder), ("report", folder, "-o", "x.html"), ("runs", "out"), ("train", "--resume", folder),
+        ("theory", "predict", folder), ("theory", "refine", folder), ("train", "c.yaml", "--lr-from", folder),
+    ):  # fmt: skip
+        _, out, err = cli(*command)
+        assert "hunter2" not in out + err, command
+    page = tmp_path / "x.html"
+    assert not page.exists() or "hunter2" not in page.read_text()
+    assert secret.read_text() == before

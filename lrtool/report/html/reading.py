@@ -11,6 +11,7 @@ from typing import Any
 from lrtool.errors import LrtoolError, UsageError
 from lrtool.report.html.record import RunRecord, TrialRecord
 from lrtool.report.html.trials import metrics_trials, sweep_trials
+from lrtool.runs import links
 from lrtool.runs.folder import RunFolder
 from lrtool.runs.manifest import check_file, check_not_removed
 from lrtool.runs.summary import SCHEMA, read_summary
@@ -136,6 +137,7 @@ def _config(folder: Path, notes: list[str]) -> dict[str, Any]:
 def _json(path: Path, notes: list[str]) -> dict[str, Any]:
     """A JSON file that holds a mapping; empty, and a note, where it does not."""
     try:
+        links.check_file(path, in_place=False)
         data = path.read_bytes()
         check_file(path, data)
         found = json.loads(data)
