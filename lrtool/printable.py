@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 
-#: Control characters, line separators, marks that change the direction of writing, halves of surrogate pairs.
-_HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+#: Control characters, line separators, marks that change the direction of writing, halves of surrogate pairs, and what
+#: is no character, so that no XML may hold it.
+_HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 
 #: What spreadsheets begin a formula with.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -15,8 +16,8 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 def printable(text: str, keep: str = "") -> str:
     r"""The text with every control character written as an escape, but for those to `keep`.
 
-    >>> print(printable("a\nb\x1b[2J"))
-    a\nb\x1b[2J
+    >>> print(printable("a\nb\x1b[2J\uffff"))
+    a\nb\x1b[2J\uffff
     """
     return _HIDDEN.sub(lambda found: found[0] if found[0] in keep else ascii(found[0])[1:-1], text)
 
