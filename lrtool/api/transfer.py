@@ -147,6 +147,7 @@ def _trained(
         return read_config(config, [*overrides, *more], seed)
 
     configs(())
+    from lrtool.config.started import remember
     from lrtool.engine.trials import EngineName
     from lrtool.experiments.engines import Engines
     from lrtool.experiments.transfer.keys import settings
@@ -156,6 +157,8 @@ def _trained(
     with shown("transfer", progress) as watch:
         watch.say("measuring how fast the target trains")
         asked = TransferRequest.of(texts, configs, allow_import)
+        # What the user has started may be resumed.
+        remember(asked.whole.config, allow_import)
         here = Engines(EngineName.parse(engine))
         with spread_engines(here, asked.whole, placing, allow_import, folder) as engines:
             session, found = run_transfer(asked, folder, watch, budget, engines)

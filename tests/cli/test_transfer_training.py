@@ -4,6 +4,10 @@ import json
 
 import pytest
 
+from lrtool.config.load import load_config
+from lrtool.config.started import allowed_again
+from lrtool.errors import TaskError, UsageError
+
 CHEAP = [("duration: 3ep", "duration: 80"), ("{kind: one_cycle}", "{kind: cosine}")]
 
 
@@ -97,3 +101,18 @@ def test_a_tune_below_one_run_trains_shorter_ones(cli, config):
     import lrtool
 
     assert lrtool.load(document["folder"]).rows() == document["cells"]
+
+
+def test_a_transfer_of_ones_own_code_may_be_resumed(cli, config, monkeypatch):
+    """What a run folder asks to run is run again only where the user has started it."""
+
+    def stopped(*_):
+        raise TaskError("stopped here", where="model", remedy="go on")
+
+    monkeypatch.setattr("lrtool.experiments.transfer.training.run_transfer", stopped)
+    model = "from torch import nn\n\ndef net():\n    return nn.Linear(2, 3)\n"
+    path = config([*CHEAP, ("{kind: mlp, hidden: [16]}", '{use: "m.py:net"}')], m__py=model)
+    with pytest.raises(UsageError, match="was not started here"):
+        allowed_again(load_config(path, code_beside=False), ())
+    assert cli("transfer", path, "--to", "train.duration=800")[0] == 4
+    assert allowed_again(load_config(path, code_beside=False), ())
