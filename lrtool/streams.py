@@ -47,6 +47,23 @@ def _handled(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error(HANDLER, _handled)
 
 
+def open_closed() -> None:
+    """Standard streams that whoever started the process closed (`>&-`) lead nowhere.
+
+    Else the next file that is opened would get their number, and take what a library prints.
+    """
+    handle = os.open(os.devnull, os.O_RDWR)
+    while handle <= 2:
+        handle = os.open(os.devnull, os.O_RDWR)
+    os.close(handle)
+    if sys.stdin is None:
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
+
+
 def make_forgiving() -> None:
     """Nothing printed can fail for its characters, whatever the terminal or pipe takes (cp1252, ASCII)."""
     for stream in (sys.stdout, sys.stderr):

@@ -86,6 +86,7 @@ def _options(
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    streams.open_closed()
     keep_freed_memory()
     make_children_safe()
     if _COMPLETING in os.environ:
