@@ -146,7 +146,8 @@ def stack_speed(
         for size in sorted({min(updates), largest} - checked.keys()) if task.val is not None else ():
             once = bool(checked) and _between(checked, size) > _DEAR
             checked[size] = _validation(task, recipe, update, size, once)
-    return StackSpeed(updates, checked, begin, threads, _watch(recipe))
+    watch = known.watch if known is not None else _watch(recipe)
+    return StackSpeed(updates, checked, begin, threads, watch)
 
 
 def _grow(
