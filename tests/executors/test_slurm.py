@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,13 @@ def submitted(monkeypatch):
 
     monkeypatch.setattr(slurm_cluster.Spool, "submit", kept)
     return jobs
+
+
+def preempting(results, result):
+    """Keep a result; after some, signal its process as the scheduler does whose node it wants back."""
+    results.append(result)
+    if len(results) in (2, 5):
+        os.kill(result[1], signal.SIGUSR2)
 
 
 class TestSlurmArrays(ExecutorContract):
@@ -87,15 +95,8 @@ class TestSlurmArrays(ExecutorContract):
 
     def test_a_preempted_job_goes_on_with_what_it_had_not_reported(self, executor, submitted):
         results = []
-
-        def report(result):
-            results.append(result)
-            if len(results) in (2, 5):
-                # As the scheduler signals the processes of a job whose node it wants back.
-                os.kill(result[1], signal.SIGUSR2)
-
         job = {"numbers": tuple(range(8)), "seconds": 0.3}
-        executor.run(work.slow_numbers, [job], report, never, work.rest_of_numbers)
+        executor.run(work.slow_numbers, [job], partial(preempting, results), never, work.rest_of_numbers)
         assert sorted(number for number, _ in results) == list(range(8))
         assert len({pid for _, pid in results}) == 3 and len(submitted) == 1
 
@@ -136,14 +137,10 @@ class TestSlurmsPrograms:
 
     def test_an_element_whose_node_is_taken_is_requeued(self, started, known, submitted):
         results = []
-
-        def report(result):
-            results.append(result)
-            if len(results) in (2, 5):
-                os.kill(result[1], signal.SIGUSR2)
-
         job = {"numbers": tuple(range(8)), "seconds": 0.3}
-        started(imitation=False).run(work.slow_numbers, [job], report, never, work.rest_of_numbers)
+        started(imitation=False).run(
+            work.slow_numbers, [job], partial(preempting, results), never, work.rest_of_numbers
+        )
         assert sorted(number for number, _ in results) == list(range(8))
         assert len({pid for _, pid in results}) == 3 and len(submitted) == 1
 
