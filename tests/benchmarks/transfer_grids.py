@@ -6,7 +6,8 @@ transfer would train is looked up there (`--live`: trained), so that every budge
 loss at an LR (on a straight line in log LR between those tried) over the least one. The noise floor is the excess if
 one seed of the target's own grid chooses and the others judge. Rules start from the best LR of the config as it is, by
 a grid of 39 trainings that they are given for nothing: the same LR, one in proportion to √batch, one in proportion to
-the batch. A refusal is counted, not judged. Methods and constants were chosen on half of the tasks; the other half
+the batch. A refusal is counted, not judged; beside it stand the excess of the best guess that it offers, and the budget
+from which it expects an answer (`tune`: none that is less than tuning the target itself). Methods and constants were chosen on half of the tasks; the other half
 judges.
 
 Wanted on the judging half: median excess at most 3%, worst at most 20% or the noise floor. A quarter of a target run
@@ -46,13 +47,18 @@ _BAD = 4.0
 
 @dataclass(frozen=True)
 class Row:
-    """One transfer: the excess of its LR (None: refused), those of rules, and whether its interval held the best."""
+    """One transfer: the excess of its LR (None: refused), those of rules, and whether its interval held the best.
+
+    `guess`, `enough`: where it is refused, the excess of the best guess, and the budget that it names.
+    """
 
     excess: float | None
     rules: tuple[float, ...]
     floor: float
     held: bool | None
     cost: float
+    guess: float | None = None
+    enough: float | None = None
 
 
 def main() -> int:
@@ -69,7 +75,7 @@ def main() -> int:
     good = True
     for budget in wanted.budget:
         print(f"\nbudget {budget:g} target runs\n{'task':22} {'target':12} {'excess':>8} {'floor':>7} "
-              f"{' '.join(f'{rule:>7}' for rule in RULES)}  held   cost")  # fmt: skip
+              f"{' '.join(f'{rule:>7}' for rule in RULES)}  held   cost   guess  enough")  # fmt: skip
         rows = []
         for name in names:
             for label, (key, times) in targets(name).items():
@@ -90,7 +96,8 @@ def judged(known: Truth, key: str, times: int, budget: float, live: bool) -> Row
     rules = tuple(above(own * batch**power, grid) for power in RULES.values())
     lr = None if found.found is None else found.found.lr
     if found.found is None or lr is None or found.found.interval is None:
-        return Row(None, rules, floor(grid), None, found.cost)
+        guess = found.found and found.found.guess
+        return Row(None, rules, floor(grid), None, found.cost, guess and above(guess.lr, grid), found.enough)
     low, high = found.found.interval
     alike = grid.lrs[np.nan_to_num(grid.mean, nan=np.inf) <= np.nanmin(grid.mean) * (1 + floor(grid))]
     return Row(above(lr, grid), rules, floor(grid), bool(((alike >= low) & (alike <= high)).any()), found.cost)
@@ -105,7 +112,7 @@ def trained(name: str, key: str, budget: float) -> Replayed:
                                      output=Path(place))  # fmt: skip
         except UsageError:
             return Replayed(None, 0.0)
-        return Replayed(result.found, float(result.summary["cost"]["target_runs"]))
+        return Replayed(result.found, float(result.summary["cost"]["target_runs"]), result.found.enough)
 
 
 def above(lr: float, grid: Grid) -> float:
@@ -129,13 +136,22 @@ def said(name: str, label: str, row: Row) -> str:
     excess = "refused" if row.excess is None else f"{row.excess:.1%}"
     held = {None: "-", True: "yes", False: "no"}[row.held]
     rules = " ".join(f"{each:7.1%}" for each in row.rules)
-    return f"{name:22} {label:12} {excess:>8} {row.floor:7.1%} {rules}  {held:5} {row.cost:5.2f}"
+    guess = "-" if row.guess is None else f"{row.guess:.1%}"
+    enough = "-" if row.enough is None else "tune" if np.isinf(row.enough) else f"{row.enough:.2g}"
+    return (
+        f"{name:22} {label:12} {excess:>8} {row.floor:7.1%} {rules}  {held:5} {row.cost:5.2f} {guess:>7} {enough:>7}"
+    )
 
 
 def summed(rows: Sequence[Row]) -> bool:
     """Print medians and worst of all and whether they are as wanted."""
     answered = [row for row in rows if row.excess is not None]
+    guesses = [row.guess for row in rows if row.guess is not None]
     print(f"{len(rows)} transfers, {len(rows) - len(answered)} refused", end="")
+    if guesses:
+        wrong = sum(row.guess > max(WORST, row.floor) for row in rows if row.guess is not None)
+        print(f" ({len(guesses)} with a guess: median {np.median(guesses):.1%}, worst {max(guesses):.1%}, {wrong} above"
+              f" {WORST:.0%} and the noise floor)", end="")  # fmt: skip
     if not answered:
         print()
         return True

@@ -30,6 +30,9 @@ def summarise(found: Transferred) -> dict[str, Any]:
         "expected_loss_interval": found.loss and list(found.loss),
         "expected_excess": found.excess,
         "expected_risk": found.risk,
+        "guess": found.guess
+        and {"lr": found.guess.lr, "interval": list(found.guess.interval), "expected_risk": found.guess.risk},
+        "enough_budget": found.enough if found.enough is not None and math.isfinite(found.enough) else None,
         "expected_exponents": {key: list(each) for key, each in found.expected.items()},
         "assumed": list(found.assumed),
         "passes": found.passes and list(found.passes),

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from lrtool.analysis.search.transfer.design import LRS, Cost, Design, Values, least_cost, plan
+from lrtool.analysis.search.transfer.enough import enough
 from lrtool.analysis.search.transfer.extrapolate import Transferred, extrapolate
 from lrtool.analysis.search.transfer.search import Ahead, TransferSearch
 from lrtool.analysis.search.transfer.usual import DURATION, usual
@@ -150,7 +152,17 @@ class _Trainer:
             self._train(search, cell, lrs, seeds[:count])
         if bar is not None:
             bar.finished()
-        return extrapolate(search.points(), asked.goal, self._expected, self._passes(design))
+        found = extrapolate(search.points(), asked.goal, self._expected, self._passes(design))
+        return replace(found, enough=self._enough(found, levels)) if found.lr is None else found
+
+    def _enough(self, found: Transferred, levels: Mapping[str, Sequence[float]]) -> float | None:
+        """The budget with which an answer is expected: not above what `tune` needs for the target itself."""
+
+        def buys(runs: float) -> tuple[Design, tuple[float, float]] | None:
+            design = self._plan(levels, runs)
+            return None if design is None else (design, self._passes(design))
+
+        return enough(found, buys, self.budget.limit, DEFAULT_RUNS)
 
     def _affords(self, ahead: Ahead) -> bool:
         """Whether what is still to come stays within the budget."""

@@ -55,6 +55,27 @@ def _powers(names: Sequence[str], exponents: Sequence[float] | Array) -> str:
     )
 
 
+def _all_the_same(found: Transferred) -> Iterator[str]:
+    """What can be said where there is no answer: the best guess, and what would be enough for one."""
+    if found.guess is not None:
+        risk = found.guess.risk
+        costs = "" if risk is None else f"; expected to cost {_part(risk)} of the loss"
+        yield f"best guess all the same: LR {number(found.guess.lr)} ({between(found.guess.interval)}{costs})"
+    if found.enough is None:
+        return
+    if np.isfinite(found.enough):
+        yield f"an answer is expected from --budget {found.enough:.2g}x on"
+    else:
+        yield (
+            "no budget that is less than `lrtool tune` needs for the target itself is expected to be enough: tune it,"
+            " or ask for a smaller target"
+        )
+
+
+def _part(risk: float) -> str:
+    return f"{100 * risk:.2g}%" if risk < 1 else "more than all"
+
+
 def target_text(target: Mapping[str, float], keys: Sequence[str]) -> str:
     """The target's values of these keys."""
     return ", ".join(f"{short(key)} {number(target[key])}" for key in keys)
@@ -92,6 +113,7 @@ def details(found: Transferred) -> Iterator[str]:
             f" {len(test.held)} inside the interval, off by ×{test.off:.2f}"
         )
     if found.lr is None:
+        yield from _all_the_same(found)
         return
     if found.loss is not None:
         worse = f"; within the LR's interval at most {100 * found.excess:.2g}% above its best" if found.excess else ""

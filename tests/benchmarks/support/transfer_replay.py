@@ -10,10 +10,12 @@ from functools import cache
 from support.transfer_tasks import TASKS, config
 from support.transfer_truth import Truth, base, of, settings, target
 
-from lrtool.analysis.search.transfer.design import PARTS, plan
+from lrtool.analysis.search.transfer.design import PARTS, Design, plan
+from lrtool.analysis.search.transfer.enough import enough
 from lrtool.analysis.search.transfer.extrapolate import Transferred, extrapolate
 from lrtool.analysis.search.transfer.search import Ahead, TransferSearch
 from lrtool.analysis.search.transfer.usual import DURATION, usual
+from lrtool.experiments.budget import DEFAULT_RUNS
 from lrtool.experiments.prior.start import bound_exponent
 from lrtool.experiments.setup import prepare
 
@@ -24,6 +26,7 @@ class Replayed:
 
     found: Transferred | None
     cost: float
+    enough: float | None = None
 
 
 def replay(truth: Truth, key: str, budget: float) -> Replayed:
@@ -36,7 +39,10 @@ def replay(truth: Truth, key: str, budget: float) -> Replayed:
         cell = of({**settings(whole), **values}, whole)
         return cell[0] / whole[0] * cell[1] / whole[1] * _parameters(name, cell[2]) / _parameters(name, whole[2])
 
-    design = plan(sizes, whole[0], budget, cost, settings(whole), expected, longer=key == DURATION)
+    def planned(runs: float) -> Design | None:
+        return plan(sizes, whole[0], runs, cost, settings(whole), expected, longer=key == DURATION)
+
+    design = planned(budget)
     if design is None:
         return Replayed(None, 0.0)
 
@@ -56,9 +62,18 @@ def replay(truth: Truth, key: str, budget: float) -> Replayed:
                 search.tell(cell, lr, seed, _loss(truth, of({**settings(whole), **values}, whole), lr, seed))
                 costs.append(cost(values))
     goal = {each: settings(whole)[each] for each in design.keys}
-    seen = max(values[0] * values[1] for values in map(cell_of, design.cells))
-    passes = (seen / samples(name), whole[0] * whole[1] / samples(name))
-    return Replayed(extrapolate(search.points(), goal, expected, passes), sum(costs))
+
+    def passes(of_it: Design) -> tuple[float, float]:
+        seen = max(values[0] * values[1] for values in map(cell_of, of_it.cells))
+        return seen / samples(name), whole[0] * whole[1] / samples(name)
+
+    def buys(runs: float) -> tuple[Design, tuple[float, float]] | None:
+        bought = planned(runs)
+        return None if bought is None else (bought, passes(bought))
+
+    found = extrapolate(search.points(), goal, expected, passes(design))
+    more = enough(found, buys, budget, DEFAULT_RUNS) if found.lr is None else None
+    return Replayed(found, sum(costs), more)
 
 
 def _loss(truth: Truth, cell: tuple[int, int, int], lr: float, seed: int) -> float:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lrtool.analysis.search.transfer.law import Expected
-from lrtool.analysis.search.transfer.usual import DURATION
+from lrtool.analysis.search.transfer.usual import DURATION, SHORTEST, haste
 
 #: Values of every other key, as parts of the target's, and which of them are measured: where little is affordable,
 #: what is usual of exponents has to stand in for the others.
@@ -20,17 +20,15 @@ _LENGTHS = ((1.0, 1 / 2, 1 / 4, 1 / 8), (1.0, 1 / 2, 1 / 4), (1.0, 1 / 4, 1 / 16
 #: The longest run, as a part of the target's updates; where other keys make runs cheap, they may be as long as it.
 _WHOLE = (1.0, 1 / 2)
 _LONGEST = (1 / 4, 1 / 6, 1 / 8, 1 / 12, 1 / 16, 1 / 24, 1 / 32, 1 / 48, 1 / 64, 1 / 96, 1 / 128, 1 / 192, 1 / 256)
-#: Fewer updates show nothing.
-_SHORTEST = 20
 _SEEDS = (3, 2, 1)
 #: LRs of every cell, around where its best is expected; and what looking for the first cell's comes to.
-LRS, _FIRST_TRIALS = 4, 6
+LRS, _FIRST_TRIALS = 3, 6
 #: What continuing is expected to add to the cost.
 _MORE = 1.3
 
-#: What a design is judged by, in log LR: the error of a cell of one seed, what short runs add to it, the scatter of
-#: best LRs about a law, and what exponents may change by per distance beyond the measured range.
-_ERROR, _HASTE, _SCATTER, _DRIFT = 0.25, 0.5, 0.12, 0.1
+#: What a design is judged by, in log LR: the error of a cell of one seed, the scatter of best LRs about a law, and
+#: what exponents may change by per distance beyond the measured range.
+_ERROR, _SCATTER, _DRIFT = 0.12, 0.12, 0.1
 
 Values = tuple[float, ...]
 #: What a run with these values costs, in target runs.
@@ -72,7 +70,7 @@ def plan(
     `expected`: what is known of their exponents.
     """
     affordable = (each for each in _designs(levels, updates, cost, longer) if each.cost <= runs)
-    return min(affordable, key=lambda each: _unknown(each, target, expected), default=None)
+    return min(affordable, key=lambda each: unknown(each, target, expected), default=None)
 
 
 def least_cost(levels: Mapping[str, Sequence[float]], updates: int, cost: Cost, longer: bool = True) -> float | None:
@@ -101,7 +99,7 @@ def _designs(levels: Mapping[str, Sequence[float]], updates: int, cost: Cost, lo
                     yield Design(keys, ordered, seeds, updates, takes)
 
 
-def _unknown(design: Design, target: Mapping[str, float], expected: Expected) -> float:
+def unknown(design: Design, target: Mapping[str, float], expected: Expected) -> float:
     """The variance of the log LR at the target that a design is expected to leave.
 
     Each cell has an error of its own, and beyond the measured range exponents may change with the distance.
@@ -109,7 +107,7 @@ def _unknown(design: Design, target: Mapping[str, float], expected: Expected) ->
     at, goal = np.log(design.cells), np.log([target[key] for key in design.keys])
     rows, row = np.c_[np.ones(len(at)), at - at.mean(axis=0)], np.r_[1.0, goal - at.mean(axis=0)]
     precision = np.r_[0.0, [1 / expected.get(key, (0.0, 1.0))[1] ** 2 for key in design.keys]]
-    short = np.array([_HASTE * _SHORTEST / design.steps(cell) for cell in design.cells])
+    short = haste(np.array([design.steps(cell) for cell in design.cells]))
     error = _ERROR**2 / design.seeds + short**2 + _SCATTER**2
     information = rows.T @ (rows / error[:, None]) + np.diag(precision)
     beyond = np.maximum(0, np.maximum(goal - at.max(axis=0), at.min(axis=0) - goal))
@@ -122,7 +120,7 @@ def _lengths(updates: int, others: bool, longer: bool) -> Iterator[list[float]]:
         yield [float(updates)]
     for longest in (*(_WHOLE if others else ()), *_LONGEST):
         for parts in _LENGTHS:
-            if parts[-1] * longest * updates >= _SHORTEST:
+            if parts[-1] * longest * updates >= SHORTEST:
                 yield [length * longest * updates for length in parts]
 
 

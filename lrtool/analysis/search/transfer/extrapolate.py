@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,18 +16,29 @@ from lrtool.analysis.search.transfer.optima import Optima, find_optima
 from lrtool.analysis.search.transfer.points import Cell, Points, levels
 from lrtool.analysis.search.transfer.risk import LeastRisk, worst
 from lrtool.analysis.search.transfer.selftest import SelfTest, self_test
+from lrtool.analysis.search.transfer.usual import DURATION, haste
 
 Array = NDArray[np.float64]
 Interval = tuple[float, float]
 
-#: An interval that reaches further than this factor either way from the middle is no answer, unless the basin is so
-#: flat that it is expected to cost at most this part of the loss; nor is one that is expected to cost more than
-#: `_COSTLY`.
-WIDEST, _CHEAP, _COSTLY = 3.0, 0.05, 0.1
+#: An interval is no answer where it is expected to cost more than this part of the loss; where losses are no ratios,
+#: where it reaches further than this factor either way from the middle.
+COSTLY, WIDEST = 0.1, 3.0
 #: Standard deviation of what passing over the data once more than e times as often as measured does to the best LR.
 _REPEATED = 0.2
 #: How far beyond the measured range one may go is looked for up to this factor.
 _FURTHEST = 1e3
+#: Beyond such logs no LR can be written.
+_LOGS = 700.0
+
+
+@dataclass(frozen=True)
+class Guess:
+    """The best that can be said where it is not enough for an answer: an LR, its 95% interval, what it may cost."""
+
+    lr: float
+    interval: Interval
+    risk: float | None
 
 
 @dataclass(frozen=True)
@@ -41,7 +52,8 @@ class Transferred:
     of exponents beforehand, and `assumed`: the keys of which little else is known. `passes`: how often the longest of
     the measured runs pass over their data, and the target, where known. `beyond`: keys whose target lies outside what
     was measured, none where it is interpolated; `reach`: how far each of them may go. `law`, `optima`, `cells`,
-    `tests`: what it was read from.
+    `tests`: what it was read from. `guess`: where an interval is too wide to be an answer; `enough`: the budget in
+    target runs from which on one is expected, infinite where no affordable one is, None where that is unknown.
     """
 
     points: Points
@@ -62,6 +74,8 @@ class Transferred:
     optima: Optima | None = None
     cells: tuple[Cell, ...] = ()
     tests: tuple[SelfTest, ...] = ()
+    guess: Guess | None = None
+    enough: float | None = None
 
     @property
     def diverged(self) -> bool:
@@ -107,14 +121,19 @@ def extrapolate(
     if reason:
         return _with(found, reason=reason)
     if not used.keys:
-        return _answered(found, float(optima.x[0]), 1.96 * float(np.hypot(optima.error[0], 0.05)), optima.at[0])
+        return _judged(found, float(optima.x[0]), 1.96 * float(np.hypot(optima.error[0], 0.05)), optima.at[0])
+    optima = _hasty(optima, used.keys, expected)
     law = fit_law(used.keys, optima.at, optima.x, optima.error, expected)
     several = [key for place, key in enumerate(used.keys) if np.ptp(optima.at[:, place]) > 0]
     tests = tuple(self_test(used.keys, key, optima, target[key], expected) for key in found.beyond if key in several)
     found = _with(found, law=law, tests=tests)
     found = _with(found, reach={key: _reach(law, optima, used, target, key) for key in found.beyond})
     reason = refusals.of_law(law, optima, tests, found.beyond)
-    return _with(found, reason=reason) if reason else _judged(found, law, optima)
+    if reason:
+        return _with(found, reason=reason)
+    logs = np.log([target[key] for key in used.keys])
+    middle, half = law.predict(logs)
+    return _judged(found, middle, widened(half, passes), logs)
 
 
 def repeated(passes: tuple[float, float] | None) -> float:
@@ -122,18 +141,26 @@ def repeated(passes: tuple[float, float] | None) -> float:
     return 0.0 if passes is None else math.log(max(1.0, passes[1] / max(1.0, passes[0])))
 
 
-def _judged(found: Transferred, law: FittedLaw, optima: Optima) -> Transferred:
+def widened(half: float, passes: tuple[float, float] | None) -> float:
+    """The half width of an interval of log LR where overfitting that was not seen may move the best one."""
+    return math.hypot(half, 1.96 * _REPEATED * repeated(passes))
+
+
+def _judged(found: Transferred, middle: float, half: float, logs: Array) -> Transferred:
     """The answer of a law that holds, or that its interval is too wide to be of use."""
+    optima = found.optima
+    assert optima is not None
     points, target, passes = found.points.only(found.keys), found.target, found.passes
-    logs = np.log([target[key] for key in found.keys])
-    middle, half = law.predict(logs)
-    half = math.hypot(half, 1.96 * _REPEATED * repeated(passes))
-    risk = LeastRisk.of(optima, logs, half, points.scale.logarithmic).risk
-    if _useful(half, risk):
+    least = LeastRisk.of(optima, logs, half, points.scale.logarithmic)
+    if useful(half, least.risk):
         return _answered(found, middle, half, logs)
     short = {key: value for key, value in found.reach.items() if _short(points, key, value, target[key])}
+    said = (half, least.risk, short, target, passes if repeated(passes) else None, found.assumed)
+    interval = (math.exp(middle - half), math.exp(middle + half)) if abs(middle) + half < _LOGS else None
     return _with(
-        found, reason=refusals.of_width(half, risk, short, target, passes if repeated(passes) else None, found.assumed)
+        found,
+        reason=refusals.of_noise(found.cells, optima) or refusals.of_width(*said),
+        guess=interval and Guess(math.exp(middle + least.shift), interval, least.risk),
     )
 
 
@@ -163,11 +190,9 @@ def _short(points: Points, key: str, value: float, target: float) -> bool:
     return value < 0.99 * target if target > points.of(key)[-1] else value > 1.01 * target
 
 
-def _useful(half: float, risk: float | None) -> bool:
+def useful(half: float, risk: float | None) -> bool:
     """Whether an interval is narrow enough, or costs so little that it need not be."""
-    if risk is None:
-        return half <= math.log(WIDEST)
-    return risk <= _CHEAP or (half <= math.log(WIDEST) and risk <= _COSTLY)
+    return half <= math.log(WIDEST) if risk is None else risk <= COSTLY
 
 
 def _assumed(points: Points, target: Mapping[str, float], expected: Expected) -> tuple[str, ...]:
@@ -180,6 +205,14 @@ def _assumed(points: Points, target: Mapping[str, float], expected: Expected) ->
         if key in expected and len(values) < refusals.FEWEST and not inside:
             found.append(key)
     return tuple(found)
+
+
+def _hasty(optima: Optima, keys: tuple[str, ...], expected: Expected) -> Optima:
+    """The same, runs of few updates being trusted less; of points alone nobody knows what a duration counts."""
+    if DURATION not in keys or DURATION not in expected:
+        return optima
+    updates = np.exp(optima.at[:, keys.index(DURATION)])
+    return replace(optima, error=np.hypot(optima.error, haste(updates)))
 
 
 def _beyond(points: Points, target: Mapping[str, float], keys: tuple[str, ...]) -> tuple[str, ...]:
@@ -201,7 +234,7 @@ def _reach(law: FittedLaw, optima: Optima, points: Points, target: Mapping[str, 
     for factor in np.geomspace(1, _FURTHEST, 200):
         logs[cell] = math.log(end * factor if up else end / factor)
         half = law.predict(logs)[1]
-        if not _useful(half, LeastRisk.of(optima, logs, half, points.scale.logarithmic).risk):
+        if not useful(half, LeastRisk.of(optima, logs, half, points.scale.logarithmic).risk):
             break
         best = math.exp(logs[cell])
     return best

@@ -14,6 +14,8 @@ Array = NDArray[np.float64]
 
 #: Values of a key that differ by no more than this part are one.
 _SAME = 1e-6
+#: Of fewer finite losses no best LR can be told.
+FEWEST_LOSSES = 3
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class Points:
         for at in np.unique(logs, axis=0):
             here = np.flatnonzero((logs == at).all(axis=1))
             cell = _cell(at, np.log(self.lr[here]), y[here])
-            if cell.known.sum() >= 3:
+            if cell.known.sum() >= FEWEST_LOSSES:
                 found.append(cell)
         return found
 

@@ -73,17 +73,18 @@ def of_optima(points: Points, cells: Sequence[Cell], optima: Optima, beyond: Seq
             return _edge(points, cells, optima, largest)
     if optima.edge.mean() > _AT_EDGE:
         return _edge(points, cells, optima, np.ones(len(cells), bool))
-    if float(np.median(optima.error)) > math.log(_KNOWN):
-        if any(np.isfinite(cell.spread) for cell in cells):
-            return (
-                "the seeds disagree: at most cells the best LR is known only within a factor of"
-                f" {math.exp(float(np.median(optima.error))):.2g} either way; measure more seeds"
-            )
-        return (
-            "the losses are too noisy: at most cells the best LR is known only within a factor of"
-            f" {math.exp(float(np.median(optima.error))):.2g} either way; measure several seeds, or more LRs"
-        )
     return ""
+
+
+def of_noise(cells: Sequence[Cell], optima: Optima) -> str:
+    """That an interval is too wide because the best LRs of the cells themselves are hardly known."""
+    error = float(np.median(optima.error))
+    if error <= math.log(_KNOWN):
+        return ""
+    known = f"at most cells the best LR is known only within a factor of {_short(error)} either way"
+    if any(np.isfinite(cell.spread) for cell in cells):
+        return f"the seeds disagree: {known}; measure more seeds"
+    return f"the losses are too noisy: {known}; measure several seeds, or more LRs"
 
 
 def of_law(law: FittedLaw, optima: Optima, tests: Sequence[SelfTest], beyond: Sequence[str]) -> str:

@@ -36,7 +36,8 @@ class LeastRisk:
     def of(cls, optima: Optima, logs: Array, half: float, logarithmic: bool) -> Self:
         """At log keys, the log of the best LR being normal with a 95% interval of this `half` width.
 
-        Beyond the measured range the basin is taken to be as narrow as at its end.
+        Beyond the measured range the basin is taken to be as narrow as at its end; one that narrowed towards there
+        goes on to, as far again as was measured.
         """
         deviation, weights = half / 1.96, np.exp(-np.square(_MAY) / 2)
         u = deviation * (_CHOSEN[:, None] - _MAY)
@@ -53,5 +54,6 @@ def worst(optima: Optima, logs: Array, half: float, logarithmic: bool) -> float 
 
 
 def _curvature(optima: Optima, logs: Array) -> float:
-    inside = np.clip(logs, optima.at.min(axis=0), optima.at.max(axis=0))
-    return float(optima.shape.curvature(inside))
+    low, high = optima.at.min(axis=0), optima.at.max(axis=0)
+    inside, as_far = np.clip(logs, low, high), np.clip(logs, 2 * low - high, 2 * high - low)
+    return float(max(optima.shape.curvature(inside), optima.shape.curvature(as_far)))

@@ -12,7 +12,7 @@ import numpy as np
 
 from lrtool.analysis.search.transfer.design import LRS, Design, Values
 from lrtool.analysis.search.transfer.law import Expected
-from lrtool.analysis.search.transfer.points import Points
+from lrtool.analysis.search.transfer.points import FEWEST_LOSSES, Points
 
 #: LRs of the first cell, the least costly one, this factor apart; then of every cell around where its best is expected.
 _FIRST_LRS, _FIRST_RATIO = 5, 4.0
@@ -51,8 +51,9 @@ class TransferSearch:
             wanted = self.grid(cell)
             while wanted:
                 yield cell, wanted, seeds
-                more = [(cell, _MORE_LRS * seeds), *planned[place + 1 :]]
-                wanted = self.beyond(cell) if affords(more) else []
+                ahead = planned[place + 1 :]
+                more = [n for n in range(_MORE_LRS, 0, -1) if affords([(cell, n * seeds), *ahead])]
+                wanted = self.beyond(cell)[: more[0]] if more else []
 
     def wide(self) -> list[float]:
         """A wide grid for the first cell, of one seed."""
@@ -71,7 +72,8 @@ class TransferSearch:
         self._losses.setdefault(cell, {}).setdefault(lr, {})[seed] = loss
 
     def beyond(self, cell: Values, ratio: float = _RATIO) -> list[float]:
-        """Further LRs where the best one is at an end of those tried; a diverged one closes an end."""
+        """Further LRs where the best one is at an end of those tried, or too few are finite; what diverged closes an end.
+        """
         if self._moves >= _MOVES:
             return []
         lrs, means = self._means(cell)
@@ -79,9 +81,9 @@ class TransferSearch:
         if not np.isfinite(means).any():
             return [lrs[0] / ratio ** (2 * k) for k in (1, 2)]
         best = int(np.nanargmin(means))
-        if best == 0:
-            return [lrs[0] / ratio, lrs[0] / ratio**2]
-        return [lrs[-1] * ratio, lrs[-1] * ratio**2] if best == len(lrs) - 1 else []
+        if best == 0 or np.isfinite(means).sum() < FEWEST_LOSSES:
+            return [lrs[0] / ratio**k for k in range(1, _MORE_LRS + 1)]
+        return [lrs[-1] * ratio**k for k in range(1, _MORE_LRS + 1)] if best == len(lrs) - 1 else []
 
     def points(self) -> Points:
         """All that was measured of the cells; the wide grid's single seeds are left out where a cell has several."""

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from lrtool.analysis.search.transfer.law import Expected
+
+Array = NDArray[np.float64]
 
 #: The duration, in updates: whatever else moves, runs are shorter than the target's.
 DURATION = "train.duration"
@@ -20,6 +25,13 @@ _MODEL, _MODEL_ADAPTIVE = (-0.1, 0.3), (-0.5, 0.3)
 #: standard deviation. Bjorck et al. 2024 (arXiv:2409.19913) find −0.32 for language models.
 _OF_THE_BOUND, _DURATION = 0.5, 0.25
 BOUND = -0.5
+#: Runs of fewer updates show nothing; the best log LR of those as short has this error more, of longer ones less.
+SHORTEST, _HASTE = 20, 0.5
+
+
+def haste(updates: float | Array) -> Array:
+    """What the best log LR of runs of so few updates is off the law of longer ones: a standard deviation."""
+    return np.asarray(_HASTE * SHORTEST / np.asarray(updates))
 
 
 def usual(keys: Sequence[str], adaptive: bool = True, bound: float = BOUND) -> Expected:

@@ -116,6 +116,40 @@ def test_an_interval_that_rests_on_what_is_usual_may_be_too_wide():
     assert found.lr is None and "too few values" in found.reason and "a larger budget" in found.reason
 
 
+def test_a_wide_interval_that_costs_little_is_an_answer():
+    """What counts is the loss: nobody needs to know the LR where it hardly matters."""
+    flat, steep = (extrapolate(points(root, {"batch": (128,)}, curvature=each, noise=1e-4), {"batch": 128.0 * 64},
+                               {"batch": (0.5, 0.5)}) for each in (0.004, 0.3))  # fmt: skip
+    assert flat.lr is not None and flat.interval[1] / flat.interval[0] > 9 and flat.risk < 0.1
+    assert flat.guess is None and steep.lr is None
+
+
+def test_where_an_interval_is_too_wide_the_best_guess_is_said():
+    found = extrapolate(points(root, {"batch": (128,)}, curvature=0.3), {"batch": 128.0 * 64}, {"batch": (0.5, 0.5)})
+    assert found.guess.interval[0] < found.guess.lr < found.guess.interval[1] and found.guess.risk > 0.1
+    assert found.guess.interval[0] < root(128 * 64) < found.guess.interval[1]
+    refused = extrapolate(points(root, {"batch": (16, 32)}), {"batch": 512})
+    assert refused.guess is None and refused.enough is None
+
+
+def test_runs_of_few_updates_are_trusted_less():
+    """Whether 25 updates have their best LR where the law of longer ones has it, or somewhere else, moves little."""
+    def best(updates, off):
+        return 0.1 * (updates / 100) ** -0.3 * (off if updates < 50 else 1)
+
+    values, known = (25.0, 200.0, 800.0), {"train.duration": (-0.25, 0.25)}
+
+    def found(off, keys, expected):
+        made = points(lambda **at: best(*at.values(), off), {keys: values})
+        return extrapolate(made, {keys: 6400.0}, expected)
+
+    moved = {
+        key: abs(np.log(found(3.0, key, expected).law.law.exponents[0] / found(1.0, key, expected).law.law.exponents[0]))
+        for key, expected in (("train.duration", known), ("batch", {"batch": known["train.duration"]}))
+    }
+    assert moved["train.duration"] < 0.7 * moved["batch"]
+
+
 def test_a_key_whose_values_have_no_best_lr_counts_as_measured_less_often():
     """At 64 every LR but two diverged."""
     made = points(root, {"batch": (64, 128)})

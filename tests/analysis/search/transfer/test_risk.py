@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from lrtool.analysis.search.transfer.optima import find_optima
+from lrtool.analysis.search.transfer.points import Points
 from lrtool.analysis.search.transfer.risk import LeastRisk, worst
 from tests.analysis.search.transfer.support import points
 
@@ -33,6 +34,27 @@ def test_its_risk_is_what_a_normal_best_lr_costs():
         assert LeastRisk.of(found, LOGS, half, True).risk == pytest.approx(0.02 * (half / 1.96) ** 2, rel=0.1)
     risks = [LeastRisk.of(found, LOGS, half, True).risk for half in (0.2, 0.5, 1.0, 3.0)]
     assert risks == sorted(risks)
+
+
+def narrowing(towards):
+    """Basins of curvature 0.02·(batch/16)^towards, measured at 16 to 128."""
+    made = [points(lambda batch: 0.01 * batch**0.5, {"batch": (batch,)}, noise=0.0, skew=0.0,
+                   curvature=0.02 * (batch / 16) ** towards) for batch in (16, 32, 64, 128)]  # fmt: skip
+    whole = Points(made[0].keys, *(np.concatenate([getattr(each, name) for each in made])
+                                   for name in ("values", "lr", "loss")))  # fmt: skip
+    return find_optima(whole.cells())
+
+
+def test_a_basin_that_narrows_goes_on_to_beyond_what_was_measured():
+    """As far again as was measured, no further; one that widens stays as narrow as it was."""
+    narrower, wider = narrowing(0.5), narrowing(-0.5)
+
+    def risk(found, batch):
+        return LeastRisk.of(found, np.log([batch]), 0.4, True).risk
+
+    assert risk(narrower, 128.0) < 0.8 * risk(narrower, 512.0) < 0.8 * risk(narrower, 1024.0)
+    assert risk(narrower, 1e6) == pytest.approx(risk(narrower, 1024.0))
+    assert risk(wider, 1e6) == pytest.approx(risk(wider, 128.0))
 
 
 def test_losses_that_are_no_ratios_have_no_risk():

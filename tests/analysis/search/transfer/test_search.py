@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lrtool.analysis.search.transfer.design import plan
+from lrtool.analysis.search.transfer.design import LRS, plan
 from lrtool.analysis.search.transfer.search import TransferSearch
 from lrtool.analysis.search.transfer.usual import DURATION, usual
 
@@ -55,7 +55,40 @@ def test_the_first_grid_is_wide_and_later_ones_lie_where_the_best_is_expected():
     assert wide[-1] / wide[0] == pytest.approx(256)
     last = search.design.cells[-1]
     grid = search.grid(last)
-    assert len(grid) == 4 and grid[0] < best(last[0]) < grid[-1]
+    assert len(grid) == LRS and grid[0] < best(last[0]) < grid[-1]
+
+
+def told(search, lrs, losses, cell):
+    for lr, loss in zip(lrs, losses, strict=True):
+        search.tell(cell, lr, 0, loss)
+
+
+def test_a_cell_with_too_few_losses_goes_down():
+    """Where the largest LR diverged, two are left: no best one can be told of them."""
+    search, _ = searched(0.05)
+    cell = (777.0,)
+    told(search, search.grid(cell), [1.1, 1.0, np.nan], cell)
+    more = search.beyond(cell)
+    assert more and max(more) < min(search.grid(cell))
+
+
+def test_it_goes_on_by_as_many_lrs_as_can_be_paid_for():
+    """By two at once where the budget holds them, by one where it holds one."""
+    design = plan({}, UPDATES, 0.5, cost, {DURATION: float(UPDATES)}, EXPECTED)
+    for affordable in (2, 1, 0):
+        search, asked = TransferSearch(design, 0.05, EXPECTED), []
+
+        def affords(ahead, most=affordable):
+            cell, trials = ahead[0]
+            return trials <= most * design.seeds and cell == design.cells[-1]
+
+        for cell, lrs, seeds in search.requests(affords):
+            asked.append((cell, len(lrs)))
+            for lr in lrs:
+                for seed in range(seeds):
+                    search.tell(cell, lr, seed, lr)
+        last = [count for cell, count in asked if cell == design.cells[-1]]
+        assert last[0] == LRS and set(last[1:]) == ({affordable} if affordable else set())
 
 
 def test_where_everything_diverges_it_goes_down():
