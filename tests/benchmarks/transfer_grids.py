@@ -138,9 +138,7 @@ def said(name: str, label: str, row: Row) -> str:
     rules = " ".join(f"{each:7.1%}" for each in row.rules)
     guess = "-" if row.guess is None else f"{row.guess:.1%}"
     enough = "-" if row.enough is None else "tune" if np.isinf(row.enough) else f"{row.enough:.2g}"
-    return (
-        f"{name:22} {label:12} {excess:>8} {row.floor:7.1%} {rules}  {held:5} {row.cost:5.2f} {guess:>7} {enough:>7}"
-    )
+    return f"{name:22} {label:12} {excess:>8} {row.floor:7.1%} {rules}  {held:5} {row.cost:5.2f} {guess:>7} {enough:>7}"
 
 
 def summed(rows: Sequence[Row]) -> bool:

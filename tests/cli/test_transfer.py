@@ -56,6 +56,20 @@ def test_a_refusal_is_a_result_without_an_lr(cli, points):
     assert "2 values" in document["reason"] and document["status"] == "finished"
 
 
+def test_where_the_interval_is_too_wide_there_is_a_best_guess(cli, points):
+    """A steep loss, and a target far away: an LR is known, but not well enough."""
+    rng = np.random.default_rng(0)
+    rows = [f"{b},{lr:.6g},{np.exp(0.6 * np.log(lr / (0.01 * (b / 16) ** 0.5 * wrong)) ** 2) + 0.01:.9g}"
+            for b, wrong in zip((16, 32, 64), np.exp(0.2 * rng.normal(size=3)), strict=True) for lr in LRS]  # fmt: skip
+    path = points("\n".join(["batch_size,lr,loss", *rows]) + "\n")
+    code, out, _ = cli("transfer", "--points", path, "--to", "batch_size=4096", "--json")
+    document = json.loads(out)
+    guess = document["guess"]
+    assert code == 0 and document["suggested_lr"] is None and document["enough_budget"] is None
+    assert guess["interval"][0] < guess["lr"] < guess["interval"][1] and guess["expected_risk"] > 0.1
+    assert any("best guess all the same" in each for each in document["details"])
+
+
 def test_points_that_all_diverged(cli, points):
     text = "batch_size,lr,loss\n" + "".join(f"{b},{lr},nan\n" for b in (1, 2, 4) for lr in (1, 2, 3))
     code, out, _ = cli("transfer", "--points", points(text), "--to", "batch_size=8")

@@ -134,6 +134,7 @@ def test_where_an_interval_is_too_wide_the_best_guess_is_said():
 
 def test_runs_of_few_updates_are_trusted_less():
     """Whether 25 updates have their best LR where the law of longer ones has it, or somewhere else, moves little."""
+
     def best(updates, off):
         return 0.1 * (updates / 100) ** -0.3 * (off if updates < 50 else 1)
 
@@ -144,7 +145,9 @@ def test_runs_of_few_updates_are_trusted_less():
         return extrapolate(made, {keys: 6400.0}, expected)
 
     moved = {
-        key: abs(np.log(found(3.0, key, expected).law.law.exponents[0] / found(1.0, key, expected).law.law.exponents[0]))
+        key: abs(
+            np.log(found(3.0, key, expected).law.law.exponents[0] / found(1.0, key, expected).law.law.exponents[0])
+        )
         for key, expected in (("train.duration", known), ("batch", {"batch": known["train.duration"]}))
     }
     assert moved["train.duration"] < 0.7 * moved["batch"]
