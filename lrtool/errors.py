@@ -7,7 +7,8 @@ turns these into exit codes; library users catch them as ordinary exceptions.
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 from typing import ClassVar
 
@@ -162,3 +163,20 @@ class RankLost(Interrupted):
         self.signum = 15
         self.exit_code = ExitCode.TERMINATED
         self.add_note(what)
+
+
+@contextmanager
+def uncovered() -> Iterator[None]:
+    """A signal that came inside ends what is done inside as one, also where a library made an error of its own of it.
+
+    Pydantic does, of whatever is raised while it writes a field.
+    """
+    try:
+        yield
+    except Exception as error:
+        behind: BaseException | None = error
+        while behind is not None and not isinstance(behind, KeyboardInterrupt):
+            behind = behind.__cause__
+        if behind is None:
+            raise
+        raise behind from None

@@ -1,7 +1,11 @@
+import signal
+
 import pytest
+from pydantic import BaseModel, field_serializer
+from pydantic_core import PydanticSerializationError
 
 from lrtool import errors
-from lrtool.errors import ExitCode
+from lrtool.errors import ExitCode, Interrupted, OutputError, uncovered
 
 
 @pytest.mark.parametrize(
@@ -41,3 +45,33 @@ def test_interrupts_carry_the_signal(signum, code):
     error = errors.Interrupted(signum)
     assert isinstance(error, KeyboardInterrupt)
     assert error.exit_code == code
+
+
+class Written(BaseModel):
+    """Its field is written by a function, as schedules are."""
+
+    value: int
+
+    @field_serializer("value")
+    def _write(self, value):
+        raise Interrupted(signal.SIGTERM)
+
+
+def test_a_signal_is_one_also_where_a_library_made_an_error_of_it():
+    with pytest.raises(PydanticSerializationError):
+        Written(value=1).model_dump()
+    with pytest.raises(Interrupted) as stop, uncovered():
+        Written(value=1).model_dump()
+    assert stop.value.signum == signal.SIGTERM
+
+
+def test_other_errors_stay_what_they_are():
+    def answer():
+        try:
+            raise Interrupted(signal.SIGTERM)
+        except Interrupted:
+            # What fails while a signal is answered is the worse of the two.
+            raise OutputError("the disk is full")  # noqa: B904
+
+    with pytest.raises(OutputError, match="the disk is full"), uncovered():
+        answer()

@@ -16,7 +16,7 @@ from lrtool import __version__, streams
 from lrtool.cli.parts import launched
 from lrtool.cli.parts.late import Late, late_group
 from lrtool.cli.parts.options import as_override
-from lrtool.errors import ExitCode, Interrupted, LrtoolError
+from lrtool.errors import ExitCode, Interrupted, LrtoolError, uncovered
 from lrtool.memory import keep_freed_memory
 from lrtool.printable import brief, printable
 from lrtool.safe_path import make_children_safe
@@ -108,7 +108,8 @@ def run(arguments: list[str]) -> int:
         root = typer.main.get_command(app)
         with root.make_context("lrtool", arguments) as context:
             debug |= bool(context.params.get("debug"))
-            root.invoke(context)
+            with uncovered():
+                root.invoke(context)
         sys.stdout.flush()
     except LrtoolError as error:
         if debug:

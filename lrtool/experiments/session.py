@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lrtool.config.schema import Config
-from lrtool.errors import LrtoolError, OutputError, TaskError
+from lrtool.errors import LrtoolError, OutputError, TaskError, uncovered
 from lrtool.experiments.tracking.tracker import Tracker
 from lrtool.loggers import Logger
 from lrtool.runs.atomic import output_error
@@ -121,7 +121,7 @@ def session(
         run = Session(folder, command, config, Tracker(loggers, folder.path, config.name, command, config.to_yaml()))
         _LOG.info("%s started on %s", command, device)
         try:
-            with _explained(folder):
+            with _explained(folder), uncovered():
                 yield run
         except KeyboardInterrupt as stop:
             run.status, run.reason = Status.INTERRUPTED, str(stop) or "stopped by the keyboard"

@@ -15,11 +15,12 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from lrtool.errors import UsageError
+from lrtool.errors import ExitCode, UsageError
 from lrtool.runs.sweep.store import StoredTrial, read_trials
 
 BASE = Path(__file__).parents[2] / "configs" / "digits-mlp.yaml"
@@ -63,8 +64,13 @@ def finished(folder: Path, *arguments: str) -> float:
     """Let a sweep finish; the seconds it took."""
     began = time.perf_counter()
     code = start(folder, *arguments).wait()
-    assert code == 0, f"lrtool sweep {' '.join(arguments)} ended with {code}"
+    check(code, arguments)
     return time.perf_counter() - began
+
+
+def check(code: int, arguments: Sequence[str]) -> None:
+    """AssertionError where a sweep ended otherwise than with the trials that always fail."""
+    assert code == ExitCode.TASK, f"lrtool sweep {' '.join(arguments)} ended with {code}"
 
 
 def known(run: Path) -> dict[int, str]:
@@ -134,7 +140,7 @@ class Faults:
                 new = sum(before.get(number) != status for number, status in after.items())
                 print(f"  killed with {len(after)} trials recorded, {new} of them new or further", flush=True)
                 continue
-            assert process.returncode == 0, f"lrtool sweep {' '.join(target)} ended with {process.returncode}"
+            check(process.returncode, target)
             return latest.resolve()
 
     def killed(self, process: subprocess.Popen[bytes], run: Path, before: dict[int, str], duration: float) -> bool:

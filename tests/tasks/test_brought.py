@@ -495,6 +495,27 @@ def test_a_generator_of_batches_gives_their_samples(caplog) -> None:
     assert len(adapt(((x, int(y)) for x, y in zip(X, Y, strict=True)), 0, 0).train) == 120
 
 
+class BatchStream(IterableDataset):
+    """Items of a torch stream: batches of this many samples, or samples."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def __iter__(self):
+        if not self.size:
+            return zip(X, Y, strict=True)
+        return ((X[at : at + self.size], Y[at : at + self.size]) for at in range(0, 120, self.size))
+
+
+def test_of_a_stream_whose_items_look_like_batches_it_is_said_what_they_are_taken_for(caplog) -> None:
+    adapt(BatchStream(24), 0, 0)
+    assert "items are taken for single samples (of batches make a `DataLoader(stream, batch_size=None)`)" in caplog.text
+    caplog.clear()
+    task = task_of(DataLoader(BatchStream(24), batch_size=None), net)
+    adapt(BatchStream(0), 0, 0)
+    assert "taken for single" not in caplog.text and task.train.take(torch.arange(1)).inputs[0].shape == (24, 6)
+
+
 def test_of_endless_batches_no_more_are_read_than_are_kept() -> None:
     read = []
 

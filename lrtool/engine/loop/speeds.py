@@ -11,6 +11,7 @@ import torch
 
 from lrtool.engine import clock
 from lrtool.engine.cost.amount import Amount
+from lrtool.engine.cost.watching import watching
 from lrtool.engine.device import intra_threads
 from lrtool.engine.loop.threads import worthwhile_threads
 from lrtool.engine.loop.training import Training
@@ -65,7 +66,8 @@ def loop_speed(task: Task, trial: Trial, recipe: Recipe) -> LoopSpeed:
         validation = clock.best_time(training.evaluate_if_due, recipe.device) if task.val is not None else 0.0
         if task.val is not None and _BETWEEN * update + validation < _ENOUGH:
             validation = max(validation, _between(task, short, quiet) - _BETWEEN * update)
-    return LoopSpeed(update, validation, max(0.0, begin))
+    # It was not watched, so that it did not end where the LR is too large.
+    return LoopSpeed(update + watching(recipe), validation, max(0.0, begin))
 
 
 def _update(training: Training, device: torch.device) -> float:

@@ -118,7 +118,7 @@ class StackPlanner:
         speed = self.costs.speed(amount)
         if compiled:
             return self.costs.compiled_seconds(speed, amount, self.costs.gain().likely)
-        return speed.seconds(amount, speed.best_size(amount, self.costs.largest))
+        return speed.seconds(amount, speed.best_size(amount, self.costs.largest)) - speed.ready
 
     def _amount(self) -> Amount:
         return Amount.of(self.task, self.trials, self.recipe)

@@ -7,15 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 
 from lrtool.engine import clock
 from lrtool.engine.cost.amount import Amount
+from lrtool.engine.cost.watching import watching
 from lrtool.engine.device import intra_threads
-from lrtool.engine.recorder import DivergenceWatch
 from lrtool.engine.trials import Recipe
 from lrtool.engine.vector.compiling import usual_update
+from lrtool.engine.vector.replaying import replays
 from lrtool.engine.vector.stack import Stack
 from lrtool.engine.vector.update import Update
 from lrtool.engine.vector.validation import Validation
@@ -30,8 +30,11 @@ _SIZES_ELSEWHERE = (16, 512)
 _GAIN = 0.9
 #: All threads must beat one by this much: they wait for each other, and the more the busier the machine is.
 _THREADS_GAIN = 0.85
-#: Updates of a made-up loss, by which it is seen how long watching it takes.
-_WATCHED = 512
+#: Seconds before a recorded stack's first update over those that it takes to trace and record one: it is compared with
+#: the plain update first, and recorded for that as well.
+_READY = 2.0
+#: Updates that are done meanwhile, which take long in large stacks; the smallest rest is without loading libraries.
+_UPDATES = 5
 #: Seconds from which a large stack's validation, in proportion to a small one's, is timed only once.
 _DEAR = 0.4
 
@@ -41,6 +44,7 @@ class StackSpeed:
     """Seconds of an uncompiled stack by its size: an update, a validation; `begin` of one trial. `threads` of torch.
 
     `watch`: of a trial's update, to keep its loss and see whether it diverges, which is done for one after the other.
+    `ready`: before a call's first update, where updates are recorded.
     """
 
     updates: Mapping[int, float]
@@ -48,11 +52,12 @@ class StackSpeed:
     begin: float
     threads: int
     watch: float = 0.0
+    ready: float = 0.0
 
     def seconds(self, amount: Amount, size: int) -> float:
         """Seconds of all trials in stacks of a size, one stack after the other, the last one as small as it is."""
         full, rest = divmod(amount.trials, size)
-        return full * self._one(amount, size) + (self._one(amount, rest) if rest else 0.0)
+        return self.ready + full * self._one(amount, size) + (self._one(amount, rest) if rest else 0.0)
 
     def best_size(self, amount: Amount, largest: int) -> int:
         """The size that trains them soonest; none that is much beyond those measured."""
@@ -86,6 +91,7 @@ class StackSpeed:
             "begin": self.begin,
             "threads": self.threads,
             "watch": self.watch,
+            "ready": self.ready,
         }
 
     @classmethod
@@ -95,12 +101,13 @@ class StackSpeed:
             updates, checked = (
                 {int(size): float(t) for size, t in known[name].items()} for name in ("updates", "validations")
             )
-            begin, threads, watch = float(known["begin"]), int(known["threads"]), float(known["watch"])
+            threads, begin, watch = int(known["threads"]), float(known["begin"]), float(known["watch"])
+            ready = float(known["ready"])
         except (TypeError, KeyError, ValueError, AttributeError):
             return None
         good = all(size > 0 and 0 < t < math.inf for size, t in [*updates.items(), *checked.items()])
-        good &= bool(updates) and threads > 0 and begin >= 0 and 0 <= watch < math.inf
-        return cls(updates, checked, begin, threads, watch) if good else None
+        good &= bool(updates) and threads > 0 and begin >= 0 and 0 <= watch < math.inf and 0 <= ready < math.inf
+        return cls(updates, checked, begin, threads, watch, ready) if good else None
 
 
 def _between(table: Mapping[int, float], size: int) -> float:
@@ -124,15 +131,18 @@ def stack_speed(
     measured before, for smaller stacks; it is continued.
     """
     threads = torch.get_num_threads() if known is None else known.threads
+    readies = [known.ready] if known is not None else []
+
+    def timed(size: int) -> float:
+        made: list[Callable[[], None]] = []
+        setting_up = clock.timed(lambda: made.append(usual_update(update, task, recipe, size)), recipe.device)
+        once = clock.best_time(made[0], recipe.device)
+        readies.append(_READY * max(0.0, setting_up - _UPDATES * once) if replays(recipe.device) else 0.0)
+        return once
+
     with intra_threads(threads):
         updates = dict(known.updates) if known is not None else {}
-        _grow(
-            updates,
-            lambda size: clock.best_time(usual_update(update, task, recipe, size), recipe.device),
-            most,
-            hopeless,
-            sizes_tried(recipe.device),
-        )
+        _grow(updates, timed, most, hopeless, sizes_tried(recipe.device))
         largest = max(updates)
         if known is None and threads > 1 and recipe.device.type == "cpu":
             with intra_threads(1):
@@ -146,8 +156,8 @@ def stack_speed(
         for size in sorted({min(updates), largest} - checked.keys()) if task.val is not None else ():
             once = bool(checked) and _between(checked, size) > _DEAR
             checked[size] = _validation(task, recipe, update, size, once)
-    watch = known.watch if known is not None else _watch(recipe)
-    return StackSpeed(updates, checked, begin, threads, watch)
+    watch = known.watch if known is not None else watching(recipe)
+    return StackSpeed(updates, checked, begin, threads, watch, min(readies))
 
 
 def _grow(
@@ -184,20 +194,6 @@ def sizes_tried(device: torch.device) -> Sequence[int]:
 def size_for(trials: int, sizes: Sequence[int]) -> int:
     """The size, of those that are timed, up to which stacks of so many trials can be."""
     return next((size for size in sizes if size >= trials), sizes[-1])
-
-
-def _watch(recipe: Recipe) -> float:
-    """Seconds of `StackSpeed.watch`, by a loss that falls slowly and noisily, as a small LR's does."""
-    rule = recipe.divergence_rule if recipe.stop_on_divergence else None
-    noise = np.random.default_rng(0).normal(size=_WATCHED)
-    chunks = np.split(2 - np.linspace(0, 0.2, _WATCHED) + 0.1 * noise, _WATCHED // 64)
-
-    def once() -> None:
-        watch = DivergenceWatch(rule)
-        for losses in chunks:
-            watch.first(losses)
-
-    return clock.best_time(once, torch.device("cpu")) / _WATCHED
 
 
 def _validation(task: Task, recipe: Recipe, update: Update, size: int, once: bool = False) -> float:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lrtool.config.load import load_config
-from lrtool.errors import UsageError
+from lrtool.errors import UsageError, uncovered
 from lrtool.experiments.recording import known_rows
 from lrtool.experiments.resuming.made_with import NAMING, changes, made_with, refusal
 from lrtool.experiments.resuming.search_memory import SearchMemory
@@ -78,7 +78,8 @@ def begun(path: Path) -> bool:
 def told_how_to_go_on(command: str, folder: RunFolder) -> Iterator[None]:
     """Who stops what is done inside is told how to go on with it."""
     try:
-        yield
+        with uncovered():
+            yield
     except KeyboardInterrupt as stop:
         stop.add_note(f"go on with: lrtool {command} --resume {folder.path}")
         raise

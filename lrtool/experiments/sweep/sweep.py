@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lrtool.config.sweep.load import Sweep, load_sweep
+from lrtool.errors import uncovered
 from lrtool.executors import Executor
 from lrtool.experiments.observers import ObserverFactory
 from lrtool.experiments.resuming.sweeps import check_unchanged
@@ -112,7 +113,8 @@ def _train(
     tracked = TrackedBoard(board, run.tracker.trial)
     arrivals = Arrivals(sweep, folder, options, executor, store, tracked, watch)
     try:
-        arrivals.train()
+        with uncovered():
+            arrivals.train()
     except KeyboardInterrupt as stop:
         stop.add_note(f"go on with: lrtool sweep --resume {folder.path}")
         raise

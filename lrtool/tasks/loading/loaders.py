@@ -50,17 +50,18 @@ def is_stream(value: Any) -> bool:
     return hasattr(value, "__iter__") and not hasattr(value, "__getitem__")
 
 
-def samples_of(value: Any, most: int) -> Samples:
+def samples_of(value: Any, most: int, loaded: bool = False) -> Samples:
     """What a loader, a stream or a data set holds; of a stream, its first `most` samples, which then repeat.
 
-    Raises TaskError where a stream is empty or its code fails.
+    `loaded`: it stands in a loader, which says whether its items are samples or batches. Raises TaskError where a
+    stream is empty or its code fails.
     """
     from torch.utils.data import DataLoader
 
     if isinstance(value, DataLoader):
         return _loader(value, most)
     if is_stream(value):
-        found, size = _read(value, most)
+        found, size = _read(value, most, loaded)
         return Samples(found, batch_size=size) if size else Samples(found, _collate_of(value))
     return Samples(value, _collate_of(value))
 
@@ -74,7 +75,7 @@ def _loader(loader: Any, most: int) -> Samples:
         default_collate,
     )
 
-    inside = samples_of(loader.dataset, most)
+    inside = samples_of(loader.dataset, most, loaded=True)
     collate = inside.collate if loader.collate_fn is default_collate else loader.collate_fn
     sampler, weights = loader.sampler, None
     if isinstance(sampler, WeightedRandomSampler):
@@ -102,7 +103,7 @@ def _only(samples: list[Any]) -> Any:
     return samples[0]
 
 
-def _read(stream: Iterable[Any], most: int) -> tuple[list[Any], int | None]:
+def _read(stream: Iterable[Any], most: int, loaded: bool) -> tuple[list[Any], int | None]:
     """Its first samples, and where its items are batches how many samples those have."""
     # What it draws is the same each time it is read, as when a run goes on.
     with drawn_by(UNTRAINED.word(0)), guarded("reading the stream of samples", "data"):
@@ -119,6 +120,8 @@ def _read(stream: Iterable[Any], most: int) -> tuple[list[Any], int | None]:
         rest = f"its first {most:,} samples are kept and repeat (`data.samples`)"
     if size:
         rest += f"; its items are taken for batches, the first of {size} (of single samples make an IterableDataset)"
+    elif not loaded and _length(first[0]) > 1:
+        rest += "; its items are taken for single samples (of batches make a `DataLoader(stream, batch_size=None)`)"
     _LOG.warning(
         "the data are a stream: %s; `val_fraction` holds out some of them at random; a run that goes on reads the"
         " stream from its beginning again",

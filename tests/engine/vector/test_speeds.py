@@ -74,3 +74,18 @@ def test_watching_each_trial_counts_whatever_the_size_of_the_stack() -> None:
         small_task(), replace(RECIPE, stop_on_divergence=False), planner.costs.update, 2, float("inf")
     )
     assert measured.watch > unwatched.watch >= 0
+
+
+def test_recording_counts_once_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    ready = StackSpeed({2: 0.01, 512: 0.01}, {}, 0.0, 1, ready=0.4)
+    for trials in (8, 64):
+        amount = Amount(trials, 100, 0)
+        assert ready.seconds(amount, 8) - stack(0.01, 0.0).seconds(amount, 8) == pytest.approx(0.4)
+    assert StackSpeed.parse(ready.document()) == ready
+    planner = StackPlanner(small_task(), [trial(0, 20, 0.1)], RECIPE)
+    assert stack_speed(small_task(), RECIPE, planner.costs.update, 2, float("inf")).ready == 0
+    monkeypatch.setattr("lrtool.engine.vector.speeds.replays", lambda _: True)
+    monkeypatch.setattr("lrtool.engine.clock.timed", lambda once, _: once() or 1.0)
+    monkeypatch.setattr("lrtool.engine.clock.best_time", lambda *_: 0.1)
+    # Five of its updates are done meanwhile, and a call records twice.
+    assert stack_speed(small_task(), RECIPE, planner.costs.update, 2, float("inf")).ready == pytest.approx(2 * 0.5)

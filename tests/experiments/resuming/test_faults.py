@@ -60,9 +60,14 @@ def failing(recorded, configured, silent, tmp_path, moments):
         root = tmp_path / "failing"
         root.mkdir()
         with pytest.MonkeyPatch.context() as patch:
-            FileLayer(root, at, ERRORS[number % 3]).install(patch)
-            with pytest.raises(OutputError):
+            disk = FileLayer(root, at, ERRORS[number % 3])
+            disk.install(patch)
+            try:
                 run_training(configured(**SMALL), root, silent)
+            except OutputError:
+                pass
+            else:
+                assert disk.failed is not None and disk.failed[0] == "unlink", f"{disk.failed} failed in silence"
         made = [path.parent for path in root.glob("*/*/config.yaml") if not path.parent.is_symlink()]
         if made:
             assert goes_on(made[0], silent) == wanted, f"after operation {at} failed"

@@ -56,4 +56,4 @@ def at_once() -> None:
     from lrtool.executors import ray_cluster
 
     assert hasattr(ray_cluster, "_check_answers")
-    ray_cluster._check_answers = lambda _: None
+    ray_cluster._check_answers = lambda *_: None
