@@ -7,8 +7,8 @@ loss at an LR (on a straight line in log LR between those tried) over the least 
 one seed of the target's own grid chooses and the others judge. Rules start from the best LR of the config as it is, by
 a grid of 39 trainings that they are given for nothing: the same LR, one in proportion to √batch, one in proportion to
 the batch. A refusal is counted, not judged; beside it stand the excess of the best guess that it offers, and the budget
-from which it expects an answer (`tune`: none that is less than tuning the target itself). Methods and constants were chosen on half of the tasks; the other half
-judges.
+from which it expects an answer (`tune`: none that is less than tuning the target itself). Methods and constants were
+chosen on half of the tasks; the other half judges.
 
 Wanted on the judging half: median excess at most 3%, worst at most 20% or the noise floor. A quarter of a target run
 holds no comparison on most targets of 400 updates, so larger budgets are judged too; the column `cost` is in target

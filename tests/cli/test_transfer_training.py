@@ -18,8 +18,8 @@ def test_the_lr_of_a_longer_run_from_shorter_ones(cli, config, tmp_path):
     assert document["suggested_lr"] is not None or document["reason"]
     if document["suggested_lr"] is not None:
         assert document["interval"][0] < document["suggested_lr"] < document["interval"][1]
-    assert (document["guess"] is None) or document["suggested_lr"] is None
-    assert document["enough_budget"] is None or 3 <= document["enough_budget"]
+    # Three runs are what `tune` takes: no larger budget is named.
+    assert document["enough_budget"] is None and (document["guess"] is None or document["suggested_lr"] is None)
     lengths = {each["train.duration"] for each in document["cells"]}
     assert len(lengths) >= 3 and max(lengths) <= 200
     cost = document["cost"]
