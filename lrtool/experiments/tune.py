@@ -13,6 +13,7 @@ from lrtool.analysis.lr_fit import NoAnswer, Response
 from lrtool.analysis.range_test import analyse
 from lrtool.analysis.range_test_result import RangeTestResult
 from lrtool.analysis.search.best_lr import FORETOLD_LRS, LEAST_LRS, MAX_SEEDS, Rung, Search, least_runs, plan
+from lrtool.analysis.search.transfer.design import holds_shorter
 from lrtool.analysis.search.transfer.extrapolate import Transferred
 from lrtool.engine.cost.amount import Amount
 from lrtool.engine.cost.calibration import Seconds
@@ -29,7 +30,7 @@ from lrtool.experiments.runner import TrialRunner
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.setup import Setup
 from lrtool.experiments.transfer.request import TransferRequest
-from lrtool.experiments.transfer.training import holds_shorter, transferred
+from lrtool.experiments.transfer.training import transferred
 from lrtool.experiments.tune_result import Tuned, TuneResult, no_answer, plot_of, summarise, warnings_of
 from lrtool.loggers import Logger, wanted
 from lrtool.report.plots.style import save

@@ -92,13 +92,19 @@ def _exponent(law: FittedLaw, place: int, flat: bool = False) -> dict[str, Any]:
     return {"value": value, "interval": [value - half, value + half]}
 
 
+def _measured(found: Transferred, key: str, log: float) -> float:
+    """The value of a key as it was given: logs are rounded."""
+    values = found.points.of(key)
+    return float(values[np.abs(np.log(values) - log).argmin()])
+
+
 def _cells(found: Transferred) -> list[dict[str, Any]]:
     optima = found.optima
     if optima is None:
         return []
     return [
         {
-            **{key: float(np.exp(value)) for key, value in zip(found.keys, at, strict=True)},
+            **{key: _measured(found, key, float(value)) for key, value in zip(found.keys, at, strict=True)},
             "best_lr": float(np.exp(x)),
             "factor": float(np.exp(error)),
             "at_edge": bool(edge),

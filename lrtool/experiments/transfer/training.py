@@ -110,12 +110,6 @@ def transferred(
     return found
 
 
-def holds_shorter(updates: int, runs: float) -> bool:
-    """Whether so many runs of so many updates hold enough shorter ones to learn from."""
-    least = least_cost({}, updates, lambda values: values[DURATION] / updates)
-    return least is not None and least <= runs
-
-
 class _Trainer:
     """The state of one transfer: its budget, its setups, and the trials so far."""
 
@@ -157,12 +151,7 @@ class _Trainer:
 
     def _enough(self, found: Transferred, levels: Mapping[str, Sequence[float]]) -> float | None:
         """The budget with which an answer is expected: not above what `tune` needs for the target itself."""
-
-        def buys(runs: float) -> tuple[Design, tuple[float, float]] | None:
-            design = self._plan(levels, runs)
-            return None if design is None else (design, self._passes(design))
-
-        return enough(found, buys, self.budget.limit, DEFAULT_RUNS)
+        return enough(found, lambda runs: self._plan(levels, runs), self._passes, self.budget.limit, DEFAULT_RUNS)
 
     def _affords(self, ahead: Ahead) -> bool:
         """Whether what is still to come stays within the budget."""

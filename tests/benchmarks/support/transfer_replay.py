@@ -67,12 +67,8 @@ def replay(truth: Truth, key: str, budget: float) -> Replayed:
         seen = max(values[0] * values[1] for values in map(cell_of, of_it.cells))
         return seen / samples(name), whole[0] * whole[1] / samples(name)
 
-    def buys(runs: float) -> tuple[Design, tuple[float, float]] | None:
-        bought = planned(runs)
-        return None if bought is None else (bought, passes(bought))
-
     found = extrapolate(search.points(), goal, expected, passes(design))
-    more = enough(found, buys, budget, DEFAULT_RUNS) if found.lr is None else None
+    more = enough(found, planned, passes, budget, DEFAULT_RUNS) if found.lr is None else None
     return Replayed(found, sum(costs), more)
 
 

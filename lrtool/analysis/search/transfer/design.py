@@ -78,6 +78,12 @@ def least_cost(levels: Mapping[str, Sequence[float]], updates: int, cost: Cost, 
     return min((each.cost for each in _designs(levels, updates, cost, longer)), default=None)
 
 
+def holds_shorter(updates: int, runs: float) -> bool:
+    """Whether so many runs of so many updates hold enough shorter ones to learn from."""
+    least = least_cost({}, updates, lambda values: values[DURATION] / updates)
+    return least is not None and least <= runs
+
+
 def _designs(levels: Mapping[str, Sequence[float]], updates: int, cost: Cost, longer: bool) -> Iterator[Design]:
     """All that is considered; of alike ones the first is meant."""
     keys, seen = (DURATION, *levels), set()

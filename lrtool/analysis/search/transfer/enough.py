@@ -16,11 +16,12 @@ _APART = math.sqrt(2)
 #: An interval that is this much wider than expected has to be of use still, or every second promise would be broken.
 _ROOM = math.sqrt(2)
 
-#: The design that a budget buys, if any, and how often its longest runs and the target pass over their data.
-Buys = Callable[[float], tuple[Design, tuple[float, float]] | None]
+#: The design that a budget buys, if any; and how often its longest runs and the target pass over their data.
+Buys = Callable[[float], Design | None]
+Passes = Callable[[Design], tuple[float, float]]
 
 
-def enough(found: Transferred, buys: Buys, spent: float, most: float) -> float | None:
+def enough(found: Transferred, buys: Buys, passes: Passes, spent: float, most: float) -> float | None:
     """The least budget beyond `spent`, in target runs, with which an answer is expected.
 
     Infinite where none up to `most` is; None where the refused transfer has no law to go by. A design is expected to
@@ -31,12 +32,12 @@ def enough(found: Transferred, buys: Buys, spent: float, most: float) -> float |
     if found.law is None or found.optima is None or found.guess is None or bought is None:
         return None
     logs = np.log([found.target[key] for key in found.keys])
-    half = found.law.predict(logs)[1] / _planned(found, bought[0])
+    half = found.law.predict(logs)[1] / _planned(found, bought)
     for budget in np.append(np.arange(math.log(spent), math.log(most), math.log(_APART))[1:], math.log(most)):
         larger = buys(math.exp(budget)) if most > spent else None
         if larger is None:
             continue
-        wide = _ROOM * widened(half * _planned(found, larger[0]), larger[1])
+        wide = _ROOM * widened(half * _planned(found, larger), passes(larger))
         if useful(wide, LeastRisk.of(found.optima, logs, wide, found.points.scale.logarithmic).risk):
             return math.exp(budget)
     return math.inf

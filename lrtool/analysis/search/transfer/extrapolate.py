@@ -122,18 +122,7 @@ def extrapolate(
         return _with(found, reason=reason)
     if not used.keys:
         return _judged(found, float(optima.x[0]), 1.96 * float(np.hypot(optima.error[0], 0.05)), optima.at[0])
-    optima = _hasty(optima, used.keys, expected)
-    law = fit_law(used.keys, optima.at, optima.x, optima.error, expected)
-    several = [key for place, key in enumerate(used.keys) if np.ptp(optima.at[:, place]) > 0]
-    tests = tuple(self_test(used.keys, key, optima, target[key], expected) for key in found.beyond if key in several)
-    found = _with(found, law=law, tests=tests)
-    found = _with(found, reach={key: _reach(law, optima, used, target, key) for key in found.beyond})
-    reason = refusals.of_law(law, optima, tests, found.beyond)
-    if reason:
-        return _with(found, reason=reason)
-    logs = np.log([target[key] for key in used.keys])
-    middle, half = law.predict(logs)
-    return _judged(found, middle, widened(half, passes), logs)
+    return _by_law(found, used, _hasty(optima, used.keys, expected))
 
 
 def repeated(passes: tuple[float, float] | None) -> float:
@@ -144,6 +133,22 @@ def repeated(passes: tuple[float, float] | None) -> float:
 def widened(half: float, passes: tuple[float, float] | None) -> float:
     """The half width of an interval of log LR where overfitting that was not seen may move the best one."""
     return math.hypot(half, 1.96 * _REPEATED * repeated(passes))
+
+
+def _by_law(found: Transferred, used: Points, optima: Optima) -> Transferred:
+    """What the law through these best LRs says, if it passes its tests."""
+    keys, target, expected = used.keys, found.target, found.expected
+    law = fit_law(keys, optima.at, optima.x, optima.error, expected)
+    several = [key for place, key in enumerate(keys) if np.ptp(optima.at[:, place]) > 0]
+    tests = tuple(self_test(keys, key, optima, target[key], expected) for key in found.beyond if key in several)
+    found = _with(found, law=law, tests=tests)
+    found = _with(found, reach={key: _reach(law, optima, used, target, key) for key in found.beyond})
+    reason = refusals.of_law(law, optima, tests, found.beyond)
+    if reason:
+        return _with(found, reason=reason)
+    logs = np.log([target[key] for key in keys])
+    middle, half = law.predict(logs)
+    return _judged(found, middle, widened(half, found.passes), logs)
 
 
 def _judged(found: Transferred, middle: float, half: float, logs: Array) -> Transferred:

@@ -72,7 +72,7 @@ class TransferSearch:
         self._losses.setdefault(cell, {}).setdefault(lr, {})[seed] = loss
 
     def beyond(self, cell: Values, ratio: float = _RATIO) -> list[float]:
-        """Further LRs: where the best is at an end of those tried, or too few are finite; a diverged one closes an end."""
+        """Further LRs: where the best is at an end of those tried, or too few are finite; what diverged closes it."""
         if self._moves >= _MOVES:
             return []
         lrs, means = self._means(cell)
