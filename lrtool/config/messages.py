@@ -243,10 +243,8 @@ def _other_key(path: Path_, data: Any) -> str:
 def _or_beside(path: Path_, data: Any) -> str:
     """The key beside this one that may have been meant, as `schedule` where `schedules` is written."""
     model, _ = classes_at(path[:-1], data)
-    key = str(path[-1]) if path else ""
-    meant = (
-        closest(key, [name for name in model.model_fields if name != key], cutoff=0.9) if model is not None else None
-    )
+    key, names = str(path[-1]) if path else "", model.model_fields if model is not None else ()
+    meant = closest(key, [name for name in names if name != key], cutoff=0.9)
     return f"; or did you mean {meant!r}?" if meant is not None else ""
 
 
