@@ -147,6 +147,8 @@ class Interrupted(KeyboardInterrupt):
 
     #: Why lrtool itself sent a signal, by its number: a time limit.
     reasons: ClassVar[dict[int, str]] = {}
+    #: What the command line's handler raised last; it may come at any line, also where nobody passes it on.
+    heard: ClassVar[Interrupted | None] = None
 
     def __init__(self, signum: int) -> None:
         super().__init__(self.reasons.get(signum, f"stopped by signal {signum}"))
@@ -169,14 +171,21 @@ class RankLost(Interrupted):
 def uncovered() -> Iterator[None]:
     """A signal that came inside ends what is done inside as one, also where a library made an error of its own of it.
 
-    Pydantic does, of whatever is raised while it writes a field.
+    Code in C does, of whatever is raised while it calls back: pydantic while it writes a field, pybind11 while it looks
+    whether an argument is an array.
     """
     try:
         yield
     except Exception as error:
-        behind: BaseException | None = error
-        while behind is not None and not isinstance(behind, KeyboardInterrupt):
-            behind = behind.__cause__
-        if behind is None:
+        stop = _behind(error)
+        if stop is None:
             raise
-        raise behind from None
+        raise stop from None
+
+
+def _behind(error: Exception) -> BaseException | None:
+    """The signal that an error comes of, if it does; what ends with a code of its own is meant as it is."""
+    behind: BaseException | None = error
+    while behind is not None and not isinstance(behind, KeyboardInterrupt):
+        behind = behind.__cause__
+    return behind or (None if hasattr(error, "exit_code") else Interrupted.heard)

@@ -75,3 +75,12 @@ def test_other_errors_stay_what_they_are():
 
     with pytest.raises(OutputError, match="the disk is full"), uncovered():
         answer()
+
+
+def test_a_signal_that_nobody_passed_on_is_the_reason_of_what_fails_after_it(monkeypatch):
+    monkeypatch.setattr(Interrupted, "heard", Interrupted(signal.SIGINT))
+    with pytest.raises(Interrupted) as stop, uncovered():
+        raise TypeError("incompatible function arguments")
+    assert stop.value.exit_code == 130
+    with pytest.raises(OutputError), uncovered():
+        raise OutputError("the disk is full")

@@ -132,11 +132,13 @@ class AskedSweep:
         retry_failed: bool,
     ) -> Options:
         """How it is to be trained; it may run the code that it was started with."""
-        from lrtool.config.started import allowed_again
+        from lrtool.config.started import allowed_again, check_code
         from lrtool.experiments.sweep.options import Options
 
         given = frozenset(allow_import)
         names = given if self.folder is None else allowed_again(self.loaded.config, given)
+        if self.folder is None:
+            check_code(self.loaded.config, given)
         options = Options(executor, workers, ray_address, slurm_cluster, names, retry_failed)
         options.check()
         return options

@@ -33,8 +33,8 @@ _FAILING = {
     )
     if hasattr(errno, name)
 }  # fmt: skip
-#: What asks to end: a stop from outside, a terminal that is closed, and a scheduler's early warning.
-_ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, name))
+#: What asks to end: Ctrl-C, a stop from outside, a terminal that is closed, and a scheduler's early warning.
+_ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, name))
 #: Set by a shell that asks for completions.
 _COMPLETING = "_LRTOOL_COMPLETE"
 
@@ -100,6 +100,7 @@ def run(arguments: list[str]) -> int:
     """Run a command line; gives the exit code. Errors are messages on stderr, never tracebacks."""
     # What `nohup` ignores stays ignored.
     heard = [each for each in _ENDING if each is signal.SIGTERM or signal.getsignal(each) != signal.SIG_IGN]
+    Interrupted.heard = None
     previous = {each: signal.signal(each, _terminate) for each in heard}
     streams.make_forgiving()
     debug = bool(os.environ.get("LRTOOL_DEBUG"))
@@ -129,6 +130,7 @@ def run(arguments: list[str]) -> int:
         return _failed(error, debug)
     finally:
         streams.release_stdout()
+        Interrupted.heard = None
         for number, handler in previous.items():
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)
     return ExitCode.DONE
@@ -218,4 +220,5 @@ def _say(message: str, code: int, prefix: str = "error: ") -> int:
 def _terminate(signum: int, frame: object) -> None:
     # A launcher stops all processes once one is gone; this one is on its way out, and has a run to write down.
     if not launched.lost():
-        raise Interrupted(signum)
+        Interrupted.heard = Interrupted(signum)
+        raise Interrupted.heard

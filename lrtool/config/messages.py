@@ -174,7 +174,7 @@ def _words(details: ErrorDetails, path: Path_, data: Any) -> tuple[str, str]:
 
 def _wrong_type(kind: str, got: Any, context: Mapping[str, Any], path: Path_, data: Any) -> tuple[str, str]:
     if kind in ("model_type", "dict_type", "model_attributes_type"):
-        return f"expected a mapping, but got {shown(got)}", "write it as {key: value}"
+        return f"expected a mapping, but got {shown(got)}", f"write it as {{key: value}}{_or_beside(path, data)}"
     if kind in ("tuple_type", "list_type"):
         return (
             f"expected a list, but got {shown(got)}",
@@ -238,6 +238,14 @@ def _other_key(path: Path_, data: Any) -> str:
         if sections:
             return f"did you mean {sections[0]}.{called}? write it below {sections[0]}:"
     return _did_you_mean(key, names)
+
+
+def _or_beside(path: Path_, data: Any) -> str:
+    """The key beside this one that may have been meant, as `schedule` where `schedules` is written."""
+    model, _ = classes_at(path[:-1], data)
+    key, names = str(path[-1]) if path else "", model.model_fields if model is not None else ()
+    meant = closest(key, [name for name in names if name != key], cutoff=0.9)
+    return f"; or did you mean {meant!r}?" if meant is not None else ""
 
 
 def _did_you_mean(word: str, names: Sequence[str], always: bool = False) -> str:

@@ -22,7 +22,7 @@ from lrtool.config.settings import InFolder
 from lrtool.errors import OutputError, UsageError
 from lrtool.runs.atomic import write_json
 from lrtool.tasks.base import BuildContext
-from lrtool.tasks.custom import allows, needed, whole
+from lrtool.tasks.permission import allows, check_allowed, needed, whole
 
 #: Targets that a refusal names.
 _NAMED = 5
@@ -39,6 +39,13 @@ def remember(config: InFolder, allow_import: Collection[str]) -> None:
     with contextlib.suppress(OSError, OutputError):
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_json(file, {"schema": 1, "allow": sorted({*beside, *map(whole, allow_import)})})
+
+
+def check_code(config: InFolder, allow_import: Collection[str]) -> None:
+    """Raise UsageError where a config, or any trial of a sweep, names code that may not run."""
+    context = BuildContext(config.folder, frozenset(allow_import), config.code_beside)
+    for target, key in targets_of(code_of(config)).items():
+        check_allowed(target, context, key.removesuffix(".use"))
 
 
 def allowed_again(config: InFolder, allow_import: Collection[str]) -> frozenset[str]:

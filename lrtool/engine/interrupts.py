@@ -27,7 +27,8 @@ class Interrupts:
     """
 
     def __init__(self) -> None:
-        self.pending: int | None = None
+        # One that came before, and was lost on its way: nobody passes on what is raised in a destructor.
+        self.pending: int | None = Interrupted.heard.signum if Interrupted.heard is not None else None
         self._echo = _ECHO if "TORCHELASTIC_RUN_ID" in os.environ else 0.0
         self._since = 0.0
 

@@ -24,7 +24,7 @@ class Adagrad(Optimizer):
 
     kind: Literal["adagrad"] = "adagrad"
     lr_decay: float = Field(0.0, ge=0, description="Adagrad's own decay; leave it at 0 under a schedule.")
-    initial: float = Field(0.0, ge=0, description="Where the sum of squares starts.")
+    initial: float = Field(0.0, ge=0, le=1e38, description="Where the sum of squares starts; a float32.")
     eps: float = Field(1e-10, gt=0, description="Added to the root, so that nothing is divided by zero.")
 
     def torch_optimizer(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:

@@ -1,9 +1,6 @@
 """Bring your own code: `use: "file.py:Name"` beside the config, or `use: "package.module:Name"` if allowed.
 
-A config alone can never run code that does not stand beside it: files must lie in or beneath the config's folder,
-and anything else only runs if it is named by `--allow-import` or LRTOOL_ALLOW_IMPORT, as a package (`torchvision`) or
-as a folder (`/home/me/models`); a `.venv` in such a folder is not part of it. Where a file really lies counts, whatever
-links or `..` lead to it. The config in a run folder, which a resumed run reads, has no code beside it.
+Which code that may be is said in `permission`.
 """
 
 from __future__ import annotations
@@ -15,7 +12,6 @@ import importlib
 import importlib.util
 import inspect
 import logging
-import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -24,14 +20,12 @@ from types import ModuleType
 from typing import Any
 
 from lrtool.errors import UsageError
-from lrtool.printable import brief
 from lrtool.tasks.base import BuildContext
 from lrtool.tasks.failures import guarded
-from lrtool.tasks.targets import attribute_meant, file_meant, is_path, no_package, to_allow
+from lrtool.tasks.permission import allows, check_allowed
+from lrtool.tasks.targets import FORMS, attribute_meant, file_meant, is_path
 
 _LOG = logging.getLogger("lrtool")
-
-_FORMS = "write 'file.py:Name' for a file beside the config, or 'package.module:Name'"
 
 
 def resolve(target: str, context: BuildContext, where: str) -> Any:
@@ -39,13 +33,8 @@ def resolve(target: str, context: BuildContext, where: str) -> Any:
 
     Raises UsageError for a malformed, missing or disallowed target, TaskError where the module itself raises.
     """
-    code, colon, name = target.rpartition(":")
-    if not (colon and code and name):
-        raise UsageError(f"{target!r} is not a target", where=f"{where}.use", remedy=_FORMS)
-    if is_path(code):
-        _check_name(context.folder / code, where)
-    if not is_path(code) and not allows(target, context) and (wrong := no_package(code, name, context.folder)):
-        raise UsageError(wrong[0], where=f"{where}.use", remedy=wrong[1])
+    check_allowed(target, context, where)
+    code, _, name = target.rpartition(":")
     module = _from_file(code, context, where) if is_path(code) else _from_package(code, context, where)
     found: Any = module
     for part in name.split("."):
@@ -116,33 +105,6 @@ def check_arguments(found: Any, positional: tuple[Any, ...], args: Mapping[str, 
         ) from None
 
 
-def allows(target: str, context: BuildContext) -> bool:
-    """Whether the code of a target may run; whether it is there is another question."""
-    code = target.rpartition(":")[0] or target
-    if is_path(code):
-        path = (context.folder / code).resolve()
-        return any(_is_within(path, folder) for folder in _folders(context))
-    # torch is there anyway, and its optimizers do nothing but update weights: they need no leave.
-    return code == "torch.optim" or any(f"{code}.".startswith(f"{entry}.") for entry in context.allow_import)
-
-
-def allowing(path: Path, context: BuildContext) -> Path | None:
-    """The folder by which the code of a file may run; None where it may not."""
-    there = path.resolve()
-    return next((folder for folder in _folders(context) if _is_within(there, folder)), None)
-
-
-def needed(target: str, context: BuildContext) -> str:
-    """What `--allow-import` has to name for a target: the folder of its file, or its package."""
-    code = target.rpartition(":")[0] or target
-    return str((context.folder / code).resolve().parent) if is_path(code) else code.partition(".")[0]
-
-
-def whole(entry: str) -> str:
-    """A package, or a folder by its whole path: from wherever it is looked at later, it is the same."""
-    return f"{Path(entry).resolve()}{os.sep}" if _is_folder(entry) else entry
-
-
 @contextmanager
 def importable(target: str, context: BuildContext) -> Iterator[None]:
     """Within, modules beside a target's file can be imported, unless Python or a package has one of that name.
@@ -177,50 +139,11 @@ def article(value: Any) -> str:
     return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
 
 
-def _check_name(path: Path, where: str) -> None:
-    try:
-        path.resolve().is_file()
-    except (OSError, RuntimeError, ValueError):  # too long, links in a circle, a NUL
-        raise UsageError(f"no file can be at {brief(str(path))}", where=f"{where}.use", remedy="give another") from None
-
-
 def _from_file(code: str, context: BuildContext, where: str) -> ModuleType:
     path = (context.folder / code).resolve()
-    if not allows(f"{code}:", context):
-        what = f"{code} is not among the code that this run may run"
-        remedy = f"allow its folder with --allow-import {path.parent} or LRTOOL_ALLOW_IMPORT"
-        if context.code_beside and path.is_relative_to(context.folder.resolve()):
-            what = f"{code} belongs to an environment's installed packages, and a config may not run those unasked"
-        elif context.code_beside:
-            what = f"{code} does not stand beside the config, in or beneath {context.folder.resolve()}"
-            remedy = to_allow(path, context.folder)
-        raise UsageError(what, where=f"{where}.use", remedy=remedy)
     if not path.is_file():
         raise UsageError(f"there is no file {path}", where=f"{where}.use", remedy=file_meant(path, context.folder))
     return _run(path, code, context, where)
-
-
-def _folders(context: BuildContext) -> list[Path]:
-    """The folders whose files may run."""
-    allowed = [Path(entry) for entry in context.allow_import if _is_folder(entry)]
-    return [folder.resolve() for folder in ([context.folder] * context.code_beside + allowed)]
-
-
-def _is_within(path: Path, folder: Path) -> bool:
-    """Whether a file lies in or beneath a folder; an environment of installed packages there is not part of it."""
-    if not path.is_relative_to(folder):
-        return False
-    between = [above for above in path.parents if above != folder and above.is_relative_to(folder)]
-    return not any(map(_is_environment, between))
-
-
-def _is_environment(folder: Path) -> bool:
-    marks = ("pyvenv.cfg", "conda-meta")
-    return folder.name in ("site-packages", "dist-packages") or any((folder / mark).exists() for mark in marks)
-
-
-def _is_folder(entry: str) -> bool:
-    return "/" in entry or os.sep in entry or entry == "."
 
 
 def _run(path: Path, code: str, context: BuildContext, where: str) -> ModuleType:
@@ -232,7 +155,7 @@ def _run(path: Path, code: str, context: BuildContext, where: str) -> ModuleType
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise UsageError(f"{path} is not a Python file", where=f"{where}.use", remedy=_FORMS)
+        raise UsageError(f"{path} is not a Python file", where=f"{where}.use", remedy=FORMS)
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and pickle look a class's module up while it is being made
     try:
@@ -268,13 +191,6 @@ def _is_elsewhere(name: str, folder: Path) -> bool:
 
 
 def _from_package(code: str, context: BuildContext, where: str) -> ModuleType:
-    if not allows(f"{code}:", context):
-        package = code.partition(".")[0]
-        raise UsageError(
-            f"{code} is an installed package, and a config may not run those unasked",
-            where=f"{where}.use",
-            remedy=f"allow it with --allow-import {package} or LRTOOL_ALLOW_IMPORT={package}",
-        )
     with guarded(f"importing {code}", f"{where}.use"):
         try:
             return importlib.import_module(code)

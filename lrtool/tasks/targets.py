@@ -9,6 +9,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+#: How a target is written.
+FORMS = "write 'file.py:Name' for a file beside the config, or 'package.module:Name'"
+
 
 def is_path(code: str) -> bool:
     """Whether a target's code is a file, not a package."""

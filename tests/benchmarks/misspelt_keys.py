@@ -37,7 +37,8 @@ def main() -> int:
                 count, refused = count + 1, refused + said.refused
                 placed, suggested = placed + said.placed, suggested + said.suggested
                 if not (said.refused and said.placed and said.suggested):
-                    print(f"{path.name}:{slip.line} {slip.key} as {slip.written}: {said.message.splitlines()[0]}")
+                    where = f"{path.name}:{slip.line}:{slip.column}"
+                    print(f"{where} {slip.key} as {slip.written}: {said.message.splitlines()[0]}")
             path.write_text(text)
     print(f"{count} misspellings: {refused} refused, {placed} in their place, {suggested} with the right word"
           f" ({suggested / count:.1%}), {time.perf_counter() - began:.0f} s")  # fmt: skip

@@ -104,6 +104,21 @@ def test_nothing_else_that_is_given_such_a_folder_runs_its_code(cli, stranger, c
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
+@pytest.mark.parametrize(
+    ("vary", "key"),
+    [("grid: {seed: 2}", "base.model.use"), ("grid: {model.use: ['../b/net.py:net']}", "grid.model.use"),
+     ("variants: {a: {}, b: {model: {use: 'os:system'}}}", "variants.b.model.use")],
+)  # fmt: skip
+def test_a_sweep_that_names_code_elsewhere_is_refused_as_a_training_is(cli, config, tmp_path, vary, key, dry):
+    own = key == "base.model.use"
+    config([(OWN[0], "{use: '../b/net.py:net'}")] if own else [])
+    (tmp_path / "s.yaml").write_text(f"base: c.yaml\n{vary}\n")
+    code, out, err = cli("sweep", "s.yaml", "-o", "out", *dry)
+    assert (code, out) == (2, "") and err.startswith(f"error: {key}: ") and "--allow-import" in err
+    assert not (tmp_path / "out").exists()
+
+
 NET = """
 import os
 from torch import nn

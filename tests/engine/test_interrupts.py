@@ -76,3 +76,9 @@ def test_a_closed_terminal_stops_as_a_stop_does_unless_it_is_ignored() -> None:
             assert interrupts.pending is None
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_a_signal_that_was_lost_on_its_way_is_not_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Interrupted, "heard", Interrupted(signal.SIGTERM))
+    with pytest.raises(Interrupted), deferred_interrupts() as interrupts:
+        interrupts.check()

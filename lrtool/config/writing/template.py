@@ -22,7 +22,7 @@ from lrtool.printable import brief, printable
 from lrtool.registry import Registry
 from lrtool.tasks import datasets, models
 from lrtool.tasks.base import BuildContext
-from lrtool.tasks.custom import allows
+from lrtool.tasks.permission import allows
 from lrtool.tasks.targets import from_folder, is_path, module_file
 
 #: Fields of every kind that few people set: left out of the template, listed by `lrtool schema`.

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors
 import safetensors.torch
 from torch import Tensor
@@ -165,6 +166,8 @@ def load(path: Path) -> Checkpoint:
         columns, evaluated = read_trace(path.parent / TRACE, TraceMark.parse(document["trace"]))
     except (OSError, ValueError) as error:
         raise _damaged(path, f"{TRACE} does not hold the trace up to there ({error})") from None
+    # Who was stopped before the first update has columns without a row.
+    columns = columns or {name: np.empty(0) for name in details["trial"]["columns"]}
     return Checkpoint(document["step"], tensors, details, columns, evaluated)
 
 

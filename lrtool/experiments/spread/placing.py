@@ -14,7 +14,7 @@ from lrtool.executors.baggage import Baggage, pack
 from lrtool.experiments.spread.travel import named_files, packages_named
 from lrtool.runs.file_system import is_memory, kind_of
 from lrtool.tasks.base import BuildContext
-from lrtool.tasks.custom import allowing
+from lrtool.tasks.permission import allowing
 
 _SLURM = "slurm"
 

@@ -51,6 +51,11 @@ def unreadable_facts(database: sqlite3.Connection) -> list[str]:
     return lost
 
 
+def indexed_facts(database: sqlite3.Connection) -> bool:
+    """Whether facts can be found by their keys: the index may be damaged where the table is not."""
+    return [row[0] for row in database.execute("PRAGMA integrity_check(facts)")] == ["ok"]
+
+
 def with_checksums(database: sqlite3.Connection, schema: int) -> None:
     """Bring the facts of an older version to this one's schema, all or nothing."""
     facts = database.execute("SELECT key, value FROM facts").fetchall()

@@ -11,24 +11,23 @@ import logging
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
 from lrtool.errors import OutputError, UsageError
 from lrtool.runs.atomic import check_there, output_error
-from lrtool.runs.links import check_file, opened
+from lrtool.runs.links import opened
 from lrtool.runs.lock import FolderLock
-from lrtool.runs.sweep.facts import fact_of, fact_row, unreadable_facts, with_checksums
+from lrtool.runs.sweep.facts import fact_of, fact_row, indexed_facts, unreadable_facts, with_checksums
 from lrtool.runs.sweep.journal import choose_journal
 from lrtool.runs.sweep.plain import check_plain
-from lrtool.runs.sweep.salvage import filled_up, moved_aside, readable, salvaged
+from lrtool.runs.sweep.reading import SCHEMA, check_files, not_ours, opened_to_read, version_of
+from lrtool.runs.sweep.salvage import moved_aside, readable, salvaged
 from lrtool.runs.sweep.stored_trial import COLUMNS, Progress, StoredTrial, row_of, trial_of
 
 __all__ = ["FILE", "SCHEMA", "Progress", "StoredTrial", "SweepStore", "read_trials"]
 
-#: Raised whenever a column changes its meaning or goes away.
-SCHEMA = 2
 FILE = "sweep.sqlite"
 #: The fact that says of each metric, by its column, whether more of it is better.
 HIGHER_IS_BETTER = "higher_is_better"
@@ -57,7 +56,7 @@ def read_trials(path: Path, warn: Callable[[str], None] = _LOG.warning) -> list[
     nothing of it can be read; `warn` hears what is lost where only a part of it can.
     """
     file = path / FILE if path.is_dir() else path
-    with _opened(file) as database:
+    with opened_to_read(file) as database:
         trials, damage = readable(database)
     if damage:
         warn(f"{file}: {damage}")
@@ -70,7 +69,7 @@ def read_fact(path: Path, key: str) -> Any:
     Raises UsageError where it cannot be read, or is not what was written.
     """
     file = path / FILE if path.is_dir() else path
-    with _opened(file) as database:
+    with opened_to_read(file) as database:
         try:
             return fact_of(database, key)
         except (ValueError, OverflowError):
@@ -188,12 +187,16 @@ class SweepStore:
         with database:
             database.execute("BEGIN")
             database.executemany(_INSERT, [row_of(trial) for trial in trials])
-            database.executemany(_REMEMBER, [fact_row(*each) for each in {**facts, DAMAGED: damage}.items()])
-        warn(f"{self.file}: {damage}; what is lost is trained again (the damaged file is kept as {aside.name})")
+            facts |= {DAMAGED: damage} if damage else {}
+            database.executemany(_REMEMBER, [fact_row(*each) for each in facts.items()])
+        said = (
+            f"{damage}; what is lost is trained again" if damage else "the file is damaged, but nothing of it is lost"
+        )
+        warn(f"{self.file}: {said} (the damaged file is kept as {aside.name})")
         return database
 
     def _connected(self, warn: Callable[[str], None]) -> sqlite3.Connection:
-        _check_files(self.file, in_place=True)
+        check_files(self.file, in_place=True)
         try:
             os.close(opened(self.file, os.O_RDWR | os.O_CREAT))
         except OSError as error:
@@ -201,9 +204,9 @@ class SweepStore:
         # Autocommit: every statement outside BEGIN is a transaction of its own.
         database = sqlite3.connect(self.file, isolation_level=None, timeout=30, check_same_thread=False)
         try:
-            version = _version(database, self.file)
+            version = version_of(database, self.file)
             if version == 0 and database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                raise UsageError("this is not a sweep's database: it has no schema number", where=str(self.file))
+                raise not_ours(self.file)
             # Views and triggers that somebody put there may call nothing.
             database.execute("PRAGMA trusted_schema = OFF")
             check_plain(database, self.file)
@@ -214,7 +217,7 @@ class SweepStore:
                     for table in _TABLES:
                         database.execute(table)
                     database.execute(f"PRAGMA user_version = {SCHEMA}")
-            elif readable(database)[1] or unreadable_facts(database):
+            elif readable(database)[1] or unreadable_facts(database) or not indexed_facts(database):
                 raise sqlite3.DatabaseError("damaged")
             elif version < SCHEMA:
                 with_checksums(database, SCHEMA)
@@ -222,64 +225,6 @@ class SweepStore:
             database.close()
             raise
         return database
-
-
-def _version(database: sqlite3.Connection, file: Path) -> int:
-    version = int(database.execute("PRAGMA user_version").fetchone()[0])
-    if version > SCHEMA:
-        raise UsageError(
-            f"the sweep's database has schema {version}, but this lrtool reads up to {SCHEMA}",
-            where=str(file),
-            remedy="update lrtool",
-        )
-    return version
-
-
-@contextmanager
-def _opened(file: Path) -> Iterator[sqlite3.Connection]:
-    """A database for reading only; raises UsageError where it is not one of ours."""
-    if not file.is_file():
-        raise UsageError(
-            "there is no sweep's database", where=str(file), remedy="give the folder of a run that `lrtool sweep` made"
-        )
-    _check_files(file, in_place=False)
-    try:
-        with closing(_read_only(file)) as database:
-            if _version(database, file) == 0:
-                raise UsageError("this is not a sweep's database: it has no schema number", where=str(file))
-            check_plain(database, file)
-            yield database
-    except sqlite3.DatabaseError as error:
-        raise UsageError(
-            f"the sweep's database cannot be read: {error}", where=str(file), remedy="run the sweep again"
-        ) from None
-
-
-def _read_only(file: Path) -> sqlite3.Connection:
-    """A connection that cannot write; where even SQLite's side files cannot be made, the file as it stands.
-
-    Raises sqlite3.DatabaseError where it is no database.
-    """
-    uri, failure = file.resolve().as_uri(), sqlite3.DatabaseError("unknown")
-    for options in ("mode=ro", "immutable=1"):
-        database = sqlite3.connect(f"{uri}?{options}", uri=True, timeout=30)
-        try:
-            database.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        except sqlite3.DatabaseError as error:
-            database.close()
-            failure = error
-        else:
-            return database
-    filled = filled_up(file)
-    if filled is None:
-        raise failure
-    return filled
-
-
-def _check_files(file: Path, *, in_place: bool) -> None:
-    """Raise UsageError where the database, or a file that SQLite keeps beside it, is a link."""
-    for ending in ("", "-wal", "-shm", "-journal"):
-        check_file(file.with_name(file.name + ending), in_place=in_place)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import yaml
 from lrtool.config.document import parse_node, read_document
 from lrtool.config.load import load_config
 from lrtool.config.problems import ConfigError
+from lrtool.config.schema import Config
 from lrtool.config.sweep.load import is_sweep, load_sweep
 
 
@@ -87,7 +88,9 @@ def said_of(slip: Slip, path: Path) -> Said:
             load_config(path)
     except ConfigError as error:
         place = f"{path}:{slip.line}:{slip.column}"
-        here = [problem for problem in error.problems if problem.place == place]
+        # A slip that is a key itself is none there; what it was given is wrong, and has that place.
+        places = (place, f"{path}:{slip.line}:") if slip.written in Config.model_fields else (f"{place} ",)
+        here = [problem for problem in error.problems if f"{problem.place} ".startswith(places)]
         # Quotes around the key may or may not belong to its place.
         suggested = any(f"{slip.key}'" in problem.remedy or f"{slip.key}?" in problem.remedy for problem in here)
         return Said(True, bool(here), suggested, str(error))

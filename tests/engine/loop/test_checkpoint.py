@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 from lrtool.engine.loop.checkpoint import SCHEMA, TRACE, Checkpoint, latest, load, newest_usable, save, set_aside
 from lrtool.engine.loop.engine import LoopEngine
-from lrtool.engine.loop.training import Best
+from lrtool.engine.loop.training import Best, Training
 from lrtool.engine.observer import Observer
 from lrtool.engine.trials import Recipe, Trace, Trial
 from lrtool.errors import OutputError, TaskError, UsageError
@@ -102,6 +103,15 @@ def test_resuming_equals_never_having_stopped(tmp_path: Path, name: str, step: i
         assert torch.equal(weight, models[1][key]), key
     assert (bests[0].step, bests[0].value) == (bests[1].step, bests[1].value)
     assert all(torch.equal(weight, bests[1].weights[key]) for key, weight in bests[0].weights.items())
+
+
+def test_who_was_stopped_before_the_first_update_goes_on(tmp_path: Path) -> None:
+    one, recipe = trial(0, 20, 0.1), RECIPES["adam"]
+    with closing(Training(busy_task(), one, recipe)) as training:
+        save(tmp_path, training.snapshot())
+    (whole,) = LoopEngine().run(busy_task(), [one], recipe)
+    (again,) = LoopEngine(resume={0: load(tmp_path)}).run(busy_task(), [one], recipe)
+    same(whole, again)
 
 
 def test_a_finished_trial_resumes_to_its_trace(tmp_path: Path) -> None:

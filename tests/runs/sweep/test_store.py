@@ -132,6 +132,26 @@ def test_what_is_no_database_is_refused(tmp_path, content):
         read_trials(tmp_path)
 
 
+def test_an_empty_store_is_a_damaged_one(tmp_path):
+    os.truncate(recorded(tmp_path, 3), 0)
+    with pytest.raises(UsageError, match=r"is damaged: it is empty; `lrtool sweep --resume RUN`"):
+        read_trials(tmp_path)
+
+
+def test_of_a_store_whose_index_alone_is_damaged_nothing_is_lost(tmp_path):
+    file = recorded(tmp_path, 3)
+    with closing(sqlite3.connect(file)) as database:
+        page = database.execute("SELECT rootpage FROM sqlite_master WHERE name = 'sqlite_autoindex_facts_1'").fetchone()
+        size = database.execute("PRAGMA page_size").fetchone()[0]
+    content = bytearray(file.read_bytes())
+    content[(page[0] - 1) * size : page[0] * size] = bytes(size)
+    file.write_bytes(content)
+    heard = []
+    with SweepStore(tmp_path, heard.append) as store:
+        assert len(store.progress()) == 3 and store.fact("plan") == "abc" and store.fact(DAMAGED) is None
+    assert "nothing is lost (the damaged file is kept as" in heard[0]
+
+
 def test_a_missing_store_is_refused(tmp_path):
     with pytest.raises(UsageError, match="there is no sweep's database"):
         read_trials(tmp_path)

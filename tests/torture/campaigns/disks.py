@@ -58,7 +58,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], bool]] = {
 #: folder that is there already, the words in a lock that say who holds it; and of SQLite the log that it would rather
 #: have (without it, it syncs every transaction), that log's index, and their removal.
 NEEDLESS = re.compile(
-    r"|unlink .*|symlink .*|mkdir checkpoints|\w+ (run|sweep)\.lock"
+    r"|unlink .*|symlink .*|mkdir (checkpoints|out)|\w+ (run|sweep)\.lock"
     r"|\w+ \S+-(shm|journal)|open \S+-wal|fsync [\d-]+-sweep"
 )
 #: Some systems have no fsync of folders, and say so by EACCES.

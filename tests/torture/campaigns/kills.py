@@ -199,8 +199,10 @@ class Kills:
 
 
 def begun(output: Path) -> Path | None:
-    """The run that was begun below an output folder, if one was: where `latest` leads to."""
-    return next((path.resolve() for path in output.glob("*/latest")), None)
+    """The run that was begun below an output folder, if one was: where `latest` leads to, a link or a file."""
+    for latest in output.glob("*/latest"):
+        return latest.parent / latest.read_text() if latest.is_file() else latest.resolve()
+    return None
 
 
 def saved(output: Path) -> bool:
