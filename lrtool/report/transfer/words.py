@@ -59,7 +59,7 @@ def _all_the_same(found: Transferred) -> Iterator[str]:
     """What can be said where there is no answer: the best guess, and what would be enough for one."""
     if found.guess is not None:
         risk = found.guess.risk
-        costs = "" if risk is None else f"; expected to cost {_part(risk)} of the loss"
+        costs = "" if risk is None else f"; expected to cost {risk:.0%} of the loss"
         yield f"best guess all the same: LR {number(found.guess.lr)} ({between(found.guess.interval)}{costs})"
     if found.enough is None:
         return
@@ -70,10 +70,6 @@ def _all_the_same(found: Transferred) -> Iterator[str]:
             "no budget that is less than `lrtool tune` needs for the target itself is expected to be enough: tune it,"
             " or ask for a smaller target"
         )
-
-
-def _part(risk: float) -> str:
-    return f"{100 * risk:.2g}%" if risk < 1 else "more than all"
 
 
 def target_text(target: Mapping[str, float], keys: Sequence[str]) -> str:
