@@ -25,6 +25,7 @@ from lrtool.runs.sweep.store import StoredTrial, read_trials
 
 BASE = Path(__file__).parents[2] / "configs" / "digits-mlp.yaml"
 START = f"""\
+name: faults
 base: {{extends: {BASE}, name: faults, device: cpu, train: {{duration: 120, eval_every: 40}}}}
 variants:
   stacked: {{}}
