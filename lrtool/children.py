@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from multiprocessing.util import Finalize
 from typing import Any, Literal
 
+from lrtool.errors import Interrupted
 from lrtool.memory import keep_freed_memory
 from lrtool.streams import make_forgiving
 
@@ -31,6 +33,9 @@ class Child:
         context: Any = multiprocessing.get_context(method)
         self.connection, far = context.Pipe()
         self.process: BaseProcess = context.Process(target=_live, args=(far, life, args), daemon=True)
+        _leave_none_behind()
+        # Before it starts: a signal may come at any line, and who is told of no child ends none.
+        _STARTED.add(self.process)
         self.process.start()
         far.close()
 
@@ -43,6 +48,7 @@ class Child:
         """Nothing more will be sent: a spawned process ends by itself."""
         self.connection.close()
         self.process.join()
+        _STARTED.discard(self.process)
 
     def kill(self) -> None:
         """End it now."""
@@ -61,8 +67,28 @@ class Child:
         return f"was killed by signal {-code}" if code is not None and code < 0 else f"ended with code {code}"
 
 
+#: Processes that were started here and not waited for, and the process that ends them when it ends.
+_STARTED: set[BaseProcess] = set()
+_GUARDED = [0]
+
+
+def _leave_none_behind() -> None:
+    """When this process ends, end what it has started: they let nobody's signals end them, and would be waited for."""
+    if _GUARDED[0] != os.getpid():
+        _GUARDED[0] = os.getpid()
+        _STARTED.clear()
+        Finalize(None, _kill_started, exitpriority=100)
+
+
+def _kill_started() -> None:
+    for process in _STARTED:
+        if process.pid is not None:
+            process.kill()
+
+
 def heard(children: Sequence[Child], seconds: float | None = None) -> Iterator[tuple[Child, Any]]:
     """What children send, one message of each at most, or GONE; waits until there is any, or for so many seconds."""
+    Interrupted.check()
     known = {child.connection: child for child in children}
     for connection in wait(list(known), seconds):
         child = known[connection]
@@ -80,6 +106,8 @@ def _live(connection: Connection, life: Callable[..., None], args: Sequence[Any]
     for name in ("SIGINT", "SIGHUP", "SIGTERM", "SIGUSR1"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
+    # One that came to the parent as it forked.
+    Interrupted.heard = None
     make_forgiving()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     # Whoever would hear of it has gone.

@@ -156,6 +156,12 @@ class Interrupted(KeyboardInterrupt):
         early = signum == getattr(signal, "SIGUSR1", None)
         self.exit_code = ExitCode.TERMINATED if early else ExitCode(128 + signum)
 
+    @classmethod
+    def check(cls) -> None:
+        """Raise what was heard and not passed on, as of a signal that comes amid a fork or in a destructor."""
+        if cls.heard is not None:
+            raise cls.heard
+
 
 class RankLost(Interrupted):
     """One of several processes that train together died or does not answer; what was saved can be gone on with."""

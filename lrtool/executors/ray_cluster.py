@@ -13,7 +13,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from lrtool.errors import MissingExtraError, UsageError
+from lrtool.errors import Interrupted, MissingExtraError, UsageError
 from lrtool.executors import versions
 from lrtool.executors.baggage import own_folder
 from lrtool.executors.base import Requirements, too_much
@@ -71,6 +71,7 @@ class RayCluster:
 
     def ready(self, streams: Sequence[Any], seconds: float) -> list[Any]:
         """Those streams that have something to say; waits for so many seconds at most."""
+        Interrupted.check()
         found, _ = self._ray.wait(list(streams), num_returns=len(streams), timeout=0, fetch_local=False)
         if not found:
             found, _ = self._ray.wait(list(streams), num_returns=1, timeout=seconds, fetch_local=False)

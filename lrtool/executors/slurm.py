@@ -61,6 +61,7 @@ class SlurmArrays(Executor):
             serve = Serve(versions.here(), self._needs.packages, work, rest, spool.alive)
             try:
                 while waiting or running:
+                    Interrupted.check()
                     room = self._cluster.most_submitted - len(running)
                     some = [waiting.popleft() for _ in range(min(room, len(waiting)))]
                     running += zip(some, spool.submit(serve, some), strict=True)
