@@ -102,6 +102,7 @@ def run(arguments: list[str]) -> int:
     heard = [each for each in _ENDING if each is signal.SIGTERM or signal.getsignal(each) != signal.SIG_IGN]
     Interrupted.heard = None
     previous = {each: signal.signal(each, _terminate) for each in heard}
+    hook, sys.unraisablehook = sys.unraisablehook, _unraisable
     streams.make_forgiving()
     debug = bool(os.environ.get("LRTOOL_DEBUG"))
     try:
@@ -130,7 +131,7 @@ def run(arguments: list[str]) -> int:
         return _failed(error, debug)
     finally:
         streams.release_stdout()
-        Interrupted.heard = None
+        Interrupted.heard, sys.unraisablehook = None, hook
         for number, handler in previous.items():
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)
     return ExitCode.DONE
@@ -215,6 +216,12 @@ def _say(message: str, code: int, prefix: str = "error: ") -> int:
         sys.stderr.write(f"{prefix}{printable(message, keep=chr(10))}\n")
         sys.stderr.flush()
     return int(code)
+
+
+def _unraisable(lost: sys.UnraisableHookArgs) -> None:
+    # A signal that came in a destructor, or amid a fork, is kept in `Interrupted.heard`.
+    if not isinstance(lost.exc_value, Interrupted):
+        sys.__unraisablehook__(lost)
 
 
 def _terminate(signum: int, frame: object) -> None:

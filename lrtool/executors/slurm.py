@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, Self
 
+from lrtool.errors import Interrupted
 from lrtool.executors import versions
 from lrtool.executors.base import Executor, J, R, Requirements, Rest, Work, WorkError, logged, whole
 from lrtool.executors.local import cores
