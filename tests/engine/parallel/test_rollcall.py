@@ -67,7 +67,7 @@ def test_a_process_that_dies(tmp_path: Path) -> None:
 
 
 def test_a_process_that_hangs(tmp_path: Path) -> None:
-    work = train_into_a_trap(lambda: time.sleep(16))
+    work = train_into_a_trap(lambda: time.sleep(10))
     (error, status), _ = together(tmp_path, 2, work, timeout=6)
     assert isinstance(error, RankLost)
     assert "process 1 (" in str(error) and "did not answer for 6 s" in str(error)

@@ -155,7 +155,7 @@ def test_samples_are_rivals_within_their_search_only(sweep, kind):  # noqa: F811
 def test_each_sample_is_given_its_own_lr_where_that_is_tuned(sweep):  # noqa: F811
     text = (
         "base: base.yaml\nrandom: {optimizer.momentum: {linear: [0, 0.95]}}\nsamples: 3\nbatch: 2\nsampler: tpe\n"
-        "tune: {budget: 30}\n"
+        "tune: {budget: 8}\n"
     )
     run = sweep(text, base=("train.duration=30",))
     trials = read_trials(run.folder.path)
