@@ -201,7 +201,7 @@ def refused(kind: str) -> Iterator[dict[str, Any]]:
         rule = bounds(field)
         beyond = [rule[key] for key in ("gt", "lt") if key in rule]
         beyond += [rule[key] - 0.1 for key in ("ge",) if key in rule] + [
-            rule[key] + 0.1 for key in ("le",) if key in rule
+            rule[key] * 1.1 + 0.1 for key in ("le",) if key in rule
         ]
         for value in (*beyond, math.nan, math.inf, -math.inf, True, "a lot", None, [0.1]):
             yield {"lr": 0.1, name: value}

@@ -167,7 +167,7 @@ def load(path: Path) -> Checkpoint:
     except (OSError, ValueError) as error:
         raise _damaged(path, f"{TRACE} does not hold the trace up to there ({error})") from None
     # Who was stopped before the first update has columns without a row.
-    columns = columns or {name: np.empty(0) for name in details["trial"]["columns"]}
+    columns = columns or {name: np.empty(0) for name in details.get("trial", {}).get("columns", ())}
     return Checkpoint(document["step"], tensors, details, columns, evaluated)
 
 

@@ -189,9 +189,7 @@ class SweepStore:
             database.executemany(_INSERT, [row_of(trial) for trial in trials])
             facts |= {DAMAGED: damage} if damage else {}
             database.executemany(_REMEMBER, [fact_row(*each) for each in facts.items()])
-        said = (
-            f"{damage}; what is lost is trained again" if damage else "the file is damaged, but nothing of it is lost"
-        )
+        said = f"{damage}; what is lost is trained again" if damage else "the file is damaged, but nothing is lost"
         warn(f"{self.file}: {said} (the damaged file is kept as {aside.name})")
         return database
 
