@@ -2,6 +2,7 @@
 
 import errno
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -67,11 +68,17 @@ def failing(recorded, configured, silent, tmp_path, moments):
             except OutputError:
                 pass
             else:
-                assert disk.failed is not None and disk.failed[0] == "unlink", f"{disk.failed} failed in silence"
+                assert needless(disk), f"{disk.failed} failed in silence"
         made = [path.parent for path in root.glob("*/*/config.yaml") if not path.parent.is_symlink()]
         if made:
             assert goes_on(made[0], silent) == wanted, f"after operation {at} failed"
         shutil.rmtree(root)
+
+
+def needless(disk):
+    """Whether what failed was not needed: the removal of a file, or the sync of a folder where there is none of it."""
+    kind, path = disk.failed
+    return kind == "unlink" or (kind == "fsync" and Path(path).is_dir() and disk.errno == errno.EACCES)
 
 
 def test_any_power_cut_leaves_what_goes_on_to_the_same_result(recorded, silent, tmp_path):
