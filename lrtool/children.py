@@ -33,9 +33,8 @@ class Child:
         context: Any = multiprocessing.get_context(method)
         self.connection, far = context.Pipe()
         self.process: BaseProcess = context.Process(target=_live, args=(far, life, args), daemon=True)
-        _leave_none_behind()
         # Before it starts: a signal may come at any line, and who is told of no child ends none.
-        _STARTED.add(self.process)
+        Finalize(self, _end, (self.process,), exitpriority=100)
         self.process.start()
         far.close()
 
@@ -48,7 +47,6 @@ class Child:
         """Nothing more will be sent: a spawned process ends by itself."""
         self.connection.close()
         self.process.join()
-        _STARTED.discard(self.process)
 
     def kill(self) -> None:
         """End it now."""
@@ -67,23 +65,10 @@ class Child:
         return f"was killed by signal {-code}" if code is not None and code < 0 else f"ended with code {code}"
 
 
-#: Processes that were started here and not waited for, and the process that ends them when it ends.
-_STARTED: set[BaseProcess] = set()
-_GUARDED = [0]
-
-
-def _leave_none_behind() -> None:
-    """When this process ends, end what it has started: they let nobody's signals end them, and would be waited for."""
-    if _GUARDED[0] != os.getpid():
-        _GUARDED[0] = os.getpid()
-        _STARTED.clear()
-        Finalize(None, _kill_started, exitpriority=100)
-
-
-def _kill_started() -> None:
-    for process in _STARTED:
-        if process.pid is not None:
-            process.kill()
+def _end(process: BaseProcess) -> None:
+    """End a process that nobody holds, or whose parent ends: no signal ends it, and it would be waited for."""
+    if process.pid is not None:
+        process.kill()
 
 
 def heard(children: Sequence[Child], seconds: float | None = None) -> Iterator[tuple[Child, Any]]:

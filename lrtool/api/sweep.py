@@ -136,9 +136,11 @@ class AskedSweep:
         from lrtool.experiments.sweep.options import Options
 
         given = frozenset(allow_import)
-        names = given if self.folder is None else allowed_again(self.loaded.config, given)
         if self.folder is None:
             check_code(self.loaded.config, given)
+            names = given
+        else:
+            names = allowed_again(self.loaded.config, given)
         options = Options(executor, workers, ray_address, slurm_cluster, names, retry_failed)
         options.check()
         return options

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from lrtool.config.load import load_config
-from lrtool.experiments import concluding
 from lrtool.experiments.setup import prepare
 from lrtool.experiments.train import run_training
 from lrtool.status import Status
+
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 CODE = """\
 import torch
@@ -53,12 +54,6 @@ optimizer: {{kind: sgd, lr: 0.05, momentum: 0.9}}
 schedule: constant
 train: {{duration: 20, eval_every: 5}}
 """
-
-
-@pytest.fixture(autouse=True)
-def undrawn(monkeypatch):
-    monkeypatch.setattr(concluding, "draw_training", lambda *_: None)
-    monkeypatch.setattr(concluding, "save", lambda *_: None)
 
 
 @pytest.fixture

@@ -10,13 +10,14 @@ from lrtool.config.problems import ConfigError
 from lrtool.config.sweep.load import load_sweep
 from lrtool.engine.loop import checkpoint
 from lrtool.errors import Interrupted
-from lrtool.experiments import concluding
 from lrtool.experiments.setup import prepare
 from lrtool.experiments.train import RECOVERIES, resume_training, run_training
 from lrtool.runs.folder import RunFolder
 from lrtool.runs.metrics import read_metrics
 from lrtool.status import Status
 from tests.experiments.test_train import StopAt, bytes_without_seconds
+
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 CODE = """\
 import torch
@@ -60,12 +61,6 @@ optimizer: {{kind: sgd, lr: 0.04, momentum: 0}}
 schedule: {{kind: cosine, final: 50%}}
 train: {{duration: {steps}, eval_every: 5, on_divergence: restore_and_halve_lr}}
 """
-
-
-@pytest.fixture(autouse=True)
-def undrawn(monkeypatch):
-    monkeypatch.setattr(concluding, "draw_training", lambda *_: None)
-    monkeypatch.setattr(concluding, "save", lambda *_: None)
 
 
 @pytest.fixture

@@ -14,20 +14,13 @@ from lrtool.engine.evaluate import evaluate
 from lrtool.engine.loop import checkpoint, training
 from lrtool.engine.observer import Observer
 from lrtool.errors import ExitCode, Interrupted, OutputError, UsageError
-from lrtool.experiments import concluding, train
+from lrtool.experiments import train
 from lrtool.experiments.range_test.range_test import run_range_test
 from lrtool.experiments.setup import prepare
 from lrtool.experiments.train import resume_training, run_smoke, run_training
 from lrtool.runs.folder import RunFolder
 from lrtool.runs.metrics import read_metrics
 from lrtool.runs.suggested_lr import lr_from
-
-
-@pytest.fixture
-def undrawn(monkeypatch):
-    """Runs leave no plots, which take longer than such short trainings."""
-    monkeypatch.setattr(concluding, "draw_training", lambda *_: None)
-    monkeypatch.setattr(concluding, "save", lambda *_: None)
 
 
 def bytes_without_seconds(folder):

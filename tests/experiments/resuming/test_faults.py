@@ -8,21 +8,16 @@ import pytest
 
 from lrtool.config.load import load_config
 from lrtool.errors import OutputError
-from lrtool.experiments import concluding
 from lrtool.experiments.setup import prepare
 from lrtool.experiments.train import resume_training, run_training
 from lrtool.runs.folder import RunFolder
 from tests.experiments.resuming.file_layer import FileLayer, replayed
 from tests.experiments.test_train import bytes_without_seconds
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EACCES)
 SMALL = {"train__duration": 12, "train__eval_every": 4, "train__checkpoint_every": 3}
-
-
-@pytest.fixture(autouse=True)
-def undrawn(monkeypatch):
-    monkeypatch.setattr(concluding, "draw_training", lambda *_: None)
-    monkeypatch.setattr(concluding, "save", lambda *_: None)
 
 
 @pytest.fixture

@@ -11,12 +11,13 @@ from lrtool.api.results.train import TrainAnswer
 from lrtool.config.load import load_config
 from lrtool.engine.loop import checkpoint
 from lrtool.errors import Interrupted, UsageError
-from lrtool.experiments import concluding
 from lrtool.experiments.setup import prepare
 from lrtool.experiments.train import resume_training, run_training
 from lrtool.runs.folder import RunFolder
 from lrtool.runs.metrics import read_metrics
 from tests.experiments.test_train import StopAt, bytes_without_seconds
+
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 RELEASED = Path(__file__).parents[2] / "runs" / "released"
 MODEL = """\
@@ -47,12 +48,6 @@ loss: {use: "mine.py:loss"}
 optimizer: {kind: sgd, lr: 0.02, momentum: 0.9}
 train: {duration: 30, eval_every: 10, checkpoint_every: 10, clip_norm: 5.0}
 """
-
-
-@pytest.fixture(autouse=True)
-def undrawn(monkeypatch):
-    monkeypatch.setattr(concluding, "draw_training", lambda *_: None)
-    monkeypatch.setattr(concluding, "save", lambda *_: None)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pydantic import ConfigDict
 
 from lrtool.engine.trials import Evaluation, Trace, Trial
 from lrtool.errors import MissingExtraError
-from lrtool.experiments import concluding, train
+from lrtool.experiments import train
 from lrtool.experiments.range_test.range_test import run_range_test
 from lrtool.experiments.tracking.observer import LoggerObserver
 from lrtool.experiments.tracking.tracker import Tracker
@@ -146,12 +146,6 @@ def test_a_stored_trial_keeps_the_names():
     record = record_of(stored, Names())
     assert record.curve["step"].tolist() == [3, 7] and record.settings == {"optimizer.lr": 0.1, "seed": 5}
     assert record.values == {"summary/final.val_loss": 0.5, "summary/steps": 8, "summary/seconds": 1.0}
-
-
-@pytest.fixture
-def undrawn(monkeypatch):
-    monkeypatch.setattr(concluding, "draw_training", lambda *_: None)
-    monkeypatch.setattr(concluding, "save", lambda *_: None)
 
 
 @pytest.fixture
