@@ -1,5 +1,6 @@
 """What all tests share: folders of their own, which of them are slow, and how many examples they draw."""
 
+import gc
 import os
 import signal
 from pathlib import Path
@@ -73,3 +74,13 @@ def undrawn(monkeypatch):
     """Range tests draw no plots: they take longer than all else."""
     monkeypatch.setattr("lrtool.experiments.range_test.range_test.save", lambda *_: None)
     monkeypatch.setattr("lrtool.experiments.range_test.range_test.draw_range_test", lambda *_: None)
+
+
+@pytest.fixture
+def quiet_collector():
+    """The garbage collector calls no function: Hypothesis has it do so, and what a signal raises there is lost."""
+    before, gc.callbacks[:] = gc.callbacks[:], []
+    gc.disable()
+    yield
+    gc.enable()
+    gc.callbacks[:] = before

@@ -131,7 +131,7 @@ def test_wherever_it_is_broken_into_all_is_as_it_was(objects, quick):
         assert digest(model, optimizer, [scheduler], loader) == before, list(raiser.seen)[-1]
 
 
-def test_ctrl_c_at_any_time(quick):
+def test_ctrl_c_at_any_time(quick, quiet_collector):
     # Not `objects`: what comes while a finaliser runs is lost, and may leave its folder.
     model, optimizer, scheduler, loader = trained()
     before = digest(model, optimizer, [scheduler], loader)

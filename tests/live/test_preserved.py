@@ -1,7 +1,6 @@
 # ruff: noqa: NPY002 - what a user draws from the global state has to be put back
 """Whatever happens inside, live objects are afterwards as they were: bit for bit, the same objects, every time."""
 
-import gc
 import os
 import random
 import signal
@@ -152,16 +151,6 @@ def test_signals_while_it_is_put_back_wait(monkeypatch):
         wreck(model, optimizer, scheduler, loader)
     assert digest(model, optimizer, [scheduler], loader) == before
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
-@pytest.fixture
-def quiet_collector():
-    """The garbage collector calls no function: Hypothesis has it do so, and what a signal raises there is lost."""
-    before, gc.callbacks[:] = gc.callbacks[:], []
-    gc.disable()
-    yield
-    gc.enable()
-    gc.callbacks[:] = before
 
 
 def test_signals_at_any_time(quiet_collector):
