@@ -20,7 +20,7 @@ from lrtool.engine.loop.speeds import LoopSpeed, loop_speed
 from lrtool.engine.loop.threads import worthwhile_threads
 from lrtool.engine.processes import can_fork
 from lrtool.engine.trials import Engine, EngineName, Recipe, Trial
-from lrtool.engine.vector.costs import stack_budget
+from lrtool.engine.vector.costs import LoopPace, stack_budget
 from lrtool.engine.vector.engine import VectorEngine
 from lrtool.engine.vector.plan import FEW, Plan, StackOutlook, StackPlanner
 from lrtool.engine.vector.proof.stackable import why_not_stackable
@@ -141,6 +141,8 @@ class Chooser:
             alone = self._alone(amount)
             costs = Costs(Seconds.around(alone, 0.25), alone, 1)
             return Choice(EngineName.LOOP, LoopEngine(), "one trial has no company", costs)
+        if self._work is not None and 2 * self._work.held > stack_budget(self.recipe.device):
+            return self.looped(amount, "two such models at once would take more memory than a stack may")
         if not self._worth_looking(amount):
             return self.looped(amount, "to look into stacks would take longer than they are likely to save")
         if self.obstacle is not None:
@@ -218,7 +220,9 @@ class Chooser:
 
     def _known_planner(self) -> StackPlanner:
         if self._planner is None:
-            self._planner = StackPlanner(self.task, [self._example], self.recipe, alone=self.speed.update)
+            alone, workers = self.speed.update, self._most_workers
+            together = min(alone, self._speed_beside(workers).update / workers)
+            self._planner = StackPlanner(self.task, [self._example], self.recipe, loop=LoopPace(alone, together))
         return self._planner
 
     def _speed_beside(self, workers: int) -> LoopSpeed:

@@ -75,6 +75,17 @@ def test_a_large_model_is_looked_into_only_where_there_is_much_to_train(knowing:
     assert chooser.choose(Amount(8, 100, 0)).name is EngineName.VECTOR
 
 
+def test_nothing_is_tried_of_models_of_which_no_two_fit_a_stack(
+    knowing: Chosen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chooser = knowing(LoopSpeed(1e-3, 0.0, 0.0), stack(1e-3, 1e-6))
+    assert chooser._work is not None
+    monkeypatch.setattr("lrtool.engine.choice.stack_budget", lambda _: chooser._work.held)
+    choice = chooser.choose(Amount(8, 1000, 0))
+    assert choice.name is EngineName.LOOP and "more memory than a stack may" in choice.reason
+    assert chooser._obstacle is None
+
+
 def test_a_stack_that_is_hardly_faster_is_not_taken(knowing: Chosen) -> None:
     slow = knowing(LoopSpeed(1e-3, 0.0, 0.0), stack(7.5e-3, 1e-6)).choose(Amount(8, 1000, 0))
     assert slow.name is EngineName.LOOP and "stacking is not faster" in slow.reason

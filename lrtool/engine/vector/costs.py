@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import NamedTuple
+
 import torch
 from torch import nn
 
@@ -34,16 +37,26 @@ _PER_CALL, _PER_TENSOR = 8, 10
 _TIMES = 5
 
 
+class LoopPace(NamedTuple):
+    """Seconds of a trial's update by the loop engine: one by one, and a trial's share where several train at a time.
+
+    Where nobody asks, stacks need beat nothing.
+    """
+
+    alone: float = math.inf
+    together: float = math.inf
+
+
 class StackCosts:
     """What stacks of one task and recipe cost; `task` is on the device, `skeleton` one model of it.
 
-    `slots` and `workers`: told by the caller, or None. `alone`: seconds of a trial's update by the loop engine.
+    `slots` and `workers`: told by the caller, or None. `loop`: what a stack has to beat.
     """
 
     def __init__(
-        self, task: Task, recipe: Recipe, skeleton: nn.Module, slots: int | None, workers: int | None, alone: float
+        self, task: Task, recipe: Recipe, skeleton: nn.Module, slots: int | None, workers: int | None, loop: LoopPace
     ) -> None:
-        self.task, self.recipe, self.slots, self.workers, self.alone = task, recipe, slots, workers, alone
+        self.task, self.recipe, self.slots, self.workers, self.loop = task, recipe, slots, workers, loop
         self.work: Work = work_of(task, skeleton, recipe.device)
         self.update = Update(task, recipe, skeleton, self.work.random)
         self.cores = torch.get_num_threads() if recipe.device.type == "cpu" else 1
@@ -70,11 +83,21 @@ class StackCosts:
         """As remembered, or measured now; for larger stacks than were measured before, those too."""
         sizes = sizes_tried(self.recipe.device)
         most = min(size_for(self.slots or amount.trials, sizes), self.largest)
-        known, hopeless = self.known_speed(), self.alone / self.gain().likely
+        known, hopeless = self.known_speed(), self._hopeless(amount)
         if known is None or not grown(known.updates, most, hopeless, sizes):
             known = stack_speed(self.task, self.recipe, self.update, most, hopeless, known)
             self._memory.put(self._key, known.document())
         return known
+
+    def _hopeless(self, amount: Amount) -> float:
+        """Seconds of a trial's update in a stack from which stacks are of no use: compiled ones neither, if those pay.
+
+        Compiling pays nowhere where it takes as long as the loop takes for everything.
+        """
+        compiling = self.expected_compile(self.known_operators()).likely
+        if compiling >= amount.trials * amount.updates * self.loop.together:
+            return self.loop.together
+        return max(self.loop.together, self.loop.alone / self.gain().likely)
 
     def compiled_seconds(self, speed: StackSpeed, amount: Amount, gain: float) -> float:
         """Seconds of all trials in compiled stacks; `gain`: an update's time over that of the fastest plain one."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
@@ -17,7 +17,7 @@ from lrtool.engine.device import intra_threads
 from lrtool.engine.processes import can_fork
 from lrtool.engine.trials import Recipe, Trial
 from lrtool.engine.vector.compiling import Compiled, Graph, as_traced, compiled, missing_compiler, traced
-from lrtool.engine.vector.costs import StackCosts
+from lrtool.engine.vector.costs import LoopPace, StackCosts
 from lrtool.engine.vector.proof.updates import compiled_differs
 from lrtool.engine.vector.replaying import replays
 from lrtool.engine.vector.skeleton import skeleton_of
@@ -64,8 +64,8 @@ class Plan:
 class StackPlanner:
     """Makes the plan of one call; `task` is on the device.
 
-    `updates`: how many there will be in all, where the call is one of several that follow the same plan. `alone`:
-    seconds of a trial's update by the loop engine, where known: stacks that can never be as fast are not looked into.
+    `updates`: how many there will be in all, where the call is one of several that follow the same plan. `loop`: how
+    fast the loop engine is, where known: stacks that can never be as fast are not looked into.
     """
 
     task: Task
@@ -75,11 +75,11 @@ class StackPlanner:
     compile: bool | None = None
     workers: int | None = None
     updates: int | None = None
-    alone: float = math.inf
+    loop: LoopPace = field(default_factory=LoopPace)
 
     def __post_init__(self) -> None:
         skeleton = skeleton_of(self.task, self.recipe.device, self.trials[0].seed)
-        self.costs = StackCosts(self.task, self.recipe, skeleton, self.slots, self.workers, self.alone)
+        self.costs = StackCosts(self.task, self.recipe, skeleton, self.slots, self.workers, self.loop)
         self._updates = self.updates if self.updates is not None else sum(trial.steps for trial in self.trials)
 
     def plan(self) -> Plan:

@@ -24,10 +24,13 @@ from lrtool.tasks.failures import ran_out_of_memory
 
 #: Sizes of an uncompiled stack that are tried, each only if the one before was worth it, by kind of device. A GPU takes
 #: as long for a few models as for one, and each size is recorded before it is timed.
-_SIZES = {"cpu": (2, 8, 32, 128, 512)}
+_SIZES = {"cpu": (1, 2, 8, 32, 128, 512)}
 _SIZES_ELSEWHERE = (16, 512)
 #: A larger stack must be faster per trial by this much.
 _GAIN = 0.9
+#: What one more trial adds to an update tells how fast the largest stack may be, where it is this part of a trial's
+#: share at least: of less, noise says more than the model.
+_TELLS = 0.3
 #: All threads must beat one by this much: they wait for each other, and the more the busier the machine is.
 _THREADS_GAIN = 0.85
 #: Seconds before a recorded stack's first update over those that it takes to trace and record one: it is compared with
@@ -144,6 +147,7 @@ def stack_speed(
         updates = dict(known.updates) if known is not None else {}
         _grow(updates, timed, most, hopeless, sizes_tried(recipe.device))
         largest = max(updates)
+        lost = _is_hopeless(updates, hopeless)
         if known is None and threads > 1 and recipe.device.type == "cpu":
             with intra_threads(1):
                 alone = clock.best_time(usual_update(update, task, recipe, largest), recipe.device)
@@ -153,8 +157,10 @@ def stack_speed(
         stack = Stack(update.skeleton, recipe, 1)
         begin = clock.best_time(lambda: stack.load(0, update.skeleton, 0), recipe.device)
         checked = dict(known.validations) if known is not None else {}
-        for size in sorted({min(updates), largest} - checked.keys()) if task.val is not None else ():
-            once = bool(checked) and _between(checked, size) > _DEAR
+        # Where the updates alone take too long, it does not matter how much longer all takes.
+        sizes = {min(updates)} if lost else {min(updates), largest}
+        for size in sorted(sizes - checked.keys()) if task.val is not None else ():
+            once = lost or (bool(checked) and _between(checked, size) > _DEAR)
             checked[size] = _validation(task, recipe, update, size, once)
     watch = known.watch if known is not None else watching(recipe)
     return StackSpeed(updates, checked, begin, threads, watch, min(readies))
@@ -177,13 +183,21 @@ def _grow(
 def grown(updates: Mapping[int, float], most: int, hopeless: float, sizes: Sequence[int]) -> bool:
     """Whether stacks that are larger than those timed would be of no use: no faster per trial, or never fast enough."""
     timed = sorted(updates)
-    if timed[-1] >= min(most, sizes[-1]):
+    if timed[-1] >= min(most, sizes[-1]) or _is_hopeless(updates, hopeless):
         return True
     if len(timed) < 2:
         return False
-    before, last = (updates[size] for size in timed[-2:])
-    each_more = (last - before) / (timed[-1] - timed[-2])
-    return each_more > hopeless or last / timed[-1] > _GAIN * before / timed[-2]
+    before, last = (updates[size] / size for size in timed[-2:])
+    return last > _GAIN * before
+
+
+def _is_hopeless(updates: Mapping[int, float], hopeless: float) -> bool:
+    """Whether each further trial makes an update longer by more than `hopeless` seconds."""
+    if len(updates) < 2:
+        return False
+    low, high = sorted(updates)[-2:]
+    each_more = (updates[high] - updates[low]) / (high - low)
+    return each_more > max(hopeless, _TELLS * updates[low] / low)
 
 
 def sizes_tried(device: torch.device) -> Sequence[int]:

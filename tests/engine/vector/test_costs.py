@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
 
 from lrtool.engine.cost.amount import Amount
-from lrtool.engine.vector.costs import StackCosts, stack_budget
+from lrtool.engine.vector.costs import LoopPace, StackCosts, stack_budget
 from lrtool.engine.vector.speeds import StackSpeed
 from lrtool.tasks.base import seeded_model
 from tests.engine.contract import small_task
@@ -17,9 +15,9 @@ from tests.engine.vector.test_speeds import RECIPE
 pytestmark = pytest.mark.usefixtures("own_cache")
 
 
-def costs(slots: int | None = None, workers: int | None = 1) -> StackCosts:
+def costs(slots: int | None = None, workers: int | None = 1, loop: LoopPace | None = None) -> StackCosts:
     task = small_task()
-    return StackCosts(task, RECIPE, seeded_model(task, 0), slots, workers, math.inf)
+    return StackCosts(task, RECIPE, seeded_model(task, 0), slots, workers, loop or LoopPace())
 
 
 def test_a_compiled_stack_fits_is_a_power_of_two_and_gives_every_worker_something() -> None:
@@ -61,3 +59,21 @@ def test_compiled_seconds_grow_with_rounds_updates_and_validations() -> None:
 def test_operators_are_guessed_until_they_are_counted() -> None:
     found = costs()
     assert found.known_operators() == 8 * found.work.operators + 10 * 4
+
+
+def test_a_plain_stack_must_beat_several_processes_and_a_compiled_one_only_where_there_is_much_to_train(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = list[float]()
+
+    def timed(*given: object) -> StackSpeed:
+        asked.append(given[4])  # type: ignore[arg-type]
+        return StackSpeed({1: 1.0}, {}, 0.0, 1)
+
+    monkeypatch.setattr("lrtool.engine.vector.costs.stack_speed", timed)
+    monkeypatch.setattr(StackCosts, "known_speed", lambda _: None)
+    found = costs(loop=LoopPace(alone=0.01, together=0.005))
+    found.learn(0.4)
+    found.speed(Amount(10, 10, 0))
+    found.speed(Amount(10, 1e6, 0))
+    assert asked == pytest.approx([0.005, 0.01 / 0.4])

@@ -9,7 +9,7 @@ import pytest
 from lrtool.engine.cost.amount import Amount
 from lrtool.engine.trials import Recipe
 from lrtool.engine.vector.plan import StackPlanner
-from lrtool.engine.vector.speeds import StackSpeed, stack_speed
+from lrtool.engine.vector.speeds import StackSpeed, grown, stack_speed
 from lrtool.optimizers import KINDS
 from tests.engine.contract import small_task, trial
 from tests.engine.loop.test_speeds import slow_to_validate
@@ -43,12 +43,37 @@ def test_a_validation_that_would_take_long_is_timed_once(monkeypatch: pytest.Mon
     monkeypatch.setattr("lrtool.engine.vector.speeds._validation", timed)
     planner = StackPlanner(small_task(), [trial(0, 20, 0.1)], RECIPE)
     measured = stack_speed(small_task(), RECIPE, planner.costs.update, 8, float("inf"))
-    assert calls == [(2, False), (8, True)] and measured.validations == {2: 0.2, 8: 0.8}
+    assert calls == [(1, False), (8, True)] and measured.validations == {1: 0.1, 8: 0.8}
 
 
-def test_a_stack_without_hope_is_not_measured_further() -> None:
-    planner = StackPlanner(small_task(), [trial(0, 20, 0.1)], RECIPE)
-    assert max(stack_speed(small_task(), RECIPE, planner.costs.update, 512, -1.0).updates) == 8
+def test_a_stack_without_hope_is_not_measured_further(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its validation once, and that of the smallest stack."""
+    taken = {1: 1.0, 2: 1.7, 8: 6.0}
+    monkeypatch.setattr("lrtool.engine.vector.speeds.usual_update", lambda *given: given[-1])
+    monkeypatch.setattr("lrtool.engine.clock.best_time", lambda once, _: taken.get(once, 0.1))
+    monkeypatch.setattr("lrtool.engine.clock.timed", lambda once, _: once() and 3.0)
+    monkeypatch.setattr("lrtool.engine.vector.speeds._validation", lambda *given: 0.01 if given[-1] else 0.02)
+    update = StackPlanner(small_task(), [trial(0, 20, 0.1)], RECIPE).costs.update
+    lost = stack_speed(small_task(), RECIPE, update, 8, 0.6)
+    assert lost.updates == {1: 1.0, 2: 1.7} and lost.validations == {1: 0.01}
+    # Where there is more to train, compiling it may pay: it is gone on from there.
+    hopeful = stack_speed(small_task(), RECIPE, update, 8, 1.0, lost)
+    assert hopeful.updates == taken and hopeful.validations == {1: 0.01, 8: 0.02}
+
+
+@pytest.mark.parametrize(
+    ("updates", "ended"),
+    [
+        ({1: 1.0}, False),
+        ({1: 1.0, 2: 1.1}, False),  # noise of a stack that costs as much for two as for one
+        ({1: 1.0, 2: 1.5}, True),
+        ({1: 1.0, 2: 1.2, 8: 1.5}, False),
+        ({1: 1.0, 2: 1.2, 8: 3.6}, True),
+    ],
+)
+def test_what_another_trial_adds_tells_whether_there_is_hope(updates: dict[int, float], ended: bool) -> None:
+    assert grown(updates, 512, 0.05, (1, 2, 8, 32)) is ended
+    assert not grown(updates, 512, 10.0, (1, 2, 8, 32))
 
 
 @pytest.mark.parametrize(("updates", "size"), [({2: 1.0, 8: 1.0, 32: 8.0}, 8), ({2: 1.0, 8: 4.0}, 2)])
