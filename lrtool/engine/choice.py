@@ -76,8 +76,8 @@ class Chooser:
 
     `forks`: whether there may be processes. `measured`: gives the loop's speed where it is not this process's own.
     `spread`: why this process has only a part of a model, which is not stacked; "" if it has all.
-    `stake`: seconds that the loop would take for all that is to be trained, where that is more than what is asked for
-    at a time. Raises TaskError where the user's code fails.
+    `stake`: seconds that all that is to be trained may take, where that is known; else what is asked for at a time
+    counts. Raises TaskError where the user's code fails.
     """
 
     def __init__(
@@ -205,10 +205,11 @@ class Chooser:
         return self._paces[name]
 
     def _worth_looking(self, amount: Amount) -> bool:
-        if self._obstacle is not None or self.recipe.device.type != "cpu":
+        if self._obstacle is not None or self.recipe.device.type != "cpu" or self._alone(amount) < _LITTLE:
             return True
-        alone = self._alone(amount)
-        return alone < _LITTLE or _LOOKING * self.speed.update <= _LOOK_PART * max(self.stake, alone)
+        # What a budget might hold if stacks were much faster is asked for too: it says nothing of what is at stake.
+        stake = self.stake or self.looped(amount, "").costs.seconds.likely
+        return _LOOKING * self.speed.update <= _LOOK_PART * stake
 
     def _alone(self, amount: Amount) -> float:
         return amount.trials * self.speed.trial(amount)

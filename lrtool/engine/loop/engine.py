@@ -83,24 +83,15 @@ class LoopEngine:
 
     def _share(self, task: Task, recipe: Recipe, queue: WorkQueue, check: Callable[[], None]) -> None:
         """Train what waits in the queue; `check` raises where the work is to stop."""
+        threads = 0  # alike for all models of a task: to see how many takes as long as several updates
         while (waiting := queue.next()) is not None:
-            self._train(*waiting, task, recipe, queue, check)
-
-    def _train(
-        self,
-        number: int,
-        trial: Trial,
-        task: Task,
-        recipe: Recipe,
-        queue: WorkQueue,
-        check: Callable[[], None],
-    ) -> None:
-        with closing(Training(task, trial, recipe, keep_best=self.best is not None, ranks=self.ranks)) as training:
-            if number in self.resume:
-                training.restore(self.resume[number])
-            threads = worthwhile_threads(task, training.model, recipe.device)
-            with intra_threads(threads), self._delivered(number, training, queue):
-                self._to_the_end(number, training, queue, check)
+            number, trial = waiting
+            with closing(Training(task, trial, recipe, keep_best=self.best is not None, ranks=self.ranks)) as training:
+                if number in self.resume:
+                    training.restore(self.resume[number])
+                threads = threads or worthwhile_threads(task, training.model, recipe.device)
+                with intra_threads(threads), self._delivered(number, training, queue):
+                    self._to_the_end(number, training, queue, check)
 
     def _to_the_end(self, number: int, training: Training, queue: WorkQueue, check: Callable[[], None]) -> None:
         while training.step < training.trial.steps:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ Array = NDArray[np.float64]
 #: Inches of a panel's height, and panels side by side.
 _HEIGHT, _ACROSS = 3.3, 2
 _ANSWER, _MEASURED, _LAW = PALETTE[1], PALETTE[0], INK
+_DASHED = (0, (2, 2))
 #: Room beside the outermost markers, as a part of what is drawn.
 _ROOM = 0.04
 #: Losses this many times the depth of the shape above the best are drawn at the upper edge.
@@ -35,7 +36,8 @@ class KeyPanel:
     """The best LR along one key, all else as at the target.
 
     `value`, `lr`, `low`, `high`, `edge` (cells,): measured, moved along the law to the target's other keys; `grid`,
-    `law`, `below`, `above`: the law with its 95% interval; `target`, `answer`, `interval`: what it says.
+    `law`, `below`, `above`: the law with its 95% interval; `target`, `answer`, `interval`: what it says. `refused`:
+    that it is no answer but the best guess, None where there is not even one.
     """
 
     key: str
@@ -52,6 +54,7 @@ class KeyPanel:
     target: float
     answer: float | None
     interval: tuple[float, float] | None
+    refused: bool
 
 
 @dataclass(frozen=True)
@@ -105,10 +108,12 @@ def _key_panel(found: Transferred, place: int) -> KeyPanel:
         along[:, place] = grid
         fit, half = np.array([law.predict(row) for row in along]).T
     x = optima.x + shifts
+    said = found.guess if found.lr is None else None
+    lr, interval = (said.lr, said.interval) if said is not None else (found.lr, found.interval)
     return KeyPanel(
         key, np.exp(optima.at[:, place]), np.exp(x), np.exp(x - optima.error), np.exp(x + optima.error), optima.edge,
         bool(np.abs(shifts).max() > 0.01), np.exp(grid), np.exp(fit), np.exp(fit - half), np.exp(fit + half),
-        float(found.target[key]), found.lr, found.interval,
+        float(found.target[key]), lr, interval, found.lr is None,
     )  # fmt: skip
 
 
@@ -165,11 +170,11 @@ def _draw_key(axes: Axes, panel: KeyPanel) -> None:
         axes.plot(
             panel.value[here], panel.lr[here], "o", ms=4.5, mec=_MEASURED, mfc=face, alpha=0.8, ls="none", zorder=3
         )
+    if panel.refused:
+        axes.axvline(panel.target, color=_ANSWER, ls=_DASHED, lw=1.2, zorder=1)
     if panel.answer is not None and panel.interval is not None:
-        axes.vlines(panel.target, *panel.interval, color=_ANSWER, lw=2.2, zorder=4)
-        axes.plot(panel.target, panel.answer, "D", ms=7, mfc=_ANSWER, mec="white", mew=1.0, zorder=5)
-    else:
-        axes.axvline(panel.target, color=_ANSWER, ls=(0, (2, 2)), lw=1.2, zorder=1)
+        axes.vlines(panel.target, *panel.interval, color=_ANSWER, lw=1.2 if panel.refused else 2.2, zorder=4)
+        axes.plot(panel.target, panel.answer, "D", **_marked(panel.refused), zorder=5)
     axes.margins(x=_ROOM)
     log_ticks(axes.xaxis, 8)
     log_ticks(axes.yaxis, 10)
@@ -214,7 +219,14 @@ def _explain(axes: Axes, plot: TransferPlot) -> None:
         axes.plot([], [], "o", ms=4.5, mec=_MEASURED, mfc="white", label="at the edge of its LRs")
     if plot.keys[0].grid.size:
         axes.plot([], [], "-", color=_LAW, lw=1.6, label="law with 95% interval")
+    if plot.keys[0].refused:
+        axes.plot([], [], ls=_DASHED, color=_ANSWER, lw=1.2, label="the target: refused")
     if plot.keys[0].answer is not None:
-        axes.plot([], [], "D", ms=7, mfc=_ANSWER, mec="white", label="the target, 95% interval")
-    else:
-        axes.plot([], [], ls=(0, (2, 2)), color=_ANSWER, lw=1.2, label="the target: refused")
+        said = "best guess, 95% interval" if plot.keys[0].refused else "the target, 95% interval"
+        axes.plot([], [], "D", **_marked(plot.keys[0].refused), label=said)
+
+
+def _marked(refused: bool) -> dict[str, Any]:
+    """How an answer is marked: filled, or hollow where it is only a guess."""
+    edge, face = (_ANSWER, "white") if refused else ("white", _ANSWER)
+    return {"ms": 7, "mfc": face, "mec": edge, "mew": 1.4 if refused else 1.0}
