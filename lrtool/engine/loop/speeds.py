@@ -11,6 +11,7 @@ import torch
 
 from lrtool.engine import clock
 from lrtool.engine.cost.amount import Amount
+from lrtool.engine.cost.in_part import validated_in_part
 from lrtool.engine.cost.watching import watching
 from lrtool.engine.device import intra_threads
 from lrtool.engine.loop.threads import worthwhile_threads
@@ -63,7 +64,8 @@ def loop_speed(task: Task, trial: Trial, recipe: Recipe) -> LoopSpeed:
         update = _update(training, recipe.device)
         # What it learned does not matter, only that it is validated as after its last update.
         training.step = short.steps
-        validation = clock.best_time(training.evaluate_if_due, recipe.device) if task.val is not None else 0.0
+        training.task, times = validated_in_part(task)
+        validation = times * clock.best_time(training.evaluate_if_due, recipe.device) if task.val is not None else 0.0
         if task.val is not None and _BETWEEN * update + validation < _ENOUGH:
             validation = max(validation, _between(task, short, quiet) - _BETWEEN * update)
     # It was not watched, so that it did not end where the LR is too large.

@@ -11,6 +11,7 @@ import torch
 
 from lrtool.engine import clock
 from lrtool.engine.cost.amount import Amount
+from lrtool.engine.cost.in_part import validated_in_part
 from lrtool.engine.cost.watching import watching
 from lrtool.engine.device import intra_threads
 from lrtool.engine.trials import Recipe
@@ -159,9 +160,10 @@ def stack_speed(
         checked = dict(known.validations) if known is not None else {}
         # Where the updates alone take too long, it does not matter how much longer all takes.
         sizes = {min(updates)} if lost else {min(updates), largest}
+        part, times = validated_in_part(task)
         for size in sorted(sizes - checked.keys()) if task.val is not None else ():
-            once = lost or (bool(checked) and _between(checked, size) > _DEAR)
-            checked[size] = _validation(task, recipe, update, size, once)
+            once = lost or (bool(checked) and _between(checked, size) > times * _DEAR)
+            checked[size] = times * _validation(part, recipe, update, size, once)
     watch = known.watch if known is not None else watching(recipe)
     return StackSpeed(updates, checked, begin, threads, watch, min(readies))
 
