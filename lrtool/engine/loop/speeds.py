@@ -21,6 +21,8 @@ from lrtool.tasks.base import Task
 
 #: Updates of one trial that are timed, and the seconds after which so many at least are enough.
 _TIMED, _LEAST, _ENOUGH = 64, 8, 0.25
+#: Chunks of updates in which caches and allocators still fill: each is about twice as long as the one before.
+_WARMING = 2
 #: Updates between two validations that are timed with what they do to the updates after them, and how many of them.
 _BETWEEN, _VALIDATIONS = 16, 4
 
@@ -73,17 +75,18 @@ def loop_speed(task: Task, trial: Trial, recipe: Recipe) -> LoopSpeed:
 
 
 def _update(training: Training, device: torch.device) -> float:
-    """Seconds of an update, by the fastest chunk: what else runs on the machine, and warming up, only ever add."""
-    chunks: list[float] = []
+    """Seconds of an update, the mean of those after warming up: the fastest ones alone promise too much."""
+    chunks: list[tuple[int, float]] = []
     spent = 0.0
     while training.step < training.trial.steps and (training.step < _LEAST or spent < _ENOUGH):
         before = training.step
         seconds = clock.timed(training.advance, device)
         spent += seconds
-        chunks.append(seconds / max(1, training.step - before))
         if training.step == before:
             break
-    return max(1e-7, min(chunks))
+        chunks.append((training.step - before, seconds))
+    updates, taken = zip(*(chunks[_WARMING:] or chunks or [(1, spent)]), strict=True)
+    return max(1e-7, sum(taken) / sum(updates))
 
 
 def _between(task: Task, trial: Trial, recipe: Recipe) -> float:
