@@ -93,10 +93,13 @@ class Budget:
         self._memory.remember("speed", dict(vars(speed)))
         return speed
 
-    def scaled(self, calls: Callable[[float], Sequence[Amount]], part: float = 1.0) -> Seconds:
-        """Set `limit`, so that what it holds (`calls`) takes no longer than a part of the budget; how long that is."""
+    def scaled(self, calls: Callable[[float], Sequence[Amount]], part: float = 1.0, filled: bool = False) -> Seconds:
+        """Set `limit`, so that what it holds (`calls`) takes no longer than a part of the budget; how long that is.
+
+        `filled`: what they leave of it may be trained as well.
+        """
         self.limit = float(self._memory.decide("limit", lambda: self._scaled(calls, part)))
-        return self._takes(calls(self.limit))
+        return self._takes(calls(self.limit), filled)
 
     def _scaled(self, calls: Callable[[float], Sequence[Amount]], part: float) -> float:
         """What may be trained, in runs, in a part of the budget's time."""
@@ -186,8 +189,13 @@ class Budget:
             return 1.0
         return min(max(0.0, self.seconds - self.spent_seconds) / max(1e-9, takes), 1.0 - 1e-9)
 
-    def _takes(self, calls: Sequence[Amount]) -> Seconds:
-        return self._expected(calls).plus(Seconds.around(self.spent_seconds, 0.0))
+    def _takes(self, planned: Sequence[Amount], filled: bool) -> Seconds:
+        """Seconds of all that is done in the end; `filled`: the limit may be trained to its end."""
+        trained = sum(self.part(each.trials * each.updates, each.trials * each.validations) for each in planned)
+        rest = max(0.0, self.limit / trained - 1) if filled and trained else 0.0
+        takes = self._expected(planned)
+        takes = takes.plus(Seconds(0.0, rest / 2 * takes.likely, rest * takes.high))
+        return takes.plus(Seconds.around(self.spent_seconds, 0.0))
 
     def _expected(self, calls: Sequence[Amount]) -> Seconds:
         total = Seconds(0.0, 0.0, 0.0)

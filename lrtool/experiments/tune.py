@@ -152,7 +152,7 @@ class _Tuner:
     def __init__(self, setup: Setup, runner: TrialRunner, budget: Budget, schedules: int, here: bool) -> None:
         self.setup, self.runner, self.budget, self._here = setup, runner, budget, here
         self._schedules = schedules
-        self.announced = self.budget.scaled(self._calls)
+        self.announced = self.budget.scaled(self._calls, filled=True)
 
     def only_shorter(self) -> bool:
         """Whether the budget, below one run, holds no comparison of LRs, but shorter runs to learn from."""

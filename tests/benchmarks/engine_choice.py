@@ -79,9 +79,9 @@ from lrtool.report.terminal.progress import progress
 import matplotlib.pyplot, scipy.optimize, scipy.stats  # what drawing and fitting import is not the engines' time
 from lrtool.experiments.budget import Budget
 if float(limit):
-    def scaled(self, calls, part=1.0):
+    def scaled(self, calls, part=1.0, filled=False):
         self.limit = float(limit)
-        return self._takes(calls(self.limit))
+        return self._takes(calls(self.limit), filled)
     Budget.scaled, Budget.allows = scaled, lambda *_: 1.0
 setup = prepare(load_config(Path(config), [], None))
 engines = Engines(EngineName.parse(engine))

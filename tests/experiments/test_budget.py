@@ -108,6 +108,20 @@ def test_a_budget_holds_as_many_times_more_trials_as_they_are_faster(configured,
     assert budget.limit == 10 * times and takes.likely <= budget.seconds
 
 
+def test_what_the_plan_leaves_of_the_budget_may_be_trained_too_where_it_is_filled(configured, measured):
+    measured(1.0, 0.0)
+    setup = configured()
+    budget = Budget(setup, Counted(), Fixed(1.0), 10)
+
+    def half(limit):
+        return [Amount(1, setup.steps * limit / 2, 0)]
+
+    planned, filled = budget.scaled(half), budget.scaled(half, filled=True)
+    assert filled.low == pytest.approx(planned.low, rel=0.01)
+    assert filled.high == pytest.approx(2 * planned.high, rel=0.01)
+    assert planned.likely < filled.likely < filled.high
+
+
 def test_that_is_remembered_and_stands_unless_plainly_wrong(configured, measured):
     measured(1.0, 0.0)
     limits = []
