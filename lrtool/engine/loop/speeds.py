@@ -85,8 +85,8 @@ def _update(training: Training, device: torch.device) -> float:
         if training.step == before:
             break
         chunks.append((training.step - before, seconds))
-    updates, taken = zip(*(chunks[_WARMING:] or chunks or [(1, spent)]), strict=True)
-    return max(1e-7, sum(taken) / sum(updates))
+    counted = chunks[_WARMING:] or chunks or [(1, spent)]
+    return max(1e-7, sum(seconds for _, seconds in counted) / sum(updates for updates, _ in counted))
 
 
 def _between(task: Task, trial: Trial, recipe: Recipe) -> float:
