@@ -154,28 +154,29 @@ def read_config(given: Any, overrides: Overrides = (), seed: int | None = None) 
 
     texts = as_texts(overrides)
     if isinstance(given, Mapping):
-        return _of_mapping(given, texts, seed)
+        return _of_mapping(given, texts, seed, Path.cwd())
     if given is not None and not isinstance(given, str | Path):
         # A config that was read already.
         if not texts and seed is None:
             return given  # type: ignore[no-any-return]
-        return _of_mapping(given.model_dump(mode="json"), texts, seed).beside(given.folder, given.code_beside)
+        plain = given.model_dump(mode="json")
+        return _of_mapping(plain, texts, seed, given.folder).beside(given.folder, given.code_beside)
     return load_config(Path(given) if given is not None else None, texts, seed)
 
 
-def _of_mapping(given: Mapping[str, Any], overrides: Sequence[str], seed: int | None) -> Config:
+def _of_mapping(given: Mapping[str, Any], overrides: Sequence[str], seed: int | None, folder: Path) -> Config:
     from lrtool.config.document import Document
     from lrtool.config.load import overridden, validate, with_bases
     from lrtool.config.problems import ConfigError
 
     plain: dict[str, Any] = json.loads(json.dumps(dict(given), default=str))
-    document = with_bases(Document(plain), Path.cwd() / "config")
-    refused = overridden(document, overrides, Path.cwd())
+    document = with_bases(Document(plain), folder / "config")
+    refused = overridden(document, overrides, folder)
     if refused:
         raise ConfigError(refused)
     if seed is not None:
         document.data["seed"] = seed
-    return validate(document).beside(Path.cwd())
+    return validate(document).beside(folder)
 
 
 def as_texts(overrides: Overrides) -> list[str]:
