@@ -74,8 +74,7 @@ def test_a_search_goes_on_only_as_it_was_asked_for(trained, function):
 
 def test_paths_of_a_config_that_was_read_start_from_its_folder_whatever_is_overridden(tmp_path, monkeypatch):
     (tmp_path / "net.py").write_text("import torch\n\n\ndef net():\n    return torch.nn.Linear(64, 10)\n")
-    plain = {"model": {"use": "net.py:net"}, "data": {"kind": "digits"}, "train": {"duration": 5}}
-    config = Config.model_validate(plain).beside(tmp_path)
+    config = Config.model_validate({**CONFIG, "model": {"use": "net.py:net"}}).beside(tmp_path)
     monkeypatch.chdir(tmp_path.parent)
     assert read_config(config, {"optimizer.lr": 0.01}).model.use == str(tmp_path / "net.py:net")
     assert read_config(config, seed=3).folder == tmp_path
