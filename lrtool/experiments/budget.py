@@ -39,9 +39,9 @@ class Usual(NamedTuple):
 
 
 TUNE = Usual(DEFAULT_RUNS, DEFAULT_SECONDS)
-#: What rounds up to at most six and a half seconds of training: beginning trials, reading them and planning take up to
-#: three more. It is counted in updates; only what was far from expected breaks it off.
-RANGE_TEST = Usual(1.0, 6.5 / 2**0.25, 0.5, over=1.7)
+#: What rounds up to at most seven seconds of training: beginning trials, reading them and planning take up to three
+#: more. It is counted in updates; only what was far from expected breaks it off.
+RANGE_TEST = Usual(1.0, 7.0 / 2**0.25, 0.5, over=1.7)
 
 #: A budget holds at most two to this power times as many trials as the loop engine would train in its time.
 _MOST = 3
