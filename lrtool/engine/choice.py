@@ -20,7 +20,7 @@ from lrtool.engine.loop.speeds import LoopSpeed, loop_speed
 from lrtool.engine.loop.threads import worthwhile_threads
 from lrtool.engine.processes import can_fork
 from lrtool.engine.trials import Engine, EngineName, Recipe, Trial
-from lrtool.engine.vector.costs import LoopPace, stack_budget
+from lrtool.engine.vector.costs import LoopPace, most_at_once
 from lrtool.engine.vector.engine import VectorEngine
 from lrtool.engine.vector.plan import FEW, Plan, StackOutlook, StackPlanner
 from lrtool.engine.vector.proof.stackable import why_not_stackable
@@ -141,7 +141,7 @@ class Chooser:
             alone = self._alone(amount)
             costs = Costs(Seconds.around(alone, 0.25), alone, 1)
             return Choice(EngineName.LOOP, LoopEngine(), "one trial has no company", costs)
-        if self._work is not None and 2 * self._work.held > stack_budget(self.recipe.device):
+        if self._work is not None and most_at_once(self._work, self.recipe.device) < 2:
             return self.looped(amount, "two such models at once would take more memory than a stack may")
         if not self._worth_looking(amount):
             return self.looped(amount, "to look into stacks would take longer than they are likely to save")
@@ -277,4 +277,4 @@ def _workers(work: Work | None, recipe: Recipe) -> int:
     workers = torch.get_num_threads()
     if workers < 2 or work is None or not can_fork(recipe.device):
         return 1
-    return workers if workers * work.held <= stack_budget(recipe.device) else 1
+    return workers if workers <= most_at_once(work, recipe.device) else 1

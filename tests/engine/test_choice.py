@@ -80,7 +80,7 @@ def test_nothing_is_tried_of_models_of_which_no_two_fit_a_stack(
 ) -> None:
     chooser = knowing(LoopSpeed(1e-3, 0.0, 0.0), stack(1e-3, 1e-6))
     assert chooser._work is not None
-    monkeypatch.setattr("lrtool.engine.choice.stack_budget", lambda _: chooser._work.held)
+    monkeypatch.setattr("lrtool.engine.vector.costs.stack_budget", lambda _: chooser._work.held)
     choice = chooser.choose(Amount(8, 1000, 0))
     assert choice.name is EngineName.LOOP and "more memory than a stack may" in choice.reason
     assert chooser._obstacle is None

@@ -73,7 +73,7 @@ class StackCosts:
     @property
     def largest(self) -> int:
         """Models that the largest stack may have."""
-        return max(1, stack_budget(self.recipe.device) // max(1, self.work.held))
+        return most_at_once(self.work, self.recipe.device)
 
     def known_speed(self) -> StackSpeed | None:
         """Seconds of uncompiled stacks as remembered, None where nothing is."""
@@ -163,6 +163,11 @@ class StackCosts:
         size = 1 << (min(fits, self.largest, 256).bit_length() - 1)
         # All cores have work. A power of 2 wherever it fits, so that calls with more or fewer trials share a graph.
         return min(size, -(-trials // (self.workers or self.cores)))
+
+
+def most_at_once(work: Work, device: torch.device) -> int:
+    """Models in training that fit what stacks on a device may hold, one at least."""
+    return max(1, stack_budget(device) // max(1, work.held))
 
 
 def stack_budget(device: torch.device) -> int:
