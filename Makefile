@@ -37,9 +37,11 @@ $(VENV)/.core: pyproject.toml constraints.txt
 	$(PIP) --editable .
 	@touch $@
 
-$(VENV)/.test: $(VENV)/.core
+# All at once: what there is need not be looked through twice.
+$(VENV)/.test: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
 	$(PIP) --editable '.[test]'
-	@touch $@
+	@touch $(VENV)/.core $@
 
 demo: $(VENV)/.core
 	$(BIN)/lrtool range-test configs/digits-mlp.yaml

@@ -71,9 +71,8 @@ def own_signals():
 
 @pytest.fixture
 def undrawn(monkeypatch):
-    """Range tests draw no plots: they take longer than all else."""
-    monkeypatch.setattr("lrtool.experiments.range_test.range_test.save", lambda *_: None)
-    monkeypatch.setattr("lrtool.experiments.range_test.range_test.draw_range_test", lambda *_: None)
+    """Commands draw no plots: they take longer than all else."""
+    monkeypatch.setattr("lrtool.report.pictures.picture", lambda *_: None)
 
 
 @pytest.fixture

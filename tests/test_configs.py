@@ -21,7 +21,7 @@ def test_there_are_configs():
 def test_a_config_is_valid_and_smoke_runs(path, tmp_path, capsys, monkeypatch):
     if path != CONFIGS[0]:
         # They are drawn alike, and that takes longer than all else.
-        monkeypatch.setattr("lrtool.experiments.concluding.save", lambda *_: None)
+        monkeypatch.setattr("lrtool.report.pictures.picture", lambda *_: None)
     if load_config(path).data.kind == "mnist1d" and find_spec("mnist1d") is None:
         pytest.skip("needs the package mnist1d")
     assert run(["train", str(path), "--smoke", "--quiet", "--output", str(tmp_path)]) == 0, capsys.readouterr().err

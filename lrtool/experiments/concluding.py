@@ -12,8 +12,8 @@ from lrtool.errors import LrtoolError
 from lrtool.experiments.final import final_and_best
 from lrtool.experiments.session import Session
 from lrtool.experiments.setup import Setup
+from lrtool.report import pictures
 from lrtool.report.plots.curves import TrainingPlot, draw_training
-from lrtool.report.plots.style import save
 from lrtool.runs.folder import RunFolder
 from lrtool.runs.metrics import read_metrics
 from lrtool.tasks.base import Task
@@ -59,7 +59,7 @@ def _went_back(recipe: Recipe, recoveries: Sequence[Recovery]) -> dict[str, Any]
 def _draw(setup: Setup, folder: RunFolder, recoveries: Sequence[Recovery] = ()) -> None:
     halved = [each.restored for each in recoveries]
     plot = TrainingPlot.of(read_metrics(folder.path / "metrics.csv"), setup.config.name, halved=halved)
-    save(draw_training(plot), folder, "curves")
+    pictures.picture(folder, "curves", lambda: draw_training(plot))
 
 
 def _in_units(task: Task) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ from lrtool.experiments.transfer.request import TransferRequest
 from lrtool.experiments.transfer.training import transferred
 from lrtool.experiments.tune_result import Tuned, TuneResult, no_answer, plot_of, summarise, warnings_of
 from lrtool.loggers import Logger, wanted
-from lrtool.report.plots.style import save
+from lrtool.report import pictures
 from lrtool.report.plots.tune import draw_tune
 from lrtool.runs.folder import RunFolder
 from lrtool.runs.metrics import sort_metrics
@@ -130,7 +130,8 @@ def _tell(run: Session, result: TuneResult, engines: Engines) -> None:
     run.reason = no_answer(result)
     if result.best.response.reason is NoAnswer.ALL_DIVERGED:
         run.status = Status.DIVERGED
-    save(draw_tune(plot_of(result, run.config.name)), run.folder, "tune")
+    plot = plot_of(result, run.config.name)
+    pictures.picture(run.folder, "tune", lambda: draw_tune(plot))
 
 
 def _schedules(setup: Setup, kinds: Sequence[str]) -> dict[str, Schedule]:

@@ -18,7 +18,6 @@ import lrtool
 from lrtool.errors import LrtoolError, TaskError, UsageError
 from tests.live.digests import Net, digest, trained
 
-pytestmark = pytest.mark.usefixtures("undrawn")
 LOSS = nn.CrossEntropyLoss()
 
 

@@ -13,8 +13,7 @@ from torch import nn
 import lrtool
 from lrtool.analysis.range_test_result import LrEstimate
 from lrtool.api.results.html import page
-from lrtool.errors import UsageError
-from lrtool.experiments import concluding
+from lrtool.errors import OutputError, UsageError
 
 SHORT = {"optimizer": "sgd", "loss": "mse", "duration": 30, "progress": False}
 
@@ -73,6 +72,23 @@ def test_a_result_that_is_saved_and_loaded_is_the_same(result, tmp_path):
     result._temporary = result._folder
 
 
+def test_plots_are_drawn_once_a_result_is_saved(regression, tmp_path):
+    done = lrtool.train(model, regression, **SHORT)
+    assert not list(done._folder.glob("*.png"))
+    folder = done.save(tmp_path / "run")
+    assert {"curves.png", "curves.svg"} <= {path.name for path in folder.iterdir()}
+    kept = lrtool.train(model, regression, **SHORT, output=tmp_path / "kept")
+    assert {path.suffix for path in kept.folder.glob("curves.*")} == {".png", ".svg"}
+
+
+def test_a_result_that_cannot_be_saved_can_be_saved_elsewhere(regression, tmp_path):
+    done = lrtool.train(model, regression, **SHORT)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError):
+        done.save(tmp_path / "file" / "run")
+    assert done.folder is None and (done.save(tmp_path / "run") / "curves.png").is_file()
+
+
 def test_suggestions_are_numbers(tested, tuned):
     for each in (tested, tuned):
         low, high = each.interval
@@ -94,7 +110,6 @@ def test_the_table_is_a_data_frame_where_pandas_is_installed(tested, monkeypatch
     assert tested.table() == ("frame", 5)
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_nothing_is_left_of_a_result_that_is_gone(regression):
     done = lrtool.train(model, regression, **SHORT)
     folder = done._folder
@@ -108,7 +123,6 @@ def test_names_are_no_markup():
     assert not re.search("<[bius]>", html) and "&lt;s&gt;" in html and "1e-5" in html
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_a_module_is_trained_where_it_is(regression):
     own = model()
     optimizer = torch.optim.SGD([{"params": [own.weight], "lr": 0.2}, {"params": [own.bias], "lr": 0.02}])
@@ -125,7 +139,6 @@ def test_what_is_made_is_the_results_model(trained):
     assert trained.rows()[-1]["step"] == 30
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_the_lr_of_another_run(regression, tested, tmp_path):
     folder = tested.save(tmp_path / "run")
     done = lrtool.train(model, regression, **SHORT, lr_from=folder)
@@ -136,14 +149,6 @@ def test_the_lr_of_another_run(regression, tested, tmp_path):
         lrtool.train(model, regression, **SHORT, lr=-1)
 
 
-@pytest.fixture
-def undrawn(monkeypatch):
-    """No plots are written: they take longer than all else."""
-    monkeypatch.setattr(concluding, "save", lambda *_: None)
-    monkeypatch.setattr(concluding, "draw_training", lambda *_: None)
-
-
-@pytest.mark.usefixtures("undrawn")
 def test_runs_are_compared(regression):
     runs = [lrtool.train(model, regression, **SHORT, lr=lr, seed=seed) for lr in (0.1, 1e-4) for seed in (0, 1, 2)]
     found = lrtool.compare(runs, "train_loss")
@@ -153,7 +158,6 @@ def test_runs_are_compared(regression):
         lrtool.compare([3])
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_a_comparison_is_saved(regression, tmp_path):
     runs = [lrtool.train(model, regression, **SHORT, lr=0.1, seed=seed) for seed in (0, 1)]
     folder = lrtool.compare(runs).save(tmp_path / "comparison")
@@ -198,7 +202,6 @@ def test_an_lr_is_applied_in_proportion_and_for_schedulers(tested):
     assert [group["initial_lr"] for group in optimizer.param_groups] == pytest.approx([lr, lr / 10])
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_progress_is_plain_where_nobody_can_move_the_cursor(regression, capsys):
     """As in a notebook, whose stderr is no terminal."""
     lrtool.train(model, regression, **{**SHORT, "progress": True})

@@ -8,9 +8,7 @@ WSD = ("schedule: {kind: one_cycle}", "schedule: {kind: wsd, warmup: 10%}")
 LATEST = Path("outputs/small/latest")
 
 
-@pytest.fixture(autouse=True)
-def undrawn_training(monkeypatch):
-    monkeypatch.setattr("lrtool.experiments.concluding.save", lambda *_: None)
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 
 def trained(cli, *arguments):

@@ -30,11 +30,8 @@ TABLE = "{kind: parquet, path: t.parquet, target: y, batch_size: 4, val_fraction
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undrawn: None) -> None:
     monkeypatch.chdir(tmp_path)
-    for module, draws in (("lrtool.experiments.concluding", ("draw_training", "save")),):
-        for name in draws:
-            monkeypatch.setattr(f"{module}.{name}", lambda *_: None)
 
 
 def trained(data: str, *more: str, model: str = "mlp, hidden: [4]") -> int:

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from lrtool.experiments.range_test import range_test as running
 from lrtool.integrations import driving
 
 PAGE = Path(__file__).parents[2] / "docs" / "trainers.md"
@@ -38,8 +37,6 @@ def small(monkeypatch):
 
     for module in (accelerate, fitting, loop, transformers):
         monkeypatch.setattr(module, "measure", measure)
-    monkeypatch.setattr(running, "save", lambda *_: None)
-    monkeypatch.setattr(running, "draw_range_test", lambda *_: None)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@ import pytest
 from lrtool.config.document import parse_document
 from lrtool.config.load import validate
 from lrtool.engine.observer import Observer
-from lrtool.experiments import concluding
 from lrtool.experiments.setup import prepare
 
 CONFIG = """
@@ -20,13 +19,6 @@ range_test: {start: 1e-4, end: 100, steps: 60, seeds: 2, probe_steps: 0}
 @pytest.fixture
 def silent():
     return lambda *_: Observer()
-
-
-@pytest.fixture
-def undrawn(monkeypatch):
-    """Trainings leave no plots, which take longer than such short ones."""
-    monkeypatch.setattr(concluding, "draw_training", lambda *_: None)
-    monkeypatch.setattr(concluding, "save", lambda *_: None)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ import pytest
 import safetensors.torch
 
 from lrtool.errors import UsageError
-from lrtool.experiments import concluding, train
+from lrtool.experiments import train
 from lrtool.tasks.base import seeded_model
 
 
@@ -58,9 +58,7 @@ def test_the_best_weights_are_judged_by_what_the_task_measures(configured):
     assert configured(data__val_fraction=0).recipe.best == "val_loss"
 
 
-def test_the_weights_to_begin_with_are_those_of_a_file_or_a_run(configured, silent, tmp_path, monkeypatch):
-    monkeypatch.setattr(concluding, "draw_training", lambda *_: None)
-    monkeypatch.setattr(concluding, "save", lambda *_: None)
+def test_the_weights_to_begin_with_are_those_of_a_file_or_a_run(configured, silent, tmp_path, undrawn):
     folder = train.run_training(configured(train__duration="1ep"), tmp_path / "out", silent).session.folder
     best = folder.checkpoints / "best.safetensors"
     saved = safetensors.torch.load_file(best)

@@ -9,7 +9,7 @@ lightning = pytest.importorskip("lightning", reason="needs lightning")
 
 from lrtool.integrations.lightning import RangeTest, SetLr, suggest_lr  # noqa: E402
 
-pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("undrawn")]
+pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 class Literal(lightning.LightningModule):

@@ -9,7 +9,7 @@ from lrtool.integrations.loop import RangeTest
 from lrtool.live.curve_lr import CurveLR
 from lrtool.live.peak import set_peak
 
-pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("undrawn")]
+pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ pytest.importorskip("accelerate", reason="needs accelerate")
 
 from lrtool.integrations.transformers import CurveCallback, range_test  # noqa: E402
 
-pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("undrawn")]
+pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 class Net(torch.nn.Module):

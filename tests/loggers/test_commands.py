@@ -11,7 +11,6 @@ from lrtool.config.document import parse_document
 from lrtool.config.load import validate
 from lrtool.config.sweep.load import load_sweep
 from lrtool.engine.observer import Observer
-from lrtool.experiments import concluding
 from lrtool.experiments.range_test.range_test import run_range_test
 from lrtool.experiments.setup import prepare
 from lrtool.experiments.sweep.options import Options
@@ -96,9 +95,8 @@ def test_a_training_is_all_there(setup, read, tmp_path, spec):
         assert found.title.startswith("a/b <i>ü</i> ") and found.finished
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_resumed_training_is_one_run(setup, read, tmp_path, monkeypatch):
-    monkeypatch.setattr(concluding, "draw_training", lambda *_: None)
-    monkeypatch.setattr(concluding, "save", lambda *_: None)
 
     class StopAt(Observer):
         def recorded(self, trial, trace, start):

@@ -24,14 +24,20 @@ if TYPE_CHECKING:
 
 @contextmanager
 def working(output: str | Path | None) -> Iterator[Path]:
-    """The folder that run folders are made in; without `output` one of the system's, gone if the work fails."""
+    """The folder that run folders are made in; without `output` one of the system's, gone if the work fails.
+
+    Of such a folder plots are drawn once it is saved.
+    """
     if output is not None:
         yield Path(output)
         return
+    from lrtool.report.pictures import drawn_later
+
     folder: Path | None = None
     try:
         folder = Path(tempfile.mkdtemp(prefix="lrtool-"))
-        yield folder
+        with drawn_later():
+            yield folder
     except BaseException:
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)

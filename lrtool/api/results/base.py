@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from lrtool.api.results.html import page
 from lrtool.errors import UsageError
+from lrtool.report.pictures import waiting
 from lrtool.runs.atomic import output_error
 from lrtool.runs.summary import read_summary
 from lrtool.status import Status
@@ -86,6 +87,7 @@ class Result(Shown):
     def __init__(self, folder: Path, temporary: Path | None = None) -> None:
         self._folder = folder
         self._temporary = temporary
+        self._pictures = waiting()
         if temporary is not None:
             weakref.finalize(self, shutil.rmtree, temporary, ignore_errors=True)
 
@@ -123,6 +125,8 @@ class Result(Shown):
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
             raise UsageError("there is something already", where=str(target), remedy="name a new or empty folder")
         try:
+            if self._pictures is not None:
+                self._pictures.write(self._folder)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copytree(self._folder, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("run.lock"))
         except OSError as error:

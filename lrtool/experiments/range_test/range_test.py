@@ -30,8 +30,8 @@ from lrtool.experiments.runner import TrialRunner
 from lrtool.experiments.session import Session, session
 from lrtool.experiments.setup import Setup
 from lrtool.loggers import Logger, wanted
+from lrtool.report import pictures
 from lrtool.report.plots.range_test import RangeTestPlot, draw_range_test
-from lrtool.report.plots.style import save
 from lrtool.runs.folder import RunFolder
 from lrtool.runs.metrics import sort_metrics
 from lrtool.status import Status
@@ -122,14 +122,15 @@ class _RangeTest:
         alone = quick or not settings.probe_steps
         self.listener.announced(*spending.announced(alone))
         result = self._ramp(runner, *spending.ramp_size(alone))
-        result = self._with_critical(result, runner, spending)
-        self._spent(runner, spending)
-        self.cost["first_answer_seconds"] = round(time.perf_counter() - self.began, 3)
         if alone:
+            result = self._with_critical(result, runner, spending)
+            self._answered(runner, spending)
             return self._checked(result)
+        self._answered(runner, spending)
         with spending.budget.aside():
             self._first(result)
-        result = self._checked(result)
+        # What people wait for comes first: the ramp's answer does not rest on these.
+        result = self._checked(self._with_critical(result, runner, spending))
         plan = spending.plan(most_seeds(self.setup))
         self.listener.expected(runner.steps + spending.ahead(plan))
         result = measured(self.setup, result, plan, spending).cautioned()
@@ -154,7 +155,7 @@ class _RangeTest:
         if rows:
             self.run.folder.write_text("probes.csv", "\n".join(["lr,seed,steps,loss", *rows, ""]))
         plot = RangeTestPlot.of(result, self.setup.config.name, validation_of(self.traces))
-        save(draw_range_test(plot), self.run.folder, "range_test")
+        pictures.picture(self.run.folder, "range_test", lambda: draw_range_test(plot))
 
     def _ramp(self, runner: TrialRunner, seeds: int, steps: int) -> RangeTestResult:
         setup, settings = self.setup, self.setup.config.range_test
@@ -194,6 +195,10 @@ class _RangeTest:
         run.folder.write_json("summary.json", run.summary())
         self.draw(result)
         run.status, run.reason = kept[0], ""
+
+    def _answered(self, runner: TrialRunner, spending: Spending) -> None:
+        self._spent(runner, spending)
+        self.cost["first_answer_seconds"] = round(time.perf_counter() - self.began, 3)
 
     def _spent(self, runner: TrialRunner, spending: Spending) -> None:
         self.run.steps = runner.steps

@@ -14,6 +14,7 @@ from lrtool.loggers.background import Background
 from lrtool.loggers.base import Logger
 from lrtool.loggers.names import Names, flat, without_secrets
 from lrtool.loggers.records import About, Ending
+from lrtool.report import pictures
 from lrtool.runs.sweep.stored_trial import StoredTrial
 from lrtool.status import Status
 
@@ -52,6 +53,8 @@ class Tracker:
         """The command is over, and everything is in its folder."""
         if not self._loggers:
             return
+        if (waiting := pictures.waiting()) is not None:
+            waiting.write(folder)
         names = Names()
         told = {f"{SUMMARY}/{names[name]}": value for name, value in flat(without_secrets(summary)).items()}
         ending = Ending(status, told, tuple(sorted(folder.glob("*.png"))))

@@ -16,7 +16,7 @@ from lrtool.config.settings import digest
 from lrtool.experiments.transfer.points_file import read_points
 from lrtool.experiments.transfer.summary import summarise
 from lrtool.experiments.transfer.target import of_points
-from lrtool.report.plots.style import save
+from lrtool.report import pictures
 from lrtool.report.transfer.plot import TransferPlot, draw_transfer
 from lrtool.runs.environment import environment
 from lrtool.runs.folder import RunFolder
@@ -53,7 +53,8 @@ def transfer_points(path: Path, to: Sequence[str], output: Path, config: Config 
         folder.make_latest()
         with logged(folder.path / "log.txt"):
             found = extrapolate(points, target)
-            save(draw_transfer(TransferPlot.of(found, name)), folder, "transfer")
+            plot = TransferPlot.of(found, name)
+            pictures.picture(folder, "transfer", lambda: draw_transfer(plot))
         status = Status.DIVERGED if found.diverged else Status.FINISHED
         written = summary(
             "transfer",

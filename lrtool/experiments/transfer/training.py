@@ -31,7 +31,8 @@ from lrtool.experiments.transfer.points_file import points_csv
 from lrtool.experiments.transfer.request import TransferRequest
 from lrtool.experiments.transfer.summary import summarise
 from lrtool.loggers import Logger, wanted
-from lrtool.report.plots.style import number, save
+from lrtool.report import pictures
+from lrtool.report.plots.style import number
 from lrtool.report.terminal.progress import ProgressObservers
 from lrtool.report.transfer.plot import TransferPlot, draw_transfer
 from lrtool.report.transfer.words import short
@@ -106,7 +107,8 @@ def transferred(
     if found.diverged:
         run.status = Status.DIVERGED
     run.folder.write_text("points.csv", points_csv(found.points))
-    save(draw_transfer(TransferPlot.of(found, asked.whole.config.name)), run.folder, "transfer")
+    plot = TransferPlot.of(found, asked.whole.config.name)
+    pictures.picture(run.folder, "transfer", lambda: draw_transfer(plot))
     return found
 
 

@@ -74,8 +74,7 @@ def own_cache(monkeypatch, measured_once):
 def drawn(monkeypatch):
     """Plots that would have been drawn; drawing takes longer than all else."""
     plots = []
-    monkeypatch.setattr(f"{PLACE}.draw_range_test", lambda plot: plot)
-    monkeypatch.setattr(f"{PLACE}.save", lambda figure, folder, name: plots.append(name))
+    monkeypatch.setattr("lrtool.report.pictures.picture", lambda folder, stem, draw: plots.append(stem))
     return plots
 
 

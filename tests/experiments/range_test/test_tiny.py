@@ -49,12 +49,11 @@ CASES = {
 }
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("budget", [1.0, 12.0])
 @pytest.mark.parametrize("changes", CASES.values(), ids=CASES)
 def test_an_answer_within_its_own_interval_or_a_reason(configured, silent, tmp_path, monkeypatch, changes, budget):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(f"{PLACE}.draw_range_test", lambda plot: plot)
-    monkeypatch.setattr(f"{PLACE}.save", lambda *_: None)
     (tmp_path / "d.py").write_text(DATA)
     (tmp_path / "m.py").write_text(CHECKPOINTED)
     tiny = {

@@ -6,7 +6,6 @@ import pytest
 
 from lrtool.config.load import load_config
 from lrtool.errors import Interrupted, TaskError, UsageError
-from lrtool.experiments import concluding
 from lrtool.experiments.setup import prepare
 from lrtool.experiments.train import resume_training, run_training
 from lrtool.runs.folder import RunFolder
@@ -154,10 +153,7 @@ UNSIZED = ("dataset", "stream")
 TORCHDATA = ["stateful", "stateful-workers", "stateful-stream", "stateful-placed", "stateful-placed-workers"]
 
 
-@pytest.fixture(autouse=True)
-def undrawn(monkeypatch):
-    monkeypatch.setattr(concluding, "draw_training", lambda *_: None)
-    monkeypatch.setattr(concluding, "save", lambda *_: None)
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 
 @pytest.fixture

@@ -10,12 +10,10 @@ from lrtool.engine.observer import Observer
 from lrtool.engine.trials import EngineName
 from lrtool.errors import UsageError
 from lrtool.executors.inprocess import InProcess
-from lrtool.experiments import tune
 from lrtool.experiments.engines import Engines
 from lrtool.experiments.range_test.range_test import resume_range_test, run_range_test
 from lrtool.experiments.setup import prepare
 from lrtool.experiments.spread.engines import SpreadEngines
-from lrtool.experiments.transfer import training
 from lrtool.experiments.transfer.going_on import resume_transfer
 from lrtool.experiments.transfer.training import TransferRequest, run_transfer
 from lrtool.experiments.tune import resume_tune, run_tune
@@ -49,10 +47,7 @@ def answer(folder):
     return {key: value for key, value in summary.items() if key not in TIMES}
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch, undrawn):
-    monkeypatch.setattr(tune, "save", lambda *_: None)
-    monkeypatch.setattr(tune, "draw_tune", lambda *_: None)
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 
 @pytest.mark.parametrize(
@@ -108,8 +103,7 @@ def test_a_search_notices_other_weights_to_begin_with(configured, silent, tmp_pa
 
 
 @pytest.mark.deep
-def test_a_transfer_that_was_killed_goes_on_to_the_same_answer(configured, silent, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "save", lambda *_: None)
+def test_a_transfer_that_was_killed_goes_on_to_the_same_answer(configured, silent, tmp_path):
     whole = configured(train__duration="800")
 
     def asked(setup):
@@ -144,8 +138,7 @@ class Elsewhere(InProcess):
 
 @pytest.mark.deep
 @pytest.mark.parametrize("search", ["tune", "transfer"])
-def test_what_trained_on_other_machines_goes_on_here(configured, silent, tmp_path, monkeypatch, search):
-    monkeypatch.setattr(training, "save", lambda *_: None)
+def test_what_trained_on_other_machines_goes_on_here(configured, silent, tmp_path, search):
     setup = configured(train__duration="800" if search == "transfer" else "2ep", range_test__steps=40)
 
     def begun(name, watch):

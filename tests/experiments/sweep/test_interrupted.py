@@ -79,11 +79,9 @@ TUNED = (
 )
 
 
-def test_a_search_of_a_variants_lr_that_was_killed_goes_on(sweep, tmp_path, silent, monkeypatch):  # noqa: F811
+def test_a_search_of_a_variants_lr_that_was_killed_goes_on(sweep, tmp_path, silent, monkeypatch, undrawn):  # noqa: F811
     from lrtool.config.sweep.load import load_sweep
 
-    monkeypatch.setattr(tune, "save", lambda *_: None)
-    monkeypatch.setattr(tune, "draw_tune", lambda *_: None)
     # Which is faster, so near to each other, is nobody's to foretell.
     monkeypatch.setattr(tune, "Engines", lambda *_: Engines(EngineName.LOOP))
     whole = sweep(TUNED).folder

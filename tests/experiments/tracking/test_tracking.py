@@ -21,6 +21,7 @@ from lrtool.loggers import VARIABLE, base
 from lrtool.loggers.base import Logger, LoggerRun
 from lrtool.loggers.names import Names
 from lrtool.loggers.tensorboard import TensorBoard
+from lrtool.report.pictures import drawn_later
 from lrtool.runs.metrics import read_metrics
 from lrtool.runs.sweep.stored_trial import StoredTrial
 from lrtool.schedules import Curve
@@ -190,6 +191,13 @@ def test_names_of_a_summary_are_those_of_its_columns(tmp_path):
     tracker = Tracker([logger], tmp_path, "a", "train", "name: a")
     tracker.close(Status.FINISHED, {"final": {"val_<f1>/macro": 1.0, "step": 3}, "best": None}, tmp_path)
     assert logger.kept[-1][1].summary == {"summary/final.val__f1_macro": 1.0, "summary/final.step": 3}
+
+
+def test_a_logger_is_given_plots_that_would_have_waited(configured, silent, tmp_path, broken):
+    logger = broken()
+    with drawn_later():
+        run = run_training(configured(), tmp_path, silent)
+    assert logger.kept[-1][1].plots == (run.session.folder.path / "curves.png",)
 
 
 @pytest.mark.usefixtures("undrawn")

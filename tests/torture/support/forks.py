@@ -216,17 +216,10 @@ def _limit_memory() -> None:
 
 def without_plots() -> None:
     """Called in a child: plots, which take longer than all else of a small run, are left out."""
-    from lrtool.experiments import concluding, tune
-    from lrtool.experiments.range_test import range_test
-    from lrtool.experiments.transfer import measured, training
+    from lrtool.report import pictures
 
-    for module, draws in (
-        (concluding, "draw_training"), (tune, "draw_tune"), (range_test, "draw_range_test"),
-        (measured, "draw_transfer"), (training, "draw_transfer"),
-    ):  # fmt: skip
-        assert hasattr(module, draws) and hasattr(module, "save"), module.__name__
-        module.save = lambda *_: None  # type: ignore[attr-defined]
-        setattr(module, draws, lambda *_: None)
+    assert hasattr(pictures, "picture")
+    pictures.picture = lambda *_: None
 
 
 def forked_workers() -> None:

@@ -63,8 +63,8 @@ def of_optima(points: Points, cells: Sequence[Cell], optima: Optima, beyond: Seq
     """What the best LRs of the cells show."""
     if optima.flat:
         return (
-            "the losses show no difference between LRs beyond their noise: no best LR can be told;"
-            " measure LRs further apart, or more seeds"
+            "where the losses are lowest they differ between LRs by no more than noise does: no best LR can be told;"
+            " measure more LRs, further apart, or more seeds"
         )
     for key in beyond:
         column = optima.at[:, points.keys.index(key)]

@@ -78,7 +78,7 @@ def bent(batch):
          {"batch": 64, "depth": 8}, "depth does not move"),
         (lambda: points(lambda batch, width: root(batch), {"batch": BATCHES, "width": BATCHES},
                         cells=[(b, 2 * b) for b in BATCHES]), {"batch": 512, "width": 1024}, "move together"),
-        (lambda: points(root, {"batch": BATCHES}, curvature=0.0), {"batch": 512}, "no difference between LRs"),
+        (lambda: points(root, {"batch": BATCHES}, curvature=0.0), {"batch": 512}, "no more than noise"),
         (lambda: points(lambda batch: 1e-9, {"batch": BATCHES}), {"batch": 512}, "diverged"),
         (lambda: points(root, {"batch": BATCHES}, lrs=(0.2, 0.24, 0.28, 0.32)), {"batch": 512}, "edge"),
         (lambda: points(root, {"batch": BATCHES}, lrs=(0.05, 0.1)), {"batch": 512}, "three LRs"),
