@@ -47,8 +47,9 @@ RANGE_TEST = Usual(1.0, 7.0 / 2**0.25, 0.5, over=1.7)
 _MOST = 3
 #: What is measured may go beyond the budget by so many seconds before anything is left out.
 _SLACK = 5.0
-#: Below this part of the budget twice as many trials fit for certain, whatever was remembered.
-_UNDER = 0.4
+#: Below the one part of the budget twice as many trials fit for certain, whatever was remembered; above the other, too
+#: many were.
+_UNDER, _BEYOND = 0.4, 1.25
 
 
 class Budget:
@@ -114,7 +115,7 @@ class Budget:
         power = known if isinstance(known, int) and 0 <= known <= _MOST else None
         # What was found before stands as long as it is not plainly wrong, so that the same is trained every time.
         parts = [self._expected(calls(self.runs * 2**n)).likely / (part * self.seconds) for n in range(_MOST + 1)]
-        if power is None or parts[power] > self._usual.over or (power < _MOST and parts[power] < _UNDER):
+        if power is None or parts[power] > _BEYOND or (power < _MOST and parts[power] < _UNDER):
             fits = [n for n in range(1, _MOST + 1) if parts[n] <= 1]
             power = max(fits, default=0)
             memory.put(key, power)
