@@ -27,8 +27,8 @@ class Pictures:
         self._waiting[folder, stem] = draw
 
     def write(self, folder: Path) -> None:
-        """Draw what waits for a folder, into it. Raises OutputError where that cannot be written."""
-        for waits in [each for each in self._waiting if each[0] == folder]:
+        """Draw what waits for a folder, and for runs within it. Raises OutputError where one cannot be written."""
+        for waits in [each for each in self._waiting if each[0].is_relative_to(folder)]:
             save(self._waiting[waits](), *waits)
             del self._waiting[waits]
 

@@ -25,16 +25,17 @@ def test_a_plot_is_drawn_at_once(tmp_path):
 
 
 def test_a_plot_waits_and_takes_the_place_of_the_one_before(tmp_path):
-    drawn, (one, other) = [], (tmp_path / "one", tmp_path / "other")
-    one.mkdir(), other.mkdir()
+    drawn, (one, within, other) = [], (tmp_path / "one", tmp_path / "one" / "tune", tmp_path / "one-2")
+    within.mkdir(parents=True), other.mkdir()
     with drawn_later() as pictures:
         assert waiting() is pictures
-        for folder, name in ((one, "first"), (one, "second"), (other, "third")):
+        for folder, name in ((one, "first"), (one, "second"), (other, "third"), (within, "fourth")):
             picture(RunFolder(folder), "curves", drawing(drawn, name))
-    assert waiting() is None and not drawn and not names(one)
+    assert waiting() is None and not drawn and names(one) == ["tune"]
     for _ in range(2):
         pictures.write(one)
-        assert drawn == ["second"] and names(one) == ["curves.png", "curves.svg"] and not names(other)
+        assert drawn == ["second", "fourth"] and names(one) == ["curves.png", "curves.svg", "tune"]
+        assert names(within) == ["curves.png", "curves.svg"] and not names(other)
 
 
 def test_what_waits_in_one_place_waits_in_no_other(tmp_path):
