@@ -38,6 +38,12 @@ def is_flat(losses: Array) -> bool:
     return min(_chance(values) for values in (y, capped, _ranks(y))) > _RARE
 
 
+def is_beaten(losses: Array, row: int) -> bool:
+    """Whether the least of a single seed's losses (LRs, 1) is below that of one LR by more than seeds differ by."""
+    y = Scale.of(losses).to(losses)[:, 0]
+    return bool(y[row] - y.min() > _MORE_THAN_LUCK)
+
+
 def are_the_same(losses: Array) -> bool:
     """Whether each seed's losses (LRs, seeds) are the same at every LR but for rounding: nothing was left to luck."""
     y = _without_ceiling(losses)

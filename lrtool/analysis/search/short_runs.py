@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lrtool.analysis.flatness import is_flat
+from lrtool.analysis.flatness import is_beaten, is_flat
 from lrtool.analysis.lr_fit import fit_response
 from lrtool.analysis.range_test_result import Caveat, LrEstimate, RangeTestResult
 
@@ -169,6 +169,7 @@ def with_probes(ramp: RangeTestResult, probes: Probes) -> RangeTestResult:
     # Whether the LR makes any difference is seen over all of them.
     first = probes.losses[:, :1]
     matters = kept is not probes and bool(np.isfinite(first).any()) and not is_flat(first)
+    matters = matters or _disagrees(kept, ramp.suggestion)
     response = fit_response(kept.lr, kept.losses, matters)
     if response.lr is None or response.interval is None or not probes.learned(response.lr):
         return ramp
@@ -179,6 +180,17 @@ def with_probes(ramp: RangeTestResult, probes: Probes) -> RangeTestResult:
     suggestion = _stable(measured.scaled(scale), ramp.stability).widened(unsure)
     caveats = tuple(caveat for caveat in ramp.caveats if caveat not in _OF_THE_RAMP)
     return replace(ramp, suggestion=suggestion, reason=None, caveats=(*caveats, *_caveats(probes, overfitted)))
+
+
+def _disagrees(probes: Probes, suggested: LrEstimate | None) -> bool:
+    """Whether a few trainings with one seed speak against an LR more clearly than luck would.
+
+    So few are too few to tell a shape from noise. But where one of them does so much better than that LR itself, not
+    to listen to them would be to know better.
+    """
+    if suggested is None or probes.losses.shape[1] > 1 or not np.isfinite(probes.losses).any():
+        return False
+    return is_beaten(probes.losses, int(np.abs(np.log(probes.lr / suggested.value)).argmin()))
 
 
 def _caveats(probes: Probes, overfitted: bool) -> Iterator[Caveat]:
