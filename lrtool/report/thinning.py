@@ -44,10 +44,11 @@ def thin(x: ArrayLike, y: ArrayLike, blocks: int) -> Thinned:
     return Thinned(np.add.reduceat(xs, starts) / sizes, mean, reduced(np.minimum, np.inf), reduced(np.maximum, -np.inf))
 
 
-def running_mean(values: Array, width: int) -> Array:
+def running_mean(values: Array, width: int, level_end: bool = False) -> Array:
     """The mean of the `width` values around each, fewer at the ends, NaN left out; NaN stays NaN.
 
-    Centred, so it has no lag. The window shrinks evenly on both sides near the ends.
+    Centred, so it has no lag. The window shrinks evenly on both sides near the ends; `level_end`: at the end only on
+    the right, for a curve that is level there, whose last value alone says little.
     """
     known = np.isfinite(values)
     half = min(width // 2, (len(values) - 1) // 2)
@@ -58,7 +59,8 @@ def running_mean(values: Array, width: int) -> Array:
     total = np.convolve(filled, kernel, mode="same")
     number = np.convolve(known.astype(np.float64), kernel, mode="same")
     smooth = total / np.maximum(number, 1)
-    for index in (*range(half), *range(len(values) - half, len(values))):
+    ends = range(half) if level_end else (*range(half), *range(len(values) - half, len(values)))
+    for index in ends:
         reach = min(index, len(values) - 1 - index)
         window = slice(index - reach, index + reach + 1)
         smooth[index] = filled[window].sum() / max(known[window].sum(), 1)

@@ -29,3 +29,10 @@ def test_a_running_mean_leaves_a_line_as_it_is(length, width):
 def test_a_running_mean_leaves_out_what_is_not_known():
     values = np.array([1.0, np.nan, 3.0, 5.0, np.inf])
     np.testing.assert_allclose(running_mean(values, 3), [1.0, np.nan, 4.0, 4.0, np.nan])
+
+
+def test_a_running_mean_of_a_curve_that_is_level_does_not_end_at_its_last_value():
+    values = np.array([9.0, 5.0, 3.0, 2.0, 1.0, 1.0, 1.0, 4.0])
+    even, level = running_mean(values, 5), running_mean(values, 5, level_end=True)
+    np.testing.assert_array_equal(even[:6], level[:6])
+    assert even[-1] == 4 and level[-1] == 2 and level[-2] == 1.75

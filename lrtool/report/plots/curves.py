@@ -160,7 +160,7 @@ def _steps_per_epoch(step: Array, epoch: Array) -> float | None:
 
 def _loss_panel(axes: Axes, plot: TrainingPlot) -> None:
     few = thin(plot.step, plot.train_loss, _BLOCKS)
-    smooth = running_mean(few.mean, max(3, round(len(few.x) * _SMOOTHED)))
+    smooth = running_mean(few.mean, max(3, round(len(few.x) * _SMOOTHED)), level_end=True)
     _raw(axes, few, len(plot.step))
     axes.plot(few.x, smooth, color=BLUE, label="training, smoothed", zorder=3)
     loss = plot.validation.get("val_loss")
