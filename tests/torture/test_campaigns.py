@@ -15,6 +15,8 @@ def own_places(monkeypatch, tmp_path):
         monkeypatch.setenv(name, str(tmp_path / name.lower()))
 
 
+# Two kills and three whole runs with worker processes; `make torture` does it with hundreds.
+@pytest.mark.deep
 def test_a_training_of_own_data_that_is_killed_goes_on_to_the_same_result(tmp_path):
     kills.write_configs(tmp_path)
     victim = next(each for each in kills.victims(4, 0) if each.name == "train, 2 workers")
