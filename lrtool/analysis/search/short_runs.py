@@ -169,8 +169,7 @@ def with_probes(ramp: RangeTestResult, probes: Probes) -> RangeTestResult:
     # Whether the LR makes any difference is seen over all of them.
     first = probes.losses[:, :1]
     matters = kept is not probes and bool(np.isfinite(first).any()) and not is_flat(first)
-    matters = matters or _disagrees(kept, ramp.suggestion)
-    response = fit_response(kept.lr, kept.losses, matters)
+    response = fit_response(kept.lr, kept.losses, matters or _disagrees(kept, ramp.suggestion))
     if response.lr is None or response.interval is None or not probes.learned(response.lr):
         return ramp
     overfitted = probes.overfitted

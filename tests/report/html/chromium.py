@@ -71,10 +71,12 @@ def errors(driver):
 
 
 def requests(driver):
-    """Every address that the page asked for."""
+    """Every address that the page asked for; what the browser's own pages load beside it is its business."""
     found = []
     for entry in driver.get_log("performance"):
         message = json.loads(entry["message"])["message"]
-        if message["method"] == "Network.requestWillBeSent":
+        if message["method"] != "Network.requestWillBeSent":
+            continue
+        if not message["params"]["documentURL"].startswith("chrome:"):
             found.append(message["params"]["request"]["url"])
     return found

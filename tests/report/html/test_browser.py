@@ -88,8 +88,7 @@ def test_it_draws_without_an_error_or_a_request(page, name):
         if section != "trials":
             seen(driver, section)
     assert errors(driver) == []
-    # What the browser's own pages load (chrome:) is its business.
-    assert [url for url in requests(driver) if not url.startswith(("file:", "data:", "chrome:"))] == []
+    assert [url for url in requests(driver) if not url.startswith(("file:", "data:"))] == []
     assert sum(url.startswith("file:") for url in requests(driver)) <= 1
 
 
